@@ -1,0 +1,1 @@
+"""The aggregates and the log that they write to: decisions, and nothing that runs."""

@@ -1,0 +1,1 @@
+"""Everything that runs: SSH, the vault, settings, the command line, the composition root."""

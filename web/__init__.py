@@ -1,0 +1,1 @@
+"""The HTTP API: parsing, authentication, and refusals turned into problems."""
