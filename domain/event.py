@@ -1,0 +1,70 @@
+"""Events: what happened, who asked for it, and what it follows from.
+
+Every event class has a `TOPIC` that is stored with it and never changes, whatever becomes of the
+module that it lives in. Events hold plain JSON values only.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from eventsourcing.utils import register_topic
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
+"""UTC, ISO 8601, always six fractional digits and no offset."""
+
+
+class Act(NamedTuple):
+    """Who does something, because of what, and when."""
+
+    actor: str
+    """A user's name, or a runner's (`runner:investigator`)."""
+    correlation: str
+    """The request id, or the position of the event, that this follows from."""
+    at: str
+    """UTC in `TIME_FORMAT`."""
+
+
+TOPICS: "dict[str, type[Event]]" = {}
+"""Every event class by its topic."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of one aggregate. Two events are equal when they say the same."""
+
+    TOPIC: ClassVar[str] = ""
+
+    originator_id: str = field(default="", kw_only=True, compare=False, repr=False)
+    originator_version: int = field(default=0, kw_only=True, compare=False, repr=False)
+    at: str = field(default="", kw_only=True, compare=False, repr=False)
+    actor: str = field(default="", kw_only=True, compare=False, repr=False)
+    correlation: str = field(default="", kw_only=True, compare=False, repr=False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__dict__.get("TOPIC"):
+            raise TypeError(f"{cls.__qualname__} needs a TOPIC of its own")
+        register_topic(cls.TOPIC, cls)
+        TOPICS[cls.TOPIC] = cls
+
+    def stamp(self, originator_id: str, version: int, act: Act) -> None:
+        """Say of which aggregate this is, and by whose act: once, when it is emitted.
+
+        Events are frozen for everybody else; a copy made by `dataclasses.replace` would cost
+        a command several times as much.
+        """
+        state = self.__dict__
+        state["originator_id"] = originator_id
+        state["originator_version"] = version
+        state["at"] = act.at
+        state["actor"] = act.actor
+        state["correlation"] = act.correlation
+
+
+class Recorded(NamedTuple):
+    """An event with its place in the log."""
+
+    position: int
+    recorded_at: str
+    """When it was appended, in `TIME_FORMAT`; never decreases from one position to the next."""
+    event: Event

@@ -1,0 +1,230 @@
+"""Commands that span aggregates: a host and its cluster change together or not at all.
+
+Each takes the unit that it decides in, and raises a `Refusal` before anything is written.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.cluster import Cluster
+from domain.host import FactsGathered, FailureKind, Host, Registration
+from domain.refusal import conflict
+
+DEFAULT_NETWORK = "default"
+REMOVAL_BATCH_HOSTS = 200
+"""How many hosts leave in one transaction while a large cluster is removed."""
+
+
+class Unit(Protocol):
+    """The aggregates, as of now, that one command decides on."""
+
+    def host(self, address: str) -> Host:
+        """The host of this address, registered or not."""
+        ...
+
+    def cluster(self, name: str) -> Cluster:
+        """The cluster of this name, existing or not."""
+        ...
+
+
+class Secrets(Protocol):
+    """Where private keys are kept, in the same transaction as the events that speak of them."""
+
+    def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
+        """Whether this very secret is kept for the subject."""
+        ...
+
+    def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep a secret, in place of the one before."""
+        ...
+
+    def destroy(self, unit: Unit, subject: str) -> None:
+        """Make the subject's secret unreadable for good."""
+        ...
+
+
+@dataclass(frozen=True)
+class OfferedKey:
+    """A private key as a client sent it. It is parsed only when somebody needs to."""
+
+    raw: bytes
+    parse: Callable[[bytes], str]
+    """The fingerprint of its public key, or a refusal that says what is wrong with it."""
+
+    def __repr__(self) -> str:
+        return "OfferedKey(…)"
+
+
+@dataclass(frozen=True)
+class HostRequest:
+    """What a PUT of a host asks for. `None` means that the client did not say."""
+
+    key: OfferedKey
+    cluster: str | None = None
+    remote_user: str | None = None
+    ssh_port: int | None = None
+    source: str | None = None
+
+    def registration(self) -> Registration:
+        """With the contract's defaults for what was not said."""
+        return Registration(self.remote_user or "root", self.ssh_port or 22, self.source or "")
+
+
+def register_host(unit: Unit, secrets: Secrets, address: str, request: HostRequest) -> None:
+    """Look after a host. The same request again is no news; another one contradicts."""
+    host = unit.host(address)
+    cluster = unit.cluster(request.cluster) if request.cluster is not None else None
+    if cluster is not None and not cluster.exists:
+        raise conflict(f"There is no cluster {cluster.name}: create it first.", "cluster")
+    if host.registered:
+        _must_repeat(unit, secrets, host, request)
+        return
+    fingerprint = request.key.parse(request.key.raw)
+    if cluster is not None:
+        cluster.add(address)
+    host.register(request.registration(), fingerprint)
+    if cluster is not None:
+        host.join_cluster(cluster.name)
+    secrets.keep(unit, host.id, request.key.raw)
+
+
+def _must_repeat(unit: Unit, secrets: Secrets, host: Host, request: HostRequest) -> None:
+    if not secrets.matches(unit, host.id, request.key.raw):
+        raise conflict(
+            f"{host.name} is registered with another key: remove it first, or rotate its"
+            " credentials.",
+            "ssh_priv_key",
+        )
+    if request.cluster is not None and request.cluster != host.cluster:
+        raise conflict(f"{host.name} is registered, but no member of {request.cluster}.", "cluster")
+    known = host.registration
+    for key, wanted, actual in (
+        ("remote_user", request.remote_user, known.remote_user),
+        ("ssh_port", request.ssh_port, known.ssh_port),
+        ("source", request.source, known.source),
+    ):
+        if wanted is not None and wanted != actual:
+            raise conflict(f"{host.name} is registered with {key} '{actual}', not '{wanted}'.", key)
+
+
+def remove_host(unit: Unit, secrets: Secrets, address: str) -> None:
+    """Look after a host no longer; it leaves its cluster, and its credentials are destroyed."""
+    host = unit.host(address)
+    host.must_exist()
+    if host.cluster:
+        unit.cluster(host.cluster).drop(address)
+        host.leave_cluster()
+    host.remove()
+    secrets.destroy(unit, host.id)
+
+
+def create_cluster(unit: Unit, name: str, network: str, container_manager: str) -> None:
+    """Be there, with this network and container manager."""
+    if network != DEFAULT_NETWORK:
+        raise conflict(f"There is no network {network}.", "network")
+    if container_manager:
+        raise conflict(f"There is no container manager {container_manager}.", "container_manager")
+    unit.cluster(name).create(network, container_manager)
+
+
+def join(unit: Unit, name: str, address: str) -> None:
+    """Make a host a member. A member already is no news, and is not judged again."""
+    cluster, host = unit.cluster(name), unit.host(address)
+    cluster.must_exist()
+    host.must_exist()
+    if address not in cluster.members:
+        _admit(cluster, host)
+
+
+def leave(unit: Unit, name: str, address: str) -> None:
+    """Make a host no member. No member already is no news."""
+    cluster = unit.cluster(name)
+    cluster.must_exist()
+    if address in cluster.members:
+        cluster.drop(address)
+        unit.host(address).leave_cluster()
+
+
+def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> None:
+    """Swap the member list, if it is still `old`; all or nothing.
+
+    Where `new` is already the members there is nothing to do: a client resends what it got no
+    answer to. Members that stay are never judged again and keep their place.
+    """
+    cluster = unit.cluster(name)
+    cluster.must_exist()
+    wanted = dict.fromkeys(new)
+    if wanted.keys() == cluster.members.keys():
+        return
+    cluster.must_have_members(old)
+    newcomers = [unit.host(address) for address in wanted if address not in cluster.members]
+    for host in newcomers:
+        if not host.registered:
+            raise conflict(f"There is no host {host.name}: register it first.", "new")
+        _must_be_free(host, cluster)
+    for address in [address for address in cluster.members if address not in wanted]:
+        cluster.drop(address)
+        unit.host(address).leave_cluster()
+    for host in newcomers:
+        _admit(cluster, host)
+
+
+def _must_be_free(host: Host, cluster: Cluster) -> None:
+    if host.cluster and host.cluster != cluster.name:
+        raise conflict(f"{host.name} is in cluster {host.cluster}: remove it from there first.")
+    host.must_be_ready()
+
+
+def _admit(cluster: Cluster, host: Host) -> None:
+    _must_be_free(host, cluster)
+    cluster.add(host.name)
+    host.join_cluster(cluster.name)
+    _activate_where_nobody_else_must(cluster, host)
+
+
+def _activate_where_nobody_else_must(cluster: Cluster, host: Host) -> None:
+    # With a container manager, a member is active once it is registered there.
+    if not cluster.container_manager:
+        host.activate()
+
+
+def remove_cluster(unit: Unit, name: str) -> bool:
+    """Remove a cluster, or as much of it as one transaction may: True once it is gone.
+
+    Called again until it is gone. Between the calls others get their turn, nobody joins, and a
+    process that dies leaves an intent in the log that the next one finishes.
+    """
+    cluster = unit.cluster(name)
+    cluster.must_exist()
+    if len(cluster.members) > REMOVAL_BATCH_HOSTS:
+        cluster.start_removal()
+    for address in list(cluster.members)[:REMOVAL_BATCH_HOSTS]:
+        cluster.drop(address)
+        unit.host(address).leave_cluster()
+    if cluster.members:
+        return False
+    cluster.remove()
+    return True
+
+
+def finish_bootstrap(unit: Unit, address: str) -> None:
+    """A host is set up: it takes part in its cluster, or waits for one."""
+    host = unit.host(address)
+    host.finish_bootstrap()
+    if host.cluster:
+        _activate_where_nobody_else_must(unit.cluster(host.cluster), host)
+
+
+def gather_facts(unit: Unit, address: str, facts: FactsGathered) -> None:
+    """Take what a host says of itself, unless nobody looks after it any more."""
+    host = unit.host(address)
+    if host.registered:
+        host.gather_facts(facts)
+
+
+def fail_host(unit: Unit, address: str, kind: FailureKind, reason: str) -> None:
+    """Say why a host cannot be worked with, unless nobody looks after it any more."""
+    host = unit.host(address)
+    if host.registered:
+        host.fail(kind, reason)

@@ -1,0 +1,359 @@
+"""A host is registered, looked at over SSH, set up, and then works in a cluster or waits for one.
+
+investigating → bootstrapping → disassociated ⇄ active, and failed from anywhere and back.
+A host that was removed may be registered again: its stream goes on.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, assert_never
+
+from domain.aggregate import Aggregate
+from domain.event import Event
+from domain.refusal import conflict, not_found
+
+Status = Literal["", "investigating", "bootstrapping", "disassociated", "active", "failed"]
+
+NEXT: dict[Status, frozenset[Status]] = {
+    "": frozenset({"investigating"}),
+    "investigating": frozenset({"bootstrapping", "failed", ""}),
+    "bootstrapping": frozenset({"disassociated", "active", "failed", ""}),
+    "disassociated": frozenset({"active", "failed", ""}),
+    "active": frozenset({"disassociated", "failed", ""}),
+    "failed": frozenset({"investigating", "bootstrapping", "disassociated", "active", ""}),
+}
+"""The life cycle: which status follows which. "" is a host that is not registered."""
+
+READY: frozenset[Status] = frozenset({"disassociated", "active"})
+"""Set up, and so free to join a cluster."""
+
+FailureKind = Literal["unreachable", "authentication", "host_key", "facts", "sudo", "setup"]
+
+
+class HostEvent(Event):
+    """Something that happened to a host."""
+
+    TOPIC = "host"
+
+
+@dataclass(frozen=True)
+class Registered(HostEvent):
+    """Somebody asked for this host to be looked after."""
+
+    TOPIC: ClassVar[str] = "host.registered"
+    address: str
+    remote_user: str
+    ssh_port: int
+    key_fingerprint: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Removed(HostEvent):
+    """Nobody looks after this host any more; its credentials were destroyed."""
+
+    TOPIC: ClassVar[str] = "host.removed"
+
+
+@dataclass(frozen=True)
+class JoinedCluster(HostEvent):
+    """The host became a member, whatever its status."""
+
+    TOPIC: ClassVar[str] = "host.joined_cluster"
+    cluster: str
+
+
+@dataclass(frozen=True)
+class LeftCluster(HostEvent):
+    """The host is in no cluster any more; a host that was active is disassociated by it."""
+
+    TOPIC: ClassVar[str] = "host.left_cluster"
+    cluster: str
+
+
+@dataclass(frozen=True)
+class KeyPinned(HostEvent):
+    """First contact: from now on only this host key is trusted."""
+
+    TOPIC: ClassVar[str] = "host.key_pinned"
+    algorithm: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class KeyRefused(HostEvent):
+    """The host showed another key than the pinned one. Nothing was sent to it."""
+
+    TOPIC: ClassVar[str] = "host.key_refused"
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class KeyApproved(HostEvent):
+    """An administrator vouches for this host key; it replaces the pinned one."""
+
+    TOPIC: ClassVar[str] = "host.key_approved"
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class KeyForgotten(HostEvent):
+    """The pinned host key is dropped; the next contact pins anew."""
+
+    TOPIC: ClassVar[str] = "host.key_forgotten"
+
+
+@dataclass(frozen=True)
+class FactsGathered(HostEvent):
+    """What the host says of itself. `memory` and `space` (root file system) in kilobytes."""
+
+    TOPIC: ClassVar[str] = "host.facts_gathered"
+    os: str
+    os_version: str
+    cpus: int
+    memory: int
+    space: int
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class Bootstrapped(HostEvent):
+    """The host is set up: disassociated until it is activated."""
+
+    TOPIC: ClassVar[str] = "host.bootstrapped"
+
+
+@dataclass(frozen=True)
+class Activated(HostEvent):
+    """A member that is set up takes part in its cluster."""
+
+    TOPIC: ClassVar[str] = "host.activated"
+
+
+@dataclass(frozen=True)
+class Failed(HostEvent):
+    """The host could not be reached, set up, or trusted; `reason` is for people."""
+
+    TOPIC: ClassVar[str] = "host.failed"
+    kind: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Recovered(HostEvent):
+    """A failed host answers again, and is what it was."""
+
+    TOPIC: ClassVar[str] = "host.recovered"
+    status: Status
+
+
+@dataclass(frozen=True)
+class CredentialsRead(HostEvent):
+    """An administrator read the private key."""
+
+    TOPIC: ClassVar[str] = "host.credentials_read"
+
+
+AnyHostEvent = (
+    Registered
+    | Removed
+    | JoinedCluster
+    | LeftCluster
+    | KeyPinned
+    | KeyRefused
+    | KeyApproved
+    | KeyForgotten
+    | FactsGathered
+    | Bootstrapped
+    | Activated
+    | Failed
+    | Recovered
+    | CredentialsRead
+)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a registration says of a host, beside its key."""
+
+    remote_user: str
+    ssh_port: int
+    source: str = ""
+
+
+UNREGISTERED = Registration(remote_user="", ssh_port=0)
+
+
+class Host(Aggregate[AnyHostEvent]):
+    """One machine of the fleet."""
+
+    KIND = "host"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.status: Status = ""
+        self.was: Status = ""  # what a failed host returns to
+        self.cluster = ""
+        self.registration = UNREGISTERED
+        self.pinned = ""
+        self.pinned_algorithm = ""
+        self.refused = ""  # the host key that was shown and not trusted
+        self.failure: Failed | None = None
+        self.facts: FactsGathered | None = None
+
+    @property
+    def registered(self) -> bool:
+        """Whether somebody asked for it and nobody removed it since."""
+        return self.status != ""
+
+    def must_exist(self) -> None:
+        """Refuse what is asked of a host that is not registered."""
+        if not self.registered:
+            raise not_found(f"There is no host {self.name}: register it with PUT first.")
+
+    # Commands
+
+    def register(self, registration: Registration, key_fingerprint: str) -> None:
+        """Look after this host from now on."""
+        self.emit(
+            Registered(
+                self.name,
+                registration.remote_user,
+                registration.ssh_port,
+                key_fingerprint,
+                registration.source,
+            )
+        )
+
+    def remove(self) -> None:
+        """Look after it no longer; it must have left its cluster before."""
+        self.must_exist()
+        self.emit(Removed())
+
+    def join_cluster(self, cluster: str) -> None:
+        """Become a member. A host that is in a cluster already cannot join another."""
+        if self.cluster == cluster:
+            return
+        if self.cluster:
+            raise conflict(f"{self.name} is in cluster {self.cluster}: remove it from there first.")
+        self.emit(JoinedCluster(cluster))
+
+    def must_be_ready(self) -> None:
+        """Refuse a newcomer that is not set up."""
+        if self.status not in READY:
+            reason = f": {self.failure.reason}" if self.failure else ""
+            raise conflict(
+                f"{self.name} is {self.status}{reason}. Only a host that is set up"
+                " (disassociated or active) can join a cluster."
+            )
+
+    def leave_cluster(self) -> None:
+        """Be in no cluster."""
+        if self.cluster:
+            self.emit(LeftCluster(self.cluster))
+
+    def pin_key(self, algorithm: str, fingerprint: str) -> None:
+        """Trust the key of the first contact. A key that is pinned already stays."""
+        if not self.pinned:
+            self.emit(KeyPinned(algorithm, fingerprint))
+
+    def refuse_key(self, fingerprint: str, reason: str) -> None:
+        """The host showed another key: trust it no longer, until somebody approves that key."""
+        if self.refused != fingerprint:
+            self.emit(KeyRefused(fingerprint))
+        self.fail("host_key", reason)
+
+    def approve_key(self, fingerprint: str) -> None:
+        """Vouch for a host key, in place of the pinned one."""
+        self.must_exist()
+        if self.pinned != fingerprint:
+            self.emit(KeyApproved(fingerprint))
+
+    def forget_key(self) -> None:
+        """Let the next contact pin anew."""
+        self.must_exist()
+        if self.pinned:
+            self.emit(KeyForgotten())
+
+    def gather_facts(self, facts: FactsGathered) -> None:
+        """Take what the host says of itself, and go on with setting it up."""
+        if self.status == "failed":
+            self.emit(Recovered(self.was))
+        if self.status == "investigating" or facts != self.facts:
+            self.emit(facts)
+
+    def finish_bootstrap(self) -> None:
+        """The host is set up."""
+        if self.status == "bootstrapping":
+            self.emit(Bootstrapped())
+
+    def activate(self) -> None:
+        """Take part in the cluster."""
+        if self.cluster and self.status == "disassociated":
+            self.emit(Activated())
+
+    def fail(self, kind: FailureKind, reason: str) -> None:
+        """Say why it cannot be worked with. The same reason again is no news."""
+        failure = Failed(kind, reason)
+        if self.failure != failure:
+            self.emit(failure)
+
+    def read_credentials(self) -> None:
+        """Note that an administrator reads the private key."""
+        self.must_exist()
+        self.emit(CredentialsRead())
+
+    # State
+
+    def apply(self, event: AnyHostEvent) -> None:  # noqa: PLR0912 - one arm an event
+        """Fold one event into the state."""
+        match event:
+            case Registered():
+                self._forget()
+                self.registration = Registration(event.remote_user, event.ssh_port, event.source)
+                self._become("investigating")
+            case Removed():
+                self._forget()
+            case JoinedCluster():
+                self.cluster = event.cluster
+            case LeftCluster():
+                self.cluster = ""
+                if self.status == "active":
+                    self._become("disassociated")
+                elif self.was == "active":
+                    self.was = "disassociated"
+            case KeyPinned():
+                self.pinned, self.pinned_algorithm = event.fingerprint, event.algorithm
+            case KeyRefused():
+                self.refused = event.fingerprint
+            case KeyApproved():
+                self.pinned, self.pinned_algorithm, self.refused = event.fingerprint, "", ""
+            case KeyForgotten():
+                self.pinned = self.pinned_algorithm = self.refused = ""
+            case FactsGathered():
+                self.facts = event
+                if self.status == "investigating":
+                    self._become("bootstrapping")
+            case Bootstrapped():
+                self._become("disassociated")
+            case Activated():
+                self._become("active")
+            case Failed():
+                if self.status != "failed":
+                    self.was = self.status
+                    self._become("failed")
+                self.failure = event
+            case Recovered():
+                self._become(event.status)
+                self.failure, self.was = None, ""
+            case CredentialsRead():
+                pass
+            case _:
+                assert_never(event)
+
+    def _become(self, status: Status) -> None:
+        if status not in NEXT[self.status]:
+            raise ValueError(f"{self.id} cannot go from {self.status!r} to {status!r}")
+        self.status = status

@@ -1,0 +1,1 @@
+"""The event log: append-only, on SQLite or PostgreSQL, with one writer thread a process."""

@@ -1,0 +1,75 @@
+"""What the log asks of a database engine, and what can go wrong with one."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from eventsourcing.persistence import OperationalError
+
+from domain.log.transaction import EngineName, Transaction
+
+
+class StorageFull(OperationalError):
+    """There is no room for what was to be written. Nothing was."""
+
+
+class Contended(OperationalError):
+    """Somebody else held the append lock for too long. Nothing was written."""
+
+
+class CommitUnknown(OperationalError):
+    """The connection broke while committing: it may or may not have happened."""
+
+
+class Head(NamedTuple):
+    """The newest entry of the log; position 0 where it is empty."""
+
+    position: int
+    recorded_at: str
+
+
+class Appending(Protocol):
+    """A transaction that holds the append lock: nobody else appends until it ends."""
+
+    @property
+    def tx(self) -> Transaction:
+        """To read and write with, in this transaction."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """The newest entry when the lock was taken."""
+        ...
+
+    def commit(self) -> None:
+        """Make it durable. Without it, leaving the context rolls back."""
+        ...
+
+
+class Engine(Protocol):
+    """One database: where the log, the read models and the vault live."""
+
+    @property
+    def name(self) -> EngineName:
+        """Which engine this is."""
+        ...
+
+    def append(self, lock_timeout_s: float) -> AbstractContextManager[Appending]:
+        """Take the append lock, or raise `Contended`."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """Read one consistent state, from any thread."""
+        ...
+
+    def scrub(self) -> None:
+        """Make what was deleted before unreadable in the files of the database."""
+        ...
+
+    def execute_schema(self, statements: Sequence[str]) -> None:
+        """Run statements that create what does not exist yet, in one transaction."""
+        ...
+
+    def close(self) -> None:
+        """Give back all connections."""
+        ...

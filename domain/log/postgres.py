@@ -1,0 +1,149 @@
+"""PostgreSQL: several processes share one log; a table lock makes commit order position order."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from eventsourcing.persistence import (
+    IntegrityError,
+    OperationalError,
+    PersistenceError,
+)
+from psycopg import errors
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from domain.log.engine import CommitUnknown, Contended, Head, StorageFull
+from domain.log.schema import HEAD
+from domain.log.transaction import EngineName, PostgresTransaction, Transaction
+
+CONNECTIONS_MAX = 8
+CONNECT_TIMEOUT_S = 5
+POOL_WAIT_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 60
+KEEPALIVE_IDLE_S = 10
+SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
+CHANNEL = "commissaire"
+
+CONNECTION = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresAppending:
+    """A transaction that holds the log's EXCLUSIVE lock: others read, and wait to append."""
+
+    def __init__(self, connection: CONNECTION) -> None:
+        self._connection = connection
+        self.tx = PostgresTransaction(connection)
+        self.head = Head(*(self.tx.execute(HEAD).fetchone() or (0, "")))
+
+    def commit(self) -> None:
+        """Make it durable, and tell listeners. They get a hint, not the news itself."""
+        self.tx.execute(f"NOTIFY {CHANNEL}")
+        try:
+            self._connection.commit()
+        except psycopg.OperationalError as error:
+            raise CommitUnknown(str(error)) from error
+
+
+class PostgresEngine:
+    """One database, reached through a pool of connections."""
+
+    name: EngineName = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: ConnectionPool[CONNECTION] = ConnectionPool(
+            url,
+            connection_class=psycopg.Connection[tuple[Any, ...]],
+            kwargs={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": "commissaire",
+                "keepalives_idle": KEEPALIVE_IDLE_S,
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
+            },
+            min_size=1,
+            max_size=CONNECTIONS_MAX,
+            timeout=POOL_WAIT_TIMEOUT_S,
+            open=False,
+        )
+        self._pool.open()
+
+    @contextmanager
+    def append(self, lock_timeout_s: float) -> Iterator[PostgresAppending]:
+        """Take the append lock, or raise `Contended`."""
+        with self._connection() as connection:
+            connection.execute(
+                "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout_s * 1000)}ms",)
+            )
+            connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
+            yield PostgresAppending(connection)
+            connection.rollback()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """Read one consistent state."""
+        with self._connection() as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield PostgresTransaction(connection)
+            connection.rollback()
+
+    def scrub(self) -> None:
+        """Let VACUUM take the dead rows of the vault out of its pages."""
+        with self._connection() as connection:
+            connection.autocommit = True
+            try:
+                connection.execute("VACUUM vault")
+            finally:
+                connection.autocommit = False
+
+    def execute_schema(self, statements: Sequence[str]) -> None:
+        """Create what does not exist yet; one process at a time."""
+        with self._connection() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+            tx = PostgresTransaction(connection)
+            for statement in statements:
+                tx.execute(statement)
+            connection.commit()
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._pool.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[CONNECTION]:
+        with translated():
+            # `connection()` would commit at the end: what is not committed on purpose is not.
+            connection = self._pool.getconn()
+            try:
+                yield connection
+            finally:
+                _roll_back(connection)
+                self._pool.putconn(connection)
+
+
+def _roll_back(connection: CONNECTION) -> None:
+    try:
+        connection.rollback()
+    except psycopg.Error:
+        connection.close()  # the pool replaces what is closed
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the library's exceptions instead of the driver's."""
+    try:
+        yield
+    except psycopg.IntegrityError as error:
+        raise IntegrityError(_first_line(error)) from error
+    except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
+        raise Contended(_first_line(error)) from error
+    except (errors.DiskFull, errors.OutOfMemory) as error:
+        raise StorageFull(_first_line(error)) from error
+    except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise OperationalError(_first_line(error)) from error
+    except psycopg.Error as error:
+        raise PersistenceError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

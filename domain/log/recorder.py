@@ -1,0 +1,192 @@
+"""Stored events in and out of the log: our recorder for the package `eventsourcing`.
+
+It replaces the package's own recorders, whose SQLite table lets the database choose positions
+anew (`rowid`) and whose transactions take no lock before they read.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    Notification,
+    NotSupportedError,
+    StoredEvent,
+    Subscription,
+)
+
+from domain.event import TIME_FORMAT
+from domain.log.engine import Engine, Head
+from domain.log.schema import HEAD, SCHEMA
+from domain.log.transaction import Transaction
+
+LOCK_TIMEOUT_S = 10.0
+
+INSERT = """
+    INSERT INTO stored_events (originator_id, originator_version, topic, state, recorded_at)
+    VALUES (?, ?, ?, ?, ?) RETURNING position
+"""
+STREAM = """
+    SELECT originator_id, originator_version, topic, state FROM stored_events
+    WHERE originator_id = ? AND originator_version > ? AND originator_version <= ?
+    ORDER BY originator_version
+"""
+LOG = """
+    SELECT position, recorded_at, originator_id, originator_version, topic, state
+    FROM stored_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?
+"""
+EVENT = """
+    SELECT topic, state FROM stored_events WHERE originator_id = ? AND originator_version = ?
+"""
+TOUCHED = "SELECT DISTINCT originator_id FROM stored_events WHERE position > ?"
+
+VERSION_MAX = POSITION_MAX = 2**63 - 1
+
+
+class Entry(NamedTuple):
+    """A stored event with its place in the log."""
+
+    position: int
+    recorded_at: str
+    stored: StoredEvent
+
+
+def now() -> str:
+    """The time to stamp on an entry of the log, by the machine's clock."""
+    return datetime.now(UTC).strftime(TIME_FORMAT)
+
+
+def insert(tx: Transaction, head: Head, stored: Sequence[StoredEvent]) -> list[Head]:
+    """Append under the append lock; gives the place of each.
+
+    `recorded_at` is the machine's clock, but never before that of `head`.
+    """
+    recorded_at = max(now(), head.recorded_at)
+    execute = tx.execute
+    places = []
+    for event in stored:
+        row = execute(
+            INSERT,
+            (
+                event.originator_id,
+                event.originator_version,
+                event.topic,
+                event.state,
+                recorded_at,
+            ),
+        ).fetchone()
+        places.append(Head(row[0], recorded_at))
+    return places
+
+
+def stream(
+    tx: Transaction, originator_id: str, gt: int = 0, lte: int = VERSION_MAX
+) -> Iterator[StoredEvent]:
+    """One aggregate's events, oldest first."""
+    for row in tx.execute(STREAM, (originator_id, gt, lte)).fetchall():
+        yield StoredEvent(row[0], row[1], row[2], bytes(row[3]))
+
+
+def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Entry]:
+    """The next entries of the log after a position, in order. Gaps in positions are normal."""
+    return [
+        Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
+        for row in tx.execute(LOG, (after, up_to, limit)).fetchall()
+    ]
+
+
+def head(tx: Transaction) -> Head:
+    """The newest entry of the log."""
+    return Head(*(tx.execute(HEAD).fetchone() or (0, "")))
+
+
+def holds(tx: Transaction, stored: StoredEvent) -> bool:
+    """Whether this very event is in the log, to the byte."""
+    row = tx.execute(EVENT, (stored.originator_id, stored.originator_version)).fetchone()
+    return row is not None and (row[0], bytes(row[1])) == (stored.topic, stored.state)
+
+
+def touched_since(tx: Transaction, position: int) -> list[str]:
+    """The aggregates that have events after a position."""
+    return [row[0] for row in tx.execute(TOUCHED, (position,)).fetchall()]
+
+
+class LogRecorder(ApplicationRecorder):
+    """The log as the package `eventsourcing` knows it, for its mappers, stores and tools.
+
+    Events that are inserted through here are not projected: the service appends through
+    `domain.log.writer`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create_table(self) -> None:
+        """Create the table and its triggers, where they are not there."""
+        self._engine.execute_schema(SCHEMA[self._engine.name])
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Append in one transaction; gives the positions."""
+        with self._engine.append(LOCK_TIMEOUT_S) as appending:
+            places = insert(appending.tx, appending.head, stored_events)
+            appending.commit()
+        return [place.position for place in places]
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """One aggregate's events."""
+        with self._engine.snapshot() as tx:
+            found = list(
+                stream(tx, str(originator_id), gt or 0, VERSION_MAX if lte is None else lte)
+            )
+        if desc:
+            found.reverse()
+        return found[:limit]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Entries of the log from a position on; `topics` is not supported."""
+        if topics:
+            raise NotSupportedError("select_notifications does not filter by topic")
+        after = (start or 0) - (1 if inclusive_of_start and start else 0)
+        with self._engine.snapshot() as tx:
+            found = entries(tx, after, limit, POSITION_MAX if stop is None else stop)
+        return [
+            Notification(
+                originator_id=entry.stored.originator_id,
+                originator_version=entry.stored.originator_version,
+                topic=entry.stored.topic,
+                state=entry.stored.state,
+                id=entry.position,
+            )
+            for entry in found
+        ]
+
+    def max_notification_id(self) -> int | None:
+        """The newest position, or `None`."""
+        with self._engine.snapshot() as tx:
+            return head(tx).position or None
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """Not supported: the package's subscription dies with its connection."""
+        raise NotSupportedError("follow the log with domain.log.follower instead")

@@ -1,0 +1,62 @@
+"""The one table of the log, on both engines, and the triggers that keep it append-only."""
+
+from domain.log.transaction import EngineName
+
+HEAD = "SELECT position, recorded_at FROM stored_events ORDER BY position DESC LIMIT 1"
+
+SQLITE = (
+    # AUTOINCREMENT: without it the position of a deleted newest row would be given out again.
+    """
+    CREATE TABLE IF NOT EXISTS stored_events (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        originator_id TEXT NOT NULL,
+        originator_version INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        state BLOB NOT NULL,
+        recorded_at TEXT NOT NULL,
+        UNIQUE (originator_id, originator_version)
+    ) STRICT
+    """,
+    """
+    CREATE TRIGGER IF NOT EXISTS stored_events_refuse_update BEFORE UPDATE ON stored_events
+    BEGIN SELECT RAISE(ABORT, 'the log is append-only: UPDATE refused'); END
+    """,
+    """
+    CREATE TRIGGER IF NOT EXISTS stored_events_refuse_delete BEFORE DELETE ON stored_events
+    BEGIN SELECT RAISE(ABORT, 'the log is append-only: DELETE refused'); END
+    """,
+    # REPLACE deletes without firing the trigger above, unless the connection asked for it.
+    # (NEW.position is -1 where AUTOINCREMENT chooses it.)
+    """
+    CREATE TRIGGER IF NOT EXISTS stored_events_refuse_replace BEFORE INSERT ON stored_events
+    WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position)
+        OR EXISTS (SELECT 1 FROM stored_events WHERE originator_id = NEW.originator_id
+                   AND originator_version = NEW.originator_version)
+    BEGIN SELECT RAISE(ABORT, 'the log is append-only: this event is there already'); END
+    """,
+)
+
+POSTGRESQL = (
+    """
+    CREATE TABLE IF NOT EXISTS stored_events (
+        position BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        originator_id TEXT COLLATE "C" NOT NULL,
+        originator_version BIGINT NOT NULL,
+        topic TEXT NOT NULL,
+        state BYTEA NOT NULL,
+        recorded_at TEXT COLLATE "C" NOT NULL,
+        UNIQUE (originator_id, originator_version)
+    )
+    """,
+    """
+    CREATE OR REPLACE FUNCTION stored_events_refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the log is append-only: % refused', TG_OP; END $$
+    """,
+    """
+    CREATE OR REPLACE TRIGGER stored_events_refuse
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON stored_events
+    FOR EACH STATEMENT EXECUTE FUNCTION stored_events_refuse()
+    """,
+)
+
+SCHEMA: dict[EngineName, tuple[str, ...]] = {"sqlite": SQLITE, "postgresql": POSTGRESQL}

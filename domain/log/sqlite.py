@@ -1,0 +1,156 @@
+"""The embedded engine: one SQLite file, in WAL mode, durable at every commit."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError
+
+from domain.log.engine import Contended, Head, StorageFull
+from domain.log.schema import HEAD
+from domain.log.transaction import EngineName, SQLiteTransaction, Transaction
+
+SCRUB_TIMEOUT_S = 5.0
+SCRUB_PAUSE_S = 0.01
+STATEMENTS_CACHED = 512
+LOCK_TIMEOUT_S = 10.0
+
+SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # what was answered survives a loss of power
+    "PRAGMA secure_delete = ON",  # a destroyed key leaves no copy in a free page
+    "PRAGMA recursive_triggers = ON",  # REPLACE fires the triggers that refuse DELETE
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+)
+
+
+class SQLiteAppending:
+    """A `BEGIN IMMEDIATE` transaction: SQLite lets one connection write at a time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.tx = SQLiteTransaction(connection)
+        self.head = Head(*(connection.execute(HEAD).fetchone() or (0, "")))
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._connection.execute("COMMIT")
+
+
+class SQLiteEngine:
+    """One file. Every thread that reads has a connection of its own; so has the writer."""
+
+    name: EngineName = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._threads = threading.local()
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """A connection in autocommit mode, closed with the engine."""
+        with translated():
+            connection = sqlite3.connect(
+                self.path,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=STATEMENTS_CACHED,
+                timeout=LOCK_TIMEOUT_S,
+            )
+            for setting in SETTINGS:
+                connection.execute(setting)
+            if read_only:
+                connection.execute("PRAGMA query_only = ON")
+        with self._lock:
+            self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def append(self, lock_timeout_s: float) -> Iterator[SQLiteAppending]:
+        """Take the write lock, or raise `Contended`."""
+        with self._writing(lock_timeout_s) as connection:
+            yield SQLiteAppending(connection)
+
+    @contextmanager
+    def _writing(self, lock_timeout_s: float) -> Iterator[sqlite3.Connection]:
+        connection = self._of_this_thread()
+        with translated():
+            connection.execute(f"PRAGMA busy_timeout = {int(lock_timeout_s * 1000)}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            finally:
+                _roll_back(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """Read one consistent state."""
+        connection = self._of_this_thread()
+        with translated():
+            connection.execute("BEGIN")
+            try:
+                yield SQLiteTransaction(connection)
+            finally:
+                _roll_back(connection)
+
+    def scrub(self) -> None:
+        """Write the WAL back and empty it; `secure_delete` has zeroed the pages.
+
+        Waits for readers of an older state, `SCRUB_TIMEOUT_S` at most.
+        """
+        connection = self._of_this_thread()
+        deadline = time.monotonic() + SCRUB_TIMEOUT_S
+        with translated():
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > deadline:
+                    raise Contended("a long read keeps the old state of the database")
+                time.sleep(SCRUB_PAUSE_S)
+
+    def execute_schema(self, statements: Sequence[str]) -> None:
+        """Create what does not exist yet."""
+        with self._writing(LOCK_TIMEOUT_S) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close every connection, whichever thread it was for."""
+        with self._lock:
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.close()
+
+    def _of_this_thread(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = self.connect()
+        return connection
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # A failed COMMIT, and a full disk, may have ended the transaction already.
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the library's exceptions instead of the driver's."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(str(error)) from error
+    except sqlite3.OperationalError as error:
+        match error.sqlite_errorcode & 0xFF:
+            case sqlite3.SQLITE_FULL:
+                raise StorageFull(str(error)) from error
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                raise Contended(str(error)) from error
+        raise OperationalError(str(error)) from error
+    except sqlite3.Error as error:
+        raise PersistenceError(str(error)) from error

@@ -1,0 +1,63 @@
+"""One way to speak SQL to both engines: `?` placeholders, rows as tuples."""
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+import psycopg
+
+EngineName = Literal["sqlite", "postgresql"]
+
+
+class Rows(Protocol):
+    """What a statement found. Values are as the engine's driver gives them."""
+
+    def fetchone(self) -> Any:
+        """The next row as a tuple, or `None`."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left, as tuples."""
+        ...
+
+
+class Transaction(Protocol):
+    """A transaction that is open; whoever opened it commits it."""
+
+    @property
+    def engine(self) -> EngineName:
+        """Which dialect is spoken, for the few statements that differ."""
+        ...
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
+        """Run one statement with bound parameters."""
+        ...
+
+
+class SQLiteTransaction:
+    """On a connection in autocommit mode, so that BEGIN and COMMIT are ours."""
+
+    engine: EngineName = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.execute = connection.execute
+
+
+class PostgresTransaction:
+    """On a psycopg connection inside `connection.transaction()`."""
+
+    engine: EngineName = "postgresql"
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
+        """Run one statement with bound parameters."""
+        return self._connection.execute(_psycopg_style(sql), params or None)
+
+
+@lru_cache(maxsize=512)
+def _psycopg_style(sql: str) -> bytes:
+    # psycopg takes only bytes or literal strings, so that nobody builds SQL from input: nor do we.
+    return sql.replace("%", "%%").replace("?", "%s").encode() if "?" in sql else sql.encode()

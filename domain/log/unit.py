@@ -1,0 +1,91 @@
+"""What one command decides on and adds: aggregates as of now, in the append transaction."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+from domain.aggregate import Aggregate
+from domain.cluster import Cluster
+from domain.event import Act, Event
+from domain.host import Host
+from domain.log import recorder
+from domain.log.mapper import to_event
+from domain.log.transaction import Transaction
+
+AGGREGATES_MAX = 4096
+"""How many aggregates stay in memory between commands."""
+
+A = TypeVar("A", bound=Aggregate[Any])
+
+
+class Aggregates:
+    """The aggregates that were used last, as the log has them. Only the writer's thread may."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Aggregate[Any]] = OrderedDict()
+
+    def get(self, tx: Transaction, kind: type[A], name: str) -> A:
+        """The aggregate as the log has it now."""
+        aggregate_id = f"{kind.KIND}/{name}"
+        aggregate = self._kept.get(aggregate_id)
+        if aggregate is not None:
+            self._kept.move_to_end(aggregate_id)
+            return cast(A, aggregate)
+        loaded = load(tx, kind, name)
+        self._kept[aggregate_id] = loaded
+        if len(self._kept) > AGGREGATES_MAX:
+            self._kept.popitem(last=False)
+        return loaded
+
+    def forget(self, aggregate_ids: Iterable[str]) -> None:
+        """Load these anew when they are needed: what is in memory is not in the log."""
+        for aggregate_id in aggregate_ids:
+            self._kept.pop(aggregate_id, None)
+
+    def clear(self) -> None:
+        """Load everything anew when it is needed."""
+        self._kept.clear()
+
+
+def load(tx: Transaction, kind: type[A], name: str) -> A:
+    """Replay one aggregate from the log."""
+    stored = recorder.stream(tx, f"{kind.KIND}/{name}")
+    return kind.replay(name, map(to_event, stored))
+
+
+class Unit:
+    """One command's view. What it emits is appended together, or not at all."""
+
+    def __init__(self, tx: Transaction, aggregates: Aggregates, act: Act) -> None:
+        self.tx = tx
+        self.act = act
+        self.pending: list[Event] = []
+        self.writes: list[Callable[[Transaction], None]] = []
+        self.scrub = False
+        self._aggregates = aggregates
+
+    def host(self, address: str) -> Host:
+        """The host of this address, registered or not."""
+        return self._use(Host, address)
+
+    def cluster(self, name: str) -> Cluster:
+        """The cluster of this name, existing or not."""
+        return self._use(Cluster, name)
+
+    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+        """Write beside the log in the same transaction, once the command was not refused.
+
+        `scrub`: once it is committed, make what was overwritten or deleted unreadable on disk.
+        """
+        self.writes.append(write)
+        self.scrub = self.scrub or scrub
+
+    def forget_changes(self) -> None:
+        """Undo in memory what the command emitted before it was refused."""
+        self._aggregates.forget({event.originator_id for event in self.pending})
+        self.pending.clear()
+
+    def _use(self, kind: type[A], name: str) -> A:
+        aggregate = self._aggregates.get(self.tx, kind, name)
+        aggregate.act, aggregate.pending = self.act, self.pending
+        return aggregate

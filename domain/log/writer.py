@@ -1,0 +1,312 @@
+"""The one thread of a process that appends: commands queue up and share commits.
+
+A command is decided inside the append transaction, on aggregates that are as of now, so nothing
+that was decided can be out of date when it is stored. Commands that wait at the same moment
+share one transaction: each is refused or carried out on its own, and all that were carried out
+become durable together.
+"""
+
+import asyncio
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from eventsourcing.persistence import OperationalError, StoredEvent
+
+from domain.event import Act, Recorded
+from domain.log import recorder
+from domain.log.engine import Appending, CommitUnknown, Contended, Engine, Head, StorageFull
+from domain.log.mapper import to_stored
+from domain.log.transaction import Transaction
+from domain.log.unit import Aggregates, Unit
+from domain.refusal import Refusal, unavailable
+
+BATCH_COMMANDS_MAX = 128
+"""How many commands share one commit at most."""
+BATCH_EVENTS_MAX = 2000
+"""A transaction that has this many events takes no further command."""
+RETRY_PAUSE_S = 0.05
+SCRUB_RETRY_PAUSE_S = 1.0
+
+T = TypeVar("T")
+
+
+class Projections(Protocol):
+    """The read models, as far as the log needs to know them."""
+
+    def project(self, tx: Transaction, events: Sequence[Recorded]) -> None:
+        """Bring the read models up to date, in the transaction that appends."""
+        ...
+
+    def save_position(self, tx: Transaction, position: int) -> None:
+        """Note up to where they are, once a transaction."""
+        ...
+
+
+@dataclass
+class Job:
+    """A command on its way, and whoever waits for it."""
+
+    act: Act
+    command: Callable[[Unit], Any]
+    answer: Callable[[Transaction, Any], Any]
+    deadline: float
+    future: "Future[Any] | asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop | None = None
+    outcome: Any = None
+    error: BaseException | None = None
+
+
+@dataclass
+class _Batch:
+    """What one transaction did, until it is durable."""
+
+    done: list[Job] = field(default_factory=list)
+    recorded: list[Recorded] = field(default_factory=list)
+    last: StoredEvent | None = None
+    head: Head = Head(0, "")
+    wrote: bool = False
+    scrub: bool = False
+
+
+class Writer:
+    """Takes commands from any thread, and carries them out on its own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        projections: Projections,
+        *,
+        timeout_s: float,
+        on_commit: Callable[[Sequence[Recorded]], None] = lambda recorded: None,
+    ) -> None:
+        self._engine = engine
+        self._projections = projections
+        self._timeout_s = timeout_s
+        self._on_commit = on_commit
+        self._aggregates = Aggregates()
+        self._position = -1
+        self._scrub_due = False
+        self._queue: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to carry out commands."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Carry out what is queued, then end. Blocks until then."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def submit(
+        self,
+        act: Act,
+        command: Callable[[Unit], T],
+        answer: Callable[[Transaction, T], Any] = lambda tx, result: result,
+    ) -> "Future[Any]":
+        """Queue a command, from any thread. `answer` reads the reply in the same transaction.
+
+        The future raises `Refusal`: the command's own, or `unavailable` after the time limit.
+        """
+        future: Future[Any] = Future()
+        self._enqueue(Job(act, command, answer, time.monotonic() + self._timeout_s, future))
+        return future
+
+    async def perform(
+        self,
+        act: Act,
+        command: Callable[[Unit], T],
+        answer: Callable[[Transaction, T], Any] = lambda tx, result: result,
+    ) -> Any:
+        """As `submit`, and wait for it without holding up the event loop.
+
+        A caller that is cancelled does not cancel the command.
+        """
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        deadline = time.monotonic() + self._timeout_s
+        self._enqueue(Job(act, command, answer, deadline, future, loop))
+        return await future
+
+    def _enqueue(self, job: Job) -> None:
+        with self._wake:
+            if self._stopping:
+                raise unavailable("The service is stopping: try again in a moment.")
+            self._queue.append(job)
+            self._wake.notify()
+
+    # The writer's thread
+
+    def _run(self) -> None:
+        while True:
+            jobs = self._take()
+            if jobs:
+                self._carry_out(jobs)
+            elif self._stopping:
+                return
+            if self._scrub_due:
+                self._scrub()
+
+    def _take(self) -> list[Job]:
+        with self._wake:
+            while not self._queue and not self._stopping:
+                if not self._wake.wait(SCRUB_RETRY_PAUSE_S if self._scrub_due else None):
+                    return []
+            count = min(len(self._queue), BATCH_COMMANDS_MAX)
+            return [self._queue.popleft() for _ in range(count)]
+
+    def _carry_out(self, jobs: list[Job]) -> None:
+        """Until each job has its outcome, or ran out of time."""
+        error: Exception | None = None
+        while jobs := self._still_in_time(jobs, error):
+            try:
+                jobs = jobs[self._transact(jobs) :]
+            except StorageFull:
+                self._aggregates.clear()
+                _fail(jobs, Refusal("storage_full", "The disk is full: nothing was stored."))
+                return
+            except OperationalError as passing:
+                self._aggregates.clear()
+                error = passing
+                time.sleep(RETRY_PAUSE_S)
+            except Exception as defect:
+                self._aggregates.clear()
+                if len(jobs) == 1:
+                    _fail(jobs, defect)
+                    return
+                for job in jobs:  # alone, so that a defect fails its own command and no other
+                    self._carry_out([job])
+                return
+
+    def _still_in_time(self, jobs: list[Job], error: Exception | None) -> list[Job]:
+        if error is None:
+            return jobs
+        now = time.monotonic()
+        late = [job for job in jobs if job.deadline <= now]
+        what = "is too busy" if isinstance(error, Contended) else "cannot be reached"
+        _fail(late, unavailable(f"The database {what}: nothing was changed, try again."))
+        return [job for job in jobs if job.deadline > now]
+
+    def _transact(self, jobs: list[Job]) -> int:
+        """One transaction for as many jobs as it takes; gives how many."""
+        batch = _Batch()
+        lock_timeout_s = max(0.001, min(job.deadline for job in jobs) - time.monotonic())
+        try:
+            with self._engine.append(lock_timeout_s) as appending:
+                self._notice_others(appending)
+                for job in jobs:
+                    self._decide(job, appending, batch)
+                    if len(batch.recorded) >= BATCH_EVENTS_MAX:
+                        break
+                if batch.recorded:
+                    self._projections.save_position(appending.tx, batch.recorded[-1].position)
+                if batch.wrote:
+                    appending.commit()
+        except CommitUnknown:
+            if not self._was_committed(batch, max(job.deadline for job in jobs)):
+                raise
+        self._publish(batch)
+        return len(batch.done)
+
+    def _notice_others(self, appending: Appending) -> None:
+        """Forget what other processes changed since our last transaction."""
+        position = appending.head.position
+        if position != self._position:
+            self._aggregates.forget(recorder.touched_since(appending.tx, self._position))
+            self._position = position
+
+    def _decide(self, job: Job, appending: Appending, batch: _Batch) -> None:
+        """Carry out or refuse one command, in the transaction that is open."""
+        batch.done.append(job)
+        job.error = job.outcome = None  # of an attempt that was rolled back
+        tx = appending.tx
+        unit = Unit(tx, self._aggregates, job.act)
+        try:
+            result = job.command(unit)
+        except Refusal as refusal:
+            unit.forget_changes()
+            job.error = refusal
+            return
+        if unit.pending:
+            stored = [to_stored(event) for event in unit.pending]
+            places = recorder.insert(tx, max(batch.head, appending.head), stored)
+            batch.head = places[-1]
+            recorded = [
+                Recorded(*place, event) for place, event in zip(places, unit.pending, strict=True)
+            ]
+            self._projections.project(tx, recorded)
+            batch.recorded += recorded
+            batch.last = stored[-1]
+        for write in unit.writes:
+            write(tx)
+        batch.wrote = batch.wrote or bool(unit.pending or unit.writes)
+        batch.scrub = batch.scrub or unit.scrub
+        job.outcome = job.answer(tx, result)
+
+    def _was_committed(self, batch: _Batch, deadline: float) -> bool:
+        """Look whether the commit whose reply was lost did happen."""
+        while batch.last is not None and time.monotonic() < deadline:
+            try:
+                with self._engine.snapshot() as tx:
+                    return recorder.holds(tx, batch.last)
+            except OperationalError:
+                time.sleep(RETRY_PAUSE_S)
+        return False
+
+    def _publish(self, batch: _Batch) -> None:
+        """It is durable: tell everybody."""
+        if batch.recorded:
+            self._position = batch.recorded[-1].position
+            self._on_commit(batch.recorded)
+        if batch.scrub:
+            self._scrub()
+        _deliver(batch.done)
+
+    def _scrub(self) -> None:
+        try:
+            self._engine.scrub()
+        except OperationalError:
+            self._scrub_due = True  # a long read is in the way: again before the next batch
+        else:
+            self._scrub_due = False
+
+
+def _fail(jobs: list[Job], error: BaseException) -> None:
+    for job in jobs:
+        job.error = error
+    _deliver(jobs)
+
+
+def _deliver(jobs: list[Job]) -> None:
+    """Hand the outcomes to whoever waits; each event loop is woken once."""
+    waiting: dict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
+    for job in jobs:
+        if job.loop is None:
+            _settle(job)
+        else:
+            waiting[job.loop].append(job)
+    for loop, theirs in waiting.items():
+        loop.call_soon_threadsafe(_settle_all, theirs)
+
+
+def _settle_all(jobs: list[Job]) -> None:
+    for job in jobs:
+        _settle(job)
+
+
+def _settle(job: Job) -> None:
+    if job.future.cancelled():
+        return
+    if job.error is not None:
+        job.future.set_exception(job.error)
+    else:
+        job.future.set_result(job.outcome)

@@ -1,0 +1,81 @@
+"""Names and addresses as users write them, and the one canonical form that everything uses."""
+
+import ipaddress
+import re
+
+from domain.refusal import invalid
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+HOST_NAME_CHARACTERS_MAX = 253
+LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+REMOTE_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
+
+
+def resource_name(text: str, what: str = "name") -> str:
+    """The name of a cluster, network or container manager, unchanged, or a refusal."""
+    if not NAME.fullmatch(text):
+        raise invalid(
+            f"{quoted(text)} is no {what}: use 1 to 64 of A-Z a-z 0-9 - _.",
+        )
+    return text
+
+
+def host_address(text: str, key: str | None = None) -> str:
+    """The canonical form of an IPv4 or IPv6 address or an RFC 1123 host name, or a refusal.
+
+    IPv6 is compressed and in lower case, IPv4-mapped IPv6 becomes IPv4, names lose their
+    capitals. What a resolver would read as a number (`10.1`, `0x0a000001`) is refused, because it
+    would be a second way to name a host: the last label of a name must not be numeric
+    (WHATWG URL, "ends in a number").
+    """
+    address = _ip_address(text) or _host_name(text)
+    if address is None:
+        raise invalid(
+            f"{quoted(text)} is no host address: use an IPv4 or IPv6 address or a host name.", key
+        )
+    return address
+
+
+def _ip_address(text: str) -> str | None:
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return None  # a zone is a name of one machine's interface, not of a host
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+    if address.is_unspecified or address.is_multicast:
+        return None  # "any" and "many" are no host
+    return str(address)
+
+
+def _host_name(text: str) -> str | None:
+    if not text.isascii() or len(text) > HOST_NAME_CHARACTERS_MAX:
+        return None
+    labels = text.lower().split(".")
+    if not all(LABEL.fullmatch(label) for label in labels):
+        return None
+    last = labels[-1]
+    if last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last):
+        return None
+    return ".".join(labels)
+
+
+def remote_user(text: str) -> str:
+    """An account name as Linux systems allow it (`useradd`, shadow-utils), or a refusal."""
+    if not REMOTE_USER.fullmatch(text):
+        raise invalid(
+            "remote_user must be an account name: a letter or _, then up to 31 of"
+            " A-Z a-z 0-9 _ . -",
+            "remote_user",
+        )
+    return text
+
+
+def quoted(text: str, characters_max: int = 80) -> str:
+    """What a client sent, safe and short enough to be shown back."""
+    shown = text[:characters_max].encode("unicode_escape").decode("ascii")
+    return f"'{shown}'" if len(text) <= characters_max else f"'{shown}…'"

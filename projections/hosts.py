@@ -1,0 +1,262 @@
+"""The hosts as GET serves them: every record is encoded when it changes, not when it is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from domain import host as events
+from domain.event import Recorded
+from domain.host import HostEvent
+from domain.log.transaction import EngineName, Transaction
+from projections.projection import Projection, tag
+from projections.tables import TEXT, Opened, Table
+
+ALL = "hosts"
+"""The key of the row that says when anything in the list changed last."""
+
+
+@dataclass(slots=True)
+class HostRow:
+    """One host. `head` is its record up to the time of the last check, as JSON."""
+
+    address: str
+    status: str
+    cluster: str
+    os: str
+    cpus: int
+    memory: int
+    space: int
+    last_check: str
+    source: str
+    failure_kind: str
+    tag: str
+    head: str
+
+
+@dataclass(slots=True)
+class HostListRow:
+    """When the list of hosts changed last."""
+
+    name: str
+    tag: str
+
+
+HOSTS = Table(
+    "hosts",
+    HostRow,
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            address {text} PRIMARY KEY,
+            status {text} NOT NULL,
+            cluster {text} NOT NULL,
+            os {text} NOT NULL,
+            cpus BIGINT NOT NULL,
+            memory BIGINT NOT NULL,
+            space BIGINT NOT NULL,
+            last_check {text} NOT NULL,
+            source {text} NOT NULL,
+            failure_kind {text} NOT NULL,
+            tag {text} NOT NULL,
+            head {text} NOT NULL
+        )
+        """,
+        "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (status, address)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, address)",
+    ),
+)
+
+HOST_LIST = Table(
+    "host_list",
+    HostListRow,
+    ("CREATE TABLE IF NOT EXISTS {table} (name {text} PRIMARY KEY, tag {text} NOT NULL)",),
+)
+
+
+def project(recorded: Recorded, tables: Opened) -> None:
+    """Fold one event into the tables."""
+    event = recorded.event
+    if not isinstance(event, HostEvent):
+        return
+    hosts = tables(HOSTS)
+    address = event.originator_id.partition("/")[2]
+    changed = tag(recorded)
+    tables(HOST_LIST).put(HostListRow(ALL, changed))
+    if isinstance(event, events.Removed):
+        hosts.delete(address)
+        return
+    row = _fresh(address) if isinstance(event, events.Registered) else hosts.get(address)
+    if row is None:
+        raise LookupError(f"{event.TOPIC} at {recorded.position}: {address} is not registered")
+    _fold(row, event)
+    row.tag = changed
+    row.head = _head(row)
+    hosts.put(row)
+
+
+def _fresh(address: str) -> HostRow:
+    return HostRow(address, "investigating", "", "", 0, 0, 0, "", "", "", "", "")
+
+
+def _fold(row: HostRow, event: HostEvent) -> None:
+    match event:
+        case events.Registered():
+            row.source = event.source
+        case events.JoinedCluster():
+            row.cluster = event.cluster
+        case events.LeftCluster():
+            row.cluster = ""
+            if row.status == "active":
+                row.status = "disassociated"
+        case events.FactsGathered():
+            row.os, row.cpus = event.os, event.cpus
+            row.memory, row.space = event.memory, event.space
+            row.last_check = event.at
+            if row.status == "investigating":
+                row.status = "bootstrapping"
+        case events.Bootstrapped():
+            row.status = "disassociated"
+        case events.Activated():
+            row.status = "active"
+        case events.Failed():
+            row.status, row.failure_kind, row.last_check = "failed", event.kind, event.at
+        case events.Recovered():
+            row.status, row.failure_kind, row.last_check = event.status, "", event.at
+        case (
+            events.KeyPinned()
+            | events.KeyRefused()
+            | events.KeyApproved()
+            | events.KeyForgotten()
+            | events.CredentialsRead()
+        ):
+            pass  # not part of any record
+        case _:
+            raise TypeError(f"the hosts projection does not know {event.TOPIC}")
+
+
+def _head(row: HostRow) -> str:
+    record = orjson.dumps(
+        {
+            "address": row.address,
+            "status": row.status,
+            "os": row.os,
+            "cpus": row.cpus,
+            "memory": row.memory,
+            "space": row.space,
+        }
+    )
+    return record[:-1].decode() + ',"last_check":"'
+
+
+PROJECTION = Projection("hosts", 1, (HOSTS, HOST_LIST), project)
+
+
+# What is beside the log: when a host answered last, though nothing had changed.
+
+
+def heartbeats_schema(engine: EngineName) -> str:
+    """The times of checks that found nothing new. No event, and so in no digest."""
+    text = TEXT[engine]
+    return f"""
+        CREATE TABLE IF NOT EXISTS heartbeats (
+            address {text} PRIMARY KEY,
+            last_check {text} NOT NULL
+        )
+    """
+
+
+# Queries
+
+
+class Answer(NamedTuple):
+    """A body to serve as it is, and the validator of its ETag."""
+
+    body: bytes
+    tag: str
+
+
+ONE = """
+    SELECT h.head, h.last_check, b.last_check, h.source, h.tag, h.status
+    FROM hosts h LEFT JOIN heartbeats b ON b.address = h.address
+    WHERE h.address = ?
+"""
+
+
+def host(tx: Transaction, address: str) -> Answer | None:
+    """The record of one host, with its source."""
+    found = tx.execute(ONE, (address,)).fetchone()
+    if found is None:
+        return None
+    head, checked, seen, source, changed, _ = found
+    last_check = _later(checked, seen)
+    body = f'{head}{last_check}","source":{orjson.dumps(source).decode()}}}'
+    return Answer(body.encode(), changed)
+
+
+def host_status(tx: Transaction, address: str) -> Answer | None:
+    """The status record of one host."""
+    found = tx.execute(ONE, (address,)).fetchone()
+    if found is None:
+        return None
+    _, checked, seen, _, changed, status = found
+    record = {
+        "type": "host_only",
+        "host": {"last_check": _later(checked, seen), "status": status},
+        "container_manager": {},
+    }
+    return Answer(orjson.dumps(record), changed)
+
+
+class Filter(NamedTuple):
+    """Which hosts of the list. `None` means any."""
+
+    status: str | None = None
+    cluster: str | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
+def hosts(tx: Transaction, which: Filter) -> bytes:
+    """A JSON list of host records without `source`, sorted by address."""
+    conditions, params = ["1 = 1"], []
+    for column, wanted, operator in (
+        ("h.status", which.status, "="),
+        ("h.cluster", which.cluster, "="),
+        ("h.address", which.after, ">"),
+    ):
+        if wanted is not None:
+            conditions.append(f"{column} {operator} ?")
+            params.append(wanted)
+    limit = "" if which.limit is None else f" LIMIT {int(which.limit)}"
+    sql = f"""
+        SELECT h.head, h.last_check, b.last_check
+        FROM hosts h LEFT JOIN heartbeats b ON b.address = h.address
+        WHERE {" AND ".join(conditions)} ORDER BY h.address{limit}
+    """  # noqa: S608 - every value is bound
+    return _list(tx.execute(sql, params).fetchall())
+
+
+def _list(rows: Sequence[Any]) -> bytes:
+    records = [f'{head}{_later(checked, seen)}"}}' for head, checked, seen in rows]
+    return f"[{','.join(records)}]".encode()
+
+
+def list_tag(tx: Transaction) -> str:
+    """The validator of every list of hosts."""
+    found = tx.execute(f"SELECT tag FROM host_list WHERE name = '{ALL}'").fetchone()  # noqa: S608
+    return str(found[0]) if found else "0"
+
+
+def addresses(tx: Transaction, statuses: Sequence[str]) -> list[tuple[str, str]]:
+    """Hosts of these statuses: address and kind of failure, sorted by address."""
+    marks = ", ".join("?" * len(statuses))
+    sql = f"""
+        SELECT address, failure_kind FROM hosts WHERE status IN ({marks}) ORDER BY address
+    """  # noqa: S608 - marks only
+    return [(row[0], row[1]) for row in tx.execute(sql, tuple(statuses)).fetchall()]
+
+
+def _later(checked: str, seen: str | None) -> str:
+    return max(checked, seen) if seen else checked

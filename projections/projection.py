@@ -1,0 +1,148 @@
+"""A projection folds the log into tables; its position says how far it has come."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from domain.event import Recorded
+from domain.log import recorder
+from domain.log.engine import Engine
+from domain.log.mapper import to_event
+from domain.log.transaction import EngineName, Transaction
+from projections.tables import TEXT, MemoryTables, Opened, StoredTables, Table
+
+CATCH_UP_EVENTS = 1000
+"""How many events one transaction projects while catching up."""
+LOCK_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One read model. `project` is pure: the same events give the same rows, wherever they are.
+
+    `version` grows with every change of `project` or the tables that needs a rebuild.
+    """
+
+    name: str
+    version: int
+    tables: tuple[Table[Any], ...]
+    project: Callable[[Recorded, Opened], None]
+
+
+def tag(recorded: Recorded) -> str:
+    """A validator for what an event changed: another text for every event of every log.
+
+    The position alone would come again with other content after a backup was restored.
+    """
+    return f"{recorded.position:x}-{crc32(recorded.recorded_at.encode()):08x}"
+
+
+def positions_schema(engine: EngineName) -> str:
+    """How far each projection has come."""
+    return f"""
+        CREATE TABLE IF NOT EXISTS projection_positions (
+            name {TEXT[engine]} PRIMARY KEY,
+            version BIGINT NOT NULL,
+            position BIGINT NOT NULL
+        )
+    """
+
+
+SAVE_POSITION = """
+    INSERT INTO projection_positions (name, version, position) VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position
+"""
+
+
+class ReadModels:
+    """All projections of a service, kept up to date in the transactions that append."""
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self.projections = tuple(projections)
+
+    def create_tables(self, engine: Engine) -> None:
+        """Create what is not there."""
+        statements = [positions_schema(engine.name)]
+        for projection in self.projections:
+            for table in projection.tables:
+                statements += table.schema(engine.name)
+        engine.execute_schema(statements)
+
+    def project(self, tx: Transaction, events: Sequence[Recorded]) -> None:
+        """Bring all tables up to date with events that are being appended."""
+        tables = StoredTables(tx)
+        for projection in self.projections:
+            for recorded in events:
+                projection.project(recorded, tables)
+        tables.flush()
+
+    def save_position(self, tx: Transaction, position: int) -> None:
+        """Note that all projections have come this far."""
+        for projection in self.projections:
+            tx.execute(SAVE_POSITION, (projection.name, projection.version, position))
+
+    def catch_up(self, engine: Engine) -> None:
+        """Project what the log has beyond each projection's position, in batches."""
+        for projection in self.projections:
+            while _catch_up_some(engine, projection):
+                pass
+
+
+def _catch_up_some(engine: Engine, projection: Projection) -> bool:
+    with engine.append(LOCK_TIMEOUT_S) as appending:
+        tx = appending.tx
+        position = stored_position(tx, projection.name)
+        entries = recorder.entries(tx, position, CATCH_UP_EVENTS)
+        if not entries:
+            return False
+        tables = StoredTables(tx)
+        for entry in entries:
+            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
+            projection.project(recorded, tables)
+        tables.flush()
+        tx.execute(SAVE_POSITION, (projection.name, projection.version, entries[-1].position))
+        appending.commit()
+    return True
+
+
+def stored_position(tx: Transaction, name: str) -> int:
+    """How far a projection has come; 0 where it has not begun."""
+    sql = "SELECT position FROM projection_positions WHERE name = ?"
+    found = tx.execute(sql, (name,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def digest(tx: Transaction, projection: Projection) -> str:
+    """SHA-256 over all rows of a projection's tables, in the order of their keys."""
+    return _digest(
+        (table.name, [tuple(row) for row in tx.execute(table.scan).fetchall()])
+        for table in projection.tables
+    )
+
+
+def rebuilt_digest(tx: Transaction, projection: Projection) -> str:
+    """What the digest is where the whole log is projected anew, in memory."""
+    tables = MemoryTables()
+    position = 0
+    while entries := recorder.entries(tx, position, CATCH_UP_EVENTS):
+        for entry in entries:
+            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
+            projection.project(recorded, tables)
+        position = entries[-1].position
+    return _digest(
+        (table.name, [table.values(row) for _, row in sorted(tables(table).rows.items())])
+        for table in projection.tables
+    )
+
+
+def _digest(tables: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> str:
+    sha256 = hashlib.sha256()
+    for name, rows in tables:
+        sha256.update(name.encode())
+        for row in rows:
+            sha256.update(orjson.dumps(row))
+    return f"sha256:{sha256.hexdigest()}"

@@ -1,0 +1,134 @@
+"""Reading the read models: what was answered to anybody before is seen by everybody after."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
+
+from domain.log.engine import Engine
+from domain.log.sqlite import SQLiteEngine, translated
+from domain.log.transaction import SQLiteTransaction, Transaction
+
+THREADS = 4
+"""How many reads run beside the event loop at once; the others wait for their turn."""
+HOT_ROWS_MAX = 20_000
+HOT_BYTES_MAX = 16 * 1024 * 1024
+
+T = TypeVar("T")
+Query = Callable[..., T]
+
+
+class Reads(Protocol):
+    """Queries on one consistent state, the newest that was committed."""
+
+    async def point(self, query: "Query[T]", *args: Any) -> T:
+        """Run `query(tx, *args)`, which finds a few rows by their keys."""
+        ...
+
+    async def scan(self, query: "Query[T]", *args: Any) -> T:
+        """Run `query(tx, *args)`, which may take long."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading."""
+        ...
+
+
+def reads(engine: Engine) -> Reads:
+    """What fits the engine."""
+    return SQLiteReads(engine) if isinstance(engine, SQLiteEngine) else ThreadedReads(engine)
+
+
+class ThreadedReads:
+    """Every query in a thread: for a database that is asked over a socket."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reads")
+
+    async def point(self, query: "Query[T]", *args: Any) -> T:
+        """Run a query in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(self._run, query, args))
+
+    scan = point
+
+    def close(self) -> None:
+        """Wait for the queries that run."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _run(self, query: "Query[T]", args: tuple[Any, ...]) -> T:
+        with self._engine.snapshot() as tx:
+            return query(tx, *args)
+
+
+class SQLiteReads:
+    """Points on the event loop (one takes microseconds), from memory while nobody wrote.
+
+    `PRAGMA data_version` changes when any other connection, of any process, committed. It is
+    asked before every use of what is remembered, so that memory never tells an older state.
+    """
+
+    def __init__(self, engine: SQLiteEngine) -> None:
+        self._scans = ThreadedReads(engine)
+        self._connection = engine.connect(read_only=True)
+        self._tx: Transaction = SQLiteTransaction(self._connection)
+        self._seen = -1
+        self._hot: dict[Any, Any] = {}
+        self._bytes = 0
+
+    async def point(self, query: "Query[T]", *args: Any) -> T:
+        """Run a query here and now, or give what it found when nothing has changed since."""
+        return self.point_now(query, *args)
+
+    def point_now(self, query: "Query[T]", *args: Any) -> T:
+        """The same without a coroutine; only on the event loop's thread."""
+        with translated():
+            self._forget_if_changed()
+            key = (query, *args)
+            found = self._hot.get(key, self)
+            if found is self:
+                found = self._in_one_state(query, args)
+                self._keep(key, found)
+        return cast(T, found)
+
+    async def scan(self, query: "Query[T]", *args: Any) -> T:
+        """Run a query in a thread, or give what it found when nothing has changed since."""
+        with translated():
+            self._forget_if_changed()
+        key, seen = (query, *args), self._seen
+        found = self._hot.get(key, self)
+        if found is self:
+            found = await self._scans.scan(query, *args)
+            if seen == self._data_version():
+                self._keep(key, found)
+        return cast(T, found)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._scans.close()
+
+    def _in_one_state(self, query: "Query[T]", args: tuple[Any, ...]) -> T:
+        self._connection.execute("BEGIN")
+        try:
+            return query(self._tx, *args)
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _forget_if_changed(self) -> None:
+        version = self._data_version()
+        if version != self._seen:
+            self._seen = version
+            self._hot.clear()
+            self._bytes = 0
+
+    def _keep(self, key: Any, found: Any) -> None:
+        body = found[0] if isinstance(found, tuple) else found
+        size = len(body) if isinstance(body, bytes) else 0
+        if len(self._hot) < HOT_ROWS_MAX and self._bytes + size <= HOT_BYTES_MAX:
+            self._hot[key] = found
+            self._bytes += size

@@ -1,0 +1,188 @@
+"""Rows of a read model, the same to a projection whether they are kept in a database or not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Generic, Protocol, TypeVar
+
+from domain.log.transaction import EngineName, Transaction
+
+R = TypeVar("R")
+
+TEXT: dict[EngineName, str] = {"sqlite": "TEXT", "postgresql": 'TEXT COLLATE "C"'}
+"""Text that sorts by code point on both engines."""
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """What a table is called, what its rows are, and how it is created.
+
+    `row` is a dataclass whose first field is the primary key. `create` is SQL with `{table}` for
+    the name and `{text}` for the type of text.
+    """
+
+    name: str
+    row: type[R]
+    create: tuple[str, ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The fields of the row, the key first."""
+        return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type] # no Protocol for dataclasses
+
+    @cached_property
+    def key(self) -> Callable[[R], str]:
+        """The key of a row."""
+        return attrgetter(self.columns[0])
+
+    @cached_property
+    def values(self) -> Callable[[R], tuple[Any, ...]]:
+        """All values of a row, in the order of the columns."""
+        return attrgetter(*self.columns)
+
+    @cached_property
+    def select(self) -> str:
+        """One row by its key."""
+        return f"SELECT {', '.join(self.columns)} FROM {self.name} WHERE {self.columns[0]} = ?"
+
+    @cached_property
+    def upsert(self) -> str:
+        """One row, new or not."""
+        key, *rest = self.columns
+        marks = ", ".join("?" * len(self.columns))
+        changes = ", ".join(f"{column} = excluded.{column}" for column in rest)
+        return (
+            f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({marks})"
+            f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        )
+
+    @cached_property
+    def delete(self) -> str:
+        """One row by its key."""
+        return f"DELETE FROM {self.name} WHERE {self.columns[0]} = ?"
+
+    @cached_property
+    def scan(self) -> str:
+        """All rows, in the order of their keys."""
+        return f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {self.columns[0]}"
+
+    def schema(self, engine: EngineName) -> list[str]:
+        """Statements that create it where it is not there."""
+        return [sql.format(table=self.name, text=TEXT[engine]) for sql in self.create]
+
+
+class Rows(Protocol[R]):
+    """The rows of one table, as a projection sees them."""
+
+    def get(self, key: str) -> R | None:
+        """The row of this key; change it only together with `put`."""
+        ...
+
+    def put(self, row: R) -> None:
+        """Keep a row, in place of the one with the same key."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Drop the row of this key, if there is one."""
+        ...
+
+
+class Opened(Protocol):
+    """The tables that a projection may use."""
+
+    def __call__(self, table: Table[R]) -> Rows[R]:
+        """The rows of a table."""
+        ...
+
+
+class MemoryRows(Generic[R]):
+    """Rows that are only in memory: for rebuilds, verification, and questions about the past."""
+
+    def __init__(self, table: Table[R]) -> None:
+        self._key = table.key
+        self.rows: dict[str, R] = {}
+
+    def get(self, key: str) -> R | None:
+        """The row of this key."""
+        return self.rows.get(key)
+
+    def put(self, row: R) -> None:
+        """Keep a row."""
+        self.rows[self._key(row)] = row
+
+    def delete(self, key: str) -> None:
+        """Drop a row."""
+        self.rows.pop(key, None)
+
+
+class StoredRows(Generic[R]):
+    """Rows in a database: read when they are asked for, written once at the end."""
+
+    def __init__(self, table: Table[R], tx: Transaction) -> None:
+        self._table = table
+        self._tx = tx
+        self._known: dict[str, R | None] = {}
+        self._changed: dict[str, None] = {}
+
+    def get(self, key: str) -> R | None:
+        """The row of this key."""
+        if key not in self._known:
+            found = self._tx.execute(self._table.select, (key,)).fetchone()
+            self._known[key] = None if found is None else self._table.row(*found)
+        return self._known[key]
+
+    def put(self, row: R) -> None:
+        """Keep a row."""
+        key = self._table.key(row)
+        self._known[key] = row
+        self._changed[key] = None
+
+    def delete(self, key: str) -> None:
+        """Drop a row."""
+        self._known[key] = None
+        self._changed[key] = None
+
+    def flush(self) -> None:
+        """Write what changed."""
+        for key in self._changed:
+            row = self._known[key]
+            if row is None:
+                self._tx.execute(self._table.delete, (key,))
+            else:
+                self._tx.execute(self._table.upsert, self._table.values(row))
+        self._changed.clear()
+
+
+class StoredTables:
+    """The tables of a database, for one transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._opened: dict[str, StoredRows[Any]] = {}
+
+    def __call__(self, table: Table[R]) -> Rows[R]:
+        """The rows of a table."""
+        rows = self._opened.get(table.name)
+        if rows is None:
+            rows = self._opened[table.name] = StoredRows(table, self._tx)
+        return rows
+
+    def flush(self) -> None:
+        """Write what changed."""
+        for rows in self._opened.values():
+            rows.flush()
+
+
+class MemoryTables:
+    """The tables of a rebuild that is not kept."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, MemoryRows[Any]] = {}
+
+    def __call__(self, table: Table[R]) -> MemoryRows[R]:
+        """The rows of a table."""
+        rows = self._opened.get(table.name)
+        if rows is None:
+            rows = self._opened[table.name] = MemoryRows(table)
+        return rows
