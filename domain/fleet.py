@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.cluster import Cluster
-from domain.host import FactsGathered, FailureKind, Host, Registration
+from domain.host import Host, Registration
+from domain.log.transaction import Transaction
 from domain.refusal import conflict
 
 DEFAULT_NETWORK = "default"
@@ -25,6 +26,15 @@ class Unit(Protocol):
 
     def cluster(self, name: str) -> Cluster:
         """The cluster of this name, existing or not."""
+        ...
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction that the command is decided in, to read what is beside the log."""
+        ...
+
+    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+        """Write beside the log in that transaction, unless the command is refused."""
         ...
 
 
@@ -180,10 +190,11 @@ def _admit(cluster: Cluster, host: Host) -> None:
     _must_be_free(host, cluster)
     cluster.add(host.name)
     host.join_cluster(cluster.name)
-    _activate_where_nobody_else_must(cluster, host)
+    activate_where_nobody_else_must(cluster, host)
 
 
-def _activate_where_nobody_else_must(cluster: Cluster, host: Host) -> None:
+def activate_where_nobody_else_must(cluster: Cluster, host: Host) -> None:
+    """Let a member take part at once, where no container manager has a say in it."""
     # With a container manager, a member is active once it is registered there.
     if not cluster.container_manager:
         host.activate()
@@ -206,25 +217,3 @@ def remove_cluster(unit: Unit, name: str) -> bool:
         return False
     cluster.remove()
     return True
-
-
-def finish_bootstrap(unit: Unit, address: str) -> None:
-    """A host is set up: it takes part in its cluster, or waits for one."""
-    host = unit.host(address)
-    host.finish_bootstrap()
-    if host.cluster:
-        _activate_where_nobody_else_must(unit.cluster(host.cluster), host)
-
-
-def gather_facts(unit: Unit, address: str, facts: FactsGathered) -> None:
-    """Take what a host says of itself, unless nobody looks after it any more."""
-    host = unit.host(address)
-    if host.registered:
-        host.gather_facts(facts)
-
-
-def fail_host(unit: Unit, address: str, kind: FailureKind, reason: str) -> None:
-    """Say why a host cannot be worked with, unless nobody looks after it any more."""
-    host = unit.host(address)
-    if host.registered:
-        host.fail(kind, reason)

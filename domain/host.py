@@ -190,6 +190,8 @@ class Host(Aggregate[AnyHostEvent]):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.incarnation = 0
+        """The version at which it was registered last: what was learned before says nothing."""
         self._forget()
 
     def _forget(self) -> None:
@@ -312,6 +314,7 @@ class Host(Aggregate[AnyHostEvent]):
         match event:
             case Registered():
                 self._forget()
+                self.incarnation = event.originator_version
                 self.registration = Registration(event.remote_user, event.ssh_port, event.source)
                 self._become("investigating")
             case Removed():

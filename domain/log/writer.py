@@ -74,7 +74,11 @@ class _Batch:
 
 
 class Writer:
-    """Takes commands from any thread, and carries them out on its own."""
+    """Takes commands from any thread, and carries them out on its own.
+
+    `on_commit(previous, recorded)` is told what was appended, and the position before it; on the
+    writer's thread, before anybody gets an answer.
+    """
 
     def __init__(
         self,
@@ -82,7 +86,7 @@ class Writer:
         projections: Projections,
         *,
         timeout_s: float,
-        on_commit: Callable[[Sequence[Recorded]], None] = lambda recorded: None,
+        on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None,
     ) -> None:
         self._engine = engine
         self._projections = projections
@@ -265,8 +269,8 @@ class Writer:
     def _publish(self, batch: _Batch) -> None:
         """It is durable: tell everybody."""
         if batch.recorded:
-            self._position = batch.recorded[-1].position
-            self._on_commit(batch.recorded)
+            previous, self._position = self._position, batch.recorded[-1].position
+            self._on_commit(previous, batch.recorded)
         if batch.scrub:
             self._scrub()
         _deliver(batch.done)

@@ -1,0 +1,62 @@
+"""What was learned by looking at a host over SSH, put into the log.
+
+The look takes time. Meanwhile the host may have been removed, or registered anew with other
+credentials: what was learned of an earlier incarnation is dropped, because it may be another
+machine's.
+"""
+
+from dataclasses import dataclass
+
+from domain.fleet import Unit, activate_where_nobody_else_must
+from domain.host import FactsGathered, FailureKind, Host
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The host that was looked at, as it was registered then."""
+
+    address: str
+    incarnation: int
+
+
+def _as_it_was(unit: Unit, subject: Subject) -> Host | None:
+    host = unit.host(subject.address)
+    same = host.registered and host.incarnation == subject.incarnation
+    return host if same else None
+
+
+def pin_key(unit: Unit, subject: Subject, algorithm: str, fingerprint: str) -> bool:
+    """First contact: trust this key from now on. False where it must not be gone on with."""
+    host = _as_it_was(unit, subject)
+    if host is None:
+        return False
+    host.pin_key(algorithm, fingerprint)
+    return host.pinned == fingerprint
+
+
+def refuse_key(unit: Unit, subject: Subject, fingerprint: str, reason: str) -> None:
+    """The host showed another key than the pinned one."""
+    host = _as_it_was(unit, subject)
+    if host is not None and host.pinned and host.pinned != fingerprint:
+        host.refuse_key(fingerprint, reason)
+
+
+def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
+    """The host said what it is, and it is set up: it takes part in its cluster, or waits for one.
+
+    (Nothing is installed yet, so both happen at once.)
+    """
+    host = _as_it_was(unit, subject)
+    if host is None:
+        return
+    host.gather_facts(facts)
+    host.finish_bootstrap()
+    if host.cluster:
+        activate_where_nobody_else_must(unit.cluster(host.cluster), host)
+
+
+def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:
+    """Say why the host cannot be worked with."""
+    host = _as_it_was(unit, subject)
+    if host is not None:
+        host.fail(kind, reason)
