@@ -1,0 +1,64 @@
+# Every command that a developer needs; `make help` lists them.
+
+DATA ?= data
+BIN := .venv/bin
+# Passed on: `make test ARGS="-k vault"`. Coverage is for whole runs.
+ARGS ?=
+COVERAGE := $(if $(ARGS),,--cov --cov-report=term)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test check format lint types imports proof bench requirements install clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+serve: ## Serve on 127.0.0.1:8000 from ./data (DATA=… for another directory, ARGS=… for flags)
+	@.ci/venv
+	@[ -d "$(DATA)" ] || (umask 077 && mkdir -p "$(DATA)")
+	@exec $(BIN)/commissaire serve --data "$(DATA)" $(ARGS)
+
+demo: tools ## Five hosts of different systems become active before your eyes
+	@$(BIN)/python -m tests.fleet $(ARGS)
+
+test: tools ## Run the tests, against a real sshd and a real PostgreSQL (ARGS=… for pytest)
+	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+
+check: format-is-right lint types imports test ## All that a change must pass
+
+format: install ## Write the code in the one format
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix --exit-zero --quiet
+
+lint: install ## Look for mistakes that a reader of one file can see
+	@$(BIN)/ruff check
+
+types: install ## Check the types, strictly
+	@$(BIN)/mypy
+
+imports: install ## Check that imports point down: runners, web, projections, domain
+	@$(BIN)/lint-imports --no-logo
+
+proof: tools ## Run the long tests: faults and many seeds
+	@$(BIN)/python -m pytest -m proof $(ARGS)
+
+bench: tools ## Measure
+	@$(BIN)/python -m bench $(ARGS)
+
+requirements: install ## Pin all packages anew, with hashes (ARGS=--upgrade for newer ones)
+	@.ci/requirements $(ARGS)
+
+install: ## Make .venv with what developing needs
+	@.ci/venv --dev
+
+clean: ## Remove what these commands made, but never your data
+	@rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+	    .pytest_cache .ruff_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What make calls for itself.
+.PHONY: tools format-is-right
+tools: install
+	@.ci/packages $$(sed 's/#.*//' tests/packages.txt)
+
+format-is-right: install
+	@$(BIN)/ruff format --check
