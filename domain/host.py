@@ -309,7 +309,7 @@ class Host(Aggregate[AnyHostEvent]):
 
     # State
 
-    def apply(self, event: AnyHostEvent) -> None:  # noqa: PLR0912 - one arm an event
+    def apply(self, event: AnyHostEvent) -> None:
         """Fold one event into the state."""
         match event:
             case Registered():

@@ -136,6 +136,8 @@ class Investigator:
             case events.Removed():
                 self._failures.pop(address, None)
                 self._wakeups.forget(address)
+            case _:
+                pass  # nothing that calls for a look
 
     async def _investigate(self, address: str) -> None:
         """One tick: load, look, record, and say when to look again."""
@@ -161,7 +163,7 @@ class Investigator:
         async def trust(algorithm: str, fingerprint: str) -> None:
             if not await self._writer.perform(
                 self._act(host),
-                lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint)
+                lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint),
             ):
                 raise Abandoned
 

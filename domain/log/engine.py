@@ -28,6 +28,10 @@ class Head(NamedTuple):
     recorded_at: str
 
 
+EMPTY = Head(0, "")
+"""The head of a log without entries."""
+
+
 class Appending(Protocol):
     """A transaction that holds the append lock: nobody else appends until it ends."""
 

@@ -13,7 +13,7 @@ from eventsourcing.persistence import (
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from domain.log.engine import CommitUnknown, Contended, Head, StorageFull
+from domain.log.engine import EMPTY, CommitUnknown, Contended, Head, StorageFull
 from domain.log.schema import HEAD
 from domain.log.transaction import EngineName, PostgresTransaction, Transaction
 
@@ -34,7 +34,7 @@ class PostgresAppending:
     def __init__(self, connection: CONNECTION) -> None:
         self._connection = connection
         self.tx = PostgresTransaction(connection)
-        self.head = Head(*(self.tx.execute(HEAD).fetchone() or (0, "")))
+        self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
 
     def commit(self) -> None:
         """Make it durable, and tell listeners. They get a hint, not the news itself."""

@@ -18,7 +18,7 @@ from eventsourcing.persistence import (
 )
 
 from domain.event import TIME_FORMAT
-from domain.log.engine import Engine, Head
+from domain.log.engine import EMPTY, Engine, Head
 from domain.log.schema import HEAD, SCHEMA
 from domain.log.transaction import Transaction
 
@@ -99,7 +99,7 @@ def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) 
 
 def head(tx: Transaction) -> Head:
     """The newest entry of the log."""
-    return Head(*(tx.execute(HEAD).fetchone() or (0, "")))
+    return Head(*(tx.execute(HEAD).fetchone() or EMPTY))
 
 
 def holds(tx: Transaction, stored: StoredEvent) -> bool:

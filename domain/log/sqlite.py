@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError
 
-from domain.log.engine import Contended, Head, StorageFull
+from domain.log.engine import EMPTY, Contended, Head, StorageFull
 from domain.log.schema import HEAD
 from domain.log.transaction import EngineName, SQLiteTransaction, Transaction
 
@@ -34,7 +34,7 @@ class SQLiteAppending:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.tx = SQLiteTransaction(connection)
-        self.head = Head(*(connection.execute(HEAD).fetchone() or (0, "")))
+        self.head = Head(*(connection.execute(HEAD).fetchone() or EMPTY))
 
     def commit(self) -> None:
         """Make it durable."""
@@ -146,11 +146,12 @@ def translated() -> Iterator[None]:
     except sqlite3.IntegrityError as error:
         raise IntegrityError(str(error)) from error
     except sqlite3.OperationalError as error:
-        match error.sqlite_errorcode & 0xFF:
-            case sqlite3.SQLITE_FULL:
-                raise StorageFull(str(error)) from error
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                raise Contended(str(error)) from error
+        # The low byte is the primary code; the rest tells details.
+        code = error.sqlite_errorcode & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise StorageFull(str(error)) from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise Contended(str(error)) from error
         raise OperationalError(str(error)) from error
     except sqlite3.Error as error:
         raise PersistenceError(str(error)) from error

@@ -19,7 +19,15 @@ from eventsourcing.persistence import OperationalError, StoredEvent
 
 from domain.event import Act, Recorded
 from domain.log import recorder
-from domain.log.engine import Appending, CommitUnknown, Contended, Engine, Head, StorageFull
+from domain.log.engine import (
+    EMPTY,
+    Appending,
+    CommitUnknown,
+    Contended,
+    Engine,
+    Head,
+    StorageFull,
+)
 from domain.log.mapper import to_stored
 from domain.log.transaction import Transaction
 from domain.log.unit import Aggregates, Unit
@@ -68,7 +76,7 @@ class _Batch:
     done: list[Job] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
     last: StoredEvent | None = None
-    head: Head = Head(0, "")
+    head: Head = EMPTY
     wrote: bool = False
     scrub: bool = False
 
@@ -182,7 +190,7 @@ class Writer:
                 self._aggregates.clear()
                 error = passing
                 time.sleep(RETRY_PAUSE_S)
-            except Exception as defect:
+            except Exception as defect:  # noqa: BLE001 - whoever asked gets it
                 self._aggregates.clear()
                 if len(jobs) == 1:
                     _fail(jobs, defect)
