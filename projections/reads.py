@@ -30,6 +30,10 @@ class Reads(Protocol):
         """Run `query(tx, *args)`, which may take long."""
         ...
 
+    async def fresh(self, query: "Query[T]", *args: Any) -> T:
+        """Run `query(tx, *args)` beside the event loop, and do not remember what it finds."""
+        ...
+
     def close(self) -> None:
         """Stop reading."""
         ...
@@ -52,7 +56,7 @@ class ThreadedReads:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(self._run, query, args))
 
-    scan = point
+    scan = fresh = point
 
     def close(self) -> None:
         """Wait for the queries that run."""
@@ -104,6 +108,10 @@ class SQLiteReads:
             if seen == self._data_version():
                 self._keep(key, found)
         return cast(T, found)
+
+    async def fresh(self, query: "Query[T]", *args: Any) -> T:
+        """Run a query in a thread, and do not remember what it finds."""
+        return await self._scans.fresh(query, *args)
 
     def close(self) -> None:
         """Stop reading."""

@@ -1,0 +1,39 @@
+"""What the log and the vault say of hosts, for the process managers."""
+
+from domain.event import Recorded
+from domain.host import Host
+from domain.log.follower import after
+from domain.log.transaction import Transaction
+from domain.log.unit import load
+from projections import hosts
+from projections.reads import Reads
+from runners.investigator import ACTOR, UNSETTLED
+from runners.keys import PrivateKey, read_private_key
+from runners.vault import Vault
+
+
+class FleetHosts:
+    """Reads beside the event loop; each call sees everything that was committed before it."""
+
+    def __init__(self, reads: Reads, vault: Vault) -> None:
+        self._reads = reads
+        self._vault = vault
+
+    async def unsettled(self) -> list[tuple[str, str]]:
+        """Address and kind of failure of every host that needs a look."""
+        return await self._reads.fresh(hosts.addresses, UNSETTLED)
+
+    async def load(self, address: str) -> Host:
+        """One host as the log has it now."""
+        return await self._reads.fresh(load, Host, address)
+
+    async def private_key(self, subject: str) -> PrivateKey:
+        """The key to log in with; `NoSecret` where its host is gone."""
+        return await self._reads.fresh(self._reveal, subject)
+
+    async def entries_after(self, position: int) -> list[Recorded]:
+        """The next entries of the log."""
+        return await self._reads.fresh(after, position)
+
+    def _reveal(self, tx: Transaction, subject: str) -> PrivateKey:
+        return read_private_key(self._vault.reveal(tx, subject, ACTOR))
