@@ -14,20 +14,20 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.event import Recorded
 from domain.log.engine import Engine
-from domain.log.follower import Follower, after
+from domain.log.follower import Follower
 from domain.log.postgres import PostgresEngine
 from domain.log.recorder import LogRecorder, head, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections import clusters, hosts
 from projections.projection import ReadModels
-from projections.reads import Reads, reads
+from projections.reads import reads
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.investigator import Investigator, Pauses
-from runners.keys import read_private_key
 from runners.log_lines import LogLines, bridge_logging
 from runners.look import SshLook
+from runners.retry import Retries
 from runners.server import Limits as ServerLimits
 from runners.server import Server
 from runners.settings import Settings
@@ -37,6 +37,8 @@ from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
 
 DATA_MODE = 0o700
+RUNNER_STOP_TIMEOUT_S = 10.0
+"""How long looks that are under way may take to come to an end when the service stops."""
 ADMIN_PASSWORD_BYTES = 18
 
 EXIT_STOPPED = 0
@@ -102,10 +104,138 @@ class Service:
 async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]:
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
-        _prepare(settings, stack)
+        _hold_data_directory(settings, stack)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
-        engine = _engine(settings, stack)
-        read_models = _open_database(engine, vault)
+        engine = _open_engine(settings, stack)
+        read_models, position = _open_database(engine, vault)
+        answers = reads(engine)
+        stack.callback(answers.close)
+        known = FleetHosts(answers, vault)
+        follower = Follower(position, known.entries_after)
+        writer = _start_writer(settings, engine, read_models, follower, lines)
+        stack.push_async_callback(asyncio.to_thread, writer.stop)
+        investigator = _start_investigator(settings, writer, known, follower, stack)
         ...
-        yield Service("", ())
+
+
+def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
+    try:
+        settings.data.mkdir(mode=DATA_MODE, parents=True, exist_ok=True)
+        if settings.database is None:  # a PostgreSQL database may be served by several processes
+            stack.enter_context(DataLock(settings.data))
+    except DataDirectoryTaken as taken:
+        raise CannotServe(str(taken)) from None
+    except OSError as error:
+        raise CannotServe(f"--data {settings.data}: {error.strerror}", EXIT_WRONG_SETTING) from None
+
+
+def _users(settings: Settings, lines: LogLines) -> UsersFile:
+    """The users; a fresh data directory gets an admin, whose password is shown this once."""
+    users = UsersFile(settings.users_file)
+    if settings.users is None and not settings.users_file.exists():
+        password = secrets.token_urlsafe(ADMIN_PASSWORD_BYTES)
+        users.add("admin", hash_password(password), "admin")
+        print(f"The password of admin, shown only now: {password}", flush=True)
+        lines.line("user_added", user="admin", role="admin")
+    return users
+
+
+def _vault(settings: Settings, lines: LogLines) -> Vault:
+    given = settings.master_key.get_secret_value() if settings.master_key else None
+    try:
+        key = master_key(given, settings.vault_key_file)
+    except WrongMasterKey as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+    return Vault(key, lambda subject, reader: lines.line("secret_read", subject=subject, by=reader))
+
+
+def _open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
+    engine: Engine
+    if settings.database_url is None:
+        engine = SQLiteEngine(settings.database_file)
+    else:
+        engine = PostgresEngine(settings.database_url)
+    stack.callback(engine.close)
+    return engine
+
+
+def _open_database(engine: Engine, vault: Vault) -> tuple[ReadModels, int]:
+    """Tables that are there and read models that are up to date, and how far the log goes."""
+    read_models = ReadModels((hosts.PROJECTION, clusters.PROJECTION))
+    try:
+        LogRecorder(engine).create_table()
+        read_models.create_tables(engine)
+        engine.execute_schema([hosts.heartbeats_schema(engine.name)])
+        vault.open(engine)
+        read_models.catch_up(engine)
+        with engine.snapshot() as tx:
+            return read_models, head(tx).position
+    except WrongMasterKey as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+    except PersistenceError as error:
+        raise CannotServe(f"the database cannot be used: {error}") from None
+
+
+def _start_writer(
+    settings: Settings,
+    engine: Engine,
+    read_models: ReadModels,
+    follower: Follower,
+    lines: LogLines,
+) -> Writer:
+    loop = asyncio.get_running_loop()
+
+    def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
+        for position, _, event in recorded:
+            lines.line(
+                "change",
+                position=position,
+                type=event.TOPIC,
+                subject=event.originator_id,
+                actor=event.actor,
+                correlation=event.correlation,
+            )
+        loop.call_soon_threadsafe(follower.push, previous, recorded)
+
+    writer = Writer(
+        engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit
+    )
+    writer.start()
+    return writer
+
+
+def _start_investigator(
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    follower: Follower,
+    stack: AsyncExitStack,
+) -> "asyncio.Task[None]":
+    ssh = Ssh(
+        settings.ssh_parallel,
+        limits=SshLimits(
+            connect_s=settings.ssh_connect_timeout_s,
+            login_s=settings.ssh_connect_timeout_s,
+            command_s=settings.ssh_command_timeout_s,
+        ),
+    )
+    stack.callback(ssh.close)
+    investigator = Investigator(
+        writer,
+        known,
+        SshLook(ssh, known.private_key, Retries(attempts_max=settings.investigation_attempts)),
+        parallel=settings.ssh_parallel,
+        pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
+        now=now,
+        chance=random.SystemRandom(),
+    )
+    task = asyncio.create_task(investigator.run(follower), name="investigator")
+    stack.push_async_callback(_stop_runner, task)
+    stack.push_async_callback(investigator.stop, RUNNER_STOP_TIMEOUT_S)
+    return task
+
+
+async def _stop_runner(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait((task,))
