@@ -13,6 +13,7 @@ from tests.fleet.addresses import take
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key
 from tests.fleet.machine import FleetError
+from tests.fleet.systems import system_named
 
 STARTS_AT_ONCE = 8
 
@@ -25,6 +26,7 @@ class Fleet:
 
     def __init__(self, directory: Path) -> None:
         self.hosts: list[Host] = []
+        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._numbers = itertools.count(1)
         # One thread for its whole life: see Machine.boot.
@@ -61,9 +63,9 @@ class Fleet:
         user = user or me
         if not is_root and user != me:
             raise FleetError(f"a fleet that runs as {me} has no user {user}: run it as root")
-        place = take(address, port, may_use_22=is_root)
+        kind = system_named(system)
         directory = self._directory / f"{system}-{next(self._numbers)}"
-        host = Host(directory, place, system, user, key or new_key())
+        host = Host(directory, take(address, port, is_root), kind, user, key or new_key())
         self.hosts.append(host)
         try:
             host.boot(self._spawner)

@@ -8,11 +8,12 @@ from tests.fleet.front import Fault, Front
 from tests.fleet.keys import KeyPair, new_key
 from tests.fleet.layout import SUDOERS, Sshd, erase_identity, lay_out, write, write_identity
 from tests.fleet.machine import FleetError, Machine
-from tests.fleet.systems import system_named
+from tests.fleet.processes import Process
+from tests.fleet.systems import System, system_named
 
 SPACE_KB = 8 * 1024 * 1024  # of the root file system; a tmpfs, so nothing is taken until used
 TMP_KB = 64
-HIDDEN_SUDO = "/usr/lib/hidden-sudo"
+HIDDEN_SUDO = "/usr/bin/.sudo"  # beside it: a rename must not cross mounts
 
 
 class Host:
@@ -23,7 +24,7 @@ class Host:
     """
 
     def __init__(
-        self, directory: Path, place: Place, system: str, user: str, user_key: KeyPair
+        self, directory: Path, place: Place, system: System, user: str, user_key: KeyPair
     ) -> None:
         self.name = directory.name
         self.address = place.address
@@ -31,17 +32,17 @@ class Host:
         self.user = user
         self.private_key = user_key.private
         self.public_key = user_key.public
+        self._user_key = user_key
         self.space_kb = SPACE_KB
         self._place = place
-        self._system = system_named(system)
+        self._system = system
         self._key = new_key()
         self._sshd = Sshd(place.address, place.port)
         self._machine = Machine(directory)
         self._front: Front | None = None
         self._slow = 0.0
         self._noise = 0
-        keys = (self._key, user_key)
-        lay_out(directory, self.name, self._system, user, self._sshd, keys)
+        self._returns = True
 
     # -- identity ---------------------------------------------------------------------------
 
@@ -65,6 +66,15 @@ class Host:
     def log(self) -> str:
         """What sshd logged."""
         return self._machine.log("run/sshd.log")
+
+    @property
+    def first(self) -> int:
+        """The pid, on the machine, of the host's process 1."""
+        return self._machine.first
+
+    def processes(self) -> list[Process]:
+        """What runs on the host."""
+        return list(self._machine.processes())
 
     def path(self, inside: str) -> Path:
         """Where a file of the host can be read and written from outside while it lives."""
@@ -189,19 +199,22 @@ class Host:
         """What a reboot leads to: "new" boot id, the "same" one (it was none), or "never" back."""
         if how not in ("new", "same", "never"):
             raise ValueError(f'a reboot is "new", "same" or "never", not {how!r}')
+        self._returns = how != "never"
         self.set("reboot", how)
         self.set("downtime_s", downtime_s)
 
     def reboot(self) -> None:
         """Reboot now, from outside; returns when it is done (see `reboots`)."""
         self._machine.request("reboot")
-        if (self._machine.run / "listener").exists():
+        if self._returns:
             self._machine.wait_for_sshd()
 
     # -- for the fleet ----------------------------------------------------------------------
 
     def boot(self, spawner: Executor) -> None:
         """First start, by `Fleet.add`."""
+        keys = (self._key, self._user_key)
+        lay_out(self._machine.directory, self._system, self.user, self._sshd, keys)
         self._machine.boot(self.space_kb, self.name, spawner)
         self._mark_ostree()
 

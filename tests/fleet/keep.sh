@@ -12,6 +12,7 @@ up() {
 down() { # everything but process 1 and this one
     kill -KILL -1
     wait
+    rm -f $here/listener
 }
 
 setting() { cat "$here/settings/$1" 2>/dev/null || echo "$2"; }

@@ -59,7 +59,7 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Replace a file in one step, with the parents that it needs, whatever the umask is."""
     missing = [parent for parent in path.parents if not parent.exists()]
     for parent in reversed(missing):
-        parent.mkdir()
+        parent.mkdir(exist_ok=True)
         parent.chmod(0o755)
     new = path.with_name(path.name + ".new")
     new.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -68,10 +68,11 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
 
 
 def lay_out(
-    directory: Path, name: str, system: System, user: str, sshd: Sshd, keys: tuple[KeyPair, KeyPair]
+    directory: Path, system: System, user: str, sshd: Sshd, keys: tuple[KeyPair, KeyPair]
 ) -> None:
     """Write everything that a host starts from. keys: the host's, and the user's."""
     host_key, user_key = keys
+    name = directory.name
     run = directory / "run"
     write(run / "host_key", host_key.private, 0o600)
     write(run / "authorized_keys", user_key.public + "\n")
