@@ -1,0 +1,57 @@
+# Process 1 of a host, inside its file system: collects orphans, while its one child keeps sshd
+# as the requests say that come through the pipe /run/fleet/requests ("WHAT SERIAL" per line).
+here=/run/fleet
+
+up() {
+    rm -f $here/listener
+    # In a session of its own, as a daemon is; its pid file appears once it listens.
+    /usr/sbin/sshd -D -E $here/sshd.log -f /etc/ssh/sshd_config &
+    sshd=$!
+}
+
+down() { # everything but process 1 and this one
+    kill -KILL -1
+    wait
+    rm -f $here/listener
+}
+
+setting() { cat "$here/settings/$1" 2>/dev/null || echo "$2"; }
+
+reboot() {
+    sleep 0.1 # the answer of the command that asked gets out, mostly
+    down
+    rm -rf /tmp/* /run/reboot-required
+    how=$(setting reboot new)
+    [ "$how" != never ] || return 0
+    sleep "$(setting downtime_s 0.3)"
+    if [ "$how" = new ]; then
+        cat /proc/sys/kernel/random/uuid >$here/boot_id
+        [ ! -s $here/staged ] || mv $here/staged $here/deployed
+    fi
+    up
+}
+
+keep() {
+    while read -r what serial <&4; do
+        case $what in
+        up) up ;;
+        down) down ;;
+        restart)
+            kill -KILL "$sshd"
+            wait "$sshd"
+            up
+            ;;
+        reboot) reboot ;;
+        poweroff) down ;;
+        esac
+        [ -z "$serial" ] || echo "$serial" >$here/done
+    done
+}
+
+umount -l /machine && rmdir /machine
+exec 4<>$here/requests
+up
+keep &
+echo $! >$here/keeper
+exec 4<&-
+wait
