@@ -148,7 +148,10 @@ class Settings(BaseModel):
         if isinstance(value, str) and "\0" in value:
             raise ValueError("must not contain a NUL character")
         # `port = true` would be port 1.
-        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation != bool:
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[info.field_name or ""].annotation is not bool
+        ):
             raise ValueError("must not be a truth value")
         return value
 
