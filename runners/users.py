@@ -82,17 +82,20 @@ class UsersFile:
 
         Raises UserRefused, BrokenUsersFile or OSError, and then has changed nothing.
         """
+        with self._locked():
+            self.check_addition(name, replace=replace)
+            self._write({**self.read(), name: Account(password_hash, role)})
+
+    def check_addition(self, name: str, *, replace: bool = False) -> None:
+        """Raises UserRefused where `add` would, so that nobody is asked for a password in vain."""
         if not NAME.fullmatch(name):
             raise UserRefused(
                 "A user name is 1 to 64 of A-Z a-z 0-9 . _ @ + - and begins with a letter or digit."
             )
-        with self._locked():
-            users = dict(self.read())
-            if name in users and not replace:
-                raise UserRefused(
-                    f"There is a user {name} already; --replace gives a new password."
-                )
-            self._write(users | {name: Account(password_hash, role)})
+        if name in self.read() and not replace:
+            raise UserRefused(
+                f"There is a user {name} in {self.path} already: --replace changes the password."
+            )
 
     def remove(self, name: str) -> None:
         """Removes a user. Raises UserRefused where there is none, BrokenUsersFile or OSError."""
