@@ -33,10 +33,10 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 class LogLines:
     """Writes log lines to a file descriptor; from any thread, and without ever waiting for it."""
 
-    def __init__(self, stream_fd: int, format: LogFormat = "json") -> None:
+    def __init__(self, stream_fd: int, log_format: LogFormat = "json") -> None:
         self.dropped = 0
         self._stream_fd = stream_fd
-        self._encode = _json_line if format == "json" else _text_line
+        self._encode = _json_line if log_format == "json" else _text_line
         self._lock = threading.Lock()
         self._backlog: deque[bytes] = deque()
         self._backlog_bytes = 0
@@ -132,8 +132,7 @@ class LoggingBridge(logging.Handler):
         fields: dict[str, object] = {"logger": record.name}
         try:
             fields["message"] = record.getMessage()
-        except Exception:
-            # A library's mistake in its own log call.
+        except Exception:  # noqa: BLE001 - a library's mistake in its own log call
             fields["message"] = str(record.msg)
         if record.exc_info and record.exc_info[1]:
             fields |= described(record.exc_info[1])
@@ -208,7 +207,7 @@ def _shortened(head: dict[str, object], fields: Mapping[str, object]) -> dict[st
     record = dict(head)
     left = LINE_BYTES_MAX - 200
     for name, value in fields.items():
-        simple = value is None or isinstance(value, bool | float)
+        simple = value is None or isinstance(value, bool | float | int)
         text = value if simple else str(value)[:VALUE_CHARACTERS_MAX]
         left -= len(json.dumps({name: text}))
         if left < 0:

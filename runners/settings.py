@@ -6,7 +6,6 @@ else it has its default. `commissaire serve --help` is generated from this model
 """
 
 import math
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,7 +68,7 @@ class Settings(BaseModel):
         None, description="TOML file with settings, keys as the flags with underscores."
     )
     data: Annotated[Path, Sources("DIR")] = Field(
-        Path("commissaire-data"), description="Directory of everything that the service keeps."
+        Path("data"), description="Directory of everything that the service keeps."
     )
     database: Annotated[SecretStr | None, Sources("URL")] = Field(
         None,
@@ -297,16 +296,18 @@ def _from_variables(environ: Mapping[str, str], but: Mapping[str, object]) -> di
 
 
 def _from_file(config: Given) -> dict[str, Given]:
-    path = Path(os.path.expanduser(str(config.value)))
+    path = Path(str(config.value))
     where = f"{_printable(str(path))} (from {config.origin})"
     try:
-        with path.open("rb") as file:
+        with path.expanduser().open("rb") as file:
             text = file.read(CONFIG_BYTES_MAX + 1)
         if len(text) > CONFIG_BYTES_MAX:
             raise WrongSettings(f"config {where} is longer than {CONFIG_BYTES_MAX} bytes")
         keys = tomllib.loads(text.decode())
-    except OSError as error:
-        raise WrongSettings(f"config {where} cannot be read: {error.strerror}") from error
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: a home directory that nobody has.
+        why = getattr(error, "strerror", None) or error
+        raise WrongSettings(f"config {where} cannot be read: {why}") from error
     except ValueError as error:
         # A TOML error names line and column; it does not quote values.
         raise WrongSettings(f"config {where} is not a TOML file: {error}") from error

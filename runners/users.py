@@ -65,7 +65,7 @@ class UsersFile:
     def users(self) -> Mapping[str, Account]:
         """All users by name; costs one stat() while the file stays as it is."""
         try:
-            found = os.stat(self.path)
+            found = self.path.stat()
             signature = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         except OSError:
             signature = None
@@ -149,7 +149,7 @@ class UsersFile:
         path = self.path.resolve()
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 with contextlib.suppress(FileNotFoundError):
                     before = path.stat()
                     if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
@@ -158,9 +158,9 @@ class UsersFile:
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except BaseException:
-            os.unlink(temporary)
+            Path(temporary).unlink()
             raise
 
 
@@ -192,7 +192,7 @@ def _text(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise BrokenUsersFile(f"{path} cannot be read: {error.strerror}.") from error
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise BrokenUsersFile(f"{path} is not a file.")
         text = file.read(USERS_FILE_BYTES_MAX + 1)

@@ -38,6 +38,10 @@ class Account(NamedTuple):
     hash: bytes
     role: Role
 
+    def __repr__(self) -> str:
+        """Without the hash, which is nobody's business in a log."""
+        return f"Account(role={self.role!r})"
+
     @property
     def cost(self) -> int:
         """bcrypt's cost: the hash takes 2 ** cost rounds."""
