@@ -1,0 +1,249 @@
+"""The command line: `commissaire serve` and `commissaire user …`.
+
+What goes wrong is one line on stderr: exit status 2 where the command was used wrongly, 1 where
+it failed.
+"""
+
+import inspect
+import json
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic.fields import FieldInfo
+
+from runners.settings import (
+    Settings,
+    WrongSettings,
+    flag,
+    read_settings,
+    sources,
+    variable,
+)
+from runners.users import DEFAULT_ROLE, BrokenUsersFile, UserRefused, UsersFile, hash_password
+from web.authentication import ROLES
+
+PROGRAM = "commissaire"
+PASSWORD_INPUT_BYTES_MAX = 4096
+FAILED = 1
+USED_WRONGLY = 2
+# What a shell says of a command that was ended by Ctrl-C.
+INTERRUPTED = 130
+
+# Plain help: it ends up in files and scripts as often as on a screen.
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A fleet manager for container hosts and clusters.",
+)
+user_commands = typer.Typer(rich_markup_mode=None, help="Who may log in, and what they may do.")
+app.add_typer(user_commands, name="user")
+
+
+def main() -> NoReturn:
+    """The `commissaire` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command line without the program's name; returns the exit status."""
+    try:
+        status = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except WrongSettings as wrong:
+        return _fail(*wrong.sentences, status=USED_WRONGLY)
+    except typer.TyperException as error:
+        return _fail(f"{error.format_message()} (see --help)", status=USED_WRONGLY)
+    except (UserRefused, BrokenUsersFile) as refused:
+        return _fail(str(refused))
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", status=INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has seen enough; nor may Python try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _fail(*sentences: str, status: int = FAILED) -> int:
+    for sentence in sentences:
+        line = "".join(c if c.isprintable() else " " for c in sentence)
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
+    return status
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"{PROGRAM} {version(PROGRAM)}")
+        except PackageNotFoundError:
+            print(f"{PROGRAM} (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _commissaire(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _serve(**flags: str | bool | None) -> int:
+    """Serve the API, and look after the hosts.
+
+    A setting is read from its option, else from its variable, else from its key in the file of
+    --config (the option's name with underscores), else it has its default.
+    """
+    settings = read_settings(flags, os.environ)
+    # Only here: it brings in the whole service.
+    from runners.serve import serve
+
+    return serve(settings)
+
+
+def _option(name: str) -> inspect.Parameter:
+    """The option for a setting; its value stays text, which the settings check."""
+    field = Settings.model_fields[name]
+    switch = field.annotation is bool
+    option = typer.Option(
+        f"{flag(name)}/{flag('no_' + name)}" if switch else flag(name),
+        metavar=None if switch else sources(field).metavar,
+        help=f"{field.description} [{_hints(name, field)}]",
+        show_default=False,
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[bool | None if switch else str | None, option],
+    )
+
+
+def _hints(name: str, field: FieldInfo) -> str:
+    if field.default is None:
+        return variable(name)
+    shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    return f"{variable(name)}, default: {shown.lower() if shown == 'True' else shown}"
+
+
+def _add_serve() -> None:
+    """Puts `serve` on the command line, with an option for each setting that may have a flag."""
+    fields = Settings.model_fields
+    options = [_option(n) for n, field in fields.items() if "flag" in sources(field).allowed]
+    others = [n for n, field in fields.items() if "flag" not in sources(field).allowed]
+    # typer asks a function for its parameters as `inspect` does, and this is where that looks.
+    signature = inspect.Signature(options, return_annotation=int)
+    _serve.__signature__ = signature  # type: ignore[attr-defined]
+    _serve.__annotations__ = {option.name: option.annotation for option in options}
+    epilog = "Only as a variable: " + "; ".join(
+        f"{variable(n)}: {fields[n].description}" for n in others
+    )
+    app.command("serve", epilog=epilog)(_serve)
+
+
+_add_serve()
+
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
+ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="As of serve.")]
+DataDirectory = Annotated[str | None, typer.Option("--data", metavar="DIR", help="As of serve.")]
+FileOfUsers = Annotated[str | None, typer.Option("--users", metavar="FILE", help="As of serve.")]
+
+
+def _users_file(config: str | None, data: str | None, users: str | None) -> UsersFile:
+    """The file that `serve` reads with the same options and the same environment."""
+    flags = {"config": config, "data": data, "users": users}
+    return UsersFile(read_settings(flags, os.environ).users_file)
+
+
+@user_commands.command("add")
+def add_user(
+    name: UserName,
+    role: Annotated[
+        str, typer.Option(metavar="|".join(ROLES), help="What the user may do.")
+    ] = DEFAULT_ROLE,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Change the password and role of a user.")
+    ] = False,
+    users: FileOfUsers = None,
+    data: DataDirectory = None,
+    config: ConfigFile = None,
+) -> None:
+    """Add a user; the password is asked for twice, or read with --password-stdin."""
+    chosen = next((known for known in ROLES if known == role), None)
+    if chosen is None:
+        raise typer.BadParameter(f"--role is one of {', '.join(ROLES)}.")
+    file = _users_file(config, data, users)
+    file.check_addition(name, replace=replace)
+    password = _password_from_stdin() if password_stdin else _password_from_terminal(name)
+    file.add(name, hash_password(password), chosen, replace=replace)
+    print(f"{name} may log in as {chosen}.")
+
+
+@user_commands.command("list")
+def list_users(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False,
+    users: FileOfUsers = None,
+    data: DataDirectory = None,
+    config: ConfigFile = None,
+) -> None:
+    """List the users and their roles."""
+    accounts = sorted(_users_file(config, data, users).read().items())
+    if as_json:
+        print(json.dumps([{"name": name, "role": account.role} for name, account in accounts]))
+        return
+    # Only here: it takes longer to import than the command to run.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("name", "role")
+    for name, account in accounts:
+        table.add_row(Text(name), account.role)
+    Console().print(table)
+
+
+@user_commands.command("remove")
+def remove_user(
+    name: UserName,
+    users: FileOfUsers = None,
+    data: DataDirectory = None,
+    config: ConfigFile = None,
+) -> None:
+    """Remove a user, who is then refused at once."""
+    _users_file(config, data, users).remove(name)
+    print(f"{name} may not log in any more.")
+
+
+def _password_from_stdin() -> str:
+    text = sys.stdin.buffer.read(PASSWORD_INPUT_BYTES_MAX).removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        # Not `from` it: the error quotes the password.
+        raise UserRefused("The password on standard input is not UTF-8.") from None
+
+
+def _password_from_terminal(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("There is no terminal to ask for a password: --password-stdin.")
+    from getpass import getpass
+
+    password = getpass(f"Password of {name}: ")
+    if getpass("Once more: ") != password:
+        raise UserRefused("The two passwords differ.")
+    return password
+
+
+if __name__ == "__main__":
+    main()

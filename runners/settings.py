@@ -1,0 +1,334 @@
+"""Every setting of the service, once: its name, type, default, limits and words of help.
+
+A setting is read from its flag (`--ssh-parallel`), else its variable
+(`COMMISSAIRE_SSH_PARALLEL`), else its key in the TOML file of `--config` (`ssh_parallel`),
+else it has its default. `commissaire serve --help` is generated from this model.
+"""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+
+VARIABLE_PREFIX = "COMMISSAIRE_"
+CONFIG_BYTES_MAX = 1024 * 1024
+# A wrong value is quoted in the error, but not a whole file of it.
+SHOWN_CHARACTERS_MAX = 60
+
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+
+# For pydantic's kinds of error whose own words are a programmer's.
+PLAIN_WORDS = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+}
+
+Source = Literal["flag", "variable", "file"]
+
+
+class Sources(NamedTuple):
+    """Where a setting may come from, and what its flag's value is called in the help."""
+
+    metavar: str
+    allowed: tuple[Source, ...] = ("flag", "variable", "file")
+
+
+Count = Annotated[int, Field(ge=1), Sources("COUNT")]
+Bytes = Annotated[int, Field(ge=KIBIBYTE), Sources("BYTES")]
+Seconds = Annotated[float, Field(gt=0, le=DAY_S, allow_inf_nan=False), Sources("SECONDS")]
+OptionalFile = Annotated[Path | None, Sources("FILE")]
+
+
+class Settings(BaseModel):
+    """What `commissaire serve` runs with; checked, and never changed afterwards."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
+
+    config: Annotated[Path | None, Sources("FILE", ("flag", "variable"))] = Field(
+        None, description="TOML file with settings, keys as the flags with underscores."
+    )
+    data: Annotated[Path, Sources("DIR")] = Field(
+        Path("data"), description="Directory of everything that the service keeps."
+    )
+    database: Annotated[SecretStr | None, Sources("URL")] = Field(
+        None,
+        description="postgresql:// URL of the database. Without it: commissaire.db (SQLite) in the"
+        " data directory. A password is better given in the variable than in the flag.",
+    )
+    host: Annotated[str, Sources("ADDRESS")] = Field(
+        "127.0.0.1", description="Address to listen on."
+    )
+    port: Annotated[int, Sources("PORT")] = Field(
+        8000, ge=0, le=65535, description="Port to listen on; 0 takes any that is free."
+    )
+    users: OptionalFile = Field(
+        None, description="File of users. Without it: users.json in the data directory."
+    )
+    master_key_file: OptionalFile = Field(
+        None,
+        description="File of the key that locks the vault. Without it: master.key in the data"
+        " directory.",
+    )
+    master_key: Annotated[SecretStr | None, Sources("KEY", ("variable",))] = Field(
+        None, description="The key that locks the vault itself, instead of a file."
+    )
+
+    log_format: Annotated[Literal["json", "text"], Sources("json|text")] = Field(
+        "json", description="Log lines for machines or for people."
+    )
+    log_requests: bool = Field(True, description="A log line for every request.")
+
+    ssh_parallel: Count = Field(32, le=4096, description="Hosts spoken to over SSH at once.")
+    ssh_connect_timeout_s: Seconds = Field(
+        10.0, description="How long a host may take to accept a connection and a log-in."
+    )
+    ssh_command_timeout_s: Seconds = Field(
+        60.0, description="How long a command on a host may take."
+    )
+    investigation_attempts: Count = Field(
+        3, le=100, description="Attempts to reach a host before it counts as failed."
+    )
+    retry_pause_s: Seconds = Field(
+        30.0, description="Pause before a failed host is asked again; it doubles each time."
+    )
+    retry_pause_max_s: Seconds = Field(
+        HOUR_S, description="The longest pause before a failed host is asked again."
+    )
+
+    body_bytes_max: Bytes = Field(MEBIBYTE, description="Largest body of a request.")
+    header_bytes_max: Bytes = Field(
+        32 * KIBIBYTE, description="Largest head of a request: its line and all headers."
+    )
+    header_timeout_s: Seconds = Field(
+        10.0, description="How long a client may take to send the head of a request."
+    )
+    body_timeout_s: Seconds = Field(
+        30.0, description="How long a client may take to send the body of a request."
+    )
+    keep_alive_s: Seconds = Field(
+        15.0, description="How long a connection may stay open without a request."
+    )
+    connections_max: Count = Field(16_384, description="Connections that may be open at once.")
+    command_timeout_s: Seconds = Field(
+        10.0, description="How long a change may wait for its turn before the answer is 503."
+    )
+    failed_logins_per_minute: Count = Field(
+        20, le=10_000, description="Failed log-ins of one client before the answer is 429."
+    )
+    shutdown_timeout_s: Seconds = Field(
+        30.0, description="How long the service may take to stop after SIGTERM."
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_what_is_no_value(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("must not be empty")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("must not contain a NUL character")
+        # `port = true` would be port 1.
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[info.field_name or ""].annotation is not bool
+        ):
+            raise ValueError("must not be a truth value")
+        return value
+
+    @field_validator("config", "data", "users", "master_key_file")
+    @classmethod
+    def _know_the_home_directory(cls, path: Path | None) -> Path | None:
+        try:
+            return path and path.expanduser()
+        except RuntimeError as error:
+            raise ValueError("there is no such home directory") from error
+
+    @field_validator("database")
+    @classmethod
+    def _refuse_other_databases(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        scheme, separator, rest = url.get_secret_value().partition("://")
+        if not separator or scheme not in ("postgresql", "postgres"):
+            raise ValueError("must be a URL that begins with postgresql://")
+        try:
+            parts = urlsplit("postgresql://" + rest)
+            # Reading it is what checks it.
+            _ = parts.port
+        except ValueError:
+            # Not `from` it: the original error quotes the URL, with its password.
+            raise ValueError("must be a URL with a host and a port as in host:5432") from None
+        # A password that holds one of these would end early, and be shown as a part of the host.
+        if "@" in parts.path + parts.query + parts.fragment:
+            raise ValueError("must have the characters / ? # @ of a password percent-encoded")
+        return SecretStr("postgresql://" + rest)
+
+    @field_validator("master_key")
+    @classmethod
+    def _refuse_two_master_keys(
+        cls, key: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if key is not None and info.data.get("master_key_file") is not None:
+            raise ValueError("must not be given together with master_key_file")
+        return key
+
+    @field_validator("retry_pause_max_s")
+    @classmethod
+    def _refuse_pauses_that_shrink(cls, longest: float, info: ValidationInfo) -> float:
+        if longest < info.data.get("retry_pause_s", -math.inf):
+            raise ValueError("must not be shorter than retry_pause_s")
+        return longest
+
+    @property
+    def database_file(self) -> Path:
+        """Where SQLite's file is, when no `database` is named."""
+        return self.data / "commissaire.db"
+
+    @property
+    def database_url(self) -> str | None:
+        """The URL of PostgreSQL with its password, for the driver only; None means SQLite."""
+        return self.database.get_secret_value() if self.database else None
+
+    @property
+    def database_shown(self) -> str:
+        """What people may see of where the database is: never its password."""
+        if self.database is None:
+            return str(self.database_file)
+        parts = urlsplit(self.database.get_secret_value())
+        # The query can hold a password as well, and so can the user's part.
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def users_file(self) -> Path:
+        """Where the users are."""
+        return self.users or self.data / "users.json"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """Where the vault's master key is, when no `master_key` is given."""
+        return self.master_key_file or self.data / "master.key"
+
+
+class WrongSettings(Exception):
+    """One sentence per setting that is wrong, each with where its value came from."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
+
+
+class Given(NamedTuple):
+    """A value as somebody wrote it, and where: `--port`, `COMMISSAIRE_PORT`, `port in FILE`."""
+
+    value: object
+    origin: str
+
+
+def flag(name: str) -> str:
+    """`ssh_parallel` → `--ssh-parallel`."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """`ssh_parallel` → `COMMISSAIRE_SSH_PARALLEL`."""
+    return VARIABLE_PREFIX + name.upper()
+
+
+def sources(field: FieldInfo) -> Sources:
+    """Where a setting may come from; what has no marker of its own is a switch."""
+    # The outermost marker is the field's own, what comes with a type is inside of it.
+    return next((m for m in field.metadata if isinstance(m, Sources)), Sources(""))
+
+
+def read_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
+    """Settings from flags (by setting name, None is not given), variables and the TOML file.
+
+    Raises WrongSettings with a line for everything that is wrong.
+    """
+    given = _from_flags(flags) | _from_variables(environ, but=flags)
+    if "config" in given:
+        given = _from_file(given["config"]) | given
+    try:
+        return Settings.model_validate({name: value for name, (value, _) in given.items()})
+    except ValidationError as error:
+        wrong = [
+            (str(e["loc"][0]), PLAIN_WORDS.get(e["type"], e["msg"]))
+            for e in error.errors(include_url=False)
+        ]
+    raise WrongSettings(*(_sentence(name, message, given.get(name)) for name, message in wrong))
+
+
+def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:
+    return {n: Given(v, flag(n)) for n, v in flags.items() if v is not None}
+
+
+def _from_variables(environ: Mapping[str, str], but: Mapping[str, object]) -> dict[str, Given]:
+    """What the variables say; an empty variable is one that is not set.
+
+    Others that begin with COMMISSAIRE_ are let alone: Kubernetes sets some for its services.
+    """
+    return {
+        name: Given(environ[variable(name)], variable(name))
+        for name, field in Settings.model_fields.items()
+        if "variable" in sources(field).allowed
+        and but.get(name) is None
+        and environ.get(variable(name))
+    }
+
+
+def _from_file(config: Given) -> dict[str, Given]:
+    path = Path(str(config.value))
+    where = f"{_printable(str(path))} (from {config.origin})"
+    try:
+        with path.expanduser().open("rb") as file:
+            text = file.read(CONFIG_BYTES_MAX + 1)
+        if len(text) > CONFIG_BYTES_MAX:
+            raise WrongSettings(f"config {where} is longer than {CONFIG_BYTES_MAX} bytes")
+        keys = tomllib.loads(text.decode())
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: a home directory that nobody has.
+        why = getattr(error, "strerror", None) or error
+        raise WrongSettings(f"config {where} cannot be read: {why}") from error
+    except ValueError as error:
+        # A TOML error names line and column; it does not quote values.
+        raise WrongSettings(f"config {where} is not a TOML file: {error}") from error
+    known = {n for n, f in Settings.model_fields.items() if "file" in sources(f).allowed}
+    strangers = [f"{_printable(key)} in {where} is not a setting" for key in keys.keys() - known]
+    if strangers:
+        raise WrongSettings(*sorted(strangers))
+    return {name: Given(value, f"{name} in {path}") for name, value in keys.items()}
+
+
+def _sentence(name: str, message: str, given: Given | None) -> str:
+    """What is wrong with a setting; its value is quoted unless it is a secret."""
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    if given is None:
+        return f"{name} (its default): {words}"
+    secret = "SecretStr" in str(Settings.model_fields[name].annotation)
+    quoted = "" if secret else f", not {_printable(repr(given.value))}"
+    return f"{name} (from {_printable(given.origin)}): {words}{quoted}"
+
+
+def _printable(text: str) -> str:
+    """One line that a terminal cannot take for commands, and not a long one."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return line if len(line) <= SHOWN_CHARACTERS_MAX * 2 else line[:SHOWN_CHARACTERS_MAX] + "…"
