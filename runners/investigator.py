@@ -4,10 +4,13 @@ The log is the memory: which hosts need a look is read from it at the start, and
 then on. A look only reads, so one that was cut short by a crash is simply done again.
 """
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+from eventsourcing.persistence import PersistenceError
 
 from domain import host as events
 from domain import investigation
@@ -101,6 +104,7 @@ class Investigator:
         pauses: Pauses,
         now: Callable[[], str],
         chance: random.Random,
+        on_defect: Callable[[str, Exception], None],
     ) -> None:
         self._writer = writer
         self._hosts = hosts
@@ -108,13 +112,14 @@ class Investigator:
         self._pauses = pauses
         self._now = now
         self._chance = chance
+        self._on_defect = on_defect
         self._failures: dict[str, int] = {}
         self._wakeups = Wakeups(self._investigate, parallel)
 
     async def run(self, follower: Follower) -> None:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
         async with self._wakeups.running():
-            for address, failure in await self._hosts.unsettled():
+            for address, failure in await self._unsettled():
                 if failure == "":
                     self._wakeups.at_once(address)
                 elif failure != "host_key":
@@ -126,6 +131,13 @@ class Investigator:
     async def stop(self, timeout_s: float) -> None:
         """Begin no look, and let those that run come to an end, `timeout_s` at most."""
         await self._wakeups.drain(timeout_s)
+
+    async def _unsettled(self) -> list[tuple[str, str]]:
+        while True:
+            try:
+                return await self._hosts.unsettled()
+            except PersistenceError:
+                await asyncio.sleep(RECORD_RETRY_S)
 
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
@@ -141,15 +153,15 @@ class Investigator:
 
     async def _investigate(self, address: str) -> None:
         """One tick: load, look, record, and say when to look again."""
-        host = await self._hosts.load(address)
-        if host.status not in UNSETTLED:
-            self._failures.pop(address, None)
-            return
         try:
-            settled = await self._look_and_record(host)
-        except Refusal:  # the log is away: what was found is found again
+            host = await self._hosts.load(address)
+            settled = host.status not in UNSETTLED or await self._look_and_record(host)
+        except (Refusal, PersistenceError):  # the log is away: what was found is found again
             self._wakeups.within(RECORD_RETRY_S, address)
             return
+        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
+            self._on_defect(address, defect)
+            settled = False
         if settled:
             self._failures.pop(address, None)
         else:

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from domain.host import FactsGathered, FailureKind, Host
 from runners.facts import Facts, gather, sudo_failure
-from runners.investigator import LookFailed, OtherHostKey, Trust
+from runners.investigator import Abandoned, LookFailed, OtherHostKey, Trust
 from runners.keys import PrivateKey
 from runners.retry import Retries, retrying
 from runners.ssh import Ssh, Target
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
+from runners.vault import NoSecret
 
 KINDS: dict[str, FailureKind] = {
     "authentication": "authentication",
@@ -36,11 +37,15 @@ class SshLook:
     async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
         """The facts, after as many attempts as the retries allow."""
         registration = host.registration
+        try:
+            key = await self._private_key(host.id)
+        except NoSecret:
+            raise Abandoned from None
         target = Target(
             host.name,
             registration.ssh_port,
             registration.remote_user,
-            await self._private_key(host.id),
+            key,
             HostKey(host.pinned_algorithm, host.pinned) if host.pinned else None,
         )
 

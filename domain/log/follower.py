@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+from eventsourcing.persistence import OperationalError
+
 from domain.event import Recorded
 from domain.log import recorder
 from domain.log.mapper import to_event
@@ -46,11 +48,18 @@ class Follower:
     async def batches(self) -> AsyncIterator[Sequence[Recorded]]:
         """Entries in order, never an empty batch. Ends never."""
         while True:
-            if batch := self._next_pushed() or await self._pull(self.position):
+            if batch := self._next_pushed() or await self._pulled():
                 self.position = batch[-1].position
                 yield batch
             elif not self._pushed:
                 await self._wait()
+
+    async def _pulled(self) -> Sequence[Recorded]:
+        try:
+            return await self._pull(self.position)
+        except OperationalError:  # the database is away: it comes back, or somebody restarts us
+            await asyncio.sleep(PULL_EVERY_S)
+            return ()
 
     def _next_pushed(self) -> Sequence[Recorded]:
         """The next batch in memory, if it goes on exactly where we are."""
