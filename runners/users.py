@@ -188,17 +188,24 @@ def _text(path: Path) -> bytes | None:
     try:
         # Without O_NONBLOCK a named pipe in its place would keep us here forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BrokenUsersFile(f"{path} is not a file.")
+            text = _read_up_to(USERS_FILE_BYTES_MAX + 1, descriptor)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BrokenUsersFile(f"{path} cannot be read: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BrokenUsersFile(f"{path} is not a file.")
-        text = file.read(USERS_FILE_BYTES_MAX + 1)
     if len(text) > USERS_FILE_BYTES_MAX:
         raise BrokenUsersFile(f"{path} is larger than {USERS_FILE_BYTES_MAX} bytes.")
     return text
+
+
+def _read_up_to(size: int, descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(size)
 
 
 def _parsed(text: bytes | None, path: Path) -> dict[str, Account]:
