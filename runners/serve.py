@@ -25,7 +25,8 @@ from projections.reads import reads
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.investigator import Investigator, Pauses
-from runners.log_lines import LogLines, bridge_logging
+from runners.log_lines import LogLines, bridge_logging, described
+from runners.keys import read_private_key
 from runners.look import SshLook
 from runners.retry import Retries
 from runners.server import Limits as ServerLimits
@@ -35,6 +36,12 @@ from runners.ssh import Limits as SshLimits
 from runners.ssh import Ssh
 from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
+from web.app import application
+from web.authentication import Authentication
+from web.basic import BasicAuthentication
+from web.front import Front
+from web.password_queue import PasswordQueue
+from web.requests import Limits as RequestLimits
 
 DATA_MODE = 0o700
 RUNNER_STOP_TIMEOUT_S = 10.0
@@ -115,8 +122,21 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         follower = Follower(position, known.entries_after)
         writer = _start_writer(settings, engine, read_models, follower, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        investigator = _start_investigator(settings, writer, known, follower, stack)
-        ...
+        investigator = _start_investigator(settings, writer, known, follower, lines, stack)
+        queue = PasswordQueue(settings.failed_logins_per_minute)
+        stack.callback(queue.close)
+        app = application(
+            writer,
+            answers,
+            vault,
+            lambda raw: read_private_key(raw).fingerprint,
+            Authentication(BasicAuthentication(users, queue)),
+            lines.line,
+            log_requests=settings.log_requests,
+            limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
+        )
+        server = await _start_server(settings, app, stack)
+        yield Service(f"http://{_bracketed(settings.host)}:{server.port}", (investigator,))
 
 
 def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
@@ -132,8 +152,14 @@ def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
 
 def _users(settings: Settings, lines: LogLines) -> UsersFile:
     """The users; a fresh data directory gets an admin, whose password is shown this once."""
-    users = UsersFile(settings.users_file)
-    if settings.users is None and not settings.users_file.exists():
+    users = UsersFile(
+        settings.users_file,
+        lambda sentence: lines.line("users_file.broken", level="error", reason=sentence),
+    )
+    if not settings.users_file.exists():
+        if settings.users is not None:
+            sentence = f"--users {settings.users}: there is no such file (`commissaire user add`)"
+            raise CannotServe(sentence, EXIT_WRONG_SETTING)
         password = secrets.token_urlsafe(ADMIN_PASSWORD_BYTES)
         users.add("admin", hash_password(password), "admin")
         print(f"The password of admin, shown only now: {password}", flush=True)
@@ -210,6 +236,7 @@ def _start_investigator(
     writer: Writer,
     known: FleetHosts,
     follower: Follower,
+    lines: LogLines,
     stack: AsyncExitStack,
 ) -> "asyncio.Task[None]":
     ssh = Ssh(
@@ -229,6 +256,9 @@ def _start_investigator(
         pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
         now=now,
         chance=random.SystemRandom(),
+        on_defect=lambda address, error: lines.line(
+            "investigation.failed", level="error", address=address, **described(error)
+        ),
     )
     task = asyncio.create_task(investigator.run(follower), name="investigator")
     stack.push_async_callback(_stop_runner, task)
@@ -239,3 +269,25 @@ def _start_investigator(
 async def _stop_runner(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.wait((task,))
+
+
+async def _start_server(settings: Settings, app: Front, stack: AsyncExitStack) -> Server:
+    limits = ServerLimits(
+        header_bytes_max=settings.header_bytes_max,
+        header_timeout_s=settings.header_timeout_s,
+        keep_alive_s=settings.keep_alive_s,
+        connections_max=settings.connections_max,
+    )
+    server = Server(app, settings.host, settings.port, limits)
+    try:
+        await server.start()
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
+        ) from None
+    stack.push_async_callback(server.stop, settings.shutdown_timeout_s)
+    return server
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -89,7 +89,7 @@ class Vault:
             return False
         return hmac.compare_digest(self._unsealed(subject, found), secret)
 
-    def reveal(self, tx: Transaction, subject: str, reader: str) -> bytes:
+    def reveal(self, tx: Transaction, subject: str, reader: str = "api") -> bytes:
         """The secret itself; `NoSecret` where there is none."""
         found = tx.execute(SELECT, (subject,)).fetchone()
         if found is None:
