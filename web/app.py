@@ -1,0 +1,44 @@
+"""The ASGI application, put together from what it needs."""
+
+from collections.abc import Callable
+
+from domain.log import recorder
+from domain.log.writer import Writer
+from projections.reads import Reads
+from web.authentication import Authentication
+from web.clusters import Clusters
+from web.credentials import Credentials, Secrets
+from web.front import Front, Log
+from web.hosts import Hosts
+from web.keys import ParseKey
+from web.requests import Limits
+from web.routes import table
+from web.routing import Routes
+
+
+def application(
+    writer: Writer,
+    reads: Reads,
+    secrets: Secrets,
+    parse_key: ParseKey,
+    authentication: Authentication,
+    log: Log,
+    *,
+    log_requests: bool = True,
+    limits: Limits = Limits(),
+    now: Callable[[], str] = recorder.now,
+) -> Front:
+    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
+    routes = table(
+        Hosts(writer, reads, secrets, parse_key),
+        Credentials(writer, secrets),
+        Clusters(writer, reads),
+    )
+    return Front(
+        Routes(routes),
+        authentication,
+        log=log,
+        log_requests=log_requests,
+        limits=limits,
+        now=now,
+    )

@@ -1,0 +1,171 @@
+"""Bodies of requests: JSON objects, whatever `Content-Type` says, checked key by key.
+
+Unknown keys are ignored. `null` for a key that is optional is as if it were not there: old
+clients send whole records.
+"""
+
+import asyncio
+import base64
+import binascii
+import codecs
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from domain import names
+from domain.fleet import DEFAULT_NETWORK
+from domain.refusal import Refusal
+from web.problems import KeyFault, Problem
+from web.requests import Request
+
+ADDRESSES_REMEMBERED = 20_000
+ASIDE_BYTES_MIN = 16 * 1024
+"""A body from this size on is checked in a thread: a long list takes longer than a pause may."""
+
+HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}", re.ASCII)
+WHITE_SPACE = re.compile(r"\s+", re.ASCII)
+
+B = TypeVar("B", bound="Body")
+V = TypeVar("V")
+
+# A path, a list or a query names the same hosts again and again.
+host_address = lru_cache(ADDRESSES_REMEMBERED)(names.host_address)
+
+
+def _or_said_why(check: Callable[[str], V]) -> Callable[[str], V]:
+    """A check of `domain.names`, as pydantic takes it."""
+
+    def checked(value: str) -> V:
+        try:
+            return check(value)
+        except Refusal as refusal:
+            # A template, so that braces in the sentence are not taken for fields.
+            raise PydanticCustomError(
+                "refused", "{sentence}", {"sentence": refusal.sentence}
+            ) from None
+
+    return checked
+
+
+def _refuse(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
+
+
+def _container_manager(name: str) -> str:
+    return name and names.resource_name(name)
+
+
+def _private_key(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(WHITE_SPACE.sub("", text), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not raw:
+        raise _refuse("must be a private key in base64")
+    return raw
+
+
+def _source(name: str) -> str:
+    if name:
+        raise _refuse(f"no source of the name {names.quoted(name)} is configured")
+    return name
+
+
+def _fingerprint(text: str) -> str:
+    if not HOST_KEY.fullmatch(text):
+        raise _refuse("must be a fingerprint as ssh-keygen -l shows it: SHA256: and 43 characters")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_or_said_why(names.resource_name))]
+ContainerManager = Annotated[str, AfterValidator(_or_said_why(_container_manager))]
+Address = Annotated[str, AfterValidator(_or_said_why(host_address))]
+RemoteUser = Annotated[str, AfterValidator(_or_said_why(names.remote_user))]
+Source = Annotated[str, AfterValidator(_source)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+PrivateKey = Annotated[str, AfterValidator(_private_key)]
+
+
+class Body(BaseModel):
+    """A JSON object. Errors never quote what was sent: it may be a secret."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class ClusterBody(Body):
+    """What a PUT of a cluster asks for."""
+
+    network: Name = DEFAULT_NETWORK
+    container_manager: ContainerManager = ""
+
+
+class MembersBody(Body):
+    """The members that the client has seen, and those that it wants."""
+
+    old: list[Address]
+    new: list[Address]
+
+
+class HostBody(Body):
+    """What a PUT of a host asks for; `ssh_priv_key` is bytes here. `None`: not said."""
+
+    ssh_priv_key: PrivateKey = Field(repr=False)
+    remote_user: RemoteUser | None = None
+    cluster: Name | None = None
+    ssh_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    source: Source | None = None
+
+
+class HostKeyBody(Body):
+    """The host key that an administrator vouches for."""
+
+    fingerprint: Fingerprint
+
+
+async def read(request: Request, kind: type[B]) -> B:
+    """The body of a request. Raises `Problem`, which names the keys that are wrong."""
+    raw = await request.body()
+    if len(raw) >= ASIDE_BYTES_MIN:
+        return await asyncio.to_thread(parse, raw, kind)
+    return parse(raw, kind)
+
+
+def parse(raw: bytes, kind: type[B]) -> B:
+    """A body from its bytes. Raises `Problem`."""
+    given = {key: value for key, value in _object(raw).items() if value is not None}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        faults = [
+            KeyFault(str(fault["loc"][0]), fault["msg"])
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+    keys = ", ".join(dict.fromkeys(fault.key for fault in faults))
+    raise Problem("invalid", f"The body is wrong at {keys}.", faults)
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """A JSON object of unique keys; nothing at all is an empty one."""
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    if not raw:
+        return {}
+    try:
+        # Strict: no NaN, no invalid UTF-8, no lone surrogates, and a limit to nesting.
+        found = orjson.loads(raw)
+        json.loads(raw, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise Problem("invalid", "The body is no JSON, or has a key twice.") from None
+    if not isinstance(found, dict):
+        raise Problem("invalid", "The body must be a JSON object: { … }.")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key twice")

@@ -1,0 +1,105 @@
+"""Clusters and their members over HTTP."""
+
+from functools import partial
+
+from domain import fleet
+from domain.log.transaction import Transaction
+from domain.log.unit import Unit
+from domain.log.writer import Writer
+from domain.refusal import Refusal, not_found
+from projections import clusters
+from projections.hosts import Answer
+from projections.reads import Reads
+from web import bodies
+from web.names import address_in, known_address, known_cluster, new_name
+from web.replies import Reply, answered, created, deleted, digested, json_body
+from web.requests import Request
+
+
+class Clusters:
+    """The handlers of `/clusters` and `/cluster/…`."""
+
+    def __init__(self, writer: Writer, reads: Reads) -> None:
+        self._writer = writer
+        self._reads = reads
+
+    async def index(self, request: Request) -> Reply:
+        """The names of all clusters."""
+        return digested(request, await self._reads.point(clusters.names))
+
+    async def show(self, request: Request) -> Reply:
+        """One cluster's record."""
+        name = known_cluster(request)
+        return answered(request, _found(await self._reads.point(clusters.cluster, name), name))
+
+    async def create(self, request: Request) -> Reply:
+        """Be there; the same again is answered the same."""
+        name = new_name(request)
+        wanted = await bodies.read(request, bodies.ClusterBody)
+        record = await self._writer.perform(
+            request.act(),
+            lambda unit: fleet.create_cluster(
+                unit, name, wanted.network, wanted.container_manager
+            ),
+            lambda tx, _: _found(clusters.cluster(tx, name), name).body,
+        )
+        return created(record)
+
+    async def remove(self, request: Request) -> Reply:
+        """Remove a cluster; a large one in several steps, between which others get their turn."""
+        name = known_cluster(request)
+        gone = await self._writer.perform(
+            request.act(), lambda unit: fleet.remove_cluster(unit, name)
+        )
+        while not gone:
+            gone = await self._writer.perform(request.act(), partial(_go_on_removing, name=name))
+        return deleted()
+
+    async def members(self, request: Request) -> Reply:
+        """The members' addresses, in order of joining."""
+        name = known_cluster(request)
+        return answered(request, _found(await self._reads.scan(clusters.members, name), name))
+
+    async def replace_members(self, request: Request) -> Reply:
+        """Swap the member list, if it is still what the client thinks."""
+        name = known_cluster(request)
+        wanted = await bodies.read(request, bodies.MembersBody)
+        members = await self._writer.perform(
+            request.act(),
+            lambda unit: fleet.replace_members(unit, name, wanted.old, wanted.new),
+            lambda tx, _: _found(clusters.members(tx, name), name).body,
+        )
+        return Reply(members)
+
+    async def show_member(self, request: Request) -> Reply:
+        """Whether a host is a member."""
+        name, address = known_cluster(request), known_address(request)
+        if not await self._reads.point(clusters.is_member, name, address):
+            raise not_found(f"{address} is no member of {name}.")
+        return digested(request, json_body([address]))
+
+    async def add_member(self, request: Request) -> Reply:
+        """Make a host a member."""
+        name, address = known_cluster(request), known_address(request)
+        await self._writer.perform(request.act(), lambda unit: fleet.join(unit, name, address))
+        return Reply(json_body([address]))
+
+    async def remove_member(self, request: Request) -> Reply:
+        """Make a host no member; what cannot be a host is none already."""
+        name, address = known_cluster(request), address_in(request)
+        await self._writer.perform(request.act(), lambda unit: fleet.leave(unit, name, address))
+        return deleted()
+
+
+def _found(answer: Answer | None, name: str) -> Answer:
+    if answer is None:
+        raise not_found(f"There is no cluster {name}: create it with PUT first.")
+    return answer
+
+
+def _go_on_removing(unit: Unit, name: str) -> bool:
+    """The next step of a removal, unless somebody else has finished it already.
+
+    A cluster of this name that was created since is not ours to remove.
+    """
+    return unit.cluster(name).state != "removing" or fleet.remove_cluster(unit, name)

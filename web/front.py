@@ -1,0 +1,152 @@
+"""The door: every request comes in here, and every answer leaves here.
+
+It names the request, finds the route, asks who is there and whether they may, calls the handler,
+turns what went wrong into a problem, and writes one line in the log.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from pathlib import PurePath
+from time import perf_counter
+from typing import Protocol
+
+from eventsourcing.persistence import OperationalError
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from domain.log.engine import StorageFull
+from domain.refusal import Refusal
+from web.authentication import Authentication, Forbidden, TooManyFailures, Unauthenticated
+from web.problems import Problem
+from web.replies import Header
+from web.requests import Limits, Request, RequestIds
+from web.routing import Routes
+
+CLIENT_CLOSED_STATUS = 499
+"""What the log says of a request whose client left before it had sent everything."""
+FRAMES_MAX = 6
+
+
+class Log(Protocol):
+    """Where log lines go."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Write a line: what happened, and the fields that tell more."""
+        ...
+
+
+class Front:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        authentication: Authentication,
+        *,
+        log: Log,
+        log_requests: bool,
+        limits: Limits,
+        now: Callable[[], str],
+    ) -> None:
+        self.routes = routes
+        self._authentication = authentication
+        self._log = log
+        self._log_requests = log_requests
+        self._limits = limits
+        self._now = now
+        self._ids = RequestIds()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise ValueError(f"the server must not ask for {scope['type']}")
+        started = perf_counter()
+        request = Request(scope, receive, self._ids.of(scope), self._limits, self._now)
+        status = CLIENT_CLOSED_STATUS
+        try:
+            response = await self._answer(request)
+            status = response.status_code
+            response.raw_headers.append((b"x-request-id", request.id.encode()))
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            pass  # nobody is there to be told
+        finally:
+            if self._log_requests:
+                self._log_request(request, status, perf_counter() - started)
+
+    async def _answer(self, request: Request) -> Response:
+        """What the handler says, or the problem that kept it from saying it."""
+        try:
+            return await self._carry_out(request)
+        except Problem as problem:
+            return problem.reply()
+        except Refusal as refusal:
+            return Problem.of(refusal).reply()
+        except Unauthenticated as error:
+            return Problem("unauthenticated", str(error), headers=_challenges(error)).reply()
+        except Forbidden as error:
+            return Problem("forbidden", str(error)).reply()
+        except TooManyFailures as error:
+            wait: Header = (b"retry-after", str(error.retry_after_s).encode())
+            return Problem("too_many_failures", str(error), headers=[wait]).reply()
+        except StorageFull:
+            return Problem("storage_full", "The disk is full.").reply()
+        except OperationalError:
+            return Problem("unavailable", "The database cannot be reached: try again.").reply()
+        except ClientDisconnect:
+            raise
+        except asyncio.CancelledError:
+            # The server is stopping and has waited for us long enough. The task ends with this.
+            detail = "The service stopped before it knew the outcome: ask again in a moment."
+            return Problem("unavailable", detail).reply()
+        except Exception as defect:  # noqa: BLE001 - the last place that can answer
+            self._log_defect(request, defect)
+            detail = f"It is in the service's log as request {request.id}."
+            return Problem("defect", detail).reply()
+
+    async def _carry_out(self, request: Request) -> Response:
+        scope = request.scope
+        found = self.routes.find(scope["raw_path"])
+        if found.private:
+            request.identity = await self._authentication.authenticate(scope)
+        route = found.route(scope["method"])
+        if route.audience != "anyone" and not request.identity.may_act_as(route.audience):
+            raise Problem(
+                "forbidden",
+                f"This takes the role '{route.audience}'; {request.identity.user} has the role"
+                f" '{request.identity.role}'.",
+            )
+        scope["path_params"] = found.params
+        return await route.handler(request)
+
+    def _log_request(self, request: Request, status: int, seconds: float) -> None:
+        scope = request.scope
+        client = scope["client"]
+        self._log(
+            "request",
+            method=scope["method"],
+            path=scope["raw_path"].decode("ascii", "replace"),
+            status=status,
+            ms=round(seconds * 1000, 2),
+            user=request.identity.user,
+            request_id=request.id,
+            client=client[0] if client else "",
+        )
+
+    def _log_defect(self, request: Request, defect: Exception) -> None:
+        # Where it happened, not the values that it happened with: one may be a secret.
+        frames = traceback.extract_tb(defect.__traceback__)[-FRAMES_MAX:]
+        places = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames]
+        self._log(
+            "request.failed",
+            level="error",
+            request_id=request.id,
+            error=type(defect).__name__,
+            where=" > ".join(places),
+        )
+
+
+def _challenges(error: Unauthenticated) -> list[Header]:
+    return [(b"www-authenticate", challenge.encode()) for challenge in error.challenges]

@@ -1,0 +1,11 @@
+"""Whether the process answers at all."""
+
+from web.replies import NO_STORE, NOSNIFF, Header, Reply
+from web.requests import Request
+
+TEXT: tuple[Header, ...] = ((b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF)
+
+
+async def healthz(request: Request) -> Reply:
+    """The event loop turns. Whether everything else works is for `/readyz` to say."""
+    return Reply(b"ok\n", 200, TEXT)

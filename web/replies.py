@@ -1,0 +1,86 @@
+"""Answers: bytes that are ready, headers that are constant, and validators (ETag)."""
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from projections.hosts import Answer
+
+Header = tuple[bytes, bytes]
+
+JSON: Header = (b"content-type", b"application/json")
+# A browser must not guess another type than the one that is said.
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+NO_STORE: Header = (b"cache-control", b"no-store")
+# May be kept, but is asked about before each use: what was answered last is always seen.
+REVALIDATE: Header = (b"cache-control", b"private, no-cache")
+
+UNSTORED = (JSON, NO_STORE, NOSNIFF)
+STORED = (JSON, REVALIDATE, NOSNIFF)
+
+EMPTY_LIST = b"[]"
+DIGEST_BYTES = 8
+
+ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
+
+
+class Reply(Response):
+    """An answer whose body and headers are ready to be sent."""
+
+    def __init__(
+        self, body: bytes, status: int = 200, headers: Sequence[Header] = UNSTORED
+    ) -> None:
+        # Not `super().__init__`: it would work out headers that are known, for each answer.
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [*headers, (b"content-length", b"%d" % len(body))]
+
+
+def created(body: bytes) -> Reply:
+    """Success of a PUT."""
+    return Reply(body, 201)
+
+
+def deleted() -> Reply:
+    """Success of a DELETE."""
+    return Reply(EMPTY_LIST)
+
+
+def json_body(content: object) -> bytes:
+    """Plain JSON values as bytes."""
+    return orjson.dumps(content)
+
+
+def answered(request: Request, answer: Answer) -> Reply:
+    """What was asked for with its ETag, or 304 where the client has it already."""
+    return unchanged(request, answer.tag) or Reply(
+        answer.body, 200, (*STORED, (b"etag", b'W/"%b"' % answer.tag.encode()))
+    )
+
+
+def digested(request: Request, body: bytes) -> Reply:
+    """The same for a body that has no validator of its own: its digest is one."""
+    return answered(request, Answer(body, blake2b(body, digest_size=DIGEST_BYTES).hexdigest()))
+
+
+def unchanged(request: Request, tag: str) -> Reply | None:
+    """304, where `If-None-Match` has this tag (weak comparison, RFC 9110 13.1.2)."""
+    for name, value in request.scope["headers"]:
+        if name == b"if-none-match" and _has(value, tag.encode()):
+            return _not_modified(tag)
+    return None
+
+
+def _has(header: bytes, tag: bytes) -> bool:
+    return header.strip() == b"*" or tag in ENTITY_TAG.findall(header)
+
+
+def _not_modified(tag: str) -> Reply:
+    reply = Reply(b"", 304)
+    reply.raw_headers = [(b"etag", b'W/"%b"' % tag.encode()), REVALIDATE, NOSNIFF]
+    return reply

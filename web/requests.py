@@ -1,0 +1,96 @@
+"""A request as handlers see it: Starlette's, with who asks, and limits on its body."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from itertools import count
+from secrets import token_hex
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as StarletteRequest
+from starlette.types import Receive, Scope
+
+from domain.event import Act
+from web.authentication import Identity
+from web.problems import Problem
+
+MEBIBYTE = 1024 * 1024
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+NOBODY = Identity("", "viewer")
+
+
+class Limits(NamedTuple):
+    """How much a client may send, and how slowly."""
+
+    body_bytes_max: int = MEBIBYTE
+    body_timeout_s: float = 30.0
+
+
+class Request(StarletteRequest):
+    """One request. `identity` is nobody until it is authenticated."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, request_id: str, limits: Limits, now: Callable[[], str]
+    ) -> None:
+        super().__init__(scope, receive)
+        self.id = request_id
+        self.identity = NOBODY
+        self._limits = limits
+        self._now = now
+
+    def act(self) -> Act:
+        """What the log says of a change that this request makes."""
+        return Act(self.identity.user, self.id, self._now())
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `Problem` where it is too large or comes too slowly."""
+        self._refuse_declared_size()
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                return await self._read()
+        except TimeoutError:
+            raise Problem(
+                "body_timeout",
+                f"The body did not come within {self._limits.body_timeout_s:g} seconds.",
+            ) from None
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > self._limits.body_bytes_max:
+                raise self._too_large()
+            more = message.get("more_body", False)
+        return bytes(body)
+
+    def _refuse_declared_size(self) -> None:
+        for name, value in self.scope["headers"]:
+            if name == b"content-length" and int(value) > self._limits.body_bytes_max:
+                raise self._too_large()
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            "body_size", f"A body may have {self._limits.body_bytes_max} bytes at most."
+        )
+
+
+class RequestIds:
+    """Names for requests: the client's own where it is sane, else one that comes only once."""
+
+    def __init__(self) -> None:
+        self._prefix = token_hex(6)
+        self._count = count(1)
+
+    def of(self, scope: Scope) -> str:
+        """The `X-Request-ID` of a request."""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                return str(value, "ascii")
+        return f"{self._prefix}-{next(self._count):x}"
