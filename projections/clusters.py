@@ -24,6 +24,7 @@ class ClusterRow:
     container_manager: str
     total: int
     available: int
+    removing: int
     tag: str
     record: str
 
@@ -49,6 +50,7 @@ CLUSTERS = Table(
             container_manager {text} NOT NULL,
             total BIGINT NOT NULL,
             available BIGINT NOT NULL,
+            removing BIGINT NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
         )
@@ -86,7 +88,7 @@ def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: Opened) ->
     clusters, members = tables(CLUSTERS), tables(MEMBERS)
     name = event.originator_id.partition("/")[2]
     if isinstance(event, cluster_events.Created):
-        row = ClusterRow(name, event.network, event.container_manager, 0, 0, "", "")
+        row = ClusterRow(name, event.network, event.container_manager, 0, 0, 0, "", "")
         return _put(clusters, row, recorded)
     if isinstance(event, cluster_events.Removed):
         return clusters.delete(name)
@@ -102,7 +104,7 @@ def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: Opened) ->
             members.delete(event.address)
             row.total -= 1
         case cluster_events.RemovalStarted():
-            pass  # it is there until it is gone
+            row.removing = 1  # it is there until it is gone
         case _:
             raise TypeError(f"the clusters projection does not know {event.TOPIC}")
     return _put(clusters, row, recorded)
@@ -197,3 +199,9 @@ def is_member(tx: Transaction, name: str, address: str) -> bool:
     """Whether this host is in this cluster."""
     sql = "SELECT 1 FROM members WHERE address = ? AND cluster = ?"
     return tx.execute(sql, (address, name)).fetchone() is not None
+
+
+def half_removed(tx: Transaction) -> list[str]:
+    """Clusters whose removal has started, sorted by name."""
+    rows = tx.execute("SELECT name FROM clusters WHERE removing = 1 ORDER BY name").fetchall()
+    return [row[0] for row in rows]

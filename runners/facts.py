@@ -86,9 +86,7 @@ def parse(output: bytes, nonce: str) -> Facts:
         os=_os(said),
         os_version=_version(said),
         cpus=_number(said.get("cpus", ""), "cpus (nproc)", 1, CPUS_MAX),
-        memory=_number(
-            said.get("memory", ""), "memory (/proc/meminfo)", 1, KILOBYTES_MAX
-        ),
+        memory=_number(said.get("memory", ""), "memory (/proc/meminfo)", 1, KILOBYTES_MAX),
         space=_space(said.get("space", "")),
         boot_id=_boot_id(said.get("boot_id", "")),
         uid=_number(said.get("uid", ""), "uid (id -u)", 0, 2**32 - 1),
@@ -131,13 +129,9 @@ def _os(said: dict[str, str]) -> str:
     variant = _unquoted(said.get("release.VARIANT_ID", "")).lower()
     if said.get("ostree") == "yes":
         # Red Hat CoreOS is `rhcos`, or `rhel` of the variant `coreos` since 4.19.
-        return (
-            "coreos" if variant == "coreos" or name in ("coreos", "rhcos") else "atomic"
-        )
+        return "coreos" if variant == "coreos" or name in ("coreos", "rhcos") else "atomic"
     if not name:
-        raise _failure(
-            "The host does not tell its system: ID is missing in /etc/os-release."
-        )
+        raise _failure("The host does not tell its system: ID is missing in /etc/os-release.")
     for candidate in (name, *like):
         if candidate in KNOWN:
             return candidate
@@ -150,9 +144,7 @@ def _os(said: dict[str, str]) -> str:
 def _version(said: dict[str, str]) -> str:
     version = _unquoted(said.get("release.VERSION_ID", ""))
     if version and not _WORD.fullmatch(version):
-        raise _failure(
-            f"VERSION_ID in the host's os-release makes no sense: “{plain(version)}”."
-        )
+        raise _failure(f"VERSION_ID in the host's os-release makes no sense: “{plain(version)}”.")
     return version
 
 

@@ -81,43 +81,31 @@ def read_private_key(raw: bytes) -> PrivateKey:
                 "The private key has a passphrase, which nobody could type here: send a copy"
                 " without one (ssh-keygen -p -N '' -f COPY)."
             ) from None
-        raise _refusal(
-            f"The private key is damaged and cannot be read. {READABLE}."
-        ) from None
+        raise _refusal(f"The private key is damaged and cannot be read. {READABLE}.") from None
     return accepted
 
 
 def _refuse_what_is_no_private_key(raw: bytes) -> None:
     if len(raw) > KEY_BYTES_MAX:
-        raise _refusal(
-            f"The private key is longer than {KEY_BYTES_MAX // 1024} KiB. {READABLE}."
-        )
+        raise _refusal(f"The private key is longer than {KEY_BYTES_MAX // 1024} KiB. {READABLE}.")
     if raw.startswith(b"PuTTY-User-Key-File"):
-        raise _refusal(
-            "The private key is in PuTTY's format: export it in OpenSSH's (puttygen)."
-        )
+        raise _refusal("The private key is in PuTTY's format: export it in OpenSSH's (puttygen).")
     if _PRIVATE.search(raw):
         return
     if _PUBLIC.search(raw):
-        raise _refusal(
-            "This is a public key: the private key that belongs to it is needed."
-        )
+        raise _refusal("This is a public key: the private key that belongs to it is needed.")
     raise _refusal(f"This is no private key. {READABLE}.")
 
 
 def _the_one_block(raw: bytes) -> bytes:
     """The PEM block of the key, without what stands around it (EC parameters, comments)."""
     if len(_PRIVATE.findall(raw)) > 1:
-        raise _refusal(
-            "There are several private keys in one: send the one that logs in."
-        )
+        raise _refusal("There are several private keys in one: send the one that logs in.")
     if b"BEGIN DSA PRIVATE KEY" in raw:
         raise _refusal(f"DSA keys are refused by today's sshd. {READABLE}.")
     block = _BLOCK.search(raw)
     if block is None:
-        raise _refusal(
-            f"The private key is cut short: its END line is missing. {READABLE}."
-        )
+        raise _refusal(f"The private key is cut short: its END line is missing. {READABLE}.")
     return block.group() + b"\n"
 
 
@@ -133,9 +121,7 @@ def _accepted(key: asyncssh.SSHKey) -> PrivateKey:
     if algorithm == "ssh-dss":
         raise _refusal(f"DSA keys are refused by today's sshd. {READABLE}.")
     if algorithm not in ALGORITHMS:
-        raise _refusal(
-            f"A key of the kind {algorithm} cannot be used here. {READABLE}."
-        )
+        raise _refusal(f"A key of the kind {algorithm} cannot be used here. {READABLE}.")
     if algorithm == "ssh-rsa":
         bits = key.pyca_key.key_size
         if not RSA_BITS_MIN <= bits <= RSA_BITS_MAX:

@@ -123,9 +123,7 @@ class _Running(asyncssh.SSHClientSession[bytes]):
         self.exit_status = status
         self._late = self._loop.call_later(LATE_OUTPUT_S, self._finish)
 
-    def exit_signal_received(
-        self, signal: str, core_dumped: bool, msg: str, lang: str
-    ) -> None:
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
         self.signal = plain(signal) or "unknown"
         self._late = self._loop.call_later(LATE_OUTPUT_S, self._finish)
 

@@ -28,14 +28,12 @@ class Retries:
 
     def longest_pause_s(self, failures: int) -> float:
         """Between 0 and this many seconds are waited after so many failures (1 or more)."""
-        return float(
-            min(self.pause_max_s, self.pause_first_s * 2 ** min(failures - 1, 60))
-        )
+        return float(min(self.pause_max_s, self.pause_first_s * 2 ** min(failures - 1, 60)))
 
 
 async def retrying(
     attempt: Callable[[], Awaitable[T]],
-    retries: Retries = Retries(),  # noqa: B008 - frozen
+    retries: Retries = Retries(),
     *,
     uniform: Callable[[float, float], float] = random.uniform,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

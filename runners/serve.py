@@ -22,11 +22,12 @@ from domain.log.writer import Writer
 from projections import clusters, hosts
 from projections.projection import ReadModels
 from projections.reads import reads
+from runners import removals
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.investigator import Investigator, Pauses
-from runners.log_lines import LogLines, bridge_logging, described
 from runners.keys import read_private_key
+from runners.log_lines import LogLines, bridge_logging, described
 from runners.look import SshLook
 from runners.retry import Retries
 from runners.server import Limits as ServerLimits
@@ -92,10 +93,11 @@ async def _serve(settings: Settings, lines: LogLines) -> None:
 async def _until(stopping: asyncio.Event, runners: Sequence[asyncio.Task[None]]) -> None:
     """Wait for the signal, or for a runner that ended: it has a defect, and is not left alone."""
     waiting = asyncio.create_task(stopping.wait(), name="signals")
-    done, _ = await asyncio.wait((waiting, *runners), return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    for task in done - {waiting}:
-        await task
+    running = {waiting, *runners}
+    while waiting in running:
+        done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {waiting}:
+            await task  # what has nothing left to do ends quietly
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         writer = _start_writer(settings, engine, read_models, follower, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         investigator = _start_investigator(settings, writer, known, follower, lines, stack)
+        finishing = _finish_removals(writer, await answers.fresh(clusters.half_removed), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
         app = application(
@@ -136,7 +139,9 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
         server = await _start_server(settings, app, stack)
-        yield Service(f"http://{_bracketed(settings.host)}:{server.port}", (investigator,))
+        yield Service(
+            f"http://{_bracketed(settings.host)}:{server.port}", (investigator, finishing)
+        )
 
 
 def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
@@ -154,7 +159,7 @@ def _users(settings: Settings, lines: LogLines) -> UsersFile:
     """The users; a fresh data directory gets an admin, whose password is shown this once."""
     users = UsersFile(
         settings.users_file,
-        lambda sentence: lines.line("users_file.broken", level="error", reason=sentence),
+        lambda broken: lines.line("users_file.broken", level="error", reason=str(broken)),
     )
     if not settings.users_file.exists():
         if settings.users is not None:
@@ -224,9 +229,7 @@ def _start_writer(
             )
         loop.call_soon_threadsafe(follower.push, previous, recorded)
 
-    writer = Writer(
-        engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit
-    )
+    writer = Writer(engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit)
     writer.start()
     return writer
 
@@ -263,6 +266,14 @@ def _start_investigator(
     task = asyncio.create_task(investigator.run(follower), name="investigator")
     stack.push_async_callback(_stop_runner, task)
     stack.push_async_callback(investigator.stop, RUNNER_STOP_TIMEOUT_S)
+    return task
+
+
+def _finish_removals(
+    writer: Writer, names: Sequence[str], stack: AsyncExitStack
+) -> "asyncio.Task[None]":
+    task = asyncio.create_task(removals.finish(writer, names, now), name="removals")
+    stack.push_async_callback(_stop_runner, task)
     return task
 
 

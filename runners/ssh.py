@@ -23,15 +23,11 @@ from runners.ssh_failure import HostKey, HostKeyMismatch, no_login, not_ssh, slo
 CONNECT_TIMEOUT_S = 10.0  # name look-up and TCP
 LOGIN_TIMEOUT_S = 20.0  # from SSH's banner until the key is accepted
 COMMAND_TIMEOUT_S = 60.0
-OUTPUT_BYTES_MAX = (
-    4 * 1024 * 1024
-)  # of one command, stdout and stderr, with login scripts' noise
+OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # of one command, stdout and stderr, with login scripts' noise
 CLOSE_TIMEOUT_S = 2.0
 PARALLEL = 32  # connections at once, over all hosts
 HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
-LOOKUP_THREADS = (
-    4  # of our own: name servers that hang must not hold up other threads' work
-)
+LOOKUP_THREADS = 4  # of our own: name servers that hang must not hold up other threads' work
 
 # Asked for in this order. Certificates are left out: a pin is a key.
 HOST_KEY_ALGORITHMS = {
@@ -119,7 +115,7 @@ class Ssh:
         self,
         parallel: int = PARALLEL,
         per_host_interval_s: float = HOST_INTERVAL_S,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -129,9 +125,7 @@ class Ssh:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
-        self._not_before: dict[
-            str, float
-        ] = {}  # clock time of the next start, by address
+        self._not_before: dict[str, float] = {}  # clock time of the next start, by address
         self._lookups = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
         # asyncssh tells each step of each connection at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -176,10 +170,7 @@ class Ssh:
             await self._sleep(wait_s)
 
     def _forget_past(self, now: float) -> None:
-        if (
-            len(self._not_before) > 1000
-            and next(iter(self._not_before.values())) <= now
-        ):
+        if len(self._not_before) > 1000 and next(iter(self._not_before.values())) <= now:
             self._not_before = {a: t for a, t in self._not_before.items() if t > now}
 
     async def _login(
@@ -204,10 +195,7 @@ class Ssh:
         # asyncssh passes on whatever its parsers raise on bytes that make no sense.
         except Exception as error:
             sock.close()
-            if (
-                isinstance(error, asyncssh.HostKeyNotVerifiable)
-                and checker.refused is not None
-            ):
+            if isinstance(error, asyncssh.HostKeyNotVerifiable) and checker.refused is not None:
                 assert target.pinned is not None
                 raise HostKeyMismatch(address, target.pinned, checker.refused) from None
             if checker.met_something_else(error):
@@ -239,10 +227,7 @@ class _HostKeyChecker(asyncssh.SSHClient):
             return False  # a version, but not ours
         # One line and an end is how sshd turns us away ("Exceeded MaxStartups"). asyncssh counts
         # lines for itself only; without that, what follows is taken for a dropped connection.
-        return (
-            isinstance(error, asyncssh.ProtocolError)
-            or getattr(wire, "_banner_lines", 0) > 1
-        )
+        return isinstance(error, asyncssh.ProtocolError) or getattr(wire, "_banner_lines", 0) > 1
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
@@ -283,12 +268,7 @@ def _options(target: Target) -> dict[str, object]:
 def _algorithms(pinned: HostKey | None) -> list[str]:
     """All host key algorithms, the pinned one's first: a host may have keys of several kinds."""
     first = HOST_KEY_ALGORITHMS.get(pinned.algorithm, ()) if pinned else ()
-    rest = [
-        name
-        for names in HOST_KEY_ALGORITHMS.values()
-        for name in names
-        if name not in first
-    ]
+    rest = [name for names in HOST_KEY_ALGORITHMS.values() for name in names if name not in first]
     return [*first, *rest]
 
 

@@ -46,20 +46,14 @@ class HostKeyMismatch(SshFailure):
         self.offered = offered
 
 
-def no_connection(
-    address: str, port: int, limit_s: float, error: OSError
-) -> SshFailure:
+def no_connection(address: str, port: int, limit_s: float, error: OSError) -> SshFailure:
     """Why there is no TCP connection; `error` also where the limit in seconds ran out."""
     if isinstance(error, socket.gaierror):
         passing = error.errno == socket.EAI_AGAIN
-        why = (
-            "the name servers do not answer" if passing else "the name does not resolve"
-        )
+        why = "the name servers do not answer" if passing else "the name does not resolve"
         return SshFailure("name", f"{address} cannot be looked up: {why}.", passing)
     if isinstance(error, ConnectionRefusedError):
-        sentence = (
-            f"{address} refused the connection on port {port}: is sshd running there?"
-        )
+        sentence = f"{address} refused the connection on port {port}: is sshd running there?"
         return SshFailure("refused", sentence, passing=True)
     if isinstance(error, TimeoutError):
         sentence = (
@@ -86,23 +80,15 @@ def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure
             sentence = f"{address} shows a host key that cannot be used: {plain(error.reason)}."
             return SshFailure("host_key", sentence, passing=False)
         case asyncssh.KeyExchangeFailed():
-            sentence = (
-                f"{address} and we share no way to encrypt: {plain(error.reason)}."
-            )
+            sentence = f"{address} and we share no way to encrypt: {plain(error.reason)}."
             return SshFailure("protocol", sentence, passing=False)
         case asyncssh.ConnectionLost() | ConnectionError():
             return dropped(address, port)
         case asyncssh.ProtocolNotSupported():
-            sentence = (
-                f"{address} speaks another version of SSH on port {port} than 2.0."
-            )
+            sentence = f"{address} speaks another version of SSH on port {port} than 2.0."
             return SshFailure("protocol", sentence, passing=False)
-        case asyncssh.DisconnectError() if not isinstance(
-            error, asyncssh.ProtocolError
-        ):
-            sentence = (
-                f"{address} ended the login on port {port}: {plain(error.reason)}."
-            )
+        case asyncssh.DisconnectError() if not isinstance(error, asyncssh.ProtocolError):
+            sentence = f"{address} ended the login on port {port}: {plain(error.reason)}."
             return SshFailure("dropped", sentence, passing=True)
         case OSError():
             return no_connection(address, port, 0, error)
@@ -130,9 +116,7 @@ def slow_login(address: str, port: int, limit_s: float) -> SshFailure:
 
 def not_ssh(address: str, port: int) -> SshFailure:
     """Bytes came, but no SSH version."""
-    sentence = (
-        f"What answers on port {port} of {address} is not SSH: is the port right?"
-    )
+    sentence = f"What answers on port {port} of {address} is not SSH: is the port right?"
     return SshFailure("not_ssh", sentence, passing=False)
 
 
