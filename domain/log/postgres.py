@@ -23,7 +23,6 @@ POOL_WAIT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 60
 KEEPALIVE_IDLE_S = 10
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
-CHANNEL = "commissaire"
 
 CONNECTION = psycopg.Connection[tuple[Any, ...]]
 
@@ -37,8 +36,7 @@ class PostgresAppending:
         self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
 
     def commit(self) -> None:
-        """Make it durable, and tell listeners. They get a hint, not the news itself."""
-        self.tx.execute(f"NOTIFY {CHANNEL}")
+        """Make it durable."""
         try:
             self._connection.commit()
         except psycopg.OperationalError as error:
