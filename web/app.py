@@ -25,7 +25,7 @@ def application(
     log: Log,
     *,
     log_requests: bool = True,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
@@ -39,6 +39,6 @@ def application(
         authentication,
         log=log,
         log_requests=log_requests,
-        limits=limits,
+        limits=limits or Limits(),
         now=now,
     )

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from domain import names
@@ -45,15 +45,13 @@ def _or_said_why(check: Callable[[str], V]) -> Callable[[str], V]:
         try:
             return check(value)
         except Refusal as refusal:
-            # A template, so that braces in the sentence are not taken for fields.
-            raise PydanticCustomError(
-                "refused", "{sentence}", {"sentence": refusal.sentence}
-            ) from None
+            raise _refuse(refusal.sentence) from None
 
     return checked
 
 
 def _refuse(sentence: str) -> PydanticCustomError:
+    # A template, so that braces in the sentence are not taken for fields.
     return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
 
 
@@ -61,7 +59,9 @@ def _container_manager(name: str) -> str:
     return name and names.resource_name(name)
 
 
-def _private_key(text: str) -> bytes:
+def _private_key(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise _refuse("must be a string")
     try:
         raw = base64.b64decode(WHITE_SPACE.sub("", text), validate=True)
     except (binascii.Error, ValueError):
@@ -89,7 +89,7 @@ Address = Annotated[str, AfterValidator(_or_said_why(host_address))]
 RemoteUser = Annotated[str, AfterValidator(_or_said_why(names.remote_user))]
 Source = Annotated[str, AfterValidator(_source)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
-PrivateKey = Annotated[str, AfterValidator(_private_key)]
+PrivateKey = Annotated[bytes, BeforeValidator(_private_key)]
 
 
 class Body(BaseModel):

@@ -3,10 +3,9 @@
 from functools import partial
 
 from domain import fleet
-from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from domain.refusal import Refusal, not_found
+from domain.refusal import not_found
 from projections import clusters
 from projections.hosts import Answer
 from projections.reads import Reads
@@ -38,9 +37,7 @@ class Clusters:
         wanted = await bodies.read(request, bodies.ClusterBody)
         record = await self._writer.perform(
             request.act(),
-            lambda unit: fleet.create_cluster(
-                unit, name, wanted.network, wanted.container_manager
-            ),
+            lambda unit: fleet.create_cluster(unit, name, wanted.network, wanted.container_manager),
             lambda tx, _: _found(clusters.cluster(tx, name), name).body,
         )
         return created(record)

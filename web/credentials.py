@@ -17,8 +17,8 @@ from web.requests import Request
 class Secrets(fleet.Secrets, Protocol):
     """Where private keys are kept, also for those who may read them."""
 
-    def reveal(self, tx: Transaction, subject: str) -> bytes:
-        """The secret that is kept for a subject."""
+    def reveal(self, tx: Transaction, subject: str, reader: str) -> bytes:
+        """The secret that is kept for a subject; who reads it is noted."""
         ...
 
 
@@ -30,15 +30,18 @@ class Credentials:
         self._secrets = secrets
 
     async def show(self, request: Request) -> Reply:
-        """The private key and the account that it is for. Nothing is told that is not in the log."""
+        """The private key and the account that it is for; that it was told is in the log."""
         address = known_address(request)
 
         def read(unit: Unit) -> bytes:
             host = unit.host(address)
             host.read_credentials()
-            key = base64.b64encode(self._secrets.reveal(unit.tx, host.id)).decode()
+            key = self._secrets.reveal(unit.tx, host.id, request.identity.user)
             return json_body(
-                {"ssh_priv_key": key, "remote_user": host.registration.remote_user}
+                {
+                    "ssh_priv_key": base64.b64encode(key).decode(),
+                    "remote_user": host.registration.remote_user,
+                }
             )
 
         return Reply(await self._writer.perform(request.act(), read))
@@ -69,9 +72,7 @@ class Credentials:
     async def forget_host_key(self, request: Request) -> Reply:
         """Let the next contact pin anew."""
         address = known_address(request)
-        await self._writer.perform(
-            request.act(), lambda unit: unit.host(address).forget_key()
-        )
+        await self._writer.perform(request.act(), lambda unit: unit.host(address).forget_key())
         return deleted()
 
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import PurePath
 from time import perf_counter
-from typing import Protocol
+from typing import Literal, Protocol
 
 from eventsourcing.persistence import OperationalError
 from starlette.requests import ClientDisconnect
@@ -32,7 +32,9 @@ FRAMES_MAX = 6
 class Log(Protocol):
     """Where log lines go."""
 
-    def __call__(self, event: str, /, **fields: object) -> None:
+    def __call__(
+        self, event: str, /, level: Literal["info", "error"] = "info", **fields: object
+    ) -> None:
         """Write a line: what happened, and the fields that tell more."""
         ...
 

@@ -9,7 +9,7 @@ from domain.host import Status
 from domain.log.transaction import Transaction
 from domain.log.writer import Writer
 from domain.names import resource_name
-from domain.refusal import invalid, not_found
+from domain.refusal import Refusal, invalid, not_found
 from projections import hosts
 from projections.hosts import Answer, Filter
 from projections.reads import Reads
@@ -130,7 +130,14 @@ def _status(text: str | None) -> str | None:
 
 
 def _cluster(text: str | None) -> str | None:
-    return text if text is None else resource_name(text, "cluster name", "cluster")
+    return text if text is None else _cluster_name(text)
+
+
+def _cluster_name(text: str) -> str:
+    try:
+        return resource_name(text, "cluster name")
+    except Refusal as refusal:
+        raise invalid(refusal.sentence, "cluster") from None
 
 
 def _after(text: str | None) -> str | None:

@@ -22,9 +22,15 @@ async def offered(raw: bytes, parse: ParseKey, *, now: bool) -> OfferedKey:
     try:
         fingerprint = await asyncio.to_thread(parse, raw)
     except Refusal as refusal:
-        return OfferedKey(raw, lambda _, refusal=refusal: _raise(refusal))
+        return OfferedKey(raw, _Refused(refusal))
     return OfferedKey(raw, lambda _: fingerprint)
 
 
-def _raise(refusal: Refusal) -> str:
-    raise refusal
+class _Refused:
+    """What parsing came to, for whoever asks."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    def __call__(self, raw: bytes) -> str:
+        raise self._refusal

@@ -43,7 +43,7 @@ KINDS: dict[str, Kind] = {
     "unauthenticated": Kind(401, "Credentials are missing"),
     "forbidden": Kind(403, "Not allowed"),
     "verb": Kind(405, "This path does not take this verb"),
-    "body_timeout": Kind(408, "The body came too slowly", (CLOSE,)),
+    "timeout": Kind(408, "The request came too slowly", (CLOSE,)),
     "body_size": Kind(413, "The body is too large"),
     "too_many_failures": Kind(429, "Too many failed log-ins"),
     "head_size": Kind(431, "The head of the request is too large", (CLOSE,)),

@@ -33,7 +33,12 @@ class Request(StarletteRequest):
     """One request. `identity` is nobody until it is authenticated."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, request_id: str, limits: Limits, now: Callable[[], str]
+        self,
+        scope: Scope,
+        receive: Receive,
+        request_id: str,
+        limits: Limits,
+        now: Callable[[], str],
     ) -> None:
         super().__init__(scope, receive)
         self.id = request_id
@@ -53,7 +58,7 @@ class Request(StarletteRequest):
                 return await self._read()
         except TimeoutError:
             raise Problem(
-                "body_timeout",
+                "timeout",
                 f"The body did not come within {self._limits.body_timeout_s:g} seconds.",
             ) from None
 
@@ -76,9 +81,7 @@ class Request(StarletteRequest):
                 raise self._too_large()
 
     def _too_large(self) -> Problem:
-        return Problem(
-            "body_size", f"A body may have {self._limits.body_bytes_max} bytes at most."
-        )
+        return Problem("body_size", f"A body may have {self._limits.body_bytes_max} bytes at most.")
 
 
 class RequestIds:

@@ -75,9 +75,7 @@ class Found:
         if not self._by_verb:
             raise Problem("not_found", "There is nothing at this path.")
         allowed = ", ".join(sorted(self._by_verb))
-        raise Problem(
-            "verb", f"This path takes {allowed}.", headers=[(b"allow", allowed.encode())]
-        )
+        raise Problem("verb", f"This path takes {allowed}.", headers=[(b"allow", allowed.encode())])
 
 
 class Routes:

@@ -1,0 +1,346 @@
+"""One connection of a client: uvicorn's HTTP/1.1, with a limit on everything a client may do.
+
+uvicorn (0.54) has none for slow or endless heads, for what is pipelined, for bodies that nobody
+reads, or for clients that do not read; it answers malformed HTTP in plain text, in the middle of
+another answer if need be; and it takes the trailers of a chunked body for headers.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from web.problems import Problem
+
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
+
+PIPELINED_MAX = 100
+"""Requests that wait on one connection for the answer to the one before."""
+RAW_BYTES_PER_BODY_BYTE = 8
+"""A body in chunks of one byte is six times as long on the wire."""
+LINGER_S = 5.0
+"""How long the rest of a body is read and dropped after the answer: a client that is still
+sending when the connection closes would lose the answer."""
+SEND_STALL_S = 30.0
+"""A client that takes no byte of an answer for so long is gone."""
+
+
+class Limits(NamedTuple):
+    """What a client may do. Sizes in bytes, times in seconds."""
+
+    header_bytes_max: int = 32 * KIBIBYTE
+    header_timeout_s: float = 10.0
+    body_bytes_max: int = MEBIBYTE
+    keep_alive_s: float = 15.0
+    connections_max: int = 16_384
+
+
+class Fault(NamedTuple):
+    """Why a request is answered without being looked at further."""
+
+    kind: str
+    detail: str
+
+
+SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
+
+
+@dataclass
+class Crowd:
+    """All connections of a server."""
+
+    state: ServerState
+    limits: Limits
+    on_fault: Callable[[Fault, str, str], None]
+    """Told of each fault, with the client's address and the request id that it was answered."""
+    idle: "dict[Connection, None]" = field(default_factory=dict)
+    """Those that wait for a request, in the order in which they began to."""
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def make_room(self) -> bool:
+        """Whether one more connection fits; the one that is idle the longest may have to go."""
+        if len(self.state.connections) <= self.limits.connections_max:
+            return True
+        for oldest in self.idle:
+            oldest.leave()
+            return True
+        return False
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. Overridden callbacks are those of asyncio and of the parser."""
+
+    def __init__(self, config: Config, crowd: Crowd, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(config=config, server_state=crowd.state, app_state={}, _loop=loop)
+        self._crowd = crowd
+        self._limits = crowd.limits
+        self.timeout_keep_alive = crowd.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
+        self._in_head = False
+        self._deaf = False  # what comes is not listened to any more
+        self._close_when_read = False
+        self._fault: Fault | None = None
+        self._chunk_bytes = self._first_chunk_bytes = self._request_bytes = 0
+        self._stall_timer: asyncio.TimerHandle | None = None
+
+    # Coming and going
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Somebody connected: there is room, or an answer that there is none."""
+        super().connection_made(transport)
+        if not self._crowd.make_room():
+            self.connections.discard(self)
+            self._send(Fault("crowded", "Too many connections are open: try again in a moment."))
+            return
+        self._crowd.idle[self] = None
+        self._arm(self._limits.header_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed, by whomever."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._unset_stall_timer()
+        self._crowd.idle.pop(self, None)
+        if not self.connections:
+            self._crowd.empty.set()
+
+    def leave(self) -> None:
+        """Close an idle connection to make room for another."""
+        self._crowd.idle.pop(self, None)
+        self.connections.discard(self)
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops: answer what is under way, then close."""
+        super().shutdown()
+        self._watch_for_stall()
+
+    # What comes in
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; they may begin, continue and end several requests."""
+        if self._deaf:
+            return
+        self._crowd.idle.pop(self, None)
+        self._chunk_bytes = len(data)
+        self._request_bytes += self._chunk_bytes
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(self._fault or SYNTAX)
+        except httptools.HttpParserUpgrade:
+            # Answered as if nothing had been asked, but the parser is of no use afterwards.
+            self._deaf = True
+        else:
+            self._check_progress()
+
+    def _check_progress(self) -> None:
+        """After each chunk: an unfinished request must not be too long or take too long."""
+        if self._in_head:
+            if self._request_bytes - self._first_chunk_bytes > self._limits.header_bytes_max:
+                self._refuse(self._head_too_large())
+            elif self._request_bytes == self._first_chunk_bytes and not self._busy:
+                self._arm(self._limits.header_timeout_s)
+        elif self._in_body:
+            if self._request_bytes > self._limits.body_bytes_max * RAW_BYTES_PER_BODY_BYTE:
+                self._refuse(Fault("body_size", "The body does not end."))
+        elif not self._busy:
+            self._crowd.idle[self] = None  # only line ends came: it is idle as before
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._in_head = True
+        # It may begin anywhere in this chunk.
+        self._first_chunk_bytes = self._request_bytes = self._chunk_bytes
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer comes the same way and is dropped (RFC 9110, 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is there: the application can begin."""
+        self._in_head = False
+        self._unset_keepalive_if_required()
+        if self._request_bytes > self._limits.header_bytes_max and self._head_is_too_large():
+            self._fault = self._head_too_large()
+        elif len(self.pipeline) >= PIPELINED_MAX:
+            self._fault = Fault("syntax", "Too many requests came before the first was answered.")
+        if self._fault:
+            raise ValueError(self._fault.kind)  # which ends the parser
+        super().on_headers_complete()
+        if self.parser.should_upgrade() or self.expect_100_continue:
+            # Whether a client that was answered still sends its body cannot be known.
+            self.cycle.keep_alive = False
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment] # what is used of it
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        self.cycle.more_body = False
+        super().on_message_complete()
+        if self._close_when_read:
+            self.transport.close()
+        elif self.cycle.response_complete:
+            self._wait_for_next()
+
+    def _head_is_too_large(self) -> bool:
+        fields = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.url) + fields > self._limits.header_bytes_max
+
+    def _head_too_large(self) -> Fault:
+        return Fault("head_size", f"A head may have {self._limits.header_bytes_max} bytes at most.")
+
+    # What goes out
+
+    def on_response_complete(self) -> None:
+        """An answer is out: on with the next request, or wait for one."""
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_for_stall()
+        elif not was_last:
+            # uvicorn reads on whatever waits; a client could fill the memory with requests.
+            self.flow.pause_reading()
+        elif self._in_body:
+            self._arm(LINGER_S)
+        elif self._fault:
+            self._send(self._fault)
+        else:
+            self._wait_for_next()
+
+    def _wait_for_next(self) -> None:
+        if self._in_head:
+            self._arm(self._limits.header_timeout_s)
+        else:
+            self._crowd.idle[self] = None
+            self._arm(self._limits.keep_alive_s)
+
+    def close_when_read(self) -> None:
+        """Close, but not before the rest of the request was read, within limits."""
+        if self._in_body:
+            self._close_when_read = True
+        else:
+            self.transport.close()
+
+    def _refuse(self, fault: Fault) -> None:
+        """Listen no more, and say why, after what was asked before has been answered."""
+        self._deaf = True
+        self._fault = fault
+        if self._in_body and not self.cycle.response_complete:
+            if self.pipeline:
+                self.pipeline.popleft()  # it has not begun, and never will
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        elif self._busy:
+            return
+        self._send(fault)
+
+    def _send(self, fault: Fault) -> None:
+        self._deaf = True
+        self._crowd.idle.pop(self, None)
+        request_id = token_hex(8)
+        lingering = self._in_body and not self._busy
+        if not lingering:
+            reply = Problem(*fault).reply()
+            headers = [*self.server_state.default_headers, *reply.raw_headers]
+            lines = [b"%b: %b\r\n" % header for header in headers]
+            status = STATUS_LINE[reply.status_code]
+            named = b"x-request-id: %b\r\n\r\n" % request_id.encode()
+            self.transport.write(b"".join([status, *lines, named, bytes(reply.body)]))
+        self.transport.close()
+        self._watch_for_stall()
+        self._crowd.on_fault(fault, self.client[0] if self.client else "", request_id)
+
+    # State and timers
+
+    @property
+    def _newest(self) -> RequestResponseCycle | None:
+        """The request that came last."""
+        return self.cycle
+
+    @property
+    def _in_body(self) -> bool:
+        """Whether its body is still coming."""
+        newest = self._newest
+        return newest is not None and newest.more_body and not self._in_head
+
+    @property
+    def _busy(self) -> bool:
+        """Whether it still waits for its answer."""
+        newest = self._newest
+        return newest is not None and not newest.response_complete
+
+    def _arm(self, seconds: float) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+    def timeout_keep_alive_handler(self) -> None:
+        """What was waited for did not come in time: a request, or the rest of one."""
+        if self._in_head:
+            self._refuse(
+                Fault(
+                    "timeout",
+                    f"The head did not come within {self._limits.header_timeout_s:g} seconds.",
+                )
+            )
+        else:
+            super().timeout_keep_alive_handler()
+            self._watch_for_stall()
+
+    def pause_writing(self) -> None:
+        """The client takes the answer more slowly than we give it."""
+        super().pause_writing()
+        self._watch_for_stall()
+
+    def resume_writing(self) -> None:
+        """The client has taken most of it."""
+        super().resume_writing()
+        self._unset_stall_timer()
+
+    def _watch_for_stall(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._unset_stall_timer()
+        if left:
+            self._stall_timer = self.loop.call_later(SEND_STALL_S, self._check_stall, left)
+
+    def _check_stall(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._watch_for_stall()
+
+    def _unset_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+
+class _ClosedWhenRead:
+    """A transport whose `close` waits for the rest of the request."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.write: Any = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        """Close as soon as the client has sent what it began to send."""
+        self._connection.close_when_read()

@@ -1,0 +1,133 @@
+"""The HTTP server: uvicorn's protocol in an event loop of ours.
+
+Not `uvicorn.Server`: it takes over signals (and ends with status 143), exits the process where a
+port is taken, and stops waiting for clients without closing their connections.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from runners.http_protocol import Connection, Crowd, Fault, Limits
+
+__all__ = ["CannotListen", "Limits", "Server"]
+
+BACKLOG = 2048
+DATE_EVERY_S = 1.0
+CANCEL_TIMEOUT_S = 2.0
+"""How long requests may take to end after they were told to."""
+
+
+class CannotListen(Exception):
+    """The address cannot be listened on; the text says why."""
+
+
+def _unsaid(fault: Fault, client: str, request_id: str) -> None:
+    """Nobody wants to know."""
+
+
+class Server:
+    """Serves an ASGI application at an address. Port 0 takes any that is free."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        limits: Limits | None = None,
+        *,
+        on_fault: Callable[[Fault, str, str], None] = _unsaid,
+    ) -> None:
+        self._app = app
+        self._host = host
+        self._wanted_port = port
+        self._crowd = Crowd(ServerState(), limits or Limits(), on_fault)
+        self._listener: asyncio.Server | None = None
+        self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; known once the server has started."""
+        if self._listener is None:
+            raise RuntimeError("the server has not started")
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._crowd.state.connections)
+
+    async def start(self) -> None:
+        """Listen. Raises `CannotListen`."""
+        loop = asyncio.get_running_loop()
+        config = Config(
+            self._app,
+            interface="asgi3",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            # X-Forwarded-For would be believed from anybody on this machine.
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+        )
+        config.load()
+        self._set_date(loop)
+        try:
+            self._listener = await loop.create_server(
+                lambda: Connection(config, self._crowd, loop),
+                self._host,
+                self._wanted_port,
+                backlog=BACKLOG,
+            )
+        except (OSError, OverflowError) as error:
+            self._stop_clock()
+            reason = getattr(error, "strerror", None) or str(error)
+            raise CannotListen(
+                f"cannot listen on {self._host} port {self._wanted_port}: {reason}"
+            ) from None
+
+    async def stop(self, timeout_s: float) -> None:
+        """Take no more requests, answer those that came, and close all connections.
+
+        What is not answered within the limit is cancelled, and its connection is closed.
+        """
+        if self._listener is None:
+            return
+        self._listener.close()
+        state, empty = self._crowd.state, self._crowd.empty
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while state.connections:
+                    empty.clear()
+                    await empty.wait()
+        except TimeoutError:
+            await self._give_up()
+        self._stop_clock()
+
+    async def _give_up(self) -> None:
+        tasks = list(self._crowd.state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT_S)
+        for connection in list(self._crowd.state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    def _set_date(self, loop: asyncio.AbstractEventLoop) -> None:
+        date = formatdate(time.time(), usegmt=True).encode()
+        self._crowd.state.default_headers = [(b"date", date)]
+        self._clock = loop.call_later(DATE_EVERY_S, self._set_date, loop)
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
