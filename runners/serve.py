@@ -25,13 +25,14 @@ from projections.reads import reads
 from runners import removals
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
+from runners.http_protocol import Fault
 from runners.investigator import Investigator, Pauses
 from runners.keys import read_private_key
 from runners.log_lines import LogLines, bridge_logging, described
 from runners.look import SshLook
 from runners.retry import Retries
+from runners.server import CannotListen, Server
 from runners.server import Limits as ServerLimits
-from runners.server import Server
 from runners.settings import Settings
 from runners.ssh import Limits as SshLimits
 from runners.ssh import Ssh
@@ -138,7 +139,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             log_requests=settings.log_requests,
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
-        server = await _start_server(settings, app, stack)
+        server = await _start_server(settings, app, lines, stack)
         yield Service(
             f"http://{_bracketed(settings.host)}:{server.port}", (investigator, finishing)
         )
@@ -282,20 +283,25 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _start_server(settings: Settings, app: Front, stack: AsyncExitStack) -> Server:
+async def _start_server(
+    settings: Settings, app: Front, lines: LogLines, stack: AsyncExitStack
+) -> Server:
     limits = ServerLimits(
         header_bytes_max=settings.header_bytes_max,
         header_timeout_s=settings.header_timeout_s,
+        body_bytes_max=settings.body_bytes_max,
         keep_alive_s=settings.keep_alive_s,
         connections_max=settings.connections_max,
     )
-    server = Server(app, settings.host, settings.port, limits)
+
+    def on_fault(fault: Fault, client: str, request_id: str) -> None:
+        lines.line("request.refused", kind=fault.kind, client=client, request_id=request_id)
+
+    server = Server(app, settings.host, settings.port, limits, on_fault=on_fault)
     try:
         await server.start()
-    except OSError as error:
-        raise CannotServe(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}"
-        ) from None
+    except CannotListen as error:
+        raise CannotServe(str(error)) from None
     stack.push_async_callback(server.stop, settings.shutdown_timeout_s)
     return server
 
