@@ -313,7 +313,6 @@ class Host(Aggregate[AnyHostEvent]):
         """Fold one event into the state."""
         match event:
             case Registered():
-                self._forget()
                 self.incarnation = event.originator_version
                 self.registration = Registration(event.remote_user, event.ssh_port, event.source)
                 self._become("investigating")
