@@ -203,11 +203,25 @@ def activate_where_nobody_else_must(cluster: Cluster, host: Host) -> None:
 def remove_cluster(unit: Unit, name: str) -> bool:
     """Remove a cluster, or as much of it as one transaction may: True once it is gone.
 
-    Called again until it is gone. Between the calls others get their turn, nobody joins, and a
-    process that dies leaves an intent in the log that the next one finishes.
+    Where it is not, `go_on_removing` is called until it is. Between the calls others get their
+    turn, nobody joins, and a process that dies leaves an intent in the log that the next finishes.
     """
     cluster = unit.cluster(name)
     cluster.must_exist()
+    return _remove_some(unit, cluster)
+
+
+def go_on_removing(unit: Unit, name: str) -> bool:
+    """Remove more of a cluster that is being removed: True once it is gone, whoever did the rest.
+
+    Meanwhile somebody else may have finished, and somebody may have created it anew: that one is
+    left alone.
+    """
+    cluster = unit.cluster(name)
+    return cluster.state != "removing" or _remove_some(unit, cluster)
+
+
+def _remove_some(unit: Unit, cluster: Cluster) -> bool:
     if len(cluster.members) > REMOVAL_BATCH_HOSTS:
         cluster.start_removal()
     for address in list(cluster.members)[:REMOVAL_BATCH_HOSTS]:

@@ -4,7 +4,7 @@ investigating → bootstrapping → disassociated ⇄ active, and failed from an
 A host that was removed may be registered again: its stream goes on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, assert_never
 
 from domain.aggregate import Aggregate
@@ -16,7 +16,7 @@ Status = Literal["", "investigating", "bootstrapping", "disassociated", "active"
 NEXT: dict[Status, frozenset[Status]] = {
     "": frozenset({"investigating"}),
     "investigating": frozenset({"bootstrapping", "failed", ""}),
-    "bootstrapping": frozenset({"disassociated", "active", "failed", ""}),
+    "bootstrapping": frozenset({"disassociated", "failed", ""}),
     "disassociated": frozenset({"active", "failed", ""}),
     "active": frozenset({"disassociated", "failed", ""}),
     "failed": frozenset({"investigating", "bootstrapping", "disassociated", "active", ""}),
@@ -284,7 +284,7 @@ class Host(Aggregate[AnyHostEvent]):
         if self.status == "failed":
             self.emit(Recovered(self.was))
         if self.status == "investigating" or facts != self.facts:
-            self.emit(facts)
+            self.emit(replace(facts))  # stamped, so no object that the caller has, too
 
     def finish_bootstrap(self) -> None:
         """The host is set up."""
@@ -313,7 +313,6 @@ class Host(Aggregate[AnyHostEvent]):
         """Fold one event into the state."""
         match event:
             case Registered():
-                self._forget()
                 self.incarnation = event.originator_version
                 self.registration = Registration(event.remote_user, event.ssh_port, event.source)
                 self._become("investigating")

@@ -259,4 +259,5 @@ def addresses(tx: Transaction, statuses: Sequence[str]) -> list[tuple[str, str]]
 
 
 def _later(checked: str, seen: str | None) -> str:
-    return max(checked, seen) if seen else checked
+    # What was seen before the first check is of another registration of this address.
+    return max(checked, seen) if seen and checked else checked

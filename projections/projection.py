@@ -85,6 +85,16 @@ class ReadModels:
         for projection in self.projections:
             tx.execute(SAVE_POSITION, (projection.name, projection.version, position))
 
+    def follow(self, tx: Transaction, position: int) -> None:
+        """Project what is missing up to a position, in a transaction that holds the append lock.
+
+        Nothing is, where everybody appends through `domain.log.writer`; but what somebody else
+        inserted must not be jumped over when the next position is saved.
+        """
+        for projection in self.projections:
+            while stored_position(tx, projection.name) < position and _project_some(tx, projection):
+                pass
+
     def catch_up(self, engine: Engine) -> None:
         """Project what the log has beyond each projection's position, in batches."""
         for projection in self.projections:
@@ -94,18 +104,23 @@ class ReadModels:
 
 def _catch_up_some(engine: Engine, projection: Projection) -> bool:
     with engine.append(LOCK_TIMEOUT_S) as appending:
-        tx = appending.tx
-        position = stored_position(tx, projection.name)
-        entries = recorder.entries(tx, position, CATCH_UP_EVENTS)
-        if not entries:
-            return False
-        tables = StoredTables(tx)
-        for entry in entries:
-            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
-            projection.project(recorded, tables)
-        tables.flush()
-        tx.execute(SAVE_POSITION, (projection.name, projection.version, entries[-1].position))
-        appending.commit()
+        found = _project_some(appending.tx, projection)
+        if found:
+            appending.commit()
+    return found
+
+
+def _project_some(tx: Transaction, projection: Projection) -> bool:
+    """Project the next entries beyond a projection's position; False where there are none."""
+    entries = recorder.entries(tx, stored_position(tx, projection.name), CATCH_UP_EVENTS)
+    if not entries:
+        return False
+    tables = StoredTables(tx)
+    for entry in entries:
+        recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
+        projection.project(recorded, tables)
+    tables.flush()
+    tx.execute(SAVE_POSITION, (projection.name, projection.version, entries[-1].position))
     return True
 
 

@@ -7,6 +7,13 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from domain.event import TOPICS, Event
 
+PLAIN_ONLY = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+"""What orjson would write as text, and not read back as what it was, is refused."""
+
 
 class UnknownTopic(LookupError):
     """An event of another, probably newer, version of this program."""
@@ -17,7 +24,7 @@ class OrjsonTranscoder(Transcoder):
 
     def encode(self, obj: Any) -> bytes:
         """JSON in UTF-8; `TypeError` for a value that JSON does not know."""
-        return orjson.dumps(obj, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+        return orjson.dumps(obj, option=PLAIN_ONLY)
 
     def decode(self, data: bytes) -> Any:
         """The JSON value."""

@@ -1,5 +1,7 @@
 """PostgreSQL: several processes share one log; a table lock makes commit order position order."""
 
+import select
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +23,15 @@ CONNECTIONS_MAX = 8
 CONNECT_TIMEOUT_S = 5
 POOL_WAIT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 60
+IDLE_IN_TRANSACTION_TIMEOUT_S = 30
+"""After which the server ends the transaction, and gives up the lock, of a process that is gone."""
 KEEPALIVE_IDLE_S = 10
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVES_UNANSWERED_MAX = 3
+ANSWER_TIMEOUT_S = 25
+"""How long what was sent may stay unacknowledged by the server's machine (TCP_USER_TIMEOUT)."""
+RECONNECT_TIMEOUT_S = 2.0
+"""After which the pool starts anew: its pauses double, and a server that is back must not wait."""
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
 
 CONNECTION = psycopg.Connection[tuple[Any, ...]]
@@ -39,6 +49,8 @@ class PostgresAppending:
         """Make it durable."""
         try:
             self._connection.commit()
+        except (errors.DiskFull, errors.OutOfMemory):
+            raise  # the server says itself that it did not happen
         except psycopg.OperationalError as error:
             raise CommitUnknown(str(error)) from error
 
@@ -57,11 +69,18 @@ class PostgresEngine:
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "commissaire",
                 "keepalives_idle": KEEPALIVE_IDLE_S,
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
+                "keepalives_interval": KEEPALIVE_INTERVAL_S,
+                "keepalives_count": KEEPALIVES_UNANSWERED_MAX,
+                "tcp_user_timeout": ANSWER_TIMEOUT_S * 1000,
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}"
+                f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_S * 1000}"
+                # What is read after the append lock was taken must be as of then.
+                " -c default_transaction_isolation=read\\ committed",
             },
             min_size=1,
             max_size=CONNECTIONS_MAX,
             timeout=POOL_WAIT_TIMEOUT_S,
+            reconnect_timeout=RECONNECT_TIMEOUT_S,
             open=False,
         )
         self._pool.open()
@@ -69,9 +88,10 @@ class PostgresEngine:
     @contextmanager
     def append(self, lock_timeout_s: float) -> Iterator[PostgresAppending]:
         """Take the append lock, or raise `Contended`."""
-        with self._connection() as connection:
+        with self._connection(min(lock_timeout_s, POOL_WAIT_TIMEOUT_S)) as connection:
             connection.execute(
-                "SELECT set_config('lock_timeout', %s, true)", (f"{int(lock_timeout_s * 1000)}ms",)
+                "SELECT set_config('lock_timeout', %s, true)",
+                (f"{_milliseconds(lock_timeout_s)}ms",),
             )
             connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
             yield PostgresAppending(connection)
@@ -108,15 +128,38 @@ class PostgresEngine:
         self._pool.close()
 
     @contextmanager
-    def _connection(self) -> Iterator[CONNECTION]:
+    def _connection(self, timeout_s: float = POOL_WAIT_TIMEOUT_S) -> Iterator[CONNECTION]:
         with translated():
             # `connection()` would commit at the end: what is not committed on purpose is not.
-            connection = self._pool.getconn()
+            connection = self._live_connection(timeout_s)
             try:
                 yield connection
             finally:
                 _roll_back(connection)
                 self._pool.putconn(connection)
+
+    def _live_connection(self, timeout_s: float) -> CONNECTION:
+        """One that did not break while it was idle, which a restart does to all of them."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            connection = self._pool.getconn(max(0.001, deadline - time.monotonic()))
+            if not _broke(connection):
+                return connection
+            connection.close()
+            self._pool.putconn(connection)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))  # 0 would mean for ever
+
+
+def _broke(connection: CONNECTION) -> bool:
+    # Nobody listens on it: what an idle connection has to say is that it ends.
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _roll_back(connection: CONNECTION) -> None:
@@ -137,7 +180,14 @@ def translated() -> Iterator[None]:
         raise Contended(_first_line(error)) from error
     except (errors.DiskFull, errors.OutOfMemory) as error:
         raise StorageFull(_first_line(error)) from error
-    except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (
+        PoolTimeout,
+        PoolClosed,
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        errors.IdleInTransactionSessionTimeout,
+        errors.ReadOnlySqlTransaction,  # a standby, or a primary that just became one
+    ) as error:
         raise OperationalError(_first_line(error)) from error
     except psycopg.Error as error:
         raise PersistenceError(_first_line(error)) from error

@@ -148,7 +148,12 @@ class LogRecorder(ApplicationRecorder):
         """One aggregate's events."""
         with self._engine.snapshot() as tx:
             found = list(
-                stream(tx, str(originator_id), gt or 0, VERSION_MAX if lte is None else lte)
+                stream(
+                    tx,
+                    str(originator_id),
+                    -1 if gt is None else gt,
+                    VERSION_MAX if lte is None else lte,
+                )
             )
         if desc:
             found.reverse()

@@ -8,7 +8,7 @@ SQLITE = (
     # AUTOINCREMENT: without it the position of a deleted newest row would be given out again.
     """
     CREATE TABLE IF NOT EXISTS stored_events (
-        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        position INTEGER PRIMARY KEY AUTOINCREMENT CHECK (position > 0),
         originator_id TEXT NOT NULL,
         originator_version INTEGER NOT NULL,
         topic TEXT NOT NULL,
@@ -26,10 +26,11 @@ SQLITE = (
     BEGIN SELECT RAISE(ABORT, 'the log is append-only: DELETE refused'); END
     """,
     # REPLACE deletes without firing the trigger above, unless the connection asked for it.
-    # (NEW.position is -1 where AUTOINCREMENT chooses it.)
+    # (NEW.position is -1 where AUTOINCREMENT chooses it; a position that somebody chose, as a
+    # dump does when it is restored, must not slip in behind those who follow the log.)
     """
     CREATE TRIGGER IF NOT EXISTS stored_events_refuse_replace BEFORE INSERT ON stored_events
-    WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position)
+    WHEN (NEW.position <> -1 AND NEW.position <= (SELECT max(position) FROM stored_events))
         OR EXISTS (SELECT 1 FROM stored_events WHERE originator_id = NEW.originator_id
                    AND originator_version = NEW.originator_version)
     BEGIN SELECT RAISE(ABORT, 'the log is append-only: this event is there already'); END

@@ -13,7 +13,8 @@ from domain.log.engine import EMPTY, Contended, Head, StorageFull
 from domain.log.schema import HEAD
 from domain.log.transaction import EngineName, SQLiteTransaction, Transaction
 
-SCRUB_TIMEOUT_S = 5.0
+SCRUB_TIMEOUT_S = 0.5
+"""How long a scrub may hold up the writer; whoever asked for it tries again later."""
 SCRUB_PAUSE_S = 0.01
 STATEMENTS_CACHED = 512
 LOCK_TIMEOUT_S = 10.0
@@ -106,6 +107,8 @@ class SQLiteEngine:
         connection = self._of_this_thread()
         deadline = time.monotonic() + SCRUB_TIMEOUT_S
         with translated():
+            # Waiting is done below: SQLite would keep everybody else from writing meanwhile.
+            connection.execute("PRAGMA busy_timeout = 0")
             while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 if time.monotonic() > deadline:
                     raise Contended("a long read keeps the old state of the database")
@@ -148,7 +151,7 @@ def translated() -> Iterator[None]:
     except sqlite3.OperationalError as error:
         # The low byte is the primary code; the rest tells details.
         code = error.sqlite_errorcode & 0xFF
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE:
             raise StorageFull(str(error)) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Contended(str(error)) from error

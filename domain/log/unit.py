@@ -63,6 +63,7 @@ class Unit:
         self.writes: list[Callable[[Transaction], None]] = []
         self.scrub = False
         self._aggregates = aggregates
+        self._used: dict[str, Aggregate[Any]] = {}
 
     def host(self, address: str) -> Host:
         """The host of this address, registered or not."""
@@ -86,6 +87,11 @@ class Unit:
         self.pending.clear()
 
     def _use(self, kind: type[A], name: str) -> A:
+        key = f"{kind.KIND}/{name}"
+        used = self._used.get(key)
+        if used is not None:  # with what it emitted, though others may have driven it from memory
+            return cast(A, used)
         aggregate = self._aggregates.get(self.tx, kind, name)
         aggregate.act, aggregate.pending = self.act, self.pending
+        self._used[key] = aggregate
         return aggregate

@@ -7,6 +7,7 @@ become durable together.
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import defaultdict, deque
@@ -15,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from eventsourcing.persistence import OperationalError, StoredEvent
+from eventsourcing.persistence import OperationalError, PersistenceError, StoredEvent
 
 from domain.event import Act, Recorded
 from domain.log import recorder
@@ -31,7 +32,9 @@ from domain.log.engine import (
 from domain.log.mapper import to_stored
 from domain.log.transaction import Transaction
 from domain.log.unit import Aggregates, Unit
-from domain.refusal import Refusal, unavailable
+from domain.refusal import Kind, Refusal, unavailable
+
+LOG = logging.getLogger(__name__)
 
 BATCH_COMMANDS_MAX = 128
 """How many commands share one commit at most."""
@@ -39,12 +42,20 @@ BATCH_EVENTS_MAX = 2000
 """A transaction that has this many events takes no further command."""
 RETRY_PAUSE_S = 0.05
 SCRUB_RETRY_PAUSE_S = 1.0
+MAYBE_DONE = (
+    "The database went away while it stored this, and it may have been stored:"
+    " look before you repeat it."
+)
 
 T = TypeVar("T")
 
 
 class Projections(Protocol):
     """The read models, as far as the log needs to know them."""
+
+    def follow(self, tx: Transaction, position: int) -> None:
+        """Bring what is behind up to this position, before anything is added to it."""
+        ...
 
     def project(self, tx: Transaction, events: Sequence[Recorded]) -> None:
         """Bring the read models up to date, in the transaction that appends."""
@@ -102,7 +113,7 @@ class Writer:
         self._on_commit = on_commit
         self._aggregates = Aggregates()
         self._position = -1
-        self._scrub_due = False
+        self._scrub_due_at: float | None = None
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -130,6 +141,7 @@ class Writer:
         The future raises `Refusal`: the command's own, or `unavailable` after the time limit.
         """
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # what is queued is carried out: no way back
         self._enqueue(Job(act, command, answer, time.monotonic() + self._timeout_s, future))
         return future
 
@@ -165,13 +177,13 @@ class Writer:
                 self._carry_out(jobs)
             elif self._stopping:
                 return
-            if self._scrub_due:
+            if self._scrub_due_at is not None and time.monotonic() >= self._scrub_due_at:
                 self._scrub()
 
     def _take(self) -> list[Job]:
         with self._wake:
             while not self._queue and not self._stopping:
-                if not self._wake.wait(SCRUB_RETRY_PAUSE_S if self._scrub_due else None):
+                if not self._wake.wait(SCRUB_RETRY_PAUSE_S if self._scrub_due_at else None):
                     return []
             count = min(len(self._queue), BATCH_COMMANDS_MAX)
             return [self._queue.popleft() for _ in range(count)]
@@ -182,9 +194,14 @@ class Writer:
         while jobs := self._still_in_time(jobs, error):
             try:
                 jobs = jobs[self._transact(jobs) :]
+                error = None
             except StorageFull:
                 self._aggregates.clear()
-                _fail(jobs, Refusal("storage_full", "The disk is full: nothing was stored."))
+                _refuse(jobs, "storage_full", "The disk is full: nothing was stored.")
+                return
+            except CommitUnknown:
+                self._aggregates.clear()
+                _refuse(jobs, "unavailable", MAYBE_DONE)
                 return
             except OperationalError as passing:
                 self._aggregates.clear()
@@ -193,7 +210,7 @@ class Writer:
             except Exception as defect:  # noqa: BLE001 - whoever asked gets it
                 self._aggregates.clear()
                 if len(jobs) == 1:
-                    _fail(jobs, defect)
+                    _fail(jobs[0], defect)
                     return
                 for job in jobs:  # alone, so that a defect fails its own command and no other
                     self._carry_out([job])
@@ -203,10 +220,18 @@ class Writer:
         if error is None:
             return jobs
         now = time.monotonic()
-        late = [job for job in jobs if job.deadline <= now]
+        late = [job for job in jobs if job.deadline <= now] + self._take_late(now)
         what = "is too busy" if isinstance(error, Contended) else "cannot be reached"
-        _fail(late, unavailable(f"The database {what}: nothing was changed, try again."))
+        _refuse(late, "unavailable", f"The database {what}: nothing was changed, try again.")
         return [job for job in jobs if job.deadline > now]
+
+    def _take_late(self, now: float) -> list[Job]:
+        """Those that ran out of time while they queued behind jobs that cannot be carried out."""
+        with self._wake:
+            late = [job for job in self._queue if job.deadline <= now]
+            if late:
+                self._queue = deque(job for job in self._queue if job.deadline > now)
+        return late
 
     def _transact(self, jobs: list[Job]) -> int:
         """One transaction for as many jobs as it takes; gives how many."""
@@ -223,18 +248,23 @@ class Writer:
                     self._projections.save_position(appending.tx, batch.recorded[-1].position)
                 if batch.wrote:
                     appending.commit()
-        except CommitUnknown:
-            if not self._was_committed(batch, max(job.deadline for job in jobs)):
-                raise
+        except CommitUnknown as error:
+            if not self._was_committed(batch, max(job.deadline for job in jobs), error):
+                raise OperationalError("the commit did not happen") from error
         self._publish(batch)
         return len(batch.done)
 
     def _notice_others(self, appending: Appending) -> None:
         """Forget what other processes changed since our last transaction."""
         position = appending.head.position
-        if position != self._position:
+        if position == self._position:
+            return
+        if self._position < 0:
+            self._aggregates.clear()  # our first: there is nothing to look for
+        else:
             self._aggregates.forget(recorder.touched_since(appending.tx, self._position))
-            self._position = position
+        self._projections.follow(appending.tx, position)
+        self._position = position
 
     def _decide(self, job: Job, appending: Appending, batch: _Batch) -> None:
         """Carry out or refuse one command, in the transaction that is open."""
@@ -264,21 +294,27 @@ class Writer:
         batch.scrub = batch.scrub or unit.scrub
         job.outcome = job.answer(tx, result)
 
-    def _was_committed(self, batch: _Batch, deadline: float) -> bool:
-        """Look whether the commit whose reply was lost did happen."""
-        while batch.last is not None and time.monotonic() < deadline:
+    def _was_committed(self, batch: _Batch, deadline: float, unknown: CommitUnknown) -> bool:
+        """Look whether the commit whose reply was lost did happen; `unknown` if none can tell."""
+        if batch.last is None:
+            return False  # nothing but writes that say the same when they are repeated
+        while (left_s := deadline - time.monotonic()) > 0:
             try:
-                with self._engine.snapshot() as tx:
-                    return recorder.holds(tx, batch.last)
+                # Under the append lock: what is still committing holds it, and would be missed.
+                with self._engine.append(left_s) as appending:
+                    return recorder.holds(appending.tx, batch.last)
             except OperationalError:
                 time.sleep(RETRY_PAUSE_S)
-        return False
+        raise unknown
 
     def _publish(self, batch: _Batch) -> None:
-        """It is durable: tell everybody."""
+        """It is durable: tell everybody. Nothing here may fail a command that is done."""
         if batch.recorded:
             previous, self._position = self._position, batch.recorded[-1].position
-            self._on_commit(previous, batch.recorded)
+            try:
+                self._on_commit(previous, batch.recorded)
+            except Exception:
+                LOG.exception("whoever follows the log was not told of %s", self._position)
         if batch.scrub:
             self._scrub()
         _deliver(batch.done)
@@ -286,16 +322,23 @@ class Writer:
     def _scrub(self) -> None:
         try:
             self._engine.scrub()
-        except OperationalError:
-            self._scrub_due = True  # a long read is in the way: again before the next batch
+        except PersistenceError:  # a long read is in the way: again in a while
+            self._scrub_due_at = time.monotonic() + SCRUB_RETRY_PAUSE_S
         else:
-            self._scrub_due = False
+            self._scrub_due_at = None
 
 
-def _fail(jobs: list[Job], error: BaseException) -> None:
+def _refuse(jobs: list[Job], kind: Kind, sentence: str) -> None:
+    """One refusal each: an exception that many tasks raise collects all their tracebacks."""
     for job in jobs:
-        job.error = error
+        job.error = Refusal(kind, sentence)
     _deliver(jobs)
+
+
+def _fail(job: Job, defect: Exception) -> None:
+    # A future does not take a StopIteration: whoever waits would wait for ever.
+    job.error = RuntimeError(repr(defect)) if isinstance(defect, StopIteration) else defect
+    _deliver([job])
 
 
 def _deliver(jobs: list[Job]) -> None:
@@ -307,7 +350,10 @@ def _deliver(jobs: list[Job]) -> None:
         else:
             waiting[job.loop].append(job)
     for loop, theirs in waiting.items():
-        loop.call_soon_threadsafe(_settle_all, theirs)
+        try:
+            loop.call_soon_threadsafe(_settle_all, theirs)
+        except RuntimeError:  # the loop was closed: nobody waits there any more
+            LOG.warning("%s answers came too late for a loop that is closed", len(theirs))
 
 
 def _settle_all(jobs: list[Job]) -> None:

@@ -1,0 +1,1 @@
+"""Decisions: what commands do, and what they refuse."""

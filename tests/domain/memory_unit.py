@@ -1,0 +1,114 @@
+"""A unit whose aggregates are simply there, and secrets that are simply kept."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from domain.cluster import Cluster
+from domain.event import Event
+from domain.fleet import HostRequest, OfferedKey, Unit
+from domain.host import FactsGathered, Host
+from domain.log.transaction import Transaction
+from domain.refusal import Refusal, invalid
+from tests.domain.given import ACT
+
+FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 50_000_000, "boot-1")
+
+
+A = TypeVar("A", Host, Cluster)
+
+
+class MemoryUnit:
+    """Everything that was emitted since `new`, and every aggregate ever asked for."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+        self.clusters: dict[str, Cluster] = {}
+        self.pending: list[Event] = []
+        self.history: list[Event] = []
+
+    @property
+    def tx(self) -> Transaction:
+        """There is no database."""
+        raise NotImplementedError
+
+    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+        """There is no database."""
+        raise NotImplementedError
+
+    def host(self, address: str) -> Host:
+        """The host of this address."""
+        return self._use(self.hosts.setdefault(address, Host(address)))
+
+    def cluster(self, name: str) -> Cluster:
+        """The cluster of this name."""
+        return self._use(self.clusters.setdefault(name, Cluster(name)))
+
+    def _use(self, aggregate: A) -> A:
+        aggregate.act, aggregate.pending = ACT, self.pending
+        return aggregate
+
+    def did(self) -> list[tuple[str, Event]]:
+        """What happened since it was asked last: to whom, and what."""
+        made = [(event.originator_id, event) for event in self.pending]
+        self.history += self.pending
+        self.pending = []
+        return made
+
+    def refused(self, command: Callable[[], object]) -> Refusal:
+        """The refusal of a command, which must have changed nothing that is kept."""
+        self.did()
+        try:
+            command()
+        except Refusal as refusal:
+            # As the real unit does: what was emitted before the refusal never happened.
+            touched = {event.originator_id for event in self.pending}
+            self.pending = []
+            self._reload(touched)
+            return refusal
+        raise AssertionError("it was not refused")
+
+    def _reload(self, ids: set[str]) -> None:
+        for aggregate_id in ids:
+            kind, _, name = aggregate_id.partition("/")
+            events = [event for event in self.history if event.originator_id == aggregate_id]
+            if kind == "host":
+                self.hosts[name] = Host.replay(name, events)  # type: ignore[arg-type] # by its id
+            else:
+                self.clusters[name] = Cluster.replay(name, events)  # type: ignore[arg-type] # same
+
+
+class MemorySecrets:
+    """Secrets in a dict."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
+        """Whether this is it."""
+        return self.kept.get(subject) == secret
+
+    def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep it."""
+        self.kept[subject] = secret
+
+    def destroy(self, unit: Unit, subject: str) -> None:
+        """Drop it."""
+        del self.kept[subject]
+
+
+def parse(raw: bytes) -> str:
+    """A fingerprint for keys that start with `key`."""
+    if not raw.startswith(b"key"):
+        raise invalid("This is no key.", "ssh_priv_key")
+    return f"SHA256:{raw.decode()}"
+
+
+def request(
+    cluster: str | None = None,
+    key: bytes = b"key-1",
+    user: str | None = None,
+    port: int | None = None,
+    source: str | None = None,
+) -> HostRequest:
+    """What a client asks for."""
+    return HostRequest(OfferedKey(key, parse), cluster, user, port, source)

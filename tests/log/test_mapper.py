@@ -1,0 +1,84 @@
+"""Events to bytes and back: by explicit topics, in plain JSON, and nothing else."""
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, get_args
+
+import orjson
+import pytest
+from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
+
+from domain.cluster import AnyClusterEvent, ClusterEvent
+from domain.event import TOPICS, Event
+from domain.host import AnyHostEvent, HostEvent
+from domain.log.mapper import UnknownTopic, to_event, to_stored
+from tests.log.corpus import META, STORED
+
+CLASSES: tuple[type[Event], ...] = (*get_args(AnyHostEvent), *get_args(AnyClusterEvent))
+
+
+def test_every_event_class_is_in_its_union_and_has_a_topic_of_its_own() -> None:
+    found = {*HostEvent.__subclasses__(), *ClusterEvent.__subclasses__()}
+    assert found == set(CLASSES)
+    assert len({event.TOPIC for event in CLASSES}) == len(CLASSES)
+    assert all(TOPICS[event.TOPIC] is event for event in CLASSES)
+
+
+def test_the_corpus_knows_every_event() -> None:
+    assert {topic for topic, _, _ in STORED} == {event.TOPIC for event in CLASSES}
+
+
+@pytest.mark.parametrize(("topic", "subject", "payload"), STORED, ids=[s[0] for s in STORED])
+def test_every_event_ever_stored_comes_back_and_is_stored_the_same_today(
+    topic: str, subject: str, payload: str
+) -> None:
+    state = f"{{{META}{',' if payload else ''}{payload}}}".encode()
+    stored = StoredEvent(subject, 7, topic, state)
+    event = to_event(stored)
+    assert type(event) is TOPICS[topic]
+    assert (event.originator_id, event.originator_version) == (subject, 7)
+    assert (event.at, event.actor) == ("2026-01-02T03:04:05.000006", "alice")
+    again = to_stored(event)
+    assert orjson.loads(again.state) == orjson.loads(state)
+    assert (again.topic, again.originator_id, again.originator_version) == (topic, subject, 7)
+
+
+def test_an_unknown_topic_is_refused_and_nothing_is_imported_for_it() -> None:
+    sys.modules.pop("antigravity", None)
+    with pytest.raises(UnknownTopic, match=r"antigravity:Fly"):
+        to_event(StoredEvent("host/a", 1, "antigravity:Fly", b"{}"))
+    assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize("state", [b"", b"junk", b"\xff", b'{"cut'])
+def test_a_state_that_is_no_json_is_an_error_that_names_the_event(state: bytes) -> None:
+    with pytest.raises(MapperDeserialisationError, match="host/a"):
+        to_event(StoredEvent("host/a", 1, "host.removed", state))
+
+
+@dataclass(frozen=True)
+class Odd(Event):
+    """An event for this test, with whatever in it."""
+
+    TOPIC: ClassVar[str] = "test.odd"
+    value: Any
+
+
+class Text(str):
+    """No plain JSON value, though it looks like one."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "value", [datetime(2026, 1, 1, tzinfo=UTC), Text("x"), {1}, {1: 2}, 2**64, b"x", "\ud800"]
+)
+def test_what_would_not_come_back_as_it_was_is_not_stored(value: object) -> None:
+    with pytest.raises(TypeError):
+        to_stored(Odd(value))
+
+
+def test_an_event_class_without_a_topic_cannot_be_written() -> None:
+    with pytest.raises(TypeError, match="needs a TOPIC"):
+        type("Nameless", (Event,), {})
