@@ -3,6 +3,7 @@
 Each connection follows the next of the planned faults; without any left it is passed through.
 """
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -52,10 +53,8 @@ class Front:
         with self._lock:
             connections = list(self._open)
         for connection in connections:
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that holds it
-            except OSError:
-                pass
         self._thread.join()
         self._listener.close()
 

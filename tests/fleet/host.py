@@ -12,7 +12,6 @@ from tests.fleet.processes import Process
 from tests.fleet.systems import System, system_named
 
 SPACE_KB = 8 * 1024 * 1024  # of the root file system; a tmpfs, so nothing is taken until used
-TMP_KB = 64
 HIDDEN_SUDO = "/usr/bin/.sudo"  # beside it: a rename must not cross mounts
 
 
@@ -163,6 +162,8 @@ class Host:
 
     def sudo(self, how: str) -> None:
         """What sudo does for the user: "works", asks for a "password", or is "missing"."""
+        if how not in (*SUDOERS, "missing"):
+            raise ValueError(f'sudo is "works", "password" or "missing", not {how!r}')
         if not self._machine.is_root:
             raise FleetError("sudo needs a fleet that runs as root")
         sudo = self.path("/usr/bin/sudo")
@@ -171,8 +172,6 @@ class Host:
             if sudo.exists():
                 sudo.rename(hidden)
             return
-        if how not in SUDOERS:
-            raise ValueError(f'sudo is "works", "password" or "missing", not {how!r}')
         if hidden.exists():
             hidden.rename(sudo)
         if not sudo.exists():
@@ -180,14 +179,8 @@ class Host:
         write(self.path("/etc/sudoers"), SUDOERS[how].format(user=self.user), 0o440)
 
     def full_tmp(self) -> None:
-        """Fill /tmp to the last byte."""
-        self._machine.mount_small("/tmp", TMP_KB)
-        with (self.path("/tmp") / "full").open("wb", buffering=0) as full:
-            try:
-                while True:
-                    full.write(b"\0" * 4096)
-            except OSError:  # no space left: that is the point
-                pass
+        """Make /tmp a small file system that is full to the last byte."""
+        self._machine.request("fill-tmp")
 
     def set(self, name: str, value: object) -> None:
         """A setting that the scripts in `commands/` read, such as package_status."""

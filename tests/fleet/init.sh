@@ -48,7 +48,7 @@ while read -r user uid; do
     [ "$user" = root ] || chown "$uid" "root/home/$user"
 done <"$host/users"
 
-cat "$host/etc/hostname" >/proc/sys/kernel/hostname
+hostname -F "$host/etc/hostname"
 mkdir root/machine
 mount --rbind root root
 

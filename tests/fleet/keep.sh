@@ -43,6 +43,10 @@ keep() {
             ;;
         reboot) reboot ;;
         poweroff) down ;;
+        fill-tmp)
+            mount -t tmpfs -o size=64k,mode=1777 tmpfs /tmp
+            cat /dev/zero >/tmp/full 2>/dev/null
+            ;;
         esac
         [ -z "$serial" ] || echo "$serial" >$here/done
     done

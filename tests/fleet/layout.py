@@ -38,6 +38,7 @@ Subsystem sftp internal-sftp
 MaxStartups {startups}
 Banner {banner}
 """
+SETENV_OF_ROOT = "SetEnv PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
 STARTUPS_OF_SSHD = "10:30:100"  # its default
 
 
@@ -52,7 +53,9 @@ class Sshd:
 
     def text(self) -> str:
         """sshd_config; a bare IPv6 address is what ListenAddress wants beside Port."""
-        return SSHD_CONFIG.format(**vars(self))
+        text = SSHD_CONFIG.format(**vars(self))
+        # A plain user stands for root as far as possible, so has the path of root.
+        return text if os.geteuid() == 0 else text + SETENV_OF_ROOT
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
@@ -124,21 +127,20 @@ def _write_accounts(directory: Path, user: str, shell: str) -> None:
     me = os.geteuid()
     uid = UID_FIRST if me == 0 else me
     gid = UID_FIRST if me == 0 else os.getegid()
-    accounts = [
-        f"root:x:0:0:root:/root:{shell}",
-        "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
-        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
-    ]
+    accounts = {
+        "root": f"root:x:0:0:root:/root:{shell}",
+        "sshd": "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
+        "nobody": "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
+    }
+    groups = {"root": 0, "tty": 5, "shadow": 42, "nogroup": 65534}
     if user != "root":
-        accounts.append(f"{user}:x:{uid}:{gid}::/home/{user}:{shell}")
-    groups = ["root:x:0:", "tty:x:5:", "shadow:x:42:", "nogroup:x:65534:"]
-    if user != "root":
-        groups.append(f"{user}:x:{gid}:")
+        accounts[user] = f"{user}:x:{uid}:{gid}::/home/{user}:{shell}"
+        groups[user] = gid
     etc = directory / "etc"
-    write(etc / "passwd", "".join(line + "\n" for line in accounts))
-    write(etc / "group", "".join(line + "\n" for line in groups))
+    write(etc / "passwd", "".join(line + "\n" for line in accounts.values()))
+    write(etc / "group", "".join(f"{name}:x:{number}:\n" for name, number in groups.items()))
     # "*" is no password at all; "!" would be a locked account, which sshd refuses.
-    shadow = "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in accounts)
+    shadow = "".join(f"{name}:*:19000:0:99999:7:::\n" for name in accounts)
     write(etc / "shadow", shadow, 0o640)
     write(directory / "users", f"{user} {uid}:{gid}\n")
 

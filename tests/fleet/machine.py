@@ -1,5 +1,6 @@
 """One host's namespaces: made from a directory, driven by requests, gone with its process 1."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -89,11 +90,11 @@ class Machine:
         child = self._child
         if child is None:
             return
-        try:
-            # While `unshare` has not been waited for, the pid of its child cannot be reused.
-            os.kill(self.first or child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        # `first` is no stranger: until `unshare` ends, it keeps that pid from being used again.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(
+                self.first if self.first and child.poll() is None else child.pid, signal.SIGKILL
+            )
         child.wait(ANSWER_TIMEOUT_S)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
@@ -112,21 +113,6 @@ class Machine:
     def new_boot_id(self) -> None:
         """Written in place: the file is bind-mounted inside."""
         (self.run / "boot_id").write_text(f"{uuid.uuid4()}\n")
-
-    def mount_small(self, inside: str, space_kb: int) -> None:
-        """Mount a file system of `space_kb` on a directory of the host."""
-        self._enter("mount", "-t", "tmpfs", "-o", f"size={space_kb}k,mode=1777", "small", inside)
-
-    def _enter(self, *command: str) -> None:
-        user = [] if self.is_root else ["--user", "--preserve-credentials"]
-        ended = subprocess.run(
-            ["nsenter", f"--target={self.first}", *user, "--mount", "--root", *command],
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_TIMEOUT_S,
-        )
-        if ended.returncode != 0:
-            raise FleetError(f"{command[0]} on the host: {ended.stderr.strip()}")
 
     def wait_for_sshd(self) -> None:
         """Wait until sshd listens: it writes its pid file after that."""
