@@ -2,90 +2,22 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.fleet import SYSTEMS, Fleet, FleetError, Host, new_key
-from tests.fleet.fixtures import fleet
+from tests.fleet import SYSTEMS, Fleet, FleetError, new_key
+from tests.fleet.fixtures import fleet, ssh
 from tests.fleet.machine import wait_until
 from tests.fleet.processes import processes_of
+from tests.fleet.ssh import SSH_FAILED, SSH_TIMEOUT_S, Client, refuses
 
-__all__ = ["fleet"]
-
-SSH_TIMEOUT_S = 20
-NO_ANSWER_S = 1
-SSH_FAILED = 255  # exit status of ssh itself
-OPTIONS = {
-    "BatchMode": "yes",
-    "StrictHostKeyChecking": "no",
-    "UserKnownHostsFile": "/dev/null",
-    "LogLevel": "ERROR",
-    "ConnectTimeout": "10",
-    "KexAlgorithms": "curve25519-sha256",
-}
+__all__ = ["fleet", "ssh"]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
-Ended = subprocess.CompletedProcess[str]
-
-
-@dataclass
-class Client:
-    """The system's ssh."""
-
-    directory: Path
-
-    def command(self, host: Host, command: str, **options: str) -> list[str]:
-        """The command line that runs `command` on the host."""
-        key = self.directory / f"{host.name}.key"
-        if not key.exists():
-            key.touch(0o600)
-            key.write_bytes(host.private_key)
-        pairs = [f"-o{name}={value}" for name, value in (OPTIONS | options).items()]
-        who = f"{host.user}@{host.address}"
-        return ["ssh", "-F", "none", "-i", str(key), "-p", str(host.port), *pairs, who, command]
-
-    def run(self, host: Host, command: str, **options: str) -> Ended:
-        """Run it and wait."""
-        return subprocess.run(
-            self.command(host, command, **options),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SSH_TIMEOUT_S,
-        )
-
-    def out(self, host: Host, command: str) -> str:
-        """What it prints; it has to succeed."""
-        ended = self.run(host, command)
-        assert ended.returncode == 0, (ended.stderr, host.log)
-        return ended.stdout.strip()
-
-
-@pytest.fixture
-def ssh(tmp_path: Path) -> Client:
-    return Client(tmp_path)
-
-
-def banner_of(host: Host) -> bytes:
-    """The first bytes from the host's port; empty when it closes before it says anything."""
-    with socket.create_connection((host.address, host.port), timeout=SSH_TIMEOUT_S) as connection:
-        return connection.recv(4)
-
-
-def refuses(host: Host) -> bool:
-    try:
-        socket.create_connection((host.address, host.port), timeout=SSH_TIMEOUT_S).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -152,148 +84,6 @@ def test_ipv6_and_a_port_of_choice_work(fleet: Fleet, ssh: Client) -> None:
     assert ssh.out(other, "echo in") == "in"
     with pytest.raises(OSError, match="in use"):
         fleet.add(address=other.address, port=2022)
-
-
-def test_a_host_refuses_while_it_is_stopped(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    before = host.boot_id
-    host.stop()
-    assert refuses(host)
-    host.start()
-    assert ssh.out(host, "cat /proc/sys/kernel/random/boot_id") == host.boot_id != before
-
-
-def test_a_frozen_host_accepts_and_says_nothing_until_it_is_thawed(fleet: Fleet) -> None:
-    host = fleet.add()
-    host.freeze()
-    with socket.create_connection((host.address, host.port), timeout=NO_ANSWER_S) as connection:
-        with pytest.raises(TimeoutError):
-            connection.recv(4)
-        host.thaw()
-        connection.settimeout(SSH_TIMEOUT_S)
-        assert connection.recv(4) == b"SSH-"
-
-
-def start(client: Client, host: Host, command: str) -> subprocess.Popen[str]:
-    """A session in the background that has said its first line."""
-    line = client.command(host, f"echo begun; {command}")
-    session = subprocess.Popen(
-        line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert session.stdout is not None
-    assert session.stdout.readline() == "begun\n"
-    return session
-
-
-def test_a_dropped_connection_ends_in_the_middle_and_the_next_one_works(
-    fleet: Fleet, ssh: Client
-) -> None:
-    host = fleet.add()
-    session = start(ssh, host, "setsid sleep 1000 & sleep 1000")
-    assert host.drop_connections() >= 1
-    session.communicate(timeout=SSH_TIMEOUT_S)
-    assert session.returncode == SSH_FAILED
-    assert ssh.out(host, "pgrep -c sleep") == "2", "a cut does not end what runs on the host"
-
-
-def test_a_frozen_session_hangs_and_goes_on(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    session = start(ssh, host, "until [ -e /run/gate ]; do sleep 0.01; done; echo done")
-    host.freeze()
-    host.path("/run/gate").touch()
-    assert {process.state for process in host.processes()} == {"T"}
-    with pytest.raises(subprocess.TimeoutExpired):
-        session.communicate(timeout=NO_ANSWER_S)
-    host.thaw()
-    assert session.communicate(timeout=SSH_TIMEOUT_S)[0] == "done\n"
-
-
-def test_banners_are_dropped_as_often_as_asked(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    host.drop_banner(2)
-    assert [banner_of(host) for _ in range(3)] == [b"", b"", b"SSH-"]
-    assert ssh.out(host, "echo in") == "in"
-
-
-def test_a_connection_is_cut_after_so_many_bytes(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    host.cut_after(100_000)
-    ended = ssh.run(host, "head -c 1000000 /dev/zero")
-    assert ended.returncode == SSH_FAILED
-    assert 0 < len(ended.stdout) < 100_000
-    assert len(ssh.run(host, "head -c 1000000 /dev/zero").stdout) == 1_000_000
-
-
-def test_a_silent_host_is_given_up_by_its_client(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    host.say_nothing(1)
-    assert "timed out" in ssh.run(host, "true", ConnectTimeout="1").stderr
-    assert ssh.out(host, "echo in") == "in"
-
-
-def test_a_start_up_limit_drops_who_is_too_many(fleet: Fleet) -> None:
-    host = fleet.add()
-    host.startup_limit(2)
-    address = (host.address, host.port)
-    with socket.create_connection(address) as one, socket.create_connection(address) as two:
-        assert one.recv(4) == two.recv(4) == b"SSH-"
-        assert banner_of(host) in (b"", b"Exce")
-    wait_until(lambda: banner_of(host) == b"SSH-", "places are free again")
-
-
-def test_a_slow_host_takes_its_time(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    host.slow(1.5)
-    began = time.monotonic()
-    assert ssh.out(host, "echo in") == "in"
-    assert time.monotonic() - began >= 1.5
-    host.slow(0)
-    began = time.monotonic()
-    assert ssh.out(host, "echo in") == "in"
-    assert time.monotonic() - began < 1.5
-
-
-@pytest.mark.parametrize("system", ["fedora", "busybox"])
-def test_login_noise_comes_before_the_output(fleet: Fleet, ssh: Client, system: str) -> None:
-    host = fleet.add(system)
-    host.login_noise(1_000_000)
-    assert ssh.run(host, "echo in").stdout == "x" * 1_000_000 + "\nin\n"
-
-
-def test_the_banner_is_shown_before_log_in(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    host.banner("Authorised personnel only.\n")
-    assert "personnel only" in ssh.run(host, "true", LogLevel="INFO").stderr
-
-
-@needs_root
-@pytest.mark.parametrize("system", ["ubuntu", "busybox"])
-def test_sudo_works_or_asks_or_is_missing(fleet: Fleet, ssh: Client, system: str) -> None:
-    host = fleet.add(system, user="ops")
-    assert ssh.out(host, "id -un; sudo -n id -un").split() == ["ops", "root"]
-    host.sudo("password")
-    refused = ssh.run(host, "sudo -n true")
-    assert (refused.returncode, "password is required" in refused.stderr) == (1, True)
-    host.sudo("missing")
-    assert ssh.run(host, "sudo -n true").returncode == 127
-    host.sudo("works")
-    assert ssh.run(host, "sudo -n true").stderr == ""
-
-
-def test_a_full_tmp_takes_nothing_more(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add()
-    host.full_tmp()
-    ended = ssh.run(host, "echo x >/tmp/x")
-    assert ended.returncode != 0
-    assert "No space left" in ended.stderr
-    assert ssh.out(host, "echo x >/var/tmp/x && cat /var/tmp/x") == "x"
-
-
-def test_a_host_becomes_another_system(fleet: Fleet, ssh: Client) -> None:
-    host = fleet.add("atomic")
-    host.change_system("debian")
-    script = ". /etc/os-release; echo $ID; ls /run/ostree-booted; command -v rpm-ostree apt-get"
-    assert ssh.run(host, script).stdout.split() == ["debian", "/usr/bin/apt-get"]
 
 
 def test_what_the_commands_were_called_with_is_kept(fleet: Fleet, ssh: Client) -> None:

@@ -12,7 +12,7 @@ from tests.fleet.machine import FleetError
 from tests.fleet.systems import MACHINE_ONLY, MACHINE_ONLY_MORE, PLAYED_BY, System
 
 HERE = Path(__file__).parent
-UID_FIRST = 1000
+ID_OF_OTHERS = 1000
 BUSYBOX_LISTING_TIMEOUT_S = 10
 
 SUDOERS = {
@@ -91,6 +91,8 @@ def lay_out(
     write(etc / "sudoers", SUDOERS["works"].format(user=user), 0o440)
     _write_accounts(directory, user, "/bin/sh" if system.busybox else "/bin/bash")
     write_identity(directory, system)
+    if os.geteuid() != 0:
+        write(directory / "usr/bin/sudo", (HERE / "commands/sudo").read_text(), 0o755)
     (etc / "os-release").symlink_to("../usr/lib/os-release")
     hidden = ["/usr/bin/" + name for name in MACHINE_ONLY + MACHINE_ONLY_MORE]
     hidden += ["/usr/sbin/" + name for name in MACHINE_ONLY_MORE]
@@ -101,7 +103,9 @@ def lay_out(
     hidden += ["/etc/debian_version", "/etc/issue", "/etc/motd"]
     write(directory / "hidden", "".join(path + "\n" for path in hidden))
     if system.busybox:
-        _write_busybox(directory / "only", directory / "usr", with_sudo=user != "root")
+        _write_busybox(
+            directory / "only", directory / "usr", with_sudo=os.geteuid() == 0 and user != "root"
+        )
 
 
 def write_identity(root: Path, system: System) -> None:
@@ -118,23 +122,29 @@ def erase_identity(root: Path, system: System) -> None:
         (root / _place_of(command)).unlink(missing_ok=True)
 
 
+def ids_of(user: str) -> tuple[int, int]:
+    """uid and gid of a host's user; without root, whoever runs the fleet goes by that name."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    return (0, 0) if user == "root" else (ID_OF_OTHERS, ID_OF_OTHERS)
+
+
 def _place_of(command: str) -> str:
     in_sbin = command in ("reboot", "poweroff", "halt", "shutdown")
     return f"usr/sbin/{command}" if in_sbin else f"usr/bin/{command}"
 
 
 def _write_accounts(directory: Path, user: str, shell: str) -> None:
-    me = os.geteuid()
-    uid = UID_FIRST if me == 0 else me
-    gid = UID_FIRST if me == 0 else os.getegid()
+    uid, gid = ids_of(user)
     accounts = {
         "root": f"root:x:0:0:root:/root:{shell}",
         "sshd": "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
         "nobody": "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
     }
     groups = {"root": 0, "tty": 5, "shadow": 42, "nogroup": 65534}
-    if user != "root":
-        accounts[user] = f"{user}:x:{uid}:{gid}::/home/{user}:{shell}"
+    if uid != 0:
+        home = "/root" if user == "root" else f"/home/{user}"
+        accounts[user] = f"{user}:x:{uid}:{gid}::{home}:{shell}"
         groups[user] = gid
     etc = directory / "etc"
     write(etc / "passwd", "".join(line + "\n" for line in accounts.values()))

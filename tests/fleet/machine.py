@@ -42,7 +42,6 @@ class Machine:
         self.directory = directory
         self.run = directory / "run"
         self.first = 0  # process 1, by the pid that the machine knows
-        self.is_root = os.geteuid() == 0
         self._serial = 0
         self._child: subprocess.Popen[str] | None = None
 
@@ -67,7 +66,7 @@ class Machine:
         self.wait_for_sshd()
 
     def _spawn(self, space_kb: int) -> subprocess.Popen[str]:
-        user = [] if self.is_root else ["--user", "--map-current-user", "--keep-caps"]
+        user = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
         command = [
             *("setpriv", "--pdeathsig", "KILL"),
             *("unshare", *user, "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL"),

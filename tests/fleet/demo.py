@@ -1,0 +1,138 @@
+"""`make demo`: five hosts of different systems become active before your eyes.
+
+They are real sshd processes (see the package), the service is a process of its own in a
+temporary data directory, and everything is done over HTTP, printed as the curl command that
+does the same. Exits with 0 only if all five are active at the end.
+"""
+
+import base64
+import json
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tests.fleet import Fleet, FleetError, Host
+from tests.fleet.service import Running, ServiceError, running
+
+CLUSTER = "demo"
+# System and user of each host.
+HOSTS = (
+    ("fedora", "root"),
+    ("centos", "root"),
+    ("debian", "root"),
+    ("ubuntu", "ops"),
+    ("atomic", "root"),
+)
+ACTIVE_TIMEOUT_S = 60.0
+REQUEST_TIMEOUT_S = 10.0
+POLL_S = 0.1
+STYLES = {"active": "green", "failed": "red"}
+COLUMNS = ("address", "status", "os", "cpus", "memory", "space", "last_check")
+
+
+@dataclass
+class Operator:
+    """Somebody with an HTTP client who shows what they do."""
+
+    http: httpx.Client
+    console: Console
+
+    def put(self, path: str, body: dict[str, object], shown: dict[str, object]) -> None:
+        """PUT, printed as a curl command with the body as `shown`; raises on a refusal."""
+        words = json.dumps(shown)
+        url = self.http.base_url.join(path)
+        self._print(f"$ curl -u admin:… -X PUT {url} -d '{words}'", "bold")
+        answer = self.http.put(path, json=body)
+        self._print(f"  {answer.status_code} {answer.text}", "dim")
+        answer.raise_for_status()
+
+    def get(self, path: str) -> Any:  # JSON
+        """What a GET answers; raises on a refusal."""
+        answer = self.http.get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _print(self, line: str, style: str) -> None:
+        self.console.print(Text(line, style), soft_wrap=True)
+
+
+def main() -> int:
+    """The demonstration; the exit status."""
+    console = Console()
+    try:
+        with tempfile.TemporaryDirectory(prefix="commissaire-demo-") as directory:
+            return _demonstrate(Path(directory), console)
+    except (FleetError, ServiceError, httpx.HTTPError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+
+
+def _demonstrate(directory: Path, console: Console) -> int:
+    with Fleet(directory / "fleet") as fleet, running(directory) as service:
+        console.print(Text(f"The service is at {service.url}. Five hosts start …"))
+        with ThreadPoolExecutor(len(HOSTS)) as pool:
+            hosts = list(pool.map(lambda host: fleet.add(host[0], user=host[1]), HOSTS))
+        with _client(service) as http:
+            operator = Operator(http, console)
+            operator.put(f"cluster/{CLUSTER}", {}, {})
+            for host in hosts:
+                _register(operator, host)
+            all_active = _watch(operator, hosts)
+            console.print(_table(operator.get("hosts")))
+    return 0 if all_active else 1
+
+
+def _client(service: Running) -> httpx.Client:
+    return httpx.Client(
+        base_url=f"{service.url.rstrip('/')}/api/v0/",
+        auth=(service.user, service.password),
+        timeout=REQUEST_TIMEOUT_S,
+        trust_env=False,
+    )
+
+
+def _register(operator: Operator, host: Host) -> None:
+    shown: dict[str, object] = {"cluster": CLUSTER, "remote_user": host.user}
+    if host.port != 22:
+        shown["ssh_port"] = host.port
+    key = base64.b64encode(host.private_key).decode()
+    # The key is a secret, also here.
+    shown["ssh_priv_key"] = "…"
+    operator.put(f"host/{host.address}", {**shown, "ssh_priv_key": key}, shown)
+
+
+def _watch(operator: Operator, hosts: list[Host]) -> bool:
+    """Print each status as it changes; True once all are active, False after the limit."""
+    last: dict[str, str] = {}
+    deadline = time.monotonic() + ACTIVE_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for host in hosts:
+            path = f"host/{host.address}/status"
+            status = operator.get(path)["host"]["status"]
+            if last.get(host.address) != status:
+                last[host.address] = status
+                line = Text(f"  {host.name:9} {host.address:15} ")
+                line.append(status, STYLES.get(status, "yellow"))
+                operator.console.print(line)
+        if set(last.values()) == {"active"}:
+            return True
+        time.sleep(POLL_S)
+    return False
+
+
+def _table(records: list[dict[str, object]]) -> Table:
+    table = Table(*COLUMNS)
+    for record in records:
+        cells = [Text(str(record[column])) for column in COLUMNS]
+        cells[1].stylize(STYLES.get(str(record["status"]), "yellow"))
+        table.add_row(*cells)
+    return table
