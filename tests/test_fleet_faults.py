@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -147,3 +148,14 @@ def test_a_host_becomes_another_system(fleet: Fleet, ssh: Client) -> None:
     host.change_system("debian")
     script = ". /etc/os-release; echo $ID; ls /run/ostree-booted; command -v rpm-ostree apt-get"
     assert ssh.run(host, script).stdout.split() == ["debian", "/usr/bin/apt-get"]
+
+
+def test_clock_cpus_and_memory_can_change(fleet: Fleet, ssh: Client) -> None:
+    host = fleet.add("rhel")
+    host.clock_off(-20 * 366 * 24 * 3600)
+    host.cpus(48)
+    host.memory(131_072_000)
+    said = ssh.out(host, "date +%Y; nproc; awk '/^MemTotal:/ { print $2 }' /proc/meminfo")
+    year, cpus, memory = (int(word) for word in said.split())
+    assert datetime.now(UTC).year - year in (20, 21)
+    assert (cpus, memory) == (48, 131_072_000)

@@ -7,7 +7,6 @@ does the same. Exits with 0 only if all five are active at the end.
 
 import base64
 import json
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.fleet import Fleet, FleetError, Host
-from tests.fleet.service import Running, ServiceError, running
+from tests.service import Service
 
 CLUSTER = "demo"
 # System and user of each host.
@@ -48,9 +47,9 @@ class Operator:
 
     def put(self, path: str, body: dict[str, object], shown: dict[str, object]) -> None:
         """PUT, printed as a curl command with the body as `shown`; raises on a refusal."""
-        words = json.dumps(shown)
-        url = self.http.base_url.join(path)
-        self._print(f"$ curl -u admin:… -X PUT {url} -d '{words}'", "bold")
+        words = json.dumps(shown, ensure_ascii=False)
+        url = str(self.http.base_url).rstrip("/") + path
+        self._print(f"$ curl -u admin:$PASSWORD -X PUT {url} -d '{words}'", "bold")
         answer = self.http.put(path, json=body)
         self._print(f"  {answer.status_code} {answer.text}", "dim")
         answer.raise_for_status()
@@ -71,33 +70,24 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="commissaire-demo-") as directory:
             return _demonstrate(Path(directory), console)
-    except (FleetError, ServiceError, httpx.HTTPError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+    except (FleetError, httpx.HTTPError, AssertionError) as error:
+        console.print(Text(f"demo: {error}", "red"))
         return 1
 
 
 def _demonstrate(directory: Path, console: Console) -> int:
-    with Fleet(directory / "fleet") as fleet, running(directory) as service:
-        console.print(Text(f"The service is at {service.url}. Five hosts start …"))
+    with Fleet(directory / "fleet") as fleet, Service(directory) as service:
+        console.print(f"The service is at {service.url}. Five hosts start …", highlight=False)
         with ThreadPoolExecutor(len(HOSTS)) as pool:
             hosts = list(pool.map(lambda host: fleet.add(host[0], user=host[1]), HOSTS))
-        with _client(service) as http:
-            operator = Operator(http, console)
-            operator.put(f"cluster/{CLUSTER}", {}, {})
-            for host in hosts:
-                _register(operator, host)
-            all_active = _watch(operator, hosts)
-            console.print(_table(operator.get("hosts")))
-    return 0 if all_active else 1
-
-
-def _client(service: Running) -> httpx.Client:
-    return httpx.Client(
-        base_url=f"{service.url.rstrip('/')}/api/v0/",
-        auth=(service.user, service.password),
-        timeout=REQUEST_TIMEOUT_S,
-        trust_env=False,
-    )
+        operator = Operator(service.client, console)
+        operator.put(f"/cluster/{CLUSTER}", {}, {})
+        for host in hosts:
+            _register(operator, host)
+        all_active = _watch(operator, hosts)
+        console.print(_table(operator.get("/hosts")))
+        stopped_well = service.stop() == 0
+    return 0 if all_active and stopped_well else 1
 
 
 def _register(operator: Operator, host: Host) -> None:
@@ -107,7 +97,7 @@ def _register(operator: Operator, host: Host) -> None:
     key = base64.b64encode(host.private_key).decode()
     # The key is a secret, also here.
     shown["ssh_priv_key"] = "…"
-    operator.put(f"host/{host.address}", {**shown, "ssh_priv_key": key}, shown)
+    operator.put(f"/host/{host.address}", {**shown, "ssh_priv_key": key}, shown)
 
 
 def _watch(operator: Operator, hosts: list[Host]) -> bool:
@@ -116,7 +106,7 @@ def _watch(operator: Operator, hosts: list[Host]) -> bool:
     deadline = time.monotonic() + ACTIVE_TIMEOUT_S
     while time.monotonic() < deadline:
         for host in hosts:
-            path = f"host/{host.address}/status"
+            path = f"/host/{host.address}/status"
             status = operator.get(path)["host"]["status"]
             if last.get(host.address) != status:
                 last[host.address] = status

@@ -180,6 +180,24 @@ class Host:
         """Make /tmp a small file system that is full to the last byte."""
         self._machine.request("fill-tmp")
 
+    def clock_off(self, seconds: int) -> None:
+        """`date` is so much ahead of the machine (behind, if negative); the kernel is not."""
+        self._refuse_busybox("date")
+        date, real = self.path("/usr/bin/date"), self.path("/usr/bin/.date")
+        if not real.is_symlink() and not real.exists():
+            date.rename(real)
+        now = f"$(($(/usr/bin/.date +%s) + {seconds}))"
+        write(date, f'#!/bin/sh\nexec /usr/bin/.date -d "@{now}" "$@"\n', 0o755)
+
+    def cpus(self, count: int) -> None:
+        """What `nproc` says."""
+        self._refuse_busybox("nproc")
+        write(self.path("/usr/bin/nproc"), f"#!/bin/sh\necho {count}\n", 0o755)
+
+    def memory(self, total_kb: int) -> None:
+        """MemTotal of /proc/meminfo."""
+        self._machine.set_memory(total_kb)
+
     def set(self, name: str, value: object) -> None:
         """A setting that the scripts in `commands/` read, such as package_status."""
         write(self._machine.run / "settings" / name, f"{value}\n")
@@ -215,6 +233,10 @@ class Host:
             self._front.close()
         self._machine.destroy()
         self._place.release()
+
+    def _refuse_busybox(self, command: str) -> None:
+        if self._system.busybox:
+            raise FleetError(f"busybox's shell runs its own {command}, whatever is on the PATH")
 
     def _restart_sshd(self) -> None:
         """sshd reads its configuration and keys anew; running sessions go on."""

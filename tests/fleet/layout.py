@@ -1,10 +1,12 @@
 """The files that a host is made of, written before init.sh builds its file system from them."""
 
 import os
+import re
 import shutil
 import subprocess
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.fleet.keys import KeyPair
@@ -13,7 +15,7 @@ from tests.fleet.systems import MACHINE_ONLY, MACHINE_ONLY_MORE, PLAYED_BY, Syst
 
 HERE = Path(__file__).parent
 ID_OF_OTHERS = 1000
-BUSYBOX_LISTING_TIMEOUT_S = 10
+ASKING_TIMEOUT_S = 10
 
 SUDOERS = {
     "works": "Defaults !syslog\nroot ALL=(ALL:ALL) ALL\n{user} ALL=(ALL:ALL) NOPASSWD: ALL\n",
@@ -39,6 +41,7 @@ MaxStartups {startups}
 Banner {banner}
 """
 SETENV_OF_ROOT = "SetEnv PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+PENALTIES_SINCE = (9, 8)
 STARTUPS_OF_SSHD = "10:30:100"  # its default
 
 
@@ -54,8 +57,21 @@ class Sshd:
     def text(self) -> str:
         """sshd_config; a bare IPv6 address is what ListenAddress wants beside Port."""
         text = SSHD_CONFIG.format(**vars(self))
+        if openssh_version() >= PENALTIES_SINCE:
+            # A session that a test cuts is a crash to sshd, which then shuts its client out.
+            text += "PerSourcePenalties no\n"
         # A plain user stands for root as far as possible, so has the path of root.
         return text if os.geteuid() == 0 else text + SETENV_OF_ROOT
+
+
+@cache
+def openssh_version() -> tuple[int, int]:
+    """Major and minor version of the machine's OpenSSH."""
+    said = subprocess.run(
+        ["ssh", "-V"], capture_output=True, text=True, check=True, timeout=ASKING_TIMEOUT_S
+    ).stderr
+    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
@@ -137,6 +153,7 @@ def _place_of(command: str) -> str:
 def _write_accounts(directory: Path, user: str, shell: str) -> None:
     uid, gid = ids_of(user)
     accounts = {
+        user: "",  # the first with its number, so that it is the name of it
         "root": f"root:x:0:0:root:/root:{shell}",
         "sshd": "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
         "nobody": "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
@@ -165,7 +182,7 @@ def _write_busybox(only: Path, usr: Path, with_sudo: bool) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=BUSYBOX_LISTING_TIMEOUT_S,
+        timeout=ASKING_TIMEOUT_S,
     )
     for directory in ("bin", "sbin"):
         folder = only / "usr" / directory

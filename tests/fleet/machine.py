@@ -113,6 +113,12 @@ class Machine:
         """Written in place: the file is bind-mounted inside."""
         (self.run / "boot_id").write_text(f"{uuid.uuid4()}\n")
 
+    def set_memory(self, total_kb: int) -> None:
+        """MemTotal, in place as above."""
+        meminfo = self.run / "meminfo"
+        _, _, others = meminfo.read_text().partition("\n")
+        meminfo.write_text(f"MemTotal: {total_kb:15d} kB\n{others}")
+
     def wait_for_sshd(self) -> None:
         """Wait until sshd listens: it writes its pid file after that."""
         try:
