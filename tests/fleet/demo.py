@@ -95,8 +95,8 @@ def _register(operator: Operator, host: Host) -> None:
     if host.port != 22:
         shown["ssh_port"] = host.port
     key = base64.b64encode(host.private_key).decode()
-    # The key is a secret, also here.
-    shown["ssh_priv_key"] = "…"
+    # Not the key itself: it is a secret, also here. The shell would put it between the quotes.
+    shown["ssh_priv_key"] = f"'$(base64 -w0 {host.name}.key)'"
     operator.put(f"/host/{host.address}", {**shown, "ssh_priv_key": key}, shown)
 
 
@@ -120,7 +120,9 @@ def _watch(operator: Operator, hosts: list[Host]) -> bool:
 
 
 def _table(records: list[dict[str, object]]) -> Table:
-    table = Table(*COLUMNS)
+    table = Table(box=None, padding=(0, 1, 0, 0))  # fits into 80 columns
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=True)
     for record in records:
         cells = [Text(str(record[column])) for column in COLUMNS]
         cells[1].stylize(STYLES.get(str(record["status"]), "yellow"))
