@@ -68,6 +68,15 @@ def test_banners_are_dropped_as_often_as_asked(fleet: Fleet, ssh: Client) -> Non
     assert ssh.out(host, "echo in") == "in"
 
 
+def test_a_host_that_drops_banners_can_be_stopped_and_goes_on_with_it(fleet: Fleet) -> None:
+    host = fleet.add()
+    host.drop_banner(1)
+    host.stop()
+    assert refuses(host)
+    host.start()
+    assert [banner_of(host) for _ in range(2)] == [b"", b"SSH-"]
+
+
 def test_a_connection_is_cut_after_so_many_bytes(fleet: Fleet, ssh: Client) -> None:
     host = fleet.add()
     host.cut_after(100_000)

@@ -49,13 +49,14 @@ class Front:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and cut every connection."""
+        """Stop listening and cut every connection; may be called again."""
         with self._lock:
             connections = list(self._open)
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that holds it
         self._thread.join()
+        self._forget(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:

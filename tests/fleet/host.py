@@ -99,6 +99,8 @@ class Host:
 
     def stop(self) -> None:
         """Power off: every process gone, connections refused."""
+        if self._front is not None:
+            self._front.close()
         self._machine.request("down")
 
     def start(self) -> None:
@@ -106,6 +108,10 @@ class Host:
         self._machine.new_boot_id()
         self._machine.request("up")
         self._machine.wait_for_sshd()
+        if self._front is not None:
+            planned = self._front.plan
+            self._front = Front(self.address, self.port, self._sshd.port)
+            self._front.plan.extend(planned)
 
     def freeze(self) -> None:
         """SIGSTOP to all processes: the kernel still accepts connections, nobody answers."""
@@ -213,7 +219,11 @@ class Host:
         self.set("downtime_s", downtime_s)
 
     def reboot(self) -> None:
-        """Reboot now, from outside; returns when it is done (see `reboots`)."""
+        """Reboot now, from outside; returns when it is done (see `reboots`).
+
+        After `drop_banner` and its like, connections to a host that is down for a reboot are
+        accepted and closed, not refused: the front that plays those faults stays up.
+        """
         self._machine.request("reboot")
         if self._returns:
             self._machine.wait_for_sshd()
