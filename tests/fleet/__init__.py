@@ -14,9 +14,9 @@ memory and goes away with it. Package and power commands are the small scripts o
 at the places where the real ones would be; they log to `Host.ran`. Nothing of a host can
 outlive the process that made it (PR_SET_PDEATHSIG), not even when that is killed.
 
-Needs Linux with openssh-server, util-linux, and root or unprivileged user namespaces; sudo and
-busybox-static for the hosts that use them. As a plain user there are no ports below 1024, no
-other users, and no sudo.
+Needs Linux with openssh-server and util-linux; busybox-static and sudo for hosts with them; and
+root, or unprivileged user namespaces. There the hosts have no ports below 1024, and their users,
+whatever they are called, are the one that runs the fleet; a script plays sudo.
 """
 
 from tests.fleet.fleet import Fleet

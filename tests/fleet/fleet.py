@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import pwd
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Self
 from tests.fleet.addresses import take
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key
-from tests.fleet.machine import FleetError
 from tests.fleet.systems import system_named
 
 STARTS_AT_ONCE = 8
@@ -47,7 +45,7 @@ class Fleet:
         self,
         system: str = "fedora",
         *,
-        user: str | None = None,
+        user: str = "root",
         port: int | None = None,
         address: str | None = None,
         key: KeyPair | None = None,
@@ -55,17 +53,11 @@ class Fleet:
         """A new host that answers; see systems.py for the systems.
 
         Without `port` it is 22 where that can be had (as root, on an address that the fleet
-        picks), else a free one. `user` is root by default; as a plain user it can only be
-        the one that runs the fleet.
+        picks), else a free one. `key` is the one that logs in, made up by default.
         """
-        is_root = os.geteuid() == 0
-        me = "root" if is_root else _own_name()
-        user = user or me
-        if not is_root and user != me:
-            raise FleetError(f"a fleet that runs as {me} has no user {user}: run it as root")
         kind = system_named(system)
         directory = self._directory / f"{system}-{next(self._numbers)}"
-        host = Host(directory, take(address, port, is_root), kind, user, key or new_key())
+        host = Host(directory, take(address, port, os.geteuid() == 0), kind, user, key or new_key())
         self.hosts.append(host)
         try:
             host.boot(self._spawner)
@@ -74,7 +66,7 @@ class Fleet:
             raise
         return host
 
-    def add_many(self, systems: Iterable[str], *, user: str | None = None) -> list[Host]:
+    def add_many(self, systems: Iterable[str], *, user: str = "root") -> list[Host]:
         """Hosts of these systems, started several at a time, in the order asked for."""
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
             return list(pool.map(lambda system: self.add(system, user=user), systems))
@@ -89,7 +81,3 @@ class Fleet:
         for host in list(self.hosts):
             self.remove(host)
         self._spawner.shutdown()
-
-
-def _own_name() -> str:
-    return pwd.getpwuid(os.geteuid()).pw_name

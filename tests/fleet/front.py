@@ -3,6 +3,7 @@
 Each connection follows the next of the planned faults; without any left it is passed through.
 """
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -48,15 +49,14 @@ class Front:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and cut every connection."""
+        """Stop listening and cut every connection; may be called again."""
         with self._lock:
             connections = list(self._open)
         for connection in connections:
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that holds it
-            except OSError:
-                pass
         self._thread.join()
+        self._forget(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:

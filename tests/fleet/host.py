@@ -12,15 +12,13 @@ from tests.fleet.processes import Process
 from tests.fleet.systems import System, system_named
 
 SPACE_KB = 8 * 1024 * 1024  # of the root file system; a tmpfs, so nothing is taken until used
-TMP_KB = 64
 HIDDEN_SUDO = "/usr/bin/.sudo"  # beside it: a rename must not cross mounts
 
 
 class Host:
     """An sshd with an identity of its own. Made by `Fleet.add`; all methods are synchronous.
 
-    Times are in seconds. Methods that need root where the fleet runs as a plain user raise
-    FleetError.
+    Times are in seconds.
     """
 
     def __init__(
@@ -101,6 +99,8 @@ class Host:
 
     def stop(self) -> None:
         """Power off: every process gone, connections refused."""
+        if self._front is not None:
+            self._front.close()
         self._machine.request("down")
 
     def start(self) -> None:
@@ -108,6 +108,10 @@ class Host:
         self._machine.new_boot_id()
         self._machine.request("up")
         self._machine.wait_for_sshd()
+        if self._front is not None:
+            planned = self._front.plan
+            self._front = Front(self.address, self.port, self._sshd.port)
+            self._front.plan.extend(planned)
 
     def freeze(self) -> None:
         """SIGSTOP to all processes: the kernel still accepts connections, nobody answers."""
@@ -163,31 +167,42 @@ class Host:
 
     def sudo(self, how: str) -> None:
         """What sudo does for the user: "works", asks for a "password", or is "missing"."""
-        if not self._machine.is_root:
-            raise FleetError("sudo needs a fleet that runs as root")
+        if how not in (*SUDOERS, "missing"):
+            raise ValueError(f'sudo is "works", "password" or "missing", not {how!r}')
         sudo = self.path("/usr/bin/sudo")
         hidden = self.path(HIDDEN_SUDO)
         if how == "missing":
             if sudo.exists():
                 sudo.rename(hidden)
             return
-        if how not in SUDOERS:
-            raise ValueError(f'sudo is "works", "password" or "missing", not {how!r}')
         if hidden.exists():
             hidden.rename(sudo)
         if not sudo.exists():
             raise FleetError("no sudo on this machine: apt-get install sudo")
+        self.set("sudo", how)
         write(self.path("/etc/sudoers"), SUDOERS[how].format(user=self.user), 0o440)
 
     def full_tmp(self) -> None:
-        """Fill /tmp to the last byte."""
-        self._machine.mount_small("/tmp", TMP_KB)
-        with (self.path("/tmp") / "full").open("wb", buffering=0) as full:
-            try:
-                while True:
-                    full.write(b"\0" * 4096)
-            except OSError:  # no space left: that is the point
-                pass
+        """Make /tmp a small file system that is full to the last byte."""
+        self._machine.request("fill-tmp")
+
+    def clock_off(self, seconds: int) -> None:
+        """`date` is so much ahead of the machine (behind, if negative); the kernel is not."""
+        self._refuse_busybox("date")
+        date, real = self.path("/usr/bin/date"), self.path("/usr/bin/.date")
+        if not real.is_symlink() and not real.exists():
+            date.rename(real)
+        now = f"$(($(/usr/bin/.date +%s) + {seconds}))"
+        write(date, f'#!/bin/sh\nexec /usr/bin/.date -d "@{now}" "$@"\n', 0o755)
+
+    def cpus(self, count: int) -> None:
+        """What `nproc` says."""
+        self._refuse_busybox("nproc")
+        write(self.path("/usr/bin/nproc"), f"#!/bin/sh\necho {count}\n", 0o755)
+
+    def memory(self, total_kb: int) -> None:
+        """MemTotal of /proc/meminfo."""
+        self._machine.set_memory(total_kb)
 
     def set(self, name: str, value: object) -> None:
         """A setting that the scripts in `commands/` read, such as package_status."""
@@ -204,7 +219,11 @@ class Host:
         self.set("downtime_s", downtime_s)
 
     def reboot(self) -> None:
-        """Reboot now, from outside; returns when it is done (see `reboots`)."""
+        """Reboot now, from outside; returns when it is done (see `reboots`).
+
+        After `drop_banner` and its like, connections to a host that is down for a reboot are
+        accepted and closed, not refused: the front that plays those faults stays up.
+        """
         self._machine.request("reboot")
         if self._returns:
             self._machine.wait_for_sshd()
@@ -224,6 +243,10 @@ class Host:
             self._front.close()
         self._machine.destroy()
         self._place.release()
+
+    def _refuse_busybox(self, command: str) -> None:
+        if self._system.busybox:
+            raise FleetError(f"busybox's shell runs its own {command}, whatever is on the PATH")
 
     def _restart_sshd(self) -> None:
         """sshd reads its configuration and keys anew; running sessions go on."""

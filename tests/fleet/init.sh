@@ -6,6 +6,7 @@
 # Says "mounted PID" (PID as the machine sees it) and waits for "go". A fleet that died in
 # between closes the pipe instead, and nothing is left behind.
 set -eu
+[ $$ = 1 ] || exit 1 # what follows is not for the machine's own file system
 host=$1
 space_kb=$2
 read -r pid _ </proc/self/stat
@@ -42,13 +43,15 @@ mount --rbind /dev root/dev
 mount --rbind /sys root/sys
 mount -t proc proc root/proc
 mount --bind "$host/run" root/run/fleet
+cat /proc/meminfo >"$host/run/meminfo"
+mount --bind "$host/run/meminfo" root/proc/meminfo
 mount --bind "$host/run/boot_id" root/proc/sys/kernel/random/boot_id
 while read -r user uid; do
     [ "$user" = root ] || mkdir -m 700 "root/home/$user"
     [ "$user" = root ] || chown "$uid" "root/home/$user"
 done <"$host/users"
 
-cat "$host/etc/hostname" >/proc/sys/kernel/hostname
+hostname -F "$host/etc/hostname"
 mkdir root/machine
 mount --rbind root root
 

@@ -1,5 +1,6 @@
 # Process 1 of a host, inside its file system: collects orphans, while its one child keeps sshd
 # as the requests say that come through the pipe /run/fleet/requests ("WHAT SERIAL" per line).
+[ $$ = 1 ] || exit 1 # outside a pid namespace, down() would end the whole machine
 here=/run/fleet
 
 up() {
@@ -43,6 +44,10 @@ keep() {
             ;;
         reboot) reboot ;;
         poweroff) down ;;
+        fill-tmp)
+            mount -t tmpfs -o size=64k,mode=1777 tmpfs /tmp
+            cat /dev/zero >/tmp/full 2>/dev/null
+            ;;
         esac
         [ -z "$serial" ] || echo "$serial" >$here/done
     done
@@ -52,6 +57,9 @@ umount -l /machine && rmdir /machine
 exec 4<>$here/requests
 up
 keep &
-echo $! >$here/keeper
+keeper=$!
+echo $keeper >$here/keeper
 exec 4<&-
-wait
+# How busybox asks for a reboot; its shell runs that applet whatever else is on the PATH.
+trap 'printf "reboot\037\036" >>$here/ran; echo reboot >>$here/requests' TERM
+while kill -0 $keeper 2>/dev/null; do wait; done

@@ -1,10 +1,12 @@
 """The files that a host is made of, written before init.sh builds its file system from them."""
 
 import os
+import re
 import shutil
 import subprocess
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.fleet.keys import KeyPair
@@ -12,8 +14,8 @@ from tests.fleet.machine import FleetError
 from tests.fleet.systems import MACHINE_ONLY, MACHINE_ONLY_MORE, PLAYED_BY, System
 
 HERE = Path(__file__).parent
-UID_FIRST = 1000
-BUSYBOX_LISTING_TIMEOUT_S = 10
+ID_OF_OTHERS = 1000
+ASKING_TIMEOUT_S = 10
 
 SUDOERS = {
     "works": "Defaults !syslog\nroot ALL=(ALL:ALL) ALL\n{user} ALL=(ALL:ALL) NOPASSWD: ALL\n",
@@ -38,6 +40,8 @@ Subsystem sftp internal-sftp
 MaxStartups {startups}
 Banner {banner}
 """
+SETENV_OF_ROOT = "SetEnv PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+PENALTIES_SINCE = (9, 8)
 STARTUPS_OF_SSHD = "10:30:100"  # its default
 
 
@@ -52,7 +56,22 @@ class Sshd:
 
     def text(self) -> str:
         """sshd_config; a bare IPv6 address is what ListenAddress wants beside Port."""
-        return SSHD_CONFIG.format(**vars(self))
+        text = SSHD_CONFIG.format(**vars(self))
+        if openssh_version() >= PENALTIES_SINCE:
+            # A session that a test cuts is a crash to sshd, which then shuts its client out.
+            text += "PerSourcePenalties no\n"
+        # A plain user stands for root as far as possible, so has the path of root.
+        return text if os.geteuid() == 0 else text + SETENV_OF_ROOT
+
+
+@cache
+def openssh_version() -> tuple[int, int]:
+    """Major and minor version of the machine's OpenSSH."""
+    said = subprocess.run(
+        ["ssh", "-V"], capture_output=True, text=True, check=True, timeout=ASKING_TIMEOUT_S
+    ).stderr
+    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
@@ -88,6 +107,8 @@ def lay_out(
     write(etc / "sudoers", SUDOERS["works"].format(user=user), 0o440)
     _write_accounts(directory, user, "/bin/sh" if system.busybox else "/bin/bash")
     write_identity(directory, system)
+    if os.geteuid() != 0:
+        write(directory / "usr/bin/sudo", (HERE / "commands/sudo").read_text(), 0o755)
     (etc / "os-release").symlink_to("../usr/lib/os-release")
     hidden = ["/usr/bin/" + name for name in MACHINE_ONLY + MACHINE_ONLY_MORE]
     hidden += ["/usr/sbin/" + name for name in MACHINE_ONLY_MORE]
@@ -98,7 +119,9 @@ def lay_out(
     hidden += ["/etc/debian_version", "/etc/issue", "/etc/motd"]
     write(directory / "hidden", "".join(path + "\n" for path in hidden))
     if system.busybox:
-        _write_busybox(directory / "only", directory / "usr", with_sudo=user != "root")
+        _write_busybox(
+            directory / "only", directory / "usr", with_sudo=os.geteuid() == 0 and user != "root"
+        )
 
 
 def write_identity(root: Path, system: System) -> None:
@@ -115,30 +138,36 @@ def erase_identity(root: Path, system: System) -> None:
         (root / _place_of(command)).unlink(missing_ok=True)
 
 
+def ids_of(user: str) -> tuple[int, int]:
+    """uid and gid of a host's user; without root, whoever runs the fleet goes by that name."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    return (0, 0) if user == "root" else (ID_OF_OTHERS, ID_OF_OTHERS)
+
+
 def _place_of(command: str) -> str:
     in_sbin = command in ("reboot", "poweroff", "halt", "shutdown")
     return f"usr/sbin/{command}" if in_sbin else f"usr/bin/{command}"
 
 
 def _write_accounts(directory: Path, user: str, shell: str) -> None:
-    me = os.geteuid()
-    uid = UID_FIRST if me == 0 else me
-    gid = UID_FIRST if me == 0 else os.getegid()
-    accounts = [
-        f"root:x:0:0:root:/root:{shell}",
-        "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
-        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
-    ]
-    if user != "root":
-        accounts.append(f"{user}:x:{uid}:{gid}::/home/{user}:{shell}")
-    groups = ["root:x:0:", "tty:x:5:", "shadow:x:42:", "nogroup:x:65534:"]
-    if user != "root":
-        groups.append(f"{user}:x:{gid}:")
+    uid, gid = ids_of(user)
+    accounts = {
+        user: "",  # the first with its number, so that it is the name of it
+        "root": f"root:x:0:0:root:/root:{shell}",
+        "sshd": "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin",
+        "nobody": "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
+    }
+    groups = {"root": 0, "tty": 5, "shadow": 42, "nogroup": 65534}
+    if uid != 0:
+        home = "/root" if user == "root" else f"/home/{user}"
+        accounts[user] = f"{user}:x:{uid}:{gid}::{home}:{shell}"
+        groups[user] = gid
     etc = directory / "etc"
-    write(etc / "passwd", "".join(line + "\n" for line in accounts))
-    write(etc / "group", "".join(line + "\n" for line in groups))
+    write(etc / "passwd", "".join(line + "\n" for line in accounts.values()))
+    write(etc / "group", "".join(f"{name}:x:{number}:\n" for name, number in groups.items()))
     # "*" is no password at all; "!" would be a locked account, which sshd refuses.
-    shadow = "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in accounts)
+    shadow = "".join(f"{name}:*:19000:0:99999:7:::\n" for name in accounts)
     write(etc / "shadow", shadow, 0o640)
     write(directory / "users", f"{user} {uid}:{gid}\n")
 
@@ -153,7 +182,7 @@ def _write_busybox(only: Path, usr: Path, with_sudo: bool) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=BUSYBOX_LISTING_TIMEOUT_S,
+        timeout=ASKING_TIMEOUT_S,
     )
     for directory in ("bin", "sbin"):
         folder = only / "usr" / directory

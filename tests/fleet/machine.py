@@ -1,5 +1,6 @@
 """One host's namespaces: made from a directory, driven by requests, gone with its process 1."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -41,7 +42,6 @@ class Machine:
         self.directory = directory
         self.run = directory / "run"
         self.first = 0  # process 1, by the pid that the machine knows
-        self.is_root = os.geteuid() == 0
         self._serial = 0
         self._child: subprocess.Popen[str] | None = None
 
@@ -66,7 +66,7 @@ class Machine:
         self.wait_for_sshd()
 
     def _spawn(self, space_kb: int) -> subprocess.Popen[str]:
-        user = [] if self.is_root else ["--user", "--map-current-user", "--keep-caps"]
+        user = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
         command = [
             *("setpriv", "--pdeathsig", "KILL"),
             *("unshare", *user, "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL"),
@@ -89,11 +89,11 @@ class Machine:
         child = self._child
         if child is None:
             return
-        try:
-            # While `unshare` has not been waited for, the pid of its child cannot be reused.
-            os.kill(self.first or child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        # `first` is no stranger: until `unshare` ends, it keeps that pid from being used again.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(
+                self.first if self.first and child.poll() is None else child.pid, signal.SIGKILL
+            )
         child.wait(ANSWER_TIMEOUT_S)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
@@ -113,20 +113,11 @@ class Machine:
         """Written in place: the file is bind-mounted inside."""
         (self.run / "boot_id").write_text(f"{uuid.uuid4()}\n")
 
-    def mount_small(self, inside: str, space_kb: int) -> None:
-        """Mount a file system of `space_kb` on a directory of the host."""
-        self._enter("mount", "-t", "tmpfs", "-o", f"size={space_kb}k,mode=1777", "small", inside)
-
-    def _enter(self, *command: str) -> None:
-        user = [] if self.is_root else ["--user", "--preserve-credentials"]
-        ended = subprocess.run(
-            ["nsenter", f"--target={self.first}", *user, "--mount", "--root", *command],
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_TIMEOUT_S,
-        )
-        if ended.returncode != 0:
-            raise FleetError(f"{command[0]} on the host: {ended.stderr.strip()}")
+    def set_memory(self, total_kb: int) -> None:
+        """MemTotal, in place as above."""
+        meminfo = self.run / "meminfo"
+        _, _, others = meminfo.read_text().partition("\n")
+        meminfo.write_text(f"MemTotal: {total_kb:15d} kB\n{others}")
 
     def wait_for_sshd(self) -> None:
         """Wait until sshd listens: it writes its pid file after that."""

@@ -1,5 +1,6 @@
 """The processes of a host, seen from outside through /proc."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -23,27 +24,25 @@ class Process:
 def processes_of(first: int) -> Iterator[Process]:
     """All processes in the pid namespace of process `first`, zombies left out."""
     try:
-        namespace = os.readlink(PROC / str(first) / "ns/pid")
+        namespace = (PROC / str(first) / "ns/pid").readlink()
     except OSError:
         return
-    for entry in os.listdir(PROC):
-        if not entry.isdigit():
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit():
             continue
         try:
-            if os.readlink(PROC / entry / "ns/pid") != namespace:
+            if (entry / "ns/pid").readlink() != namespace:
                 continue
-            status = (PROC / entry / "status").read_text()
+            status = (entry / "status").read_text()
         except OSError:  # gone meanwhile
             continue
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         state = fields["State"][0]
         if state not in "ZX":
-            yield Process(int(entry), int(fields["NSpid"].split()[-1]), fields["Name"], state)
+            yield Process(int(entry.name), int(fields["NSpid"].split()[-1]), fields["Name"], state)
 
 
 def send(process: Process, number: signal.Signals) -> None:
     """Signal a process that may be gone already."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, number)
-    except ProcessLookupError:
-        pass
