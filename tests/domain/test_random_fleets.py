@@ -11,7 +11,6 @@ from domain import fleet, investigation
 from domain.cluster import Cluster
 from domain.host import Host
 from domain.investigation import Subject
-from domain.refusal import Refusal
 from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
 
 ADDRESS = st.sampled_from([f"10.0.0.{n}" for n in range(5)])

@@ -42,7 +42,7 @@ def places(service: Service, database_url: str) -> Iterator[tuple[str, bytes]]:
         except OSError:
             continue  # it ended meanwhile
     if database_url.startswith("postgresql"):
-        dump = [find_binaries() / "pg_dump", "--inserts", database_url]
+        dump = [str(find_binaries() / "pg_dump"), "--inserts", database_url]
         yield "pg_dump", subprocess.run(dump, check=True, capture_output=True).stdout
 
 
