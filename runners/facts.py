@@ -1,4 +1,4 @@
-"""What a host is: gathered by a POSIX shell script in one session, checked before it is believed."""
+"""What a host is: asked by a POSIX shell script in one session, checked before it is believed."""
 
 import re
 import secrets

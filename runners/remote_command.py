@@ -48,16 +48,14 @@ async def run_command(
     output_bytes: int,
 ) -> Output:
     """Run a line in the login shell, stdin empty; any failure and any limit ends the connection."""
-    running: _Running | None = None
+    running = _Running(output_bytes)
     try:
         async with asyncio.timeout(timeout_s):
-            channel, running = await wire.create_session(
-                lambda: _Running(output_bytes), line, encoding=None
-            )
+            channel, _ = await wire.create_session(lambda: running, line, encoding=None)
             channel.write_eof()
             await running.over
     except TimeoutError:
-        wire.abort()
+        await _hang_up(wire)
         raise SshFailure(
             "timeout",
             f"{address} did not finish what we ran there within {timeout_s:g} s: is it overloaded"
@@ -66,21 +64,21 @@ async def run_command(
         ) from None
     except (asyncssh.Error, OSError, ValueError) as error:
         lost = wire.is_closed()
-        wire.abort()
+        await _hang_up(wire)
         if lost or isinstance(error, (asyncssh.DisconnectError, OSError)):
             raise _cut(address) from error
         reason = error.reason if isinstance(error, asyncssh.Error) else str(error)
         sentence = f"{address} let us log in but runs no commands: {plain(reason)}."
         raise SshFailure("command", sentence, passing=False) from error
     if running.exceeded:
-        wire.abort()
+        await _hang_up(wire)
         raise SshFailure(
             "output",
             f"{address} sent more than {output_bytes} bytes of output: do its login scripts print?",
             passing=False,
         )
     if running.exit_status is None and not running.signal:
-        wire.abort()
+        await _hang_up(wire)
         raise _cut(address)
     return Output(
         running.exit_status,
@@ -88,6 +86,11 @@ async def run_command(
         bytes(running.stdout),
         bytes(running.stderr),
     )
+
+
+async def _hang_up(wire: asyncssh.SSHClientConnection) -> None:
+    wire.abort()
+    await wire.wait_closed()  # for nobody: it takes a turn of the loop
 
 
 def _cut(address: str) -> SshFailure:

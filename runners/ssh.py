@@ -1,12 +1,10 @@
 """One way to a host: a TCP connection, a host key that is checked, our key, commands over it.
 
-Nothing is read from the environment, from ~/.ssh or from an agent, and nothing is written: keys
-are in memory, host keys come from and go to the caller. Everything has a limit.
+Keys are in memory, host keys come from and go to the caller. Everything has a limit.
 """
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +14,12 @@ from dataclasses import dataclass
 import asyncssh
 
 from runners.connecting import connected_socket
-from runners.keys import PrivateKey
 from runners.remote_command import Output, command_line, run_command
-from runners.ssh_failure import HostKey, HostKeyMismatch, no_login, not_ssh, slow_login
+from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
+from runners.ssh_login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
+
+__all__ = ["HostKey", "HostKeyMismatch", "Limits", "Output", "Session", "Ssh", "SshFailure"]
+__all__ += ["Target", "Trust"]
 
 CONNECT_TIMEOUT_S = 10.0  # name look-up and TCP
 LOGIN_TIMEOUT_S = 20.0  # from SSH's banner until the key is accepted
@@ -28,37 +29,7 @@ CLOSE_TIMEOUT_S = 2.0
 PARALLEL = 32  # connections at once, over all hosts
 HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
 LOOKUP_THREADS = 4  # of our own: name servers that hang must not hold up other threads' work
-
-# Asked for in this order. Certificates are left out: a pin is a key.
-HOST_KEY_ALGORITHMS = {
-    "ssh-ed25519": ("ssh-ed25519",),
-    "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
-    "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
-    "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
-    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
-}
-# AES-GCM first: asyncssh makes two new cipher contexts per packet for ChaCha20, a sixth of the
-# CPU of a whole short connection.
-CIPHERS = (
-    "aes256-gcm@openssh.com",
-    "aes128-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes256-ctr",
-    "aes192-ctr",
-    "aes128-ctr",
-)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Whom to connect to as whom. `pinned` is the key to insist on, None on first contact."""
-
-    address: str
-    """An IPv4 or IPv6 address or a host name."""
-    port: int
-    user: str
-    key: PrivateKey
-    pinned: HostKey | None = None
+ADDRESSES_KEPT = 1000  # more than these are cleared of those whose interval is over
 
 
 @dataclass(frozen=True)
@@ -75,11 +46,7 @@ class Session:
     """A login on a host; commands run one after the other over its one connection."""
 
     def __init__(
-        self,
-        target: Target,
-        host_key: HostKey,
-        limits: Limits,
-        wire: asyncssh.SSHClientConnection,
+        self, target: Target, host_key: HostKey, limits: Limits, wire: asyncssh.SSHClientConnection
     ) -> None:
         self.target = target
         self.host_key = host_key
@@ -135,26 +102,45 @@ class Ssh:
         self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
-    async def connect(self, target: Target) -> AsyncIterator[Session]:
+    async def connect(self, target: Target, trust: Trust | None = None) -> AsyncIterator[Session]:
         """A session on the target, closed at the end of the block whatever happened in it.
 
-        Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned one,
-        in which case no login was tried.
+        Where nothing is pinned, `trust` is awaited with the host's key before ours is offered to
+        it. Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned
+        one, in which case no login was tried.
         """
         await self._turn(target.address)
         try:
-            sock = await connected_socket(
-                target.address, target.port, self._limits.connect_s, self._lookups
-            )
-            checker = _HostKeyChecker(target.pinned)
-            wire = await self._login(target, sock, checker)
+            wire, host_key = await self._log_in(target, trust)
             try:
-                assert checker.accepted is not None
-                yield Session(target, checker.accepted, self._limits, wire)
+                yield Session(target, host_key, self._limits, wire)
             finally:
                 await _close(wire)
         finally:
             self._places.release()
+
+    async def _log_in(
+        self, target: Target, trust: Trust | None
+    ) -> tuple[asyncssh.SSHClientConnection, HostKey]:
+        """One connection; more where it is not known of which kind the pinned key is."""
+        first: HostKeyMismatch | None = None
+        spurned: list[str] = []
+        while True:
+            sock = await connected_socket(
+                target.address, target.port, self._limits.connect_s, self._lookups
+            )
+            try:
+                return await log_in(target, sock, self._limits.login_s, trust, spurned)
+            except HostKeyMismatch as mismatch:
+                first = first or mismatch
+                spurned.append(mismatch.offered.algorithm)
+                if mismatch.pinned.algorithm or len(spurned) == len(HOST_KEY_ALGORITHMS):
+                    raise first from None
+            except SshFailure as failure:
+                if first is not None and failure.kind == "protocol":  # it has no further kinds
+                    raise first from None
+                raise
+            await self._sleep(self._interval_s)
 
     async def _turn(self, address: str) -> None:
         """Take a place, when it is also time to start a connection to this address again."""
@@ -163,113 +149,12 @@ class Ssh:
             now = self._clock()
             wait_s = self._not_before.get(address, now) - now
             if wait_s <= 0:
-                self._forget_past(now)
                 self._not_before[address] = now + self._interval_s
+                if len(self._not_before) > ADDRESSES_KEPT:
+                    self._not_before = {a: t for a, t in self._not_before.items() if t > now}
                 return
             self._places.release()
             await self._sleep(wait_s)
-
-    def _forget_past(self, now: float) -> None:
-        if len(self._not_before) > 1000 and next(iter(self._not_before.values())) <= now:
-            self._not_before = {a: t for a, t in self._not_before.items() if t > now}
-
-    async def _login(
-        self, target: Target, sock: socket.socket, checker: "_HostKeyChecker"
-    ) -> asyncssh.SSHClientConnection:
-        """SSH over the connected socket, which is closed unless that works."""
-        address, port = target.address, target.port
-        try:
-            async with asyncio.timeout(self._limits.login_s):
-                return await asyncssh.connect(
-                    address,
-                    port,
-                    sock=sock,
-                    client_factory=lambda: checker,
-                    **_options(target),
-                )
-        except TimeoutError:
-            sock.close()
-            if checker.met_something_else():
-                raise not_ssh(address, port) from None
-            raise slow_login(address, port, self._limits.login_s) from None
-        # asyncssh passes on whatever its parsers raise on bytes that make no sense.
-        except Exception as error:
-            sock.close()
-            if isinstance(error, asyncssh.HostKeyNotVerifiable) and checker.refused is not None:
-                assert target.pinned is not None
-                raise HostKeyMismatch(address, target.pinned, checker.refused) from None
-            if checker.met_something_else(error):
-                raise not_ssh(address, port) from error
-            raise no_login(address, port, target.user, error) from error
-        except BaseException:
-            sock.close()
-            raise
-
-
-class _HostKeyChecker(asyncssh.SSHClient):
-    """Accepts the pinned key only; without a pin, the first key that is shown."""
-
-    def __init__(self, pinned: HostKey | None) -> None:
-        self._pinned = pinned
-        self._wire: asyncssh.SSHClientConnection | None = None
-        self.accepted: HostKey | None = None
-        self.refused: HostKey | None = None
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        self._wire = conn
-
-    def met_something_else(self, error: Exception | None = None) -> bool:
-        """Whether there was talk, but no SSH version in it."""
-        wire = self._wire
-        if wire is None or wire.get_extra_info("server_version") is not None:
-            return False
-        if isinstance(error, asyncssh.ProtocolNotSupported):
-            return False  # a version, but not ours
-        # One line and an end is how sshd turns us away ("Exceeded MaxStartups"). asyncssh counts
-        # lines for itself only; without that, what follows is taken for a dropped connection.
-        return isinstance(error, asyncssh.ProtocolError) or getattr(wire, "_banner_lines", 0) > 1
-
-    def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
-        """Called at each key exchange; asyncssh then checks that the host has the private half."""
-        shown = HostKey(key.get_algorithm(), key.get_fingerprint())
-        wanted = self.accepted or self._pinned
-        if wanted is not None and wanted.fingerprint != shown.fingerprint:
-            self.refused = shown
-            return False
-        self.accepted = shown
-        return True
-
-
-def _options(target: Target) -> dict[str, object]:
-    """Options of asyncssh that leave nothing to files, the environment or an agent."""
-    return {
-        "username": target.user,
-        "client_keys": [target.key.key],
-        "preferred_auth": ["publickey"],
-        "agent_path": None,
-        "config": None,
-        # Not None, which skips the check, and not empty, which reads ~/.ssh/known_hosts.
-        "known_hosts": ([], [], []),
-        "server_host_key_algs": _algorithms(target.pinned),
-        "x509_trusted_certs": None,
-        "x509_trusted_cert_paths": [],
-        "gss_host": None,
-        "encryption_algs": CIPHERS,
-        "compression_algs": ["none"],
-        "utf8_decode_errors": "replace",  # in what a host says when it hangs up
-        "login_timeout": 0,  # ours is around it all
-        "connect_timeout": None,
-        "tcp_keepalive": True,
-    }
-
-
-def _algorithms(pinned: HostKey | None) -> list[str]:
-    """All host key algorithms, the pinned one's first: a host may have keys of several kinds."""
-    first = HOST_KEY_ALGORITHMS.get(pinned.algorithm, ()) if pinned else ()
-    rest = [name for names in HOST_KEY_ALGORITHMS.values() for name in names if name not in first]
-    return [*first, *rest]
 
 
 async def _close(wire: asyncssh.SSHClientConnection) -> None:

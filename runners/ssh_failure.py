@@ -1,5 +1,6 @@
 """What can go wrong between us and a host over SSH, in sentences that an operator can act on."""
 
+import re
 import socket
 from dataclasses import dataclass
 
@@ -80,8 +81,7 @@ def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure
             sentence = f"{address} shows a host key that cannot be used: {plain(error.reason)}."
             return SshFailure("host_key", sentence, passing=False)
         case asyncssh.KeyExchangeFailed():
-            sentence = f"{address} and we share no way to encrypt: {plain(error.reason)}."
-            return SshFailure("protocol", sentence, passing=False)
+            return _no_common_algorithm(address, error.reason)
         case asyncssh.ConnectionLost() | ConnectionError():
             return dropped(address, port)
         case asyncssh.ProtocolNotSupported():
@@ -95,6 +95,17 @@ def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure
         case _:
             sentence = f"{address} sent on port {port} what is no proper SSH: {plain(str(error))}."
             return SshFailure("protocol", sentence, passing=False)
+
+
+def _no_common_algorithm(address: str, reason: str) -> SshFailure:
+    """Out of asyncssh's words: "No matching … algorithm found, sent … and received …"."""
+    found = re.search(r"No matching (.+) algorithm found.* and received (.*)", reason)
+    if found is None:
+        sentence = f"The exchange of keys with {address} failed: {plain(reason)}."
+    else:
+        what, theirs = found[1], plain(found[2].replace(",", ", "))
+        sentence = f"{address} has no {what} algorithm that can be used here, only {theirs}."
+    return SshFailure("protocol", sentence, passing=False)
 
 
 def _wrong_key(address: str, user: str) -> SshFailure:
@@ -112,6 +123,15 @@ def slow_login(address: str, port: int, limit_s: float) -> SshFailure:
         f" {limit_s:g} s: is the host overloaded or hanging?"
     )
     return SshFailure("timeout", sentence, passing=True)
+
+
+def no_host_key(address: str, theirs: list[str]) -> SshFailure:
+    """The host has keys, none of a kind that we take."""
+    sentence = (
+        f"{address} has no host key of a kind that can be used here, only"
+        f" {plain(', '.join(theirs))}: make it one (ssh-keygen -A)."
+    )
+    return SshFailure("protocol", sentence, passing=False)
 
 
 def not_ssh(address: str, port: int) -> SshFailure:
