@@ -52,6 +52,7 @@ SYSTEMS = {
     "almalinux": "almalinux",
     "debian": "debian",
     "ubuntu": "ubuntu",
+    "coreos": "coreos",
     "busybox": "debian",
     "atomic": "atomic",
 }
