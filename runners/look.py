@@ -1,6 +1,7 @@
 """A look at a host over SSH, in the investigator's words."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from domain.host import FactsGathered, FailureKind, Host
 from runners.facts import Facts, gather, sudo_failure
@@ -49,9 +50,13 @@ class SshLook:
             HostKey(host.pinned_algorithm, host.pinned) if host.pinned else None,
         )
 
+        async def vouch(key: HostKey) -> None:
+            nonlocal target
+            await trust(key.algorithm, key.fingerprint)
+            target = replace(target, pinned=key)  # also for the attempts that follow
+
         async def attempt() -> Facts:
-            async with self._ssh.connect(target) as session:
-                await trust(session.host_key.algorithm, session.host_key.fingerprint)
+            async with self._ssh.connect(target, vouch) as session:
                 return await gather(session)
 
         try:
