@@ -1,0 +1,203 @@
+"""The HTTP API with everything behind it, on a loop of its own beside the test."""
+
+import asyncio
+import socket
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncssh
+import bcrypt
+import httpx
+import uvloop
+
+from domain import investigation
+from domain.event import Act, Recorded
+from domain.host import FactsGathered, FailureKind
+from domain.investigation import Subject
+from domain.log.engine import Engine
+from domain.log.postgres import PostgresEngine
+from domain.log.recorder import LogRecorder, now
+from domain.log.sqlite import SQLiteEngine
+from domain.log.unit import Unit
+from domain.log.writer import Writer
+from projections import clusters, hosts
+from projections.projection import ReadModels
+from projections.reads import reads
+from runners.http_protocol import Fault
+from runners.keys import read_private_key
+from runners.server import Limits as ServerLimits
+from runners.server import Server
+from runners.vault import Vault
+from web.app import application
+from web.authentication import Account, Authentication
+from web.basic import BasicAuthentication
+from web.password_queue import PasswordQueue
+from web.requests import Limits
+
+BCRYPT_COST = 4
+TIMEOUT_S = 20.0
+FAILURES_PER_MINUTE = 5
+
+T = TypeVar("T")
+
+
+def new_key() -> bytes:
+    """A private key that nobody else has."""
+    return asyncssh.generate_private_key("ssh-ed25519").export_private_key()
+
+
+def base64_of(key: bytes) -> str:
+    """A key as clients send it."""
+    return b64encode(key).decode()
+
+
+@dataclass
+class Users:
+    """Users as they are in the file; each has its name as its password."""
+
+    users: dict[str, Account] = field(default_factory=dict)
+
+
+def users() -> Users:
+    """One user of each role."""
+    known = Users()
+    for role in ("viewer", "operator", "admin"):
+        hashed = bcrypt.hashpw(role.encode(), bcrypt.gensalt(BCRYPT_COST))
+        known.users[role] = Account(hashed, role)  # type: ignore[arg-type] # mypy forgets what role is
+    return known
+
+
+class WebService:
+    """The API that listens; `log` has its lines, `events` what was committed."""
+
+    def __init__(
+        self, engine: Engine, limits: Limits | None, server_limits: ServerLimits | None
+    ) -> None:
+        self.engine = engine
+        self.log: list[dict[str, object]] = []
+        self.events: list[Recorded] = []
+        self.faults: list[Fault] = []
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        models = ReadModels([hosts.PROJECTION, clusters.PROJECTION])
+        LogRecorder(engine).create_table()
+        models.create_tables(engine)
+        engine.execute_schema([hosts.heartbeats_schema(engine.name)])
+        self.vault = Vault(b"k" * 32)
+        self.vault.open(engine)
+        models.catch_up(engine)
+        self.writer = Writer(engine, models, timeout_s=5, on_commit=self._note)
+        self.writer.start()
+        self._reads = reads(engine)
+        self.run(self._start(limits, server_limits))
+        self.port = self.server.port
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def _start(self, limits: Limits | None, server_limits: ServerLimits | None) -> None:
+        self._queue = PasswordQueue(FAILURES_PER_MINUTE)
+        app = application(
+            self.writer,
+            self._reads,
+            self.vault,
+            lambda raw: read_private_key(raw).fingerprint,
+            Authentication(BasicAuthentication(users(), self._queue)),
+            self._line,
+            limits=limits,
+        )
+        self.server = Server(
+            app, "127.0.0.1", 0, server_limits, on_fault=lambda fault, *_: self.faults.append(fault)
+        )
+        await self.server.start()
+
+    def stop(self) -> None:
+        """Stop everything."""
+        self.run(self.server.stop(timeout_s=5))
+        self._loop.call_soon_threadsafe(self._queue.close)
+        self.writer.stop()
+        self._loop.call_soon_threadsafe(self._reads.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(TIMEOUT_S)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def run(self, awaitable: Any) -> Any:
+        """Run a coroutine on the service's loop, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(awaitable, self._loop).result(TIMEOUT_S)
+
+    def client(self, user: str = "admin", **more: Any) -> httpx.Client:
+        """A client that is this user."""
+        return httpx.Client(
+            base_url=f"{self.url}/api/v0", auth=(user, user), timeout=TIMEOUT_S, **more
+        )
+
+    def connect(self) -> socket.socket:
+        """A connection, to say bytes on."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
+
+    def perform(self, command: Callable[[Unit], T]) -> T:
+        """Do what a runner does."""
+        future = self.writer.submit(Act("runner:test", "test", now()), command)
+        result: T = future.result(TIMEOUT_S)
+        return result
+
+    def settle(self, address: str, os: str = "fedora") -> None:
+        """The host was looked at and is set up."""
+        facts = FactsGathered(os, "40", 4, 11989228, 487652, "boot")
+        self.perform(lambda unit: investigation.settle(unit, self._subject(unit, address), facts))
+
+    def fail(self, address: str, reason: str, kind: FailureKind = "unreachable") -> None:
+        """The host could not be looked at."""
+        self.perform(
+            lambda unit: investigation.fail(unit, self._subject(unit, address), kind, reason)
+        )
+
+    def topics(self) -> list[str]:
+        """What has happened so far."""
+        return [recorded.event.TOPIC for recorded in self.events]
+
+    @staticmethod
+    def _subject(unit: Unit, address: str) -> Subject:
+        return Subject(address, unit.host(address).incarnation)
+
+    def _note(self, *args: Any) -> None:
+        self.events += args[-1]
+
+    def _line(self, event: str, /, level: str = "info", **fields: object) -> None:
+        self.log.append({"event": event, "level": level, **fields})
+
+
+@contextmanager
+def serving(
+    directory: Path,
+    database_url: str = "sqlite",
+    limits: Limits | None = None,
+    server_limits: ServerLimits | None = None,
+) -> Iterator[WebService]:
+    """The service, for as long as a test needs it."""
+    engine: Engine = (
+        PostgresEngine(database_url)
+        if database_url.startswith("postgresql")
+        else SQLiteEngine(directory / "commissaire.db")
+    )
+    service = WebService(engine, limits, server_limits)
+    try:
+        yield service
+    finally:
+        service.stop()
+        engine.close()
+
+
+def raw_answers(connection: socket.socket) -> bytes:
+    """Everything that comes until the other side closes."""
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received
+
+
