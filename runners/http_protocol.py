@@ -90,7 +90,11 @@ class Connection(HttpToolsProtocol):
         self._deaf = False  # what comes is not listened to any more
         self._close_when_read = False
         self._fault: Fault | None = None
-        self._chunk_bytes = self._first_chunk_bytes = self._request_bytes = 0
+        # The chunk that is parsed now, and whether no request has begun or gone on in it yet.
+        self._chunk_bytes, self._chunk_is_fresh = 0, True
+        # At most so many bytes of the request have come; at most so many are not its own.
+        self._request_bytes = self._foreign_bytes = 0
+        self._head_is_timed = False
         self._stall_timer: asyncio.TimerHandle | None = None
 
     # Coming and going
@@ -132,7 +136,7 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         self._crowd.idle.pop(self, None)
-        self._chunk_bytes = len(data)
+        self._chunk_bytes, self._chunk_is_fresh = len(data), not (self._in_head or self._in_body)
         self._request_bytes += self._chunk_bytes
         try:
             self.parser.feed_data(data)
@@ -147,10 +151,10 @@ class Connection(HttpToolsProtocol):
     def _check_progress(self) -> None:
         """After each chunk: an unfinished request must not be too long or take too long."""
         if self._in_head:
-            if self._request_bytes - self._first_chunk_bytes > self._limits.header_bytes_max:
+            if self._request_bytes - self._foreign_bytes > self._limits.header_bytes_max:
                 self._refuse(self._head_too_large())
-            elif self._request_bytes == self._first_chunk_bytes and not self._busy:
-                self._arm(self._limits.header_timeout_s)
+            elif not (self._head_is_timed or self._busy):
+                self._time_head()
         elif self._in_body:
             if self._request_bytes > self._limits.body_bytes_max * RAW_BYTES_PER_BODY_BYTE:
                 self._refuse(Fault("body_size", "The body does not end."))
@@ -161,8 +165,10 @@ class Connection(HttpToolsProtocol):
         """The first byte of a request."""
         super().on_message_begin()
         self._in_head = True
-        # It may begin anywhere in this chunk.
-        self._first_chunk_bytes = self._request_bytes = self._chunk_bytes
+        self._head_is_timed = False
+        self._request_bytes = self._chunk_bytes
+        self._foreign_bytes = 0 if self._chunk_is_fresh else self._chunk_bytes
+        self._chunk_is_fresh = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer comes the same way and is dropped (RFC 9110, 6.5.1)."""
@@ -196,7 +202,7 @@ class Connection(HttpToolsProtocol):
             self._wait_for_next()
 
     def _head_is_too_large(self) -> bool:
-        fields = sum(len(name) + len(value) for name, value in self.headers)
+        fields = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
         return len(self.url) + fields > self._limits.header_bytes_max
 
     def _head_too_large(self) -> Fault:
@@ -222,7 +228,7 @@ class Connection(HttpToolsProtocol):
 
     def _wait_for_next(self) -> None:
         if self._in_head:
-            self._arm(self._limits.header_timeout_s)
+            self._time_head()
         else:
             self._crowd.idle[self] = None
             self._arm(self._limits.keep_alive_s)
@@ -241,6 +247,7 @@ class Connection(HttpToolsProtocol):
         if self._in_body and not self.cycle.response_complete:
             if self.pipeline:
                 self.pipeline.popleft()  # it has not begun, and never will
+                self.cycle.more_body = False
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -285,6 +292,10 @@ class Connection(HttpToolsProtocol):
         """Whether it still waits for its answer."""
         newest = self._newest
         return newest is not None and not newest.response_complete
+
+    def _time_head(self) -> None:
+        self._head_is_timed = True
+        self._arm(self._limits.header_timeout_s)
 
     def _arm(self, seconds: float) -> None:
         self._unset_keepalive_if_required()

@@ -46,6 +46,7 @@ class Server:
         self._app = app
         self._host = host
         self._wanted_port = port
+        self._port: int | None = None
         self._crowd = Crowd(ServerState(), limits or Limits(), on_fault)
         self._listener: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -53,9 +54,9 @@ class Server:
     @property
     def port(self) -> int:
         """The port that is listened on; known once the server has started."""
-        if self._listener is None:
+        if self._port is None:
             raise RuntimeError("the server has not started")
-        return int(self._listener.sockets[0].getsockname()[1])
+        return self._port
 
     @property
     def connections(self) -> int:
@@ -92,6 +93,7 @@ class Server:
             raise CannotListen(
                 f"cannot listen on {self._host} port {self._wanted_port}: {reason}"
             ) from None
+        self._port = int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self, timeout_s: float) -> None:
         """Take no more requests, answer those that came, and close all connections.

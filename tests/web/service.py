@@ -68,7 +68,7 @@ def users() -> Users:
     known = Users()
     for role in ("viewer", "operator", "admin"):
         hashed = bcrypt.hashpw(role.encode(), bcrypt.gensalt(BCRYPT_COST))
-        known.users[role] = Account(hashed, role)  # type: ignore[arg-type] # mypy forgets what role is
+        known.users[role] = Account(hashed, role)
     return known
 
 
@@ -82,6 +82,7 @@ class WebService:
         self.log: list[dict[str, object]] = []
         self.events: list[Recorded] = []
         self.faults: list[Fault] = []
+        self.parse_key: Callable[[bytes], str] = lambda raw: read_private_key(raw).fingerprint
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -101,17 +102,21 @@ class WebService:
 
     async def _start(self, limits: Limits | None, server_limits: ServerLimits | None) -> None:
         self._queue = PasswordQueue(FAILURES_PER_MINUTE)
-        app = application(
+        self.app = application(
             self.writer,
             self._reads,
             self.vault,
-            lambda raw: read_private_key(raw).fingerprint,
+            self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
             self._line,
             limits=limits,
         )
         self.server = Server(
-            app, "127.0.0.1", 0, server_limits, on_fault=lambda fault, *_: self.faults.append(fault)
+            self.app,
+            "127.0.0.1",
+            0,
+            server_limits,
+            on_fault=lambda fault, *_: self.faults.append(fault),
         )
         await self.server.start()
 
@@ -165,6 +170,9 @@ class WebService:
     def _subject(unit: Unit, address: str) -> Subject:
         return Subject(address, unit.host(address).incarnation)
 
+    def _parse(self, raw: bytes) -> str:
+        return self.parse_key(raw)
+
     def _note(self, *args: Any) -> None:
         self.events += args[-1]
 
@@ -199,5 +207,3 @@ def raw_answers(connection: socket.socket) -> bytes:
     while chunk := connection.recv(65536):
         received += chunk
     return received
-
-

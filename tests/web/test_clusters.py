@@ -150,5 +150,3 @@ def test_impossible_names_are_400_where_a_put_would_create_and_404_elsewhere(
         assert api.get(f"/cluster/{name}").status_code == 404, name
         assert api.delete(f"/cluster/{name}").status_code == 404, name
     assert api.get("/clusters").json() == []
-
-
