@@ -6,10 +6,7 @@ another answer if need be; and it takes the trailers of a chunked body for heade
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any, NamedTuple
 
 import httptools
 from uvicorn.config import Config
@@ -18,12 +15,10 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
-from uvicorn.server import ServerState
 
+from runners.crowd import Crowd, Fault
+from runners.sending import ClosedWhenRead, StallWatch
 from web.problems import Problem
-
-KIBIBYTE = 1024
-MEBIBYTE = 1024 * KIBIBYTE
 
 PIPELINED_MAX = 100
 """Requests that wait on one connection for the answer to the one before."""
@@ -32,50 +27,8 @@ RAW_BYTES_PER_BODY_BYTE = 8
 LINGER_S = 5.0
 """How long the rest of a body is read and dropped after the answer: a client that is still
 sending when the connection closes would lose the answer."""
-SEND_STALL_S = 30.0
-"""A client that takes no byte of an answer for so long is gone."""
-
-
-class Limits(NamedTuple):
-    """What a client may do. Sizes in bytes, times in seconds."""
-
-    header_bytes_max: int = 32 * KIBIBYTE
-    header_timeout_s: float = 10.0
-    body_bytes_max: int = MEBIBYTE
-    keep_alive_s: float = 15.0
-    connections_max: int = 16_384
-
-
-class Fault(NamedTuple):
-    """Why a request is answered without being looked at further."""
-
-    kind: str
-    detail: str
-
 
 SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
-
-
-@dataclass
-class Crowd:
-    """All connections of a server."""
-
-    state: ServerState
-    limits: Limits
-    on_fault: Callable[[Fault, str, str], None]
-    """Told of each fault, with the client's address and the request id that it was answered."""
-    idle: "dict[Connection, None]" = field(default_factory=dict)
-    """Those that wait for a request, in the order in which they began to."""
-    empty: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def make_room(self) -> bool:
-        """Whether one more connection fits; the one that is idle the longest may have to go."""
-        if len(self.state.connections) <= self.limits.connections_max:
-            return True
-        for oldest in self.idle:
-            oldest.leave()
-            return True
-        return False
 
 
 class Connection(HttpToolsProtocol):
@@ -95,13 +48,13 @@ class Connection(HttpToolsProtocol):
         # At most so many bytes of the request have come; at most so many are not its own.
         self._request_bytes = self._foreign_bytes = 0
         self._head_is_timed = False
-        self._stall_timer: asyncio.TimerHandle | None = None
 
     # Coming and going
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Somebody connected: there is room, or an answer that there is none."""
         super().connection_made(transport)
+        self._stall = StallWatch(transport, self.loop)
         if not self._crowd.make_room():
             self.connections.discard(self)
             self._send(Fault("crowded", "Too many connections are open: try again in a moment."))
@@ -113,7 +66,7 @@ class Connection(HttpToolsProtocol):
         """The connection is closed, by whomever."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._unset_stall_timer()
+        self._stall.end()
         self._crowd.idle.pop(self, None)
         if not self.connections:
             self._crowd.empty.set()
@@ -127,7 +80,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server stops: answer what is under way, then close."""
         super().shutdown()
-        self._watch_for_stall()
+        self._stall.begin()
 
     # What comes in
 
@@ -190,7 +143,7 @@ class Connection(HttpToolsProtocol):
             # Whether a client that was answered still sends its body cannot be known.
             self.cycle.keep_alive = False
         if not self.cycle.keep_alive:
-            self.cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment] # what is used of it
+            self.cycle.transport = ClosedWhenRead(self.transport, self._close_after_request)  # type: ignore[assignment] # what is used of it
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
@@ -215,7 +168,7 @@ class Connection(HttpToolsProtocol):
         was_last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing():
-            self._watch_for_stall()
+            self._stall.begin()
         elif not was_last:
             # uvicorn reads on whatever waits; a client could fill the memory with requests.
             self.flow.pause_reading()
@@ -233,7 +186,7 @@ class Connection(HttpToolsProtocol):
             self._crowd.idle[self] = None
             self._arm(self._limits.keep_alive_s)
 
-    def close_when_read(self) -> None:
+    def _close_after_request(self) -> None:
         """Close, but not before the rest of the request was read, within limits."""
         if self._in_body:
             self._close_when_read = True
@@ -271,7 +224,7 @@ class Connection(HttpToolsProtocol):
             named = b"x-request-id: %b\r\n\r\n" % request_id.encode()
             self.transport.write(b"".join([status, *lines, named, bytes(reply.body)]))
         self.transport.close()
-        self._watch_for_stall()
+        self._stall.begin()
         self._crowd.on_fault(fault, self.client[0] if self.client else "", request_id)
 
     # State and timers
@@ -314,44 +267,14 @@ class Connection(HttpToolsProtocol):
             )
         else:
             super().timeout_keep_alive_handler()
-            self._watch_for_stall()
+            self._stall.begin()
 
     def pause_writing(self) -> None:
         """The client takes the answer more slowly than we give it."""
         super().pause_writing()
-        self._watch_for_stall()
+        self._stall.begin()
 
     def resume_writing(self) -> None:
         """The client has taken most of it."""
         super().resume_writing()
-        self._unset_stall_timer()
-
-    def _watch_for_stall(self) -> None:
-        left = self.transport.get_write_buffer_size()
-        self._unset_stall_timer()
-        if left:
-            self._stall_timer = self.loop.call_later(SEND_STALL_S, self._check_stall, left)
-
-    def _check_stall(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() >= before:
-            self.transport.abort()
-        else:
-            self._watch_for_stall()
-
-    def _unset_stall_timer(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
-
-
-class _ClosedWhenRead:
-    """A transport whose `close` waits for the rest of the request."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.write: Any = connection.transport.write
-        self.is_closing = connection.transport.is_closing
-
-    def close(self) -> None:
-        """Close as soon as the client has sent what it began to send."""
-        self._connection.close_when_read()
+        self._stall.end()

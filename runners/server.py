@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from runners.http_protocol import Connection, Crowd, Fault, Limits
+from runners.crowd import Crowd, Fault, Limits
+from runners.http_protocol import Connection
 
 __all__ = ["CannotListen", "Limits", "Server"]
 

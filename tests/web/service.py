@@ -28,7 +28,7 @@ from domain.log.writer import Writer
 from projections import clusters, hosts
 from projections.projection import ReadModels
 from projections.reads import reads
-from runners.http_protocol import Fault
+from runners.crowd import Fault
 from runners.keys import read_private_key
 from runners.server import Limits as ServerLimits
 from runners.server import Server

@@ -1,0 +1,58 @@
+"""What all connections of a server share: their limits, and the room that there is."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from uvicorn.server import ServerState
+
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
+
+
+class Limits(NamedTuple):
+    """What a client may do. Sizes in bytes, times in seconds."""
+
+    header_bytes_max: int = 32 * KIBIBYTE
+    header_timeout_s: float = 10.0
+    body_bytes_max: int = MEBIBYTE
+    keep_alive_s: float = 15.0
+    connections_max: int = 16_384
+
+
+class Fault(NamedTuple):
+    """Why a request is answered without being looked at further."""
+
+    kind: str
+    detail: str
+
+
+class Idle(Protocol):
+    """A connection that waits for a request."""
+
+    def leave(self) -> None:
+        """Close, to make room for another."""
+        ...
+
+
+@dataclass
+class Crowd:
+    """All connections of a server."""
+
+    state: ServerState
+    limits: Limits
+    on_fault: Callable[[Fault, str, str], None]
+    """Told of each fault, with the client's address and the request id that it was answered."""
+    idle: "dict[Idle, None]" = field(default_factory=dict)
+    """Those that wait for a request, in the order in which they began to."""
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def make_room(self) -> bool:
+        """Whether one more connection fits; the one that is idle the longest may have to go."""
+        if len(self.state.connections) <= self.limits.connections_max:
+            return True
+        for oldest in self.idle:
+            oldest.leave()
+            return True
+        return False
