@@ -19,6 +19,8 @@ class Limits(NamedTuple):
     body_bytes_max: int = MEBIBYTE
     keep_alive_s: float = 15.0
     connections_max: int = 16_384
+    send_stall_s: float = 30.0
+    """A client that takes no byte of an answer for so long is gone."""
 
 
 class Fault(NamedTuple):

@@ -54,7 +54,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Somebody connected: there is room, or an answer that there is none."""
         super().connection_made(transport)
-        self._stall = StallWatch(transport, self.loop)
+        self._stall = StallWatch(transport, self.loop, self._limits.send_stall_s)
         if not self._crowd.make_room():
             self.connections.discard(self)
             self._send(Fault("crowded", "Too many connections are open: try again in a moment."))

@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
-SEND_STALL_S = 30.0
-"""A client that takes no byte of an answer for so long is gone."""
-
 
 class StallWatch:
     """Cuts a connection whose client takes nothing of what waits to be sent."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, stall_s: float
+    ) -> None:
         self._transport = transport
+        self._stall_s = stall_s
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
@@ -20,7 +20,7 @@ class StallWatch:
         self.end()
         left = self._transport.get_write_buffer_size()
         if left:
-            self._timer = self._loop.call_later(SEND_STALL_S, self._check, left)
+            self._timer = self._loop.call_later(self._stall_s, self._check, left)
 
     def end(self) -> None:
         """Watch no more."""

@@ -23,9 +23,9 @@ from projections import clusters, hosts
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners import removals
+from runners.crowd import Fault
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
-from runners.http_protocol import Fault
 from runners.investigator import Investigator, Pauses
 from runners.keys import read_private_key
 from runners.log_lines import LogLines, bridge_logging, described

@@ -5,6 +5,7 @@ port is taken, and stops waiting for clients without closing their connections.
 """
 
 import asyncio
+import resource
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -20,6 +21,8 @@ __all__ = ["CannotListen", "Limits", "Server"]
 
 BACKLOG = 2048
 DATE_EVERY_S = 1.0
+FILES_RESERVED = 256
+"""What the database, SSH and the rest may have open beside the clients' connections."""
 CANCEL_TIMEOUT_S = 2.0
 """How long requests may take to end after they were told to."""
 
@@ -48,7 +51,8 @@ class Server:
         self._host = host
         self._wanted_port = port
         self._port: int | None = None
-        self._crowd = Crowd(ServerState(), limits or Limits(), on_fault)
+        self._limits = limits or Limits()
+        self._crowd = Crowd(ServerState(), self._limits, on_fault)
         self._listener: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
 
@@ -80,6 +84,8 @@ class Server:
             log_config=None,
         )
         config.load()
+        connections_max = _files_allowed(self._limits.connections_max)
+        self._crowd.limits = self._limits._replace(connections_max=connections_max)
         self._set_date(loop)
         try:
             self._listener = await loop.create_server(
@@ -134,3 +140,17 @@ class Server:
     def _stop_clock(self) -> None:
         if self._clock is not None:
             self._clock.cancel()
+
+
+def _files_allowed(connections: int) -> int:
+    """How many connections this process may have; a low soft limit of open files is raised.
+
+    Without it the 1,024 of most systems would end accepting long before our own limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_RESERVED
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(1, allowed - FILES_RESERVED)

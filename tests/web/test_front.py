@@ -2,13 +2,16 @@
 
 import json
 import re
+from typing import get_args
 
 import httpx
 import pytest
 
+from domain.refusal import Kind
 from tests.web.service import WebService
 from web.authentication import ROLES
 from web.health import healthz
+from web.problems import KINDS, Problem
 from web.routing import Route, Routes
 
 PROBLEM_KEYS = ["type", "title", "status", "detail"]
@@ -192,6 +195,18 @@ def test_a_problem_says_what_to_do(front: WebService, client: httpx.Client) -> N
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Request-ID"]
+
+
+def test_every_kind_of_refusal_has_a_status() -> None:
+    statuses = {kind: KINDS[kind].status for kind in get_args(Kind)}
+    assert statuses == {
+        "invalid": 400,
+        "not_found": 404,
+        "conflict": 409,
+        "unavailable": 503,
+        "storage_full": 507,
+    }
+    assert dict(Problem("unavailable", "").reply().raw_headers)[b"retry-after"] == b"2"
 
 
 def test_every_request_is_one_log_line_without_secrets(

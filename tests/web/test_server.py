@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import random
 import re
+import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebService]:
         body_bytes_max=10_000,
         keep_alive_s=SHORT_S,
         connections_max=CONNECTIONS_MAX,
+        send_stall_s=SHORT_S,
     )
     requests = RequestLimits(body_bytes_max=10_000, body_timeout_s=SHORT_S)
     with serving(tmp_path_factory.mktemp("strict"), "sqlite", requests, limits) as running:
@@ -266,6 +270,42 @@ def test_x_forwarded_for_is_not_believed(strict: WebService) -> None:
     assert line["client"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_it_does_not_matter_how_requests_are_cut_into_pieces(strict: WebService, seed: int) -> None:
+    chunked = put(b"Transfer-Encoding: chunked\r\n", body=b"1\r\n{\r\n1\r\n}\r\n0\r\nA: b\r\n\r\n")
+    said = [
+        get(),
+        put(b"Content-Length: 2\r\n", body=b"{}"),
+        chunked,
+        b"\r\n" + get(b"/none"),
+        put(b"Content-Length: 3\r\n", body=b"[1]"),
+        get(b"/healthz", b"Content-Length: 5\r\n") + b"hello",
+        b"HEAD" + get(b"/healthz", b"Connection: close\r\n")[3:],
+    ]
+    conversation = b"".join(said)
+    chance = random.Random(seed)
+    cuts = sorted(chance.sample(range(1, len(conversation)), 10))
+    pieces = [conversation[i:j] for i, j in zip([0, *cuts], [*cuts, None], strict=True)]
+    with strict.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(piece)
+            _open_for(connection, 0.002)
+        assert statuses(raw_answers(connection)) == [200, 201, 201, 404, 400, 200, 200]
+
+
+def test_a_client_that_never_reads_is_cut_off(strict: WebService) -> None:
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(SHORT_S)
+        deaf.connect(("127.0.0.1", strict.port))
+        until = time.monotonic() + TIMEOUT_S
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):  # noqa: PT012 - again and again
+            while time.monotonic() < until:
+                with suppress(TimeoutError):
+                    deaf.sendall(get(b"/none") * 50)
+
+
 # Crowds
 
 
@@ -290,6 +330,18 @@ def test_idle_connections_make_room_and_where_none_is_idle_the_answer_is_503(
 
 
 # Starting and stopping
+
+
+async def test_as_many_files_may_be_open_as_connections_are_allowed_where_the_system_lets_us() -> (
+    None
+):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = Server(nothing, "127.0.0.1", 0, Limits(connections_max=3000))
+    await server.start()
+    await server.stop(timeout_s=1)
+    soft, unchanged = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert unchanged == hard
+    assert soft == resource.RLIM_INFINITY or soft >= (3000 if hard == -1 else min(3000, hard))
 
 
 async def nothing(scope: object, receive: object, send: object) -> None:
