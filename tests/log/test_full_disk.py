@@ -11,8 +11,8 @@ import pytest
 
 from domain.log.sqlite import SQLiteEngine
 from domain.refusal import Refusal
-from tests.log.test_writer import create, creating, done, names
-from tests.stores import ACT, WAIT_TIMEOUT_S, Store
+from tests.log.test_writer import create, creating, names
+from tests.stores import ACT, WAIT_TIMEOUT_S, Store, done
 
 DISK_BYTES = 4 * 1024 * 1024
 COMMANDS_MAX = 3000
@@ -46,7 +46,6 @@ def wide_name(n: int) -> str:
     return f"c{n:04}" + "x" * 50
 
 
-
 class SmallSQLite(SQLiteEngine):
     """A database that may not have more than a few pages."""
 
@@ -65,10 +64,10 @@ def test_a_database_that_may_not_grow_is_refused_and_recovers(sqlite_store: Stor
 
 def test_a_full_disk_is_refused_and_recovers(tmp_path: Path) -> None:
     # Only the child, in a mount namespace of its own, sees the small disk.
-    mount = f"mount -t tmpfs -o size={DISK_BYTES} small {tmp_path} && exec \"$@\""
+    mount = f'mount -t tmpfs -o size={DISK_BYTES} small {tmp_path} && exec "$@"'
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root"]
     command = [*unshare, "sh", "-c", mount, "sh", sys.executable, "-m", __name__, str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     if "unshare failed" in run.stderr or "Operation not permitted" in run.stderr:
         pytest.skip(f"no mount namespaces here: {run.stderr.strip()}")
     assert run.returncode == 0, run.stderr

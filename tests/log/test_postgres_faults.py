@@ -14,9 +14,9 @@ from domain.log.unit import Unit
 from domain.refusal import Refusal
 from projections import clusters
 from tests.log.cutting_proxy import Cut, CuttingProxy
-from tests.log.test_writer import create, creating, done, names
+from tests.log.test_writer import create, creating, names
 from tests.postgres import HOST, PostgresServer
-from tests.stores import ACT, WAIT_TIMEOUT_S, Store
+from tests.stores import ACT, WAIT_TIMEOUT_S, Store, done
 
 ADDRESS = "10.0.0.1"
 
@@ -132,7 +132,7 @@ def test_a_restart_in_the_middle_of_traffic_loses_nothing_and_does_nothing_twice
         thread.start()
         for _ in range(2):
             count = len(futures)
-            wait_until(lambda count=count: len(futures) > count + 50)  # type: ignore[misc] # bound early
+            wait_until(lambda count=count: len(futures) > count + 50)
             postgres_server.restart(mode)
         stop.set()
         thread.join()

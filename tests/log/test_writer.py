@@ -7,14 +7,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import orjson
+import psycopg
 import pytest
 from eventsourcing.persistence import OperationalError
 
 from domain import fleet
+from domain.cluster import Created
 from domain.event import Recorded
 from domain.host import Registration
+from domain.log import recorder
 from domain.log import unit as units
+from domain.log.mapper import to_stored
 from domain.log.recorder import LogRecorder
+from domain.log.sqlite import SQLiteEngine
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
@@ -62,12 +68,9 @@ async def test_64_clients_at_once_share_commits_and_each_reads_what_it_wrote(sto
     batches: list[int] = []
     with store.writer(on_commit=lambda _, recorded: batches.append(len(recorded))) as writer:
         answers = await asyncio.gather(
-            *(
-                writer.perform(ACT, creating(f"c{n}"), lambda tx, name: clusters.cluster(tx, name))
-                for n in range(64)
-            )
+            *(writer.perform(ACT, creating(f"c{n}"), clusters.cluster) for n in range(64))
         )
-    assert [answer.body.startswith(b'{"name":"c%d"' % n) for n, answer in enumerate(answers)]
+    assert [orjson.loads(answer.body)["name"] for answer in answers] == [f"c{n}" for n in range(64)]
     assert sum(batches) == 64
     assert len(batches) <= 8
     store.must_be_consistent()
@@ -169,8 +172,11 @@ def test_a_defect_after_the_decision_leaves_nothing_either(store: Store, where: 
 
 
 def test_a_write_beside_the_log_is_stored_with_its_command(store: Store) -> None:
+    def beat(tx: Transaction) -> None:
+        tx.execute("INSERT INTO heartbeats VALUES (?, ?)", ("a", "now"))
+
     def command(unit: Unit) -> None:
-        unit.also(lambda tx: tx.execute("INSERT INTO heartbeats VALUES (?, ?)", ("a", "now")))
+        unit.also(beat)
 
     with store.writer() as writer:
         done(writer, command)
@@ -241,7 +247,7 @@ def test_a_lock_that_is_held_too_long_is_unavailable_and_nothing_is_stored(store
     other = store.another_engine()
     with store.writer(timeout_s=0.3) as writer, other.append(1):
         begun = time.monotonic()
-        futures = queue_anyway(writer, [creating("a"), creating("b")])
+        futures = [writer.submit(ACT, creating(name)) for name in "ab"]
         for future in futures:
             refusal = future.exception(WAIT_TIMEOUT_S)
             assert isinstance(refusal, Refusal)
@@ -250,11 +256,6 @@ def test_a_lock_that_is_held_too_long_is_unavailable_and_nothing_is_stored(store
         assert time.monotonic() - begun < 5
         assert futures[0].exception() is not futures[1].exception()
     assert store.topics() == []
-
-
-def queue_anyway(writer: Writer, commands: Sequence[Callable[[Unit], Any]]) -> list["Future[Any]"]:
-    """Queue commands."""
-    return [writer.submit(ACT, command) for command in commands]
 
 
 def test_contention_that_ends_in_time_is_waited_for(store: Store) -> None:
@@ -353,3 +354,60 @@ def test_those_that_queue_behind_a_database_that_is_away_are_answered_in_time_to
         engine.breaks = 0
         assert done(writer, create, "back") == "back"
     assert names(store) == ["back"]
+
+
+def test_a_long_read_does_not_let_a_scrub_hold_up_the_commands_after_it(
+    sqlite_store: Store,
+) -> None:
+    scrubbed = threading.Event()
+
+    class Watched(SQLiteEngine):
+        """Says when it is done."""
+
+        def scrub(self) -> None:
+            """As ever."""
+            super().scrub()
+            scrubbed.set()
+
+    def destroy(unit: Unit) -> None:
+        unit.also(lambda tx: None, scrub=True)
+
+    engine = Watched(sqlite_store.path)
+    with sqlite_store.writer(engine) as writer:
+        done(writer, create, "a")
+        with sqlite_store.engine.snapshot() as tx:
+            assert tx.execute("SELECT count(*) FROM clusters").fetchone() == (1,)
+            done(writer, create, "b")  # what the reader does not see keeps the WAL from going
+            done(writer, destroy)
+            begun = time.monotonic()
+            for n in range(50):
+                done(writer, create, f"c{n}")
+            assert time.monotonic() - begun < 1
+            assert not scrubbed.is_set()
+        assert scrubbed.wait(WAIT_TIMEOUT_S)
+        assert sqlite_store.path.with_name("commissaire.db-wal").stat().st_size == 0
+    engine.close()
+
+
+def test_a_decision_is_as_of_the_lock_whatever_isolation_the_database_is_set_to(
+    postgres_store: Store,
+) -> None:
+    with psycopg.connect(postgres_store.url, autocommit=True) as connection:
+        connection.execute(
+            "DO $$ BEGIN EXECUTE format("
+            "'ALTER DATABASE %I SET default_transaction_isolation = %L',"
+            " current_database(), 'serializable'); END $$"
+        )
+    one, two = postgres_store.another_engine(), postgres_store.another_engine()
+    with postgres_store.writer(two) as writer:
+        with one.append(1) as appending:
+            future = writer.submit(ACT, creating("web"))
+            with pytest.raises(TimeoutError):
+                future.result(0.2)  # it waits for the lock
+            stored = to_stored(
+                Created("web", "default", "", originator_id="cluster/web", originator_version=1)
+            )
+            recorder.insert(appending.tx, appending.head, [stored])
+            appending.commit()
+        assert future.result(WAIT_TIMEOUT_S) == "web"
+    assert postgres_store.topics() == ["cluster.created"]

@@ -22,8 +22,13 @@ from projections.projection import ReadModels, digest, rebuilt_digest, stored_po
 from projections.tables import MemoryTables
 from tests.domain.memory_unit import request
 from tests.projections.histories import (
-    HISTORIES, SECRETS, Command, carry_out, looked_at, random_history,
-)  # fmt: skip
+    HISTORIES,
+    SECRETS,
+    Command,
+    carry_out,
+    looked_at,
+    random_history,
+)
 from tests.stores import ACT, Store, done
 
 A, B = "10.0.0.1", "10.0.0.10"
@@ -261,9 +266,11 @@ def test_an_event_that_a_projection_does_not_know_stops_it_loudly() -> None:
     created = Created("web", "default", "", originator_id="cluster/web")
     clusters.PROJECTION.project(Recorded(1, "", created), tables)
     with pytest.raises(TypeError, match="does not know"):
-        clusters.PROJECTION.project(Recorded(2, "", ClusterEvent(originator_id="cluster/web")), tables)
+        clusters.PROJECTION.project(
+            Recorded(2, "", ClusterEvent(originator_id="cluster/web")), tables
+        )
+    lost = HostJoined("10.0.0.1", originator_id="cluster/db")
     with pytest.raises(LookupError, match="no cluster db"):
-        lost = HostJoined("10.0.0.1", originator_id="cluster/db")
         clusters.PROJECTION.project(Recorded(3, "", lost), tables)
     with pytest.raises(LookupError, match="not registered"):
         hosts.PROJECTION.project(Recorded(4, "", Activated(originator_id="host/a")), tables)
