@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError
+from eventsourcing.persistence import (
+    IntegrityError,
+    OperationalError,
+    PersistenceError,
+    ProgrammingError,
+)
 
 from domain.log.engine import EMPTY, Contended, Head, StorageFull
 from domain.log.schema import HEAD
@@ -155,6 +160,8 @@ def translated() -> Iterator[None]:
             raise StorageFull(str(error)) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Contended(str(error)) from error
+        if code == sqlite3.SQLITE_ERROR:  # wrong SQL: trying again does not help
+            raise ProgrammingError(str(error)) from error
         raise OperationalError(str(error)) from error
     except sqlite3.Error as error:
         raise PersistenceError(str(error)) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
@@ -13,14 +13,17 @@ from domain.refusal import Kind, Refusal
 ACT = Act("alice", "request-1", "2026-01-02T03:04:05.000006")
 
 
-class Decided:
+A = TypeVar("A", bound=Aggregate[Any])
+
+
+class Decided(Generic[A]):
     """A command that is about to be carried out."""
 
-    def __init__(self, subject: Aggregate[Any], carry_out: Callable[[], object]) -> None:
+    def __init__(self, subject: A, carry_out: Callable[[], object]) -> None:
         self.subject = subject
         self._carry_out = carry_out
 
-    def then(self, *expected: Event) -> Aggregate[Any]:
+    def then(self, *expected: Event) -> A:
         """It makes exactly these events, stamped; gives the subject for a closer look."""
         self._carry_out()
         made = self.subject.pending
@@ -40,19 +43,19 @@ class Decided:
         return refused.value
 
 
-class Given:
+class Given(Generic[A]):
     """A subject with a history."""
 
-    def __init__(self, subject: Aggregate[Any]) -> None:
+    def __init__(self, subject: A) -> None:
         self.subject = subject
 
-    def when(self, command: Callable[..., object], *args: Any) -> Decided:
+    def when(self, command: Callable[..., object], *args: Any) -> Decided[A]:
         """Ask the subject for something: `when(Host.fail, "facts", "no sh")`."""
         self.subject.act, self.subject.pending = ACT, []
         return Decided(self.subject, lambda: command(self.subject, *args))
 
 
-def given(kind: type[Aggregate[Any]], name: str, *events: Event) -> Given:
+def given(kind: type[A], name: str, *events: Event) -> Given[A]:
     """A subject to which this happened."""
     subject = kind(name)
     subject.act = ACT

@@ -1,6 +1,7 @@
 """What a cluster decides."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ CREATED = Created("web", "default", "")
 ONE, TWO = HostJoined("10.0.0.1"), HostJoined("10.0.0.2")
 
 
-def cluster(*events: Event) -> Given:
+def cluster(*events: Event) -> Given[Cluster]:
     """A cluster to which this happened."""
     return given(Cluster, "web", *events)
 
@@ -111,5 +112,6 @@ def test_a_name_comes_back_with_other_values_and_its_stream_goes_on() -> None:
 
 def test_a_hole_in_a_stream_is_never_folded_over() -> None:
     subject = cluster(CREATED, ONE).subject
+    torn: list[Any] = [event for event in subject.pending if event != CREATED]
     with pytest.raises(ValueError, match="hole"):
-        Cluster.replay("web", [event for event in subject.pending if event != CREATED])
+        Cluster.replay("web", torn)

@@ -45,7 +45,7 @@ HISTORIES: dict[Status, tuple[Event, ...]] = {
 }
 
 
-def host(*events: Event) -> Given:
+def host(*events: Event) -> Given[Host]:
     """A host to which this happened."""
     return given(Host, ADDRESS, *events)
 
@@ -196,7 +196,7 @@ def test_the_life_cycle_is_the_table_and_all_of_the_table() -> None:
     histories += [(*HISTORIES[status], UNREACHABLE) for status in FAILED_FROM]
     for history in histories:
         for step in STEPS:
-            subject = typing.cast(Host, host(*history).subject)
+            subject = host(*history).subject
             before = subject.status
             subject.pending = []
             try:

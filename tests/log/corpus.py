@@ -6,8 +6,8 @@ The golden corpus: what is here was written by some version of this program and 
 META = '"at":"2026-01-02T03:04:05.000006","actor":"alice","correlation":"request-1"'
 
 STORED: tuple[tuple[str, str, str], ...] = (
-    ("host.registered", "host/10.0.0.7", '"address":"10.0.0.7","remote_user":"root","ssh_port":22,'
-     '"key_fingerprint":"SHA256:x","source":"rack 7"'),
+    ("host.registered", "host/10.0.0.7", ('"address":"10.0.0.7","remote_user":"root","ssh_port":22,'
+     '"key_fingerprint":"SHA256:x","source":"rack 7"')),
     ("host.removed", "host/10.0.0.7", ""),
     ("host.joined_cluster", "host/10.0.0.7", '"cluster":"web"'),
     ("host.left_cluster", "host/10.0.0.7", '"cluster":"web"'),
@@ -15,8 +15,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("host.key_refused", "host/10.0.0.7", '"fingerprint":"SHA256:other"'),
     ("host.key_approved", "host/10.0.0.7", '"fingerprint":"SHA256:other"'),
     ("host.key_forgotten", "host/10.0.0.7", ""),
-    ("host.facts_gathered", "host/10.0.0.7", '"os":"fedora","os_version":"40","cpus":4,'
-     '"memory":8000000,"space":50000000,"boot_id":"b"'),
+    ("host.facts_gathered", "host/10.0.0.7", ('"os":"fedora","os_version":"40","cpus":4,'
+     '"memory":8000000,"space":50000000,"boot_id":"b"')),
     ("host.bootstrapped", "host/10.0.0.7", ""),
     ("host.activated", "host/10.0.0.7", ""),
     ("host.failed", "host/10.0.0.7", '"kind":"unreachable","reason":"It is off: \u00fc."'),

@@ -28,19 +28,25 @@ SQLITE = [
     "REPLACE INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '')",
     "INSERT OR REPLACE INTO stored_events VALUES (2, 'host/z', 7, 't', x'7b7d', '')",
     "INSERT OR REPLACE INTO stored_events VALUES (NULL, 'host/a', 2, 't', x'7b7d', '')",
-    "INSERT INTO stored_events VALUES (1, 'host/b', 1, 't', x'7b7d', '')"
-    " ON CONFLICT (position) DO UPDATE SET topic = 'x'",
-    "INSERT INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '')"
-    " ON CONFLICT (originator_id, originator_version) DO UPDATE SET topic = 'x'",
+    (
+        "INSERT INTO stored_events VALUES (1, 'host/b', 1, 't', x'7b7d', '')"
+        " ON CONFLICT (position) DO UPDATE SET topic = 'x'"
+    ),
+    (
+        "INSERT INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '')"
+        " ON CONFLICT (originator_id, originator_version) DO UPDATE SET topic = 'x'"
+    ),
     "INSERT INTO stored_events VALUES (-7, 'host/b', 1, 't', x'7b7d', '')",
     "INSERT INTO stored_events VALUES (0, 'host/b', 1, 't', x'7b7d', '')",
 ]
 POSTGRESQL = [
     "TRUNCATE stored_events",
     "TRUNCATE stored_events RESTART IDENTITY CASCADE",
-    "INSERT INTO stored_events (originator_id, originator_version, topic, state, recorded_at)"
-    " VALUES ('host/a', 1, 't', '{}', '') ON CONFLICT (originator_id, originator_version)"
-    " DO UPDATE SET topic = 'x'",
+    (
+        "INSERT INTO stored_events (originator_id, originator_version, topic, state, recorded_at)"
+        " VALUES ('host/a', 1, 't', '{}', '') ON CONFLICT (originator_id, originator_version)"
+        " DO UPDATE SET topic = 'x'"
+    ),
     "INSERT INTO stored_events VALUES (7, 'host/b', 1, 't', '{}', '')",
     "UPDATE stored_events SET position = DEFAULT",
     "WITH gone AS (DELETE FROM stored_events RETURNING 1) SELECT * FROM gone",

@@ -1,0 +1,115 @@
+"""Random histories: commands of every kind on a small fleet, by a seed or by hypothesis."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from domain import fleet, investigation
+from domain.host import FactsGathered
+from domain.investigation import Subject
+from domain.log.unit import Unit
+from domain.refusal import Refusal
+from tests.domain.memory_unit import MemorySecrets, request
+from tests.stores import ACT, WAIT_TIMEOUT_S, Store
+
+ADDRESSES = ["10.0.0.1", "10.0.0.10", "10.0.0.2", "2001:db8::1", "a.example", "B-0".lower()]
+NAMES = ["web", "Web", "db-1"]
+Command = Callable[[Unit], Any]
+
+
+def facts(cpus: int) -> FactsGathered:
+    """What a host says of itself."""
+    return FactsGathered("fedora", "40", cpus, 8_000_000, 50_000_000, "boot-1")
+
+
+class AnySecrets(MemorySecrets):
+    """Nobody keeps secrets here."""
+
+    def matches(self, unit: fleet.Unit, subject: str, secret: bytes) -> bool:
+        """Always."""
+        return True
+
+    def destroy(self, unit: fleet.Unit, subject: str) -> None:
+        """Nothing was kept for sure: a command may have been rolled back."""
+        self.kept.pop(subject, None)
+
+
+SECRETS = AnySecrets()
+
+
+def looked_at(unit: Unit, address: str, cpus: int) -> None:
+    """A look that went well, or one that did not."""
+    subject = Subject(address, unit.host(address).incarnation)
+    if cpus == 0:
+        investigation.fail(unit, subject, "unreachable", "It is off.")
+    else:
+        investigation.pin_key(unit, subject, "rsa", "SHA256:k")
+        investigation.settle(unit, subject, facts(cpus))
+
+
+def command(kind: str, address: str, name: str, others: list[str], number: int) -> Command:
+    """One command, from plain values, so that a failing history can be read."""
+    commands: dict[str, Command] = {
+        "create": lambda unit: fleet.create_cluster(unit, name, "default", ""),
+        "register": lambda unit: fleet.register_host(
+            unit, SECRETS, address, request(name if number else None, source='r"ack\u00fc')
+        ),
+        "remove": lambda unit: fleet.remove_host(unit, SECRETS, address),
+        "join": lambda unit: fleet.join(unit, name, address),
+        "leave": lambda unit: fleet.leave(unit, name, address),
+        "replace": lambda unit: fleet.replace_members(
+            unit, name, list(unit.cluster(name).members), others
+        ),
+        "remove_cluster": lambda unit: fleet.remove_cluster(unit, name),
+        "look": lambda unit: looked_at(unit, address, number),
+        "read": lambda unit: unit.host(address).read_credentials(),
+    }
+    return commands[kind]
+
+
+# Looks and registrations are what most of a real history is.
+KINDS = [
+    "create", "create", "register", "register", "register", "look", "look", "look", "look",
+    "join", "join", "leave", "replace", "replace", "remove", "remove_cluster", "read",
+]  # fmt: skip
+
+HISTORIES = st.lists(
+    st.builds(
+        command,
+        st.sampled_from(KINDS),
+        st.sampled_from(ADDRESSES),
+        st.sampled_from(NAMES),
+        st.lists(st.sampled_from(ADDRESSES), max_size=4),
+        st.integers(0, 2),
+    ),
+    min_size=5,
+    max_size=60,
+)
+
+
+def random_history(seed: int, length: int) -> list[Command]:
+    """A history that the seed decides."""
+    chance = random.Random(seed)
+    return [
+        command(
+            chance.choice(KINDS),
+            chance.choice(ADDRESSES),
+            chance.choice(NAMES),
+            chance.sample(ADDRESSES, chance.randrange(4)),
+            chance.randrange(3),
+        )
+        for _ in range(length)
+    ]
+
+
+def carry_out(store: Store, history: Sequence[Command]) -> int:
+    """Everything that is not refused; gives how many were carried out."""
+    with store.writer() as writer:
+        futures = [writer.submit(ACT, step) for step in history]
+        outcomes = [future.exception(WAIT_TIMEOUT_S) for future in futures]
+    for outcome in outcomes:
+        if outcome is not None and not isinstance(outcome, Refusal):
+            raise outcome
+    return outcomes.count(None)
