@@ -36,8 +36,10 @@ def test_an_address_has_one_canonical_form(written: str, canonical: str) -> None
         "-a", "a-", "a_b", "a b", "a\n", "\na", "10.0.0.1\n", "fe80::1%eth0", "[::1]", "::1/128",
         "10.0.0.1:22", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1",
         "0.0.0.0",  # noqa: S104 - nothing is bound
-        "::ffff:224.0.0.1", "ü.example", "\uff11.2.3.4", "10.0.0.\u0661", "a" * 64,
-        "a." * 127 + "ab", "../etc/passwd", "host/10.0.0.1", "a\x00", "-oProxyCommand=x", "user@host",
+        "::ffff:224.0.0.1", "ü.example", "\uff11.2.3.4", "10.0.0.\u0661",
+        "a" * 64,
+        "a." * 127 + "ab", "../etc/passwd", "host/10.0.0.1", "a\x00", "-oProxyCommand=x",
+        "user@host",
         "\u212a.example",
     ],
 )  # fmt: skip
