@@ -58,21 +58,20 @@ class Wakeups:
     def at_once(self, key: str) -> None:
         """Do it as soon as there is a free slot."""
         if key not in self._due[Lane.ASKED]:
-            self.forget(key)
+            self._unwish(key)
             self._came_due(key, Lane.ASKED)
 
     def within(self, seconds: float, key: str, lane: Lane = Lane.REPEATED) -> None:
         """Do it after so many seconds, in place of what was wished before."""
-        self.forget(key)
+        self._unwish(key)
         timer = asyncio.get_running_loop().call_later(seconds, self._came_due, key, lane)
         self._timers[key] = timer
 
     def forget(self, key: str) -> None:
-        """Do not do it, unless it is being done already."""
-        if timer := self._timers.pop(key, None):
-            timer.cancel()
-        for lane in self._due:
-            lane.pop(key, None)
+        """Do not do it; what is being done for it is cancelled."""
+        self._unwish(key)
+        if task := self._busy.get(key):
+            task.cancel()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -92,6 +91,12 @@ class Wakeups:
         self._stop()
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=timeout_s)
+
+    def _unwish(self, key: str) -> None:
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        for lane in self._due:
+            lane.pop(key, None)
 
     def _stop(self) -> None:
         self._stopped = True
@@ -126,8 +131,12 @@ class Wakeups:
     async def _run(self, key: str) -> None:
         try:
             again = await self._do(key)
+        except asyncio.CancelledError:
+            if self._stopped:
+                raise
+            again = None  # forgotten
         except BaseException:
-            self._stopped = True  # a defect, or the end: the group takes no more tasks
+            self._stopped = True  # a defect: the group takes no more tasks
             raise
         finally:
             del self._busy[key], self._lane_of_busy[key]

@@ -74,6 +74,9 @@ class Stage:
         self.vault = Vault(secrets.token_bytes(32))
         self.pushes = True
         """Whether what is committed is pushed to the follower, or has to be found."""
+        self.hears = asyncio.Event()
+        """While this is not set, the follower learns nothing of what is committed."""
+        self.hears.set()
         self._writer: Writer | None = None
         self._investigator: Investigator | None = None
 
@@ -86,12 +89,17 @@ class Stage:
         self.vault.open(engine)
         answers = reads(engine)
         known = FleetHosts(answers, self.vault)
+
+        async def pull(position: int) -> Sequence[Recorded]:
+            await self.hears.wait()
+            return await known.entries_after(position)
+
         with engine.snapshot() as tx:
-            follower = Follower(head(tx).position, known.entries_after)
+            follower = Follower(head(tx).position, pull)
         loop = asyncio.get_running_loop()
 
         def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
-            if self.pushes:
+            if self.pushes and self.hears.is_set():
                 loop.call_soon_threadsafe(follower.push, previous, recorded)
 
         with self.store.writer(engine, on_commit=on_commit) as writer:

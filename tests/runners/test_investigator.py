@@ -52,9 +52,11 @@ async def test_the_same_failure_again_is_no_event(stage: Stage) -> None:
 async def test_facts_of_a_first_incarnation_never_land_in_the_second(stage: Stage) -> None:
     await stage.register(A, key=b"first", port=1)
     await until(lambda: A in stage.look.under_way)
+    stage.hears.clear()
     await stage.remove(A)
     await stage.register(A, key=b"second", port=2)
     await stage.end(A, FACTS)
+    stage.hears.set()
     await until(lambda: A in stage.look.under_way)
     host = stage.host(A)
     assert (host.status, host.facts, host.registration.ssh_port) == ("investigating", None, 2)
@@ -75,9 +77,11 @@ async def test_however_a_look_at_the_first_incarnation_ends_the_second_is_looked
     async with stage.opened(pauses_s=3600.0):
         await stage.register(A)
         await until(lambda: A in stage.look.under_way)
+        stage.hears.clear()
         await stage.remove(A)
         await stage.register(A)
         await stage.end(A, outcome)
+        stage.hears.set()
         await stage.end(A, FACTS)
         await stage.until_status(A, "disassociated")
         assert "host.failed" not in sqlite_store.topics()
@@ -165,13 +169,28 @@ async def test_dead_hosts_that_take_long_do_not_hold_up_a_new_one(stage: Stage) 
     assert stage.look.most <= PARALLEL
 
 
+async def test_a_look_at_a_host_that_is_removed_ends_at_once_and_makes_room_for_the_next(
+    stage: Stage,
+) -> None:
+    for number in range(PARALLEL):
+        await stage.register(f"10.0.1.{number}")
+    await until(lambda: len(stage.look.under_way) == PARALLEL)
+    await stage.register(A, port=1)
+    await stage.remove("10.0.1.0")
+    await until(lambda: A in stage.look.under_way)
+    assert "10.0.1.0" not in stage.look.under_way
+    await stage.remove(A)
+    await stage.register(A, port=2)
+    await until(lambda: A in stage.look.under_way and len(stage.look.begun) == PARALLEL + 2)
+    await stage.end(A, FACTS)
+    assert (await stage.until_status(A, "disassociated")).registration.ssh_port == 2
+
+
 async def test_a_removed_host_is_forgotten(stage: Stage) -> None:
     await stage.register(A)
     await stage.end(A, NO_SUDO)
     await stage.until_status(A, "failed")
     await stage.remove(A)
-    if A in stage.look.under_way:
-        await stage.end(A, NO_SUDO)
     await until(lambda: stage.investigator.remembered == 0)
     assert stage.host(A).status == ""
 

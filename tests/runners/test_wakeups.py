@@ -112,6 +112,18 @@ async def test_what_is_forgotten_is_not_done_wherever_it_waits(desk: Desk) -> No
     assert len(desk.wakeups) == 0
 
 
+async def test_what_is_forgotten_while_it_is_done_is_cancelled_and_may_be_asked_for_again(
+    desk: Desk,
+) -> None:
+    desk.wakeups.at_once("k")
+    await until(lambda: "k" in desk.cues)
+    desk.wakeups.forget("k")
+    desk.wakeups.at_once("k")
+    await until(lambda: desk.begun == ["k", "k"] and "k" in desk.cues)
+    desk.wakeups.forget("k")
+    await until(lambda: len(desk.wakeups) == 0)
+
+
 async def test_repeats_leave_slots_to_what_is_new() -> None:
     desk = Desk(parallel=16)
     async with desk.wakeups.running():
