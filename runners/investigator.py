@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
@@ -18,23 +18,29 @@ from domain.event import Act, Recorded
 from domain.host import FactsGathered, FailureKind, Host
 from domain.investigation import Subject
 from domain.log.follower import Follower
+from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal
-from runners.wakeups import Wakeups
+from runners.wakeups import Again, Lane, Wakeups
 
 ACTOR = "runner:investigator"
 UNSETTLED = ("investigating", "bootstrapping", "failed")
-RECORD_RETRY_S = 1.0
-"""Pause before a look is repeated because the log could not take what it found."""
+LOG_RETRY_S = 1.0
+
+T = TypeVar("T")
 
 
 class LookFailed(Exception):
-    """A look that found why the host cannot be worked with; `reason` is for people."""
+    """A look that found why the host cannot be worked with; `reason` is for people.
 
-    def __init__(self, kind: FailureKind, reason: str) -> None:
+    `passing` says whether the next look may find something else, without anybody's doing.
+    """
+
+    def __init__(self, kind: FailureKind, reason: str, *, passing: bool = False) -> None:
         super().__init__(reason)
         self.kind: FailureKind = kind
         self.reason = reason
+        self.passing = passing
 
 
 class OtherHostKey(Exception):
@@ -47,7 +53,7 @@ class OtherHostKey(Exception):
 
 
 class Abandoned(Exception):
-    """The host was removed or registered anew meanwhile: this look is about nobody."""
+    """What the log says of the host has changed meanwhile: this look is about nobody."""
 
 
 class Trust(Protocol):
@@ -80,7 +86,7 @@ class Hosts(Protocol):
 
 @dataclass(frozen=True)
 class Pauses:
-    """How long a failed host is left alone: doubling from the first to the longest, in seconds."""
+    """Pauses that double from the first to the longest, in seconds."""
 
     first_s: float
     longest_s: float
@@ -91,8 +97,31 @@ class Pauses:
         return pause * chance.uniform(0.75, 1.25)
 
 
+ATTEMPT_PAUSES = Pauses(1.0, 10.0)
+"""Between the attempts of one investigation: what passes by itself mostly does so in seconds."""
+LOG_PAUSES = Pauses(LOG_RETRY_S, 30.0)
+"""Before a look is repeated because the log could not take what it found."""
+
+
+@dataclass
+class Tries:
+    """What has been in vain for one host, since it was registered or somebody changed something."""
+
+    incarnation: int
+    attempts: int = 0
+    """Looks of the investigation that is under way."""
+    failures: int = 0
+    """Investigations that failed; a host that has failed gets one attempt in each."""
+    unrecorded: int = 0
+    """Looks in a row whose result the log did not take."""
+
+
 class Investigator:
-    """The process manager. `parallel` looks at once; `now()` gives the time for events."""
+    """The process manager.
+
+    `parallel` looks at once; `attempts_max` of them, where the failure may pass, before a host
+    counts as failed; after that one at a time with `pauses`. `now()` gives the time for events.
+    """
 
     def __init__(
         self,
@@ -101,20 +130,29 @@ class Investigator:
         look: Look,
         *,
         parallel: int,
+        attempts_max: int,
         pauses: Pauses,
         now: Callable[[], str],
         chance: random.Random,
         on_defect: Callable[[str, Exception], None],
+        attempt_pauses: Pauses = ATTEMPT_PAUSES,
     ) -> None:
         self._writer = writer
         self._hosts = hosts
         self._look = look
+        self._attempts_max = attempts_max
         self._pauses = pauses
+        self._attempt_pauses = attempt_pauses
         self._now = now
         self._chance = chance
         self._on_defect = on_defect
-        self._failures: dict[str, int] = {}
+        self._tries: dict[str, Tries] = {}
         self._wakeups = Wakeups(self._investigate, parallel)
+
+    @property
+    def remembered(self) -> int:
+        """Hosts that take memory: those that wait for a look, and those that failed one."""
+        return len(self._wakeups) + len(self._tries)
 
     async def run(self, follower: Follower) -> None:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
@@ -122,7 +160,7 @@ class Investigator:
             for address, failure in await self._unsettled():
                 if failure == "":
                     self._wakeups.at_once(address)
-                elif failure != "host_key":
+                else:
                     self._wakeups.within(self._pauses.first_s * self._chance.random(), address)
             async for batch in follower.batches():
                 for recorded in batch:
@@ -137,69 +175,94 @@ class Investigator:
             try:
                 return await self._hosts.unsettled()
             except PersistenceError:
-                await asyncio.sleep(RECORD_RETRY_S)
+                await asyncio.sleep(LOG_RETRY_S)
 
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
         match recorded.event:
             case events.Registered() | events.KeyApproved() | events.KeyForgotten():
-                self._failures.pop(address, None)
+                self._tries.pop(address, None)
                 self._wakeups.at_once(address)
             case events.Removed():
-                self._failures.pop(address, None)
+                self._tries.pop(address, None)
                 self._wakeups.forget(address)
             case _:
                 pass  # nothing that calls for a look
 
-    async def _investigate(self, address: str) -> None:
+    async def _investigate(self, address: str) -> Again | None:
         """One tick: load, look, record, and say when to look again."""
         try:
             host = await self._hosts.load(address)
-            settled = host.status not in UNSETTLED or await self._look_and_record(host)
-        except (Refusal, PersistenceError):  # the log is away: what was found is found again
-            self._wakeups.within(RECORD_RETRY_S, address)
-            return
-        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
-            self._on_defect(address, defect)
-            settled = False
-        if settled:
-            self._failures.pop(address, None)
-        else:
-            failures = self._failures[address] = self._failures.get(address, 0) + 1
-            self._wakeups.within(self._pauses.after(failures, self._chance), address)
+            again = await self._tick(host) if host.status in UNSETTLED else None
+        # The log is away, or went on without us: what was found is found again.
+        except (Abandoned, Refusal, PersistenceError):
+            tries = self._tries.setdefault(address, Tries(0))
+            tries.unrecorded += 1
+            return Again(LOG_PAUSES.after(tries.unrecorded, self._chance), Lane.UNFINISHED)
+        if again is None:
+            self._tries.pop(address, None)
+        return again
 
-    async def _look_and_record(self, host: Host) -> bool:
-        """Whether nothing is left to do, until somebody changes something."""
+    async def _tick(self, host: Host) -> Again | None:
+        """Look, and record what was found; `None` where nothing is left to do."""
         subject = Subject(host.name, host.incarnation)
+        try:
+            facts = await self._look(host, self._trust(host, subject))
+        except OtherHostKey as other:
+            fingerprint, reason = other.fingerprint, other.reason
+            await self._record(
+                host, lambda unit: investigation.refuse_key(unit, subject, fingerprint, reason)
+            )
+            return self._after_failure(host)
+        except LookFailed as failed:
+            if failed.passing and (again := self._next_attempt(host)):
+                return again
+            return await self._fail(host, subject, failed.kind, failed.reason)
+        except (Abandoned, Refusal, PersistenceError):
+            raise
+        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
+            self._on_defect(host.name, defect)
+            reason = f"The look broke off ({type(defect).__name__}): the service's log tells more."
+            return await self._fail(host, subject, "setup", reason)
+        await self._record(host, lambda unit: investigation.settle(unit, subject, facts))
+        return None
 
+    def _trust(self, host: Host, subject: Subject) -> Trust:
         async def trust(algorithm: str, fingerprint: str) -> None:
-            if not await self._writer.perform(
-                self._act(host),
-                lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint),
+            if not await self._record(
+                host, lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint)
             ):
                 raise Abandoned
 
-        try:
-            facts = await self._look(host, trust)
-        except Abandoned:
-            return True
-        except OtherHostKey as other:
-            fingerprint, reason = other.fingerprint, other.reason
-            await self._writer.perform(
-                self._act(host),
-                lambda unit: investigation.refuse_key(unit, subject, fingerprint, reason),
-            )
-            return True
-        except LookFailed as failed:
-            kind, reason = failed.kind, failed.reason
-            await self._writer.perform(
-                self._act(host), lambda unit: investigation.fail(unit, subject, kind, reason)
-            )
-            return False
-        await self._writer.perform(
-            self._act(host), lambda unit: investigation.settle(unit, subject, facts)
-        )
-        return True
+        return trust
 
-    def _act(self, host: Host) -> Act:
-        return Act(ACTOR, f"{host.id}@{host.incarnation}", self._now())
+    async def _fail(
+        self, host: Host, subject: Subject, kind: FailureKind, reason: str
+    ) -> Again | None:
+        await self._record(host, lambda unit: investigation.fail(unit, subject, kind, reason))
+        return self._after_failure(host)
+
+    async def _record(self, host: Host, command: Callable[[Unit], T]) -> T:
+        act = Act(ACTOR, f"{host.id}@{host.incarnation}", self._now())
+        result: T = await self._writer.perform(act, command)
+        return result
+
+    def _next_attempt(self, host: Host) -> Again | None:
+        """Ask again before calling it failed; `None` where it has failed, or had its attempts."""
+        tries = self._tries_of(host)
+        tries.attempts += 1
+        if host.status == "failed" or tries.attempts >= self._attempts_max:
+            return None
+        return Again(self._attempt_pauses.after(tries.attempts, self._chance), Lane.UNFINISHED)
+
+    def _after_failure(self, host: Host) -> Again:
+        tries = self._tries_of(host)
+        tries.failures, tries.attempts, tries.unrecorded = tries.failures + 1, 0, 0
+        return Again(self._pauses.after(tries.failures, self._chance), Lane.REPEATED)
+
+    def _tries_of(self, host: Host) -> Tries:
+        """Those of this incarnation: an address may be another machine's by now."""
+        tries = self._tries.get(host.name)
+        if tries is None or tries.incarnation != host.incarnation:
+            tries = self._tries[host.name] = Tries(host.incarnation)
+        return tries

@@ -1,16 +1,15 @@
 """A look at a host over SSH, in the investigator's words."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from domain.host import FactsGathered, FailureKind, Host
-from runners.facts import Facts, gather, sudo_failure
-from runners.investigator import Abandoned, LookFailed, OtherHostKey, Trust
+from domain.refusal import Refusal
+from runners.facts import gather, sudo_failure
+from runners.investigator import LookFailed, OtherHostKey, Trust
 from runners.keys import PrivateKey
-from runners.retry import Retries, retrying
 from runners.ssh import Ssh, Target
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
-from runners.vault import NoSecret
+from runners.vault import NoSecret, WrongMasterKey
 
 KINDS: dict[str, FailureKind] = {
     "authentication": "authentication",
@@ -28,46 +27,47 @@ class SshLook:
     `private_key(subject)` gives the key of `host/ADDRESS`.
     """
 
-    def __init__(
-        self, ssh: Ssh, private_key: Callable[[str], Awaitable[PrivateKey]], retries: Retries
-    ) -> None:
+    def __init__(self, ssh: Ssh, private_key: Callable[[str], Awaitable[PrivateKey]]) -> None:
         self._ssh = ssh
         self._private_key = private_key
-        self._retries = retries
 
     async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
-        """The facts, after as many attempts as the retries allow."""
-        registration = host.registration
-        try:
-            key = await self._private_key(host.id)
-        except NoSecret:
-            raise Abandoned from None
-        target = Target(
-            host.name,
-            registration.ssh_port,
-            registration.remote_user,
-            key,
-            HostKey(host.pinned_algorithm, host.pinned) if host.pinned else None,
-        )
+        """The facts, from one connection."""
+        target = await self._target(host)
 
         async def vouch(key: HostKey) -> None:
-            nonlocal target
             await trust(key.algorithm, key.fingerprint)
-            target = replace(target, pinned=key)  # also for the attempts that follow
-
-        async def attempt() -> Facts:
-            async with self._ssh.connect(target, vouch) as session:
-                return await gather(session)
 
         try:
-            facts = await retrying(attempt, self._retries)
+            async with self._ssh.connect(target, vouch) as session:
+                facts = await gather(session)
         except HostKeyMismatch as mismatch:
             raise OtherHostKey(mismatch.offered.fingerprint, mismatch.sentence) from mismatch
         except SshFailure as failure:
             kind = KINDS.get(failure.kind, "unreachable")
-            raise LookFailed(kind, failure.sentence) from failure
-        if reason := sudo_failure(facts, registration.remote_user):
+            raise LookFailed(kind, failure.sentence, passing=failure.passing) from failure
+        if reason := sudo_failure(facts, target.user):
             raise LookFailed("sudo", reason)
         return FactsGathered(
             facts.os, facts.os_version, facts.cpus, facts.memory, facts.space, facts.boot_id
+        )
+
+    async def _target(self, host: Host) -> Target:
+        """Whom to connect to; a look at a host that was removed meanwhile is recorded nowhere."""
+        try:
+            key = await self._private_key(host.id)
+        except NoSecret:
+            reason = f"There is no private key for {host.name}: remove it and register it again."
+            raise LookFailed("authentication", reason) from None
+        except Refusal as unusable:  # by rules that came after it was taken
+            reason = f"{unusable.sentence} Remove {host.name} and register it with another."
+            raise LookFailed("authentication", reason) from None
+        except WrongMasterKey as wrong:
+            raise LookFailed("authentication", f"{wrong}.") from None
+        return Target(
+            host.name,
+            host.registration.ssh_port,
+            host.registration.remote_user,
+            key,
+            HostKey(host.pinned_algorithm, host.pinned) if host.pinned else None,
         )

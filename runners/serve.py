@@ -5,7 +5,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import uvloop
 from eventsourcing.persistence import PersistenceError
 
 from domain.event import Recorded
+from domain.host import Failed
 from domain.log.engine import Engine
 from domain.log.follower import Follower
 from domain.log.postgres import PostgresEngine
@@ -30,7 +31,6 @@ from runners.investigator import Investigator, Pauses
 from runners.keys import read_private_key
 from runners.log_lines import LogLines, bridge_logging, described
 from runners.look import SshLook
-from runners.retry import Retries
 from runners.server import CannotListen, Server
 from runners.server import Limits as ServerLimits
 from runners.settings import Settings
@@ -48,6 +48,9 @@ from web.requests import Limits as RequestLimits
 DATA_MODE = 0o700
 RUNNER_STOP_TIMEOUT_S = 10.0
 """How long looks that are under way may take to come to an end when the service stops."""
+STOP_SHARE = 0.5
+"""Of the time to stop, what requests and looks may take; the rest is for ending what did not end
+by itself, and for the writer."""
 ADMIN_PASSWORD_BYTES = 18
 
 EXIT_STOPPED = 0
@@ -125,8 +128,10 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         follower = Follower(position, known.entries_after)
         writer = _start_writer(settings, engine, read_models, follower, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        investigator = _start_investigator(settings, writer, known, follower, lines, stack)
-        finishing = _finish_removals(writer, await answers.fresh(clusters.half_removed), stack)
+        investigator = _investigator(settings, writer, known, lines, stack)
+        investigating = _start_runner("investigator", investigator.run(follower), stack)
+        half_removed = await answers.fresh(clusters.half_removed)
+        finishing = _start_runner("removals", removals.finish(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
         app = application(
@@ -139,9 +144,12 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             log_requests=settings.log_requests,
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
-        server = await _start_server(settings, app, lines, stack)
+        server = await _start_server(settings, app, lines)
+        stack.push_async_callback(
+            _wind_down, server, investigator, settings.shutdown_timeout_s * STOP_SHARE
+        )
         yield Service(
-            f"http://{_bracketed(settings.host)}:{server.port}", (investigator, finishing)
+            f"http://{_bracketed(settings.host)}:{server.port}", (investigating, finishing)
         )
 
 
@@ -220,14 +228,16 @@ def _start_writer(
 
     def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
         for position, _, event in recorded:
-            lines.line(
-                "change",
-                position=position,
-                type=event.TOPIC,
-                subject=event.originator_id,
-                actor=event.actor,
-                correlation=event.correlation,
-            )
+            told: dict[str, object] = {
+                "position": position,
+                "type": event.TOPIC,
+                "subject": event.originator_id,
+                "actor": event.actor,
+                "correlation": event.correlation,
+            }
+            if isinstance(event, Failed):
+                told["reason"] = event.reason
+            lines.line("change", "info", **told)
         loop.call_soon_threadsafe(follower.push, previous, recorded)
 
     writer = Writer(engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit)
@@ -235,14 +245,13 @@ def _start_writer(
     return writer
 
 
-def _start_investigator(
+def _investigator(
     settings: Settings,
     writer: Writer,
     known: FleetHosts,
-    follower: Follower,
     lines: LogLines,
     stack: AsyncExitStack,
-) -> "asyncio.Task[None]":
+) -> Investigator:
     ssh = Ssh(
         settings.ssh_parallel,
         limits=SshLimits(
@@ -252,11 +261,12 @@ def _start_investigator(
         ),
     )
     stack.callback(ssh.close)
-    investigator = Investigator(
+    return Investigator(
         writer,
         known,
-        SshLook(ssh, known.private_key, Retries(attempts_max=settings.investigation_attempts)),
+        SshLook(ssh, known.private_key),
         parallel=settings.ssh_parallel,
+        attempts_max=settings.investigation_attempts,
         pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
         now=now,
         chance=random.SystemRandom(),
@@ -264,16 +274,12 @@ def _start_investigator(
             "investigation.failed", level="error", address=address, **described(error)
         ),
     )
-    task = asyncio.create_task(investigator.run(follower), name="investigator")
-    stack.push_async_callback(_stop_runner, task)
-    stack.push_async_callback(investigator.stop, RUNNER_STOP_TIMEOUT_S)
-    return task
 
 
-def _finish_removals(
-    writer: Writer, names: Sequence[str], stack: AsyncExitStack
+def _start_runner(
+    name: str, run: Coroutine[None, None, None], stack: AsyncExitStack
 ) -> "asyncio.Task[None]":
-    task = asyncio.create_task(removals.finish(writer, names, now), name="removals")
+    task = asyncio.create_task(run, name=name)
     stack.push_async_callback(_stop_runner, task)
     return task
 
@@ -283,9 +289,14 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _start_server(
-    settings: Settings, app: Front, lines: LogLines, stack: AsyncExitStack
-) -> Server:
+async def _wind_down(server: Server, investigator: Investigator, timeout_s: float) -> None:
+    """Let requests and looks come to an end, side by side."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.stop(timeout_s))
+        group.create_task(investigator.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
+
+
+async def _start_server(settings: Settings, app: Front, lines: LogLines) -> Server:
     limits = ServerLimits(
         header_bytes_max=settings.header_bytes_max,
         header_timeout_s=settings.header_timeout_s,
@@ -302,7 +313,6 @@ async def _start_server(
         await server.start()
     except CannotListen as error:
         raise CannotServe(str(error)) from None
-    stack.push_async_callback(server.stop, settings.shutdown_timeout_s)
     return server
 
 

@@ -1,105 +1,148 @@
-"""Things to do, each under a key, at their time, so many at once, and one key never twice."""
+"""Things to do, each under a key, so many at once, and one key never twice at the same time."""
 
 import asyncio
-import heapq
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from enum import IntEnum
+from typing import NamedTuple
 
-Do = Callable[[str], Awaitable[None]]
+KEPT_FREE = 8
+"""Each lane leaves one of so many slots to the lanes before it."""
+
+
+class Lane(IntEnum):
+    """What goes first. Within a lane, what was due first."""
+
+    ASKED = 0
+    """Somebody asked for it."""
+    UNFINISHED = 1
+    """It goes on with what was asked for."""
+    REPEATED = 2
+    """It failed, and may do better by now."""
+
+
+class Again(NamedTuple):
+    """Do it once more after so many seconds, unless somebody asks for it before."""
+
+    seconds: float
+    lane: Lane
+
+
+Do = Callable[[str], Awaitable[Again | None]]
 
 
 class Wakeups:
-    """Calls `do(key)` when a key is due; a later wish for the same key replaces an earlier one.
+    """Calls `do(key)` for keys that are due, `parallel` at once.
 
-    A key that is asked for while it is being done is done once more afterwards. An exception of
-    `do` ends `running()` loudly: it is a defect.
+    A key that is asked for while it is being done is done once more right afterwards, whatever
+    `do` makes of the first time. An exception of `do` ends `running()` loudly: it is a defect.
     """
 
     def __init__(self, do: Do, parallel: int) -> None:
         self._do = do
-        self._slots = asyncio.Semaphore(parallel)
-        self._due: dict[str, float] = {}
-        self._heap: list[tuple[float, int, str]] = []
-        self._order = itertools.count()
+        self._parallel = parallel
+        # Keys that fail slowly never hold up what comes new: those lanes cannot have all slots.
+        kept = max(1, parallel // KEPT_FREE)
+        self._most = [max(1, parallel - kept * lane) for lane in Lane]
+        self._due: list[dict[str, None]] = [{} for _ in Lane]  # dicts: in order, and quick to leave
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._news = asyncio.Event()
-        self._draining = False
+        self._lane_of_busy: dict[str, Lane] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._stopped = False
+
+    def __len__(self) -> int:
+        """How many keys are waiting or being done."""
+        return len(self._busy.keys() | self._timers.keys() | set().union(*self._due))
 
     def at_once(self, key: str) -> None:
         """Do it as soon as there is a free slot."""
-        self.within(0.0, key)
+        if key not in self._due[Lane.ASKED]:
+            self._unwish(key)
+            self._came_due(key, Lane.ASKED)
 
-    def within(self, seconds: float, key: str) -> None:
-        """Do it after so many seconds."""
-        due = asyncio.get_running_loop().time() + seconds
-        self._due[key] = due
-        heapq.heappush(self._heap, (due, next(self._order), key))
-        self._news.set()
+    def within(self, seconds: float, key: str, lane: Lane = Lane.REPEATED) -> None:
+        """Do it after so many seconds, in place of what was wished before."""
+        self._unwish(key)
+        timer = asyncio.get_running_loop().call_later(seconds, self._came_due, key, lane)
+        self._timers[key] = timer
 
     def forget(self, key: str) -> None:
-        """Do not do it, unless it is being done already."""
-        self._due.pop(key, None)
+        """Do not do it; what is being done for it is cancelled."""
+        self._unwish(key)
+        if task := self._busy.get(key):
+            task.cancel()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """While the context is open, keys are done as they come due."""
         async with asyncio.TaskGroup() as group:
-            dispatcher = group.create_task(self._dispatch(group), name="wakeups")
+            self._group = group
+            self._fill()
             try:
                 yield
             finally:
-                dispatcher.cancel()
+                self._stop()
                 for task in self._busy.values():
                     task.cancel()
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing more, and wait for what is being done."""
-        self._draining = True
+        self._stop()
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=timeout_s)
 
-    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
-        while True:
-            key = await self._next()
-            await self._slots.acquire()
-            if self._draining or key not in self._due:
-                self._slots.release()
-                continue
-            del self._due[key]
-            task = group.create_task(self._run(key), name=f"wakeup {key}")
-            self._busy[key] = task
+    def _unwish(self, key: str) -> None:
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        for lane in self._due:
+            lane.pop(key, None)
 
-    async def _next(self) -> str:
-        """The next key that is due and is not being done."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            self._news.clear()
-            pause: float | None = None
-            while self._heap:
-                due, _, key = self._heap[0]
-                if self._due.get(key) != due:
-                    heapq.heappop(self._heap)  # replaced or forgotten
-                elif due > clock():
-                    pause = due - clock()
-                    break
-                elif key in self._busy:
-                    heapq.heappop(self._heap)  # its end puts it back
-                else:
-                    heapq.heappop(self._heap)
-                    return key
-            try:
-                async with asyncio.timeout(pause):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
+    def _stop(self) -> None:
+        self._stopped = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _came_due(self, key: str, lane: Lane) -> None:
+        self._timers.pop(key, None)
+        self._due[lane][key] = None
+        self._fill()
+
+    def _fill(self) -> None:
+        """Begin what there are slots for."""
+        while self._group is not None and not self._stopped and (found := self._next()):
+            key, lane = found
+            del self._due[lane][key]
+            self._lane_of_busy[key] = lane
+            self._busy[key] = self._group.create_task(self._run(key), name=f"wakeup {key}")
+
+    def _next(self) -> tuple[str, Lane] | None:
+        """The first key that may begin now."""
+        for lane in Lane:
+            taken = sum(1 for other in self._lane_of_busy.values() if other >= lane)
+            if len(self._busy) >= self._parallel or taken >= self._most[lane]:
+                return None
+            for key in self._due[lane]:
+                if key not in self._busy:  # at most `parallel` are passed over
+                    return key, lane
+        return None
 
     async def _run(self, key: str) -> None:
         try:
-            await self._do(key)
+            again = await self._do(key)
+        except asyncio.CancelledError:
+            if self._stopped:
+                raise
+            again = None  # forgotten
+        except BaseException:
+            self._stopped = True  # a defect: the group takes no more tasks
+            raise
         finally:
-            del self._busy[key]
-            self._slots.release()
-            if key in self._due:
-                heapq.heappush(self._heap, (self._due[key], next(self._order), key))
-                self._news.set()
+            del self._busy[key], self._lane_of_busy[key]
+        if again is not None and not self._is_wished(key) and not self._stopped:
+            self.within(again.seconds, key, again.lane)
+        self._fill()
+
+    def _is_wished(self, key: str) -> bool:
+        return key in self._timers or any(key in lane for lane in self._due)

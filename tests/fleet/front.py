@@ -19,10 +19,12 @@ class Fault:
     """What happens to one connection.
 
     closes_after: bytes from the host to the client before the connection is closed (0: it is
-    closed before the banner; None: never); silent: nothing is ever sent, nothing closed.
+    closed before the banner; None: never); stalls: it is held open and silent then, not closed;
+    silent: nothing is ever sent, nothing closed.
     """
 
     closes_after: int | None = None
+    stalls: bool = False
     silent: bool = False
 
 
@@ -76,13 +78,14 @@ class Front:
     def _serve(self, client: socket.socket, fault: Fault) -> None:
         try:
             if fault.silent:
-                while client.recv(CHUNK_BYTES):
-                    pass
+                _listen_in_vain(client)
             else:
                 with socket.create_connection((self._address, self._behind)) as host:
                     self._keep(host)
                     try:
                         _pass_through(client, host, fault.closes_after)
+                        if fault.stalls:
+                            _listen_in_vain(client)
                     finally:
                         self._forget(host)
         except OSError:
@@ -98,6 +101,11 @@ class Front:
     def _forget(self, connection: socket.socket) -> None:
         with self._lock:
             self._open.discard(connection)
+
+
+def _listen_in_vain(client: socket.socket) -> None:
+    while client.recv(CHUNK_BYTES):
+        pass
 
 
 def _pass_through(client: socket.socket, host: socket.socket, limit: int | None) -> None:

@@ -133,9 +133,18 @@ class Host:
         """The next connections are cut once so many bytes have come from the host."""
         self._plan([Fault(closes_after=byte_count)] * times)
 
+    def stall_after(self, byte_count: int, times: int = 1) -> None:
+        """The next connections stay open, but only so many bytes come from the host."""
+        self._plan([Fault(closes_after=byte_count, stalls=True)] * times)
+
     def say_nothing(self, times: int) -> None:
         """The next `times` connections are accepted and never answered."""
         self._plan([Fault(silent=True)] * times)
+
+    def behave(self) -> None:
+        """Forget the planned faults: later connections are passed through."""
+        if self._front is not None:
+            self._front.plan.clear()
 
     def startup_limit(self, limit: int) -> None:
         """sshd's MaxStartups: so many unauthenticated connections at once, all others dropped."""

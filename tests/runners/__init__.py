@@ -1,0 +1,1 @@
+"""The process managers, on a real log, with everything outside played."""

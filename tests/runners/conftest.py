@@ -1,0 +1,17 @@
+"""An investigator on a stage."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.runners.stage import Stage
+from tests.stores import Store, sqlite_store
+
+__all__ = ["sqlite_store", "stage"]
+
+
+@pytest.fixture
+async def stage(sqlite_store: Store) -> AsyncIterator[Stage]:
+    """An investigator that runs, four looks at once."""
+    async with Stage(sqlite_store).opened() as stage:
+        yield stage

@@ -1,0 +1,199 @@
+"""Wakeups: what is due is done, in fair order, so many at once, and nothing is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from runners.wakeups import Again, Lane, Wakeups
+from tests.runners.stage import until
+
+LATER_S = 3600.0
+
+
+class Desk:
+    """Wakeups whose doings end when the test says so."""
+
+    def __init__(self, parallel: int = 4) -> None:
+        self.wakeups = Wakeups(self._do, parallel)
+        self.begun: list[str] = []
+        self.cues: dict[str, asyncio.Future[Again | None]] = {}
+        self.most = 0
+
+    async def _do(self, key: str) -> Again | None:
+        assert key not in self.cues, "one key twice at the same time"
+        self.begun.append(key)
+        self.cues[key] = asyncio.get_running_loop().create_future()
+        self.most = max(self.most, len(self.cues))
+        try:
+            return await self.cues[key]
+        finally:
+            del self.cues[key]
+
+    async def end(self, key: str, outcome: Again | Exception | None = None) -> None:
+        """Let what is being done for this key end."""
+        await until(lambda: key in self.cues)
+        cue = self.cues[key]
+        if isinstance(outcome, Exception):
+            cue.set_exception(outcome)
+        else:
+            cue.set_result(outcome)
+        await until(lambda: self.cues.get(key) is not cue)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """Four slots."""
+    desk = Desk()
+    async with desk.wakeups.running():
+        yield desk
+
+
+async def test_never_more_than_the_slots_are_taken_and_all_keys_are_done_in_order(
+    desk: Desk,
+) -> None:
+    keys = [f"k{number}" for number in range(100)]
+    for key in keys:
+        desk.wakeups.at_once(key)
+    for key in keys:
+        await desk.end(key)
+    assert desk.begun == keys
+    assert desk.most == 4
+    assert len(desk.wakeups) == 0
+
+
+async def test_what_was_wished_before_running_is_done_when_it_runs() -> None:
+    desk = Desk()
+    desk.wakeups.at_once("early")
+    async with desk.wakeups.running():
+        await desk.end("early")
+
+
+async def test_a_key_that_is_asked_for_while_it_is_done_is_done_once_more_at_once(
+    desk: Desk,
+) -> None:
+    desk.wakeups.at_once("k")
+    await until(lambda: "k" in desk.cues)
+    for _ in range(3):
+        desk.wakeups.at_once("k")
+    await desk.end("k", Again(LATER_S, Lane.REPEATED))
+    await desk.end("k")
+    assert desk.begun == ["k", "k"]
+
+
+async def test_a_pause_ends_early_when_somebody_asks(desk: Desk) -> None:
+    desk.wakeups.at_once("k")
+    await desk.end("k", Again(LATER_S, Lane.REPEATED))
+    assert len(desk.wakeups) == 1
+    desk.wakeups.at_once("k")
+    await desk.end("k")
+    assert len(desk.wakeups) == 0
+
+
+async def test_a_later_time_replaces_an_earlier_one_and_the_other_way_round(desk: Desk) -> None:
+    desk.wakeups.within(0.01, "postponed")
+    desk.wakeups.within(LATER_S, "postponed")
+    desk.wakeups.within(LATER_S, "hastened")
+    desk.wakeups.within(0.02, "hastened")
+    await desk.end("hastened")
+    assert desk.begun == ["hastened"]
+
+
+async def test_what_is_forgotten_is_not_done_wherever_it_waits(desk: Desk) -> None:
+    for key in ("a", "b", "c", "d", "queued", "queued-last"):
+        desk.wakeups.at_once(key)
+    desk.wakeups.within(0.01, "timed")
+    await until(lambda: len(desk.cues) == 4)
+    desk.wakeups.forget("queued")
+    desk.wakeups.forget("timed")
+    for key in ("a", "b", "c", "d", "queued-last"):
+        await desk.end(key)
+    assert "queued" not in desk.begun
+    assert len(desk.wakeups) == 0
+
+
+async def test_what_is_forgotten_while_it_is_done_is_cancelled_and_may_be_asked_for_again(
+    desk: Desk,
+) -> None:
+    desk.wakeups.at_once("k")
+    await until(lambda: "k" in desk.cues)
+    desk.wakeups.forget("k")
+    desk.wakeups.at_once("k")
+    await until(lambda: desk.begun == ["k", "k"] and "k" in desk.cues)
+    desk.wakeups.forget("k")
+    await until(lambda: len(desk.wakeups) == 0)
+
+
+async def test_repeats_leave_slots_to_what_is_new() -> None:
+    desk = Desk(parallel=16)
+    async with desk.wakeups.running():
+        for number in range(200):
+            desk.wakeups.within(0.0, f"dead{number}")
+        await until(lambda: len(desk.cues) == 12)
+        desk.wakeups.at_once("new")
+        await until(lambda: "new" in desk.cues)
+        assert len(desk.begun) == 13
+        await desk.end("new", Again(0.0, Lane.UNFINISHED))
+        await until(lambda: desk.begun.count("new") == 2)  # its next attempt waits for none either
+
+
+async def test_what_is_new_goes_first_even_where_there_is_one_slot() -> None:
+    desk = Desk(parallel=1)
+    async with desk.wakeups.running():
+        for key in ("dead0", "dead1", "dead2"):
+            desk.wakeups.within(0.0, key)
+        await until(lambda: desk.begun == ["dead0"])
+        desk.wakeups.at_once("new")
+        await desk.end("dead0")
+        await until(lambda: desk.begun == ["dead0", "new"])
+
+
+async def test_draining_begins_nothing_more_and_waits_for_what_is_done(desk: Desk) -> None:
+    for key in ("a", "b", "c", "d", "e"):
+        desk.wakeups.at_once(key)
+    desk.wakeups.within(0.0, "timed")
+    await until(lambda: len(desk.cues) == 4)
+    draining = asyncio.create_task(desk.wakeups.drain(LATER_S))
+    for key in ("a", "b", "c"):
+        await desk.end(key, Again(0.0, Lane.REPEATED))
+    assert not draining.done()
+    desk.wakeups.at_once("late")
+    await desk.end("d")
+    await draining
+    assert desk.begun == ["a", "b", "c", "d"]
+
+
+async def test_draining_gives_up_at_its_limit(desk: Desk) -> None:
+    desk.wakeups.at_once("slow")
+    await until(lambda: "slow" in desk.cues)
+    await desk.wakeups.drain(0.01)
+    assert "slow" in desk.cues
+
+
+async def test_a_defect_ends_it_loudly_and_the_others_are_cancelled() -> None:
+    desk = Desk()
+
+    async def run() -> None:
+        async with desk.wakeups.running():
+            desk.wakeups.at_once("other")
+            desk.wakeups.at_once("broken")
+            desk.wakeups.within(0.05, "later")
+            await desk.end("broken", ValueError("a defect"))
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await run()
+    assert [str(error) for error in raised.value.exceptions] == ["a defect"]
+    assert desk.cues == {}
+
+
+async def test_nothing_stays_of_10000_keys_that_were_wished_replaced_and_forgotten(
+    desk: Desk,
+) -> None:
+    for number in range(10_000):
+        desk.wakeups.within(LATER_S, f"k{number % 100}")
+        desk.wakeups.within(LATER_S + number, f"k{number % 100}")
+    assert len(desk.wakeups) == 100
+    for number in range(100):
+        desk.wakeups.forget(f"k{number}")
+    assert len(desk.wakeups) == 0
