@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,10 +36,13 @@ class Client:
         secret = f"{user}:{service.password}".encode()
         self._authorization = "Basic " + base64.b64encode(secret).decode()
         self._url = ""
+        self.slowest_s = 0.0
+        """How long the slowest answer took."""
 
     def request(self, verb: str, path: str, body: object = None) -> Answer:
         """Ask. Raises OSError or HTTPException where no answer came: nobody knows then."""
         connection = self._connected()
+        began = time.monotonic()
         content = None if body is None else json.dumps(body)
         try:
             headers = {"Authorization": self._authorization}
@@ -48,6 +52,7 @@ class Client:
         except BaseException:
             self.close()
             raise
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         if response.will_close:
             self.close()
         found = {name.lower(): value for name, value in response.getheaders()}

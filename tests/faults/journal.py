@@ -1,11 +1,12 @@
 """A client that keeps a journal: what it asked for, what it was told, what must be there then."""
 
+import contextlib
 import copy
 import http.client
 import random
 import threading
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.faults.client import Answer, Client, address, registration
 from tests.service import Service
@@ -16,6 +17,10 @@ NAMES = 3
 ADDRESSES = 12
 CLIENTS_MAX = 100
 FIRST_NETWORK = 100
+
+
+class Unavailable(Exception):
+    """The service said 503."""
 
 
 class Ask(NamedTuple):
@@ -84,7 +89,7 @@ class Journal:
 
     def __init__(self, service: Service, number: int, seed: int) -> None:
         assert number < CLIENTS_MAX
-        self._client = Client(service)
+        self.client = Client(service)
         self._chance = random.Random(f"{seed}/{number}")
         self._names = [f"c{number}-{n}" for n in range(NAMES)]
         self._addresses = [address(FIRST_NETWORK + number, n) for n in range(ADDRESSES)]
@@ -106,7 +111,7 @@ class Journal:
         wanted = copy.deepcopy(self.known)
         status = wanted.change(ask)
         try:
-            answer = ask.send(self._client)
+            answer = ask.send(self.client)
         except (OSError, http.client.HTTPException):
             self.maybe = wanted
             return
@@ -122,14 +127,25 @@ class Journal:
 
     def compare(self) -> None:
         """What is there is what was answered, and of what was not answered all or nothing."""
-        there = self._read()
+        there = self._read()  # one of its requests after the other: nobody else changes ours
         if self.maybe is not None and there == self.maybe:
             self.known = self.maybe
         self.maybe = None
         assert there == self.known
 
+    def try_to_compare(self) -> None:
+        """The same, once the service can tell what is there."""
+        with contextlib.suppress(Unavailable):
+            self.compare()
+
     def _read(self) -> Belongings:
-        get = self._client.get
+        def get(path: str) -> Any:
+            answer = self.client.request("GET", path)
+            if answer.status == 503:
+                raise Unavailable
+            assert answer.status == 200, (path, answer)
+            return answer.body
+
         clusters = [name for name in get("/clusters") if name in self._names]
         hosts = {h["address"]: "" for h in get("/hosts") if h["address"] in self._addresses}
         for name in (*clusters, CROWD):
