@@ -6,10 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
+from eventsourcing.persistence import OperationalError
+
 from domain.log.engine import Engine
 from domain.log.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
 
+TIMEOUT_S = 10.0
+"""How long a read that runs beside the event loop may take, its turn included."""
 THREADS = 4
 """How many reads run beside the event loop at once; the others wait for their turn."""
 HOT_ROWS_MAX = 20_000
@@ -39,22 +43,32 @@ class Reads(Protocol):
         ...
 
 
-def reads(engine: Engine) -> Reads:
+def reads(engine: Engine, timeout_s: float = TIMEOUT_S) -> Reads:
     """What fits the engine."""
-    return SQLiteReads(engine) if isinstance(engine, SQLiteEngine) else ThreadedReads(engine)
+    if isinstance(engine, SQLiteEngine):
+        return SQLiteReads(engine, timeout_s)
+    return ThreadedReads(engine, timeout_s)
 
 
 class ThreadedReads:
-    """Every query in a thread: for a database that is asked over a socket."""
+    """Every query in a thread: for a database that is asked over a socket.
 
-    def __init__(self, engine: Engine) -> None:
+    Raises `OperationalError` where a query is not answered in time.
+    """
+
+    def __init__(self, engine: Engine, timeout_s: float = TIMEOUT_S) -> None:
         self._engine = engine
+        self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reads")
 
     async def point(self, query: "Query[T]", *args: Any) -> T:
         """Run a query in a thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(self._run, query, args))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await loop.run_in_executor(self._threads, partial(self._run, query, args))
+        except TimeoutError:
+            raise OperationalError("the database did not answer in time") from None
 
     scan = fresh = point
 
@@ -74,8 +88,8 @@ class SQLiteReads:
     asked before every use of what is remembered, so that memory never tells an older state.
     """
 
-    def __init__(self, engine: SQLiteEngine) -> None:
-        self._scans = ThreadedReads(engine)
+    def __init__(self, engine: SQLiteEngine, timeout_s: float = TIMEOUT_S) -> None:
+        self._scans = ThreadedReads(engine, timeout_s)
         self._connection = engine.connect(read_only=True)
         self._tx: Transaction = SQLiteTransaction(self._connection)
         self._seen = -1

@@ -122,7 +122,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
         read_models, position = _open_database(engine, vault)
-        answers = reads(engine)
+        answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
         follower = Follower(position, known.entries_after)

@@ -4,7 +4,7 @@ import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from eventsourcing.persistence import (
@@ -13,6 +13,8 @@ from eventsourcing.persistence import (
     PersistenceError,
 )
 from psycopg import errors
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from domain.log.engine import EMPTY, CommitUnknown, Contended, Head, StorageFull
@@ -23,6 +25,12 @@ CONNECTIONS_MAX = 8
 CONNECT_TIMEOUT_S = 5
 POOL_WAIT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 60
+SILENCE_TIMEOUT_S = 5.0
+"""How long the server may take to say what came of a statement; it can be frozen, or the network
+may swallow everything, and no limit of TCP or of the server's own ends that."""
+SILENCE_TIMEOUT_MIN_S = 1.0
+READ_SILENCE_TIMEOUT_S = 10.0
+SCHEMA_SILENCE_TIMEOUT_S = STATEMENT_TIMEOUT_S + SILENCE_TIMEOUT_S
 IDLE_IN_TRANSACTION_TIMEOUT_S = 30
 """After which the server ends the transaction, and gives up the lock, of a process that is gone."""
 KEEPALIVE_IDLE_S = 10
@@ -30,17 +38,36 @@ KEEPALIVE_INTERVAL_S = 5
 KEEPALIVES_UNANSWERED_MAX = 3
 ANSWER_TIMEOUT_S = 25
 """How long what was sent may stay unacknowledged by the server's machine (TCP_USER_TIMEOUT)."""
+POLL_S = 0.1
+"""How often a wait for the server looks at the clock and at signals."""
 RECONNECT_TIMEOUT_S = 2.0
 """After which the pool starts anew: its pauses double, and a server that is back must not wait."""
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
 
-CONNECTION = psycopg.Connection[tuple[Any, ...]]
+T = TypeVar("T")
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is given up where the server is silent for too long."""
+
+    silence_timeout_s = SILENCE_TIMEOUT_S
+
+    def wait(self, gen: PQGen[T], interval: float = POLL_S, timeout: float | None = None) -> T:
+        """Every wait for the server comes by here; raises `psycopg.OperationalError`."""
+        try:
+            return super().wait(
+                gen, interval, self.silence_timeout_s if timeout is None else timeout
+            )
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # a late answer would be taken for the next statement's
+            raise
 
 
 class PostgresAppending:
     """A transaction that holds the log's EXCLUSIVE lock: others read, and wait to append."""
 
-    def __init__(self, connection: CONNECTION) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.tx = PostgresTransaction(connection)
         self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
@@ -62,9 +89,9 @@ class PostgresEngine:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool: ConnectionPool[CONNECTION] = ConnectionPool(
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
-            connection_class=psycopg.Connection[tuple[Any, ...]],
+            connection_class=Connection,
             kwargs={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "commissaire",
@@ -88,26 +115,29 @@ class PostgresEngine:
     @contextmanager
     def append(self, lock_timeout_s: float) -> Iterator[PostgresAppending]:
         """Take the append lock, or raise `Contended`."""
-        with self._connection(min(lock_timeout_s, POOL_WAIT_TIMEOUT_S)) as connection:
+        silence_s = max(min(lock_timeout_s, SILENCE_TIMEOUT_S), SILENCE_TIMEOUT_MIN_S)
+        with self._connection(silence_s, min(lock_timeout_s, POOL_WAIT_TIMEOUT_S)) as connection:
             connection.execute(
                 "SELECT set_config('lock_timeout', %s, true)",
                 (f"{_milliseconds(lock_timeout_s)}ms",),
             )
+            connection.silence_timeout_s = lock_timeout_s + silence_s
             connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
+            connection.silence_timeout_s = silence_s
             yield PostgresAppending(connection)
             connection.rollback()
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """Read one consistent state."""
-        with self._connection() as connection:
+        with self._connection(READ_SILENCE_TIMEOUT_S) as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield PostgresTransaction(connection)
             connection.rollback()
 
     def scrub(self) -> None:
         """Let VACUUM take the dead rows of the vault out of its pages."""
-        with self._connection() as connection:
+        with self._connection(SCHEMA_SILENCE_TIMEOUT_S) as connection:
             connection.autocommit = True
             try:
                 connection.execute("VACUUM vault")
@@ -116,7 +146,7 @@ class PostgresEngine:
 
     def execute_schema(self, statements: Sequence[str]) -> None:
         """Create what does not exist yet; one process at a time."""
-        with self._connection() as connection:
+        with self._connection(SCHEMA_SILENCE_TIMEOUT_S) as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
             tx = PostgresTransaction(connection)
             for statement in statements:
@@ -128,17 +158,20 @@ class PostgresEngine:
         self._pool.close()
 
     @contextmanager
-    def _connection(self, timeout_s: float = POOL_WAIT_TIMEOUT_S) -> Iterator[CONNECTION]:
+    def _connection(
+        self, silence_s: float, timeout_s: float = POOL_WAIT_TIMEOUT_S
+    ) -> Iterator[Connection]:
         with translated():
             # `connection()` would commit at the end: what is not committed on purpose is not.
             connection = self._live_connection(timeout_s)
+            connection.silence_timeout_s = silence_s
             try:
                 yield connection
             finally:
                 _roll_back(connection)
                 self._pool.putconn(connection)
 
-    def _live_connection(self, timeout_s: float) -> CONNECTION:
+    def _live_connection(self, timeout_s: float) -> Connection:
         """One that did not break while it was idle, which a restart does to all of them."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -153,7 +186,7 @@ def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))  # 0 would mean for ever
 
 
-def _broke(connection: CONNECTION) -> bool:
+def _broke(connection: Connection) -> bool:
     # Nobody listens on it: what an idle connection has to say is that it ends.
     if connection.closed:
         return True
@@ -162,7 +195,7 @@ def _broke(connection: CONNECTION) -> bool:
     return bool(poll.poll(0))
 
 
-def _roll_back(connection: CONNECTION) -> None:
+def _roll_back(connection: Connection) -> None:
     try:
         connection.rollback()
     except psycopg.Error:

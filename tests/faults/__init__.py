@@ -1,0 +1,1 @@
+"""The service among crowds, crashes and outages: what was answered stays, nothing is half."""

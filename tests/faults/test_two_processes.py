@@ -1,0 +1,88 @@
+"""What a second process may do beside a service, and what it may not."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from domain import fleet
+from domain.log.unit import Unit
+from tests.faults.client import PRIVATE_KEY, Client, address
+from tests.faults.conftest import ALONE
+from tests.faults.population import maintenance, populate
+from tests.faults.whole import database_of, must_be_whole
+from tests.service import Service
+from tests.stores import ACT, WAIT_TIMEOUT_S
+
+LIMIT_S = 30
+
+
+def create(unit: Unit, name: str) -> None:
+    """A cluster, as a maintenance command would make it."""
+    fleet.create_cluster(unit, name, "default", "")
+
+
+def test_what_a_second_process_appends_is_seen_by_the_next_read_and_the_next_command(
+    service: Service, database_url: str
+) -> None:
+    client = Client(service)
+    assert client.put("/cluster/web").status == 201
+    assert client.get("/cluster/web/hosts") == []
+    host = address(1, 0)
+    with maintenance(service, database_url) as (writer, _):
+        for name in ("one", "two", "three"):
+            writer.submit(ACT, partial(create, name=name)).result(WAIT_TIMEOUT_S)
+            assert client.request("GET", f"/cluster/{name}").status == 200
+            assert name in client.get("/clusters")
+            assert client.delete(f"/cluster/{name}").status == 200
+            # And the other way round: the second process sees what the service did.
+            writer.submit(ACT, partial(create, name=name)).result(WAIT_TIMEOUT_S)
+            assert client.put(f"/cluster/{name}").status == 201
+    populate(service, database_url, "web", 1)
+    assert client.get("/cluster/web/hosts") == [host]
+    assert client.get(f"/host/{host}")["status"] == "active"
+    assert client.put(f"/cluster/one/hosts/{host}").status == 409
+    assert client.delete(f"/host/{host}").status == 200
+    assert client.get("/cluster/web/hosts") == []
+    must_be_whole(database_of(service, database_url))
+
+
+def test_a_host_that_a_second_process_registers_is_looked_at(
+    service: Service, database_url: str
+) -> None:
+    with maintenance(service, database_url) as (writer, vault):
+        host = address(1, 0)
+        request = fleet.HostRequest(fleet.OfferedKey(PRIVATE_KEY, lambda raw: "x"), ssh_port=1)
+        writer.submit(ACT, lambda unit: fleet.register_host(unit, vault, host, request)).result(
+            WAIT_TIMEOUT_S
+        )
+    service.wait_for_status(host, "failed")
+
+
+def test_after_kill_9_the_data_directory_is_free_though_a_holder_is_written_there(
+    tmp_path: Path,
+) -> None:
+    with Service(tmp_path, None, *ALONE) as service:
+        assert Client(service).put("/cluster/web").status == 201
+        dead = service.pid
+        service.kill()
+        assert f"process {dead} on " in (service.data / "serve.lock").read_text()
+        service.start()
+        assert Client(service).get("/clusters") == ["web"]
+        second = subprocess.run(
+            service.command(), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert second.returncode == 1
+        assert f"process {service.pid} on " in second.stderr
+        assert str(dead) not in second.stderr.replace(str(service.pid), "")
+        assert Client(service).put("/cluster/more").status == 201
+
+
+def test_a_user_who_is_added_beside_a_running_service_may_log_in_at_once(service: Service) -> None:
+    client = Client(service, "newcomer")
+    assert client.request("GET", "/clusters").status == 403
+    add = [sys.executable, "-m", "runners.cli", "user", "add", "newcomer", "--role", "viewer"]
+    where = ["--password-stdin", "--users", str(service.data / "users.json")]
+    subprocess.run([*add, *where], input=service.password.encode(), check=True, timeout=LIMIT_S)
+    assert client.request("GET", "/clusters").status == 200
+    assert client.put("/cluster/web").status == 403

@@ -1,0 +1,68 @@
+"""Nothing is half: what a database must be like, whatever happened to whoever wrote to it."""
+
+from contextlib import ExitStack
+
+from domain.cluster import Cluster
+from domain.host import Host
+from domain.log.transaction import Transaction
+from domain.log.unit import load
+from tests.service import Service
+from tests.stores import Store
+
+
+def database_of(service: Service, database_url: str) -> str:
+    """The address of the database that a service keeps everything in."""
+    if database_url.startswith("sqlite"):
+        return f"sqlite:///{service.data / 'commissaire.db'}"
+    return database_url
+
+
+def must_be_whole(url: str) -> None:
+    """Streams without holes, both sides of every membership, a key for every host and no other,
+    and read models that are what the log says.
+    """
+    with ExitStack() as opened:
+        store = Store(url, opened)
+        store.must_be_consistent()
+        with store.engine.snapshot() as tx:
+            _streams_must_have_no_holes(tx)
+            _memberships_must_have_both_sides(tx)
+            _every_host_must_have_its_key(tx)
+
+
+def _streams_must_have_no_holes(tx: Transaction) -> None:
+    broken = tx.execute(
+        "SELECT originator_id, count(*), max(originator_version) FROM stored_events"
+        " GROUP BY originator_id HAVING count(*) <> max(originator_version)"
+        " OR min(originator_version) <> 1"
+    ).fetchall()
+    assert broken == []
+
+
+def _memberships_must_have_both_sides(tx: Transaction) -> None:
+    ids = [
+        str(row[0])
+        for row in tx.execute("SELECT DISTINCT originator_id FROM stored_events").fetchall()
+    ]
+    of_hosts = {
+        (host.cluster, host.name)
+        for host in (load(tx, Host, i.partition("/")[2]) for i in ids if i.startswith("host/"))
+        if host.cluster
+    }
+    of_clusters = {
+        (cluster.name, member)
+        for cluster in (
+            load(tx, Cluster, i.partition("/")[2]) for i in ids if i.startswith("cluster/")
+        )
+        for member in cluster.members
+    }
+    assert of_hosts == of_clusters
+    rows = tx.execute("SELECT cluster, address FROM members").fetchall()
+    assert {(row[0], row[1]) for row in rows} == of_clusters
+    assert len(rows) == len(of_clusters)
+
+
+def _every_host_must_have_its_key(tx: Transaction) -> None:
+    keys = tx.execute("SELECT subject FROM vault WHERE subject LIKE 'host/%'").fetchall()
+    hosts = tx.execute("SELECT address FROM hosts").fetchall()
+    assert sorted(row[0] for row in keys) == sorted(f"host/{row[0]}" for row in hosts)
