@@ -1,6 +1,7 @@
 """Ansible, from PyPI, in an environment of its own: what others do the same work with."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from tests.fleet import Host
 PROJECT = Path(__file__).parents[1]
 ENVIRONMENT = PROJECT / ".venv-ansible"
 REQUIREMENTS = Path(__file__).parent / "ansible.txt"
+PYTHON = Path("/usr/bin/python3")
 PARALLEL = 32
 INSTALL_TIMEOUT_S = 300.0
 RUN_TIMEOUT_S = 300.0
@@ -26,12 +28,22 @@ def installed() -> bool:
     python = str(ENVIRONMENT / "bin/python")
     try:
         _run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-        _run([python, "-m", "pip", "--quiet", "install", "--require-hashes",
+        _run([python, "-m", "pip", "--quiet", "--quiet", "install", "--require-hashes",
               "-r", str(REQUIREMENTS)])  # fmt: skip
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         print(f"bench: no comparison with Ansible: {error}", file=sys.stderr)
         return False
     made.write_text(REQUIREMENTS.read_text())
+    return True
+
+
+def give_python(hosts: Sequence[Host]) -> bool:
+    """Ansible needs it on every host, where a fleet hides it; False where there is none."""
+    if not PYTHON.exists():
+        print(f"bench: no comparison with Ansible: there is no {PYTHON}", file=sys.stderr)
+        return False
+    for host in hosts:
+        shutil.copy(PYTHON, host.path(str(PYTHON)))
     return True
 
 
@@ -49,10 +61,10 @@ def setup(directory: Path, hosts: Sequence[Host], *, pinned_to: int) -> None:
         "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none",
         "ANSIBLE_HOST_KEY_CHECKING": "False",
         "ANSIBLE_HOME": str(directory),
-        "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+        "ANSIBLE_PYTHON_INTERPRETER": str(PYTHON),
     }
     command = [str(ENVIRONMENT / "bin/ansible"), "all", "-i", str(inventory), "-m", "setup"]
-    command += ["--one-line", "--forks", str(PARALLEL)]
+    command += ["--forks", str(PARALLEL)]
     done = subprocess.run(
         pinned(pinned_to, command),
         env=environment,

@@ -37,7 +37,7 @@ def cpu(ground: Ground, scale: Scale) -> list[Figure]:
         )
         figures = [asyncssh]
         directory = ground.new_directory("ansible")
-        if ansible.installed():
+        if ansible.installed() and ansible.give_python(hosts):
             figures.append(
                 side_by_side(
                     "CPU per host investigated (bare: ansible -m setup)",
