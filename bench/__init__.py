@@ -1,1 +1,1 @@
-"""Measurements of Commissaire, each a program of its own; `make bench` runs them."""
+"""Measurements of Commissaire next to the bare parts that it is made of; `make bench` runs them."""

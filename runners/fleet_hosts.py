@@ -8,7 +8,7 @@ from domain.log.unit import load
 from projections import hosts
 from projections.reads import Reads
 from runners.investigator import ACTOR, UNSETTLED
-from runners.keys import PrivateKey, read_private_key
+from runners.keys import PrivateKey, kept_private_key
 from runners.vault import Vault
 
 
@@ -36,4 +36,4 @@ class FleetHosts:
         return await self._reads.fresh(after, position)
 
     def _reveal(self, tx: Transaction, subject: str) -> PrivateKey:
-        return read_private_key(self._vault.reveal(tx, subject, ACTOR))
+        return kept_private_key(self._vault.reveal(tx, subject, ACTOR))

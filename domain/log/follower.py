@@ -36,6 +36,8 @@ class Follower:
         self._pull = pull
         self._pushed: list[tuple[int, Sequence[Recorded]]] = []
         self._waiting = 0
+        self._may_be_behind = True
+        """Until a pull finds nothing: what others appended is not told to us."""
         self._news = asyncio.Event()
 
     def push(self, previous: int, recorded: Sequence[Recorded]) -> None:
@@ -43,12 +45,17 @@ class Follower:
         if self._waiting < PUSHED_EVENTS_MAX:
             self._pushed.append((previous, recorded))
             self._waiting += len(recorded)
+        else:
+            self._may_be_behind = True
         self._news.set()
 
     async def batches(self) -> AsyncIterator[Sequence[Recorded]]:
         """Entries in order, never an empty batch. Ends never."""
         while True:
-            if batch := self._next_pushed() or await self._pulled():
+            batch = self._next_pushed()
+            if not batch and (self._pushed or self._may_be_behind):
+                batch = await self._pulled()
+            if batch:
                 self.position = batch[-1].position
                 yield batch
             elif not self._pushed:
@@ -56,7 +63,9 @@ class Follower:
 
     async def _pulled(self) -> Sequence[Recorded]:
         try:
-            return await self._pull(self.position)
+            batch = await self._pull(self.position)
+            self._may_be_behind = bool(batch)
+            return batch
         except OperationalError:  # the database is away: it comes back, or somebody restarts us
             await asyncio.sleep(PULL_EVERY_S)
             return ()
@@ -81,4 +90,4 @@ class Follower:
             async with asyncio.timeout(PULL_EVERY_S):
                 await self._news.wait()
         except TimeoutError:
-            pass
+            self._may_be_behind = True

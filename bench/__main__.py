@@ -1,0 +1,51 @@
+"""Measure what issue 3 promises, and print one table.
+
+python -m bench [--quick] [--only NAME]...
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import investigating, keeping, reading, writing
+from bench.figure import Figure, Scale
+from bench.ground import Ground
+from bench.table import table
+
+MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
+    "host": reading.host,
+    "hosts": reading.hosts,
+    "put": writing.one_client,
+    "puts": writing.many_clients,
+    "investigate": investigating.cpu,
+    "start": keeping.start,
+    "memory": keeping.memory,
+}
+
+
+def main() -> int:
+    """Exit status 1 where a figure was missed, 2 where something to measure with is missing."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short rounds, few of them")
+    parser.add_argument("--only", action="append", choices=MEASURES, metavar="NAME",
+                        help=f"one of {', '.join(MEASURES)}; may be given again")  # fmt: skip
+    chosen = parser.parse_args()
+    if shutil.which("wrk") is None:
+        print("bench: wrk is missing (apt-get install wrk)", file=sys.stderr)
+        return 2
+    scale = Scale.quick() if chosen.quick else Scale()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="commissaire-bench-") as scratch:
+        ground = Ground(Path(scratch))
+        for name in chosen.only or MEASURES:
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            figures += MEASURES[name](ground, scale)
+    print(table(figures))
+    return int(any(figure.reached is False for figure in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

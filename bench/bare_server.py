@@ -1,0 +1,81 @@
+"""The bare parts: Starlette under the same uvicorn, without anything of ours.
+
+    python -m bench.bare_server DIRECTORY
+
+The directory has the bytes to answer with, and gets the SQLite file that PUT commits to.
+"""
+
+import socket
+import sqlite3
+import sys
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+BACKLOG = 2048
+JSON = "application/json"
+
+
+def open_rows(path: Path) -> sqlite3.Connection:
+    """A table whose commits survive a loss of power."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE IF NOT EXISTS rows (name TEXT PRIMARY KEY, body BLOB)")
+    return connection
+
+
+def commit_row(connection: sqlite3.Connection, name: str, body: bytes) -> None:
+    """One row, one commit."""
+    connection.execute("INSERT INTO rows VALUES (?, ?)", (name, body))
+
+
+def application(directory: Path) -> Starlette:
+    """Three routes."""
+    one, many = (directory / "host").read_bytes(), (directory / "hosts").read_bytes()
+    rows = open_rows(directory / "rows.db")
+
+    async def host(request: Request) -> Response:
+        return Response(one, media_type=JSON)
+
+    async def hosts(request: Request) -> Response:
+        return Response(many, media_type=JSON)
+
+    async def put(request: Request) -> Response:
+        # On the loop: with one client, a thread would only make it slower.
+        commit_row(rows, request.path_params["name"], await request.body())
+        return Response(one, 201, media_type=JSON)
+
+    return Starlette(
+        routes=[
+            Route("/host/{address}", host),
+            Route("/hosts", hosts),
+            Route("/row/{name}", put, methods=["PUT"]),
+        ]
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM, after the address was printed."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(
+        application(Path(sys.argv[1])),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        log_config=None,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

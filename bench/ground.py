@@ -1,0 +1,40 @@
+"""Where a run measures: a scratch directory, and data directories that are seeded once."""
+
+import shutil
+from pathlib import Path
+
+from bench.processes import Ours
+from bench.seed import seed
+
+HOSTS = 10_000
+EVENTS = 100_000
+
+
+class Ground:
+    """A scratch directory, on the disk that the service is to be measured on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._seeded: dict[int, Path] = {}
+        self._count = 0
+
+    def new_directory(self, name: str) -> Path:
+        """A path where nothing is yet."""
+        self._count += 1
+        return self._directory / f"{self._count}-{name}"
+
+    def ours(self, event_count: int | None = None, *flags: str) -> Ours:
+        """A service that is not started: on an empty log, or one of `HOSTS` hosts.
+
+        Such a log has `event_count` events at least.
+        """
+        directory = self.new_directory("ours")
+        if event_count is not None:
+            shutil.copytree(self._seed(event_count), directory / "data")
+        return Ours(directory, None, *flags)
+
+    def _seed(self, event_count: int) -> Path:
+        if event_count not in self._seeded:
+            self._seeded[event_count] = data = self.new_directory("seeded")
+            seed(data, HOSTS, event_count)
+        return self._seeded[event_count]

@@ -1,0 +1,90 @@
+"""A log that has grown: written by the domain's own commands, without a service or hosts."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from domain import fleet, investigation
+from domain.event import Act
+from domain.fleet import HostRequest, OfferedKey
+from domain.host import FactsGathered
+from domain.investigation import Subject
+from domain.log.recorder import LogRecorder, head
+from domain.log.sqlite import SQLiteEngine
+from domain.log.unit import Unit
+from domain.log.writer import Writer
+from projections import clusters, hosts
+from projections.projection import ReadModels
+from runners.vault import Vault, master_key
+from tests.fleet import new_key
+
+ACT = Act("bench", "bench", "2026-01-02T03:04:05.000006")
+FACTS = FactsGathered("fedora", "43", 8, 16_384_000, 104_857_600, "b" * 36)
+TIMEOUT_S = 120.0
+COMMANDS_AT_ONCE = 512
+
+
+def address(number: int) -> str:
+    """The address of a host, as `scripts/hosts.lua` has it."""
+    return f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
+
+
+def seed(data: Path, host_count: int, event_count: int = 0) -> None:
+    """Fill an empty data directory: hosts that are set up, and readings of keys up to a number."""
+    data.mkdir(parents=True, exist_ok=True)
+    key = new_key()
+    vault = Vault(master_key(None, data / "master.key"), lambda subject, reader: None)
+    addresses = [address(number) for number in range(host_count)]
+    with _writer(data / "commissaire.db", vault) as (engine, writer):
+        offered = OfferedKey(key.private, lambda raw: key.fingerprint)
+        _carry_out(writer, (_registered(vault, name, HostRequest(offered)) for name in addresses))
+        _carry_out(writer, (_settled(name) for name in addresses))
+        with engine.snapshot() as tx:
+            missing = event_count - head(tx).position
+        _carry_out(writer, map(_key_read, islice(cycle(addresses), max(0, missing))))
+
+
+@contextmanager
+def _writer(path: Path, vault: Vault) -> Iterator[tuple[SQLiteEngine, Writer]]:
+    with closing(SQLiteEngine(path)) as engine:
+        models = ReadModels((hosts.PROJECTION, clusters.PROJECTION))
+        LogRecorder(engine).create_table()
+        models.create_tables(engine)
+        engine.execute_schema([hosts.heartbeats_schema(engine.name)])
+        vault.open(engine)
+        writer = Writer(engine, models, timeout_s=TIMEOUT_S)
+        writer.start()
+        try:
+            yield engine, writer
+        finally:
+            writer.stop()
+
+
+Command = Callable[[Unit], Any]
+
+
+def _carry_out(writer: Writer, commands: Iterator[Command]) -> None:
+    while some := list(islice(commands, COMMANDS_AT_ONCE)):
+        waiting: list[Future[Any]] = [writer.submit(ACT, command) for command in some]
+        for future in waiting:
+            future.result(TIMEOUT_S)
+
+
+def _registered(vault: Vault, name: str, request: HostRequest) -> Command:
+    return lambda unit: fleet.register_host(unit, vault, name, request)
+
+
+def _settled(name: str) -> Command:
+    def settle(unit: Unit) -> None:
+        subject = Subject(name, unit.host(name).incarnation)
+        investigation.pin_key(unit, subject, "ssh-ed25519", "SHA256:" + "a" * 43)
+        investigation.settle(unit, subject, FACTS)
+
+    return settle
+
+
+def _key_read(name: str) -> Command:
+    return lambda unit: unit.host(name).read_credentials()
