@@ -6,11 +6,11 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import uvloop
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import OperationalError, PersistenceError
 
 from domain.event import Recorded
 from domain.host import Failed
@@ -209,12 +209,19 @@ def _open_database(engine: Engine, vault: Vault) -> tuple[ReadModels, int]:
         engine.execute_schema([hosts.heartbeats_schema(engine.name)])
         vault.open(engine)
         read_models.catch_up(engine)
+        _scrub(engine)
         with engine.snapshot() as tx:
             return read_models, head(tx).position
     except WrongMasterKey as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
     except PersistenceError as error:
         raise CannotServe(f"the database cannot be used: {error}") from None
+
+
+def _scrub(engine: Engine) -> None:
+    """Finish what a process that died after a deletion had left readable in the files."""
+    with suppress(OperationalError):  # a reader is in the way; the next deletion scrubs as well
+        engine.scrub()
 
 
 def _start_writer(

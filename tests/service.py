@@ -84,9 +84,7 @@ class Service:
     def environment(self) -> Mapping[str, str]:
         """What the process sees of our environment, and what the test adds."""
         ours = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("COMMISSAIRE_")
+            name: value for name, value in os.environ.items() if not name.startswith("COMMISSAIRE_")
         }
         return ours | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._environment
 
@@ -153,8 +151,14 @@ class Service:
         trace: TracebackType | None,
     ) -> None:
         self.client.close()
-        if self._process is not None:
+        if self._process is None:
+            return
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
             self.kill()
+            if error is None:
+                raise
 
 
 def wait_for(condition: Callable[[], T | None], timeout_s: float = WAIT_TIMEOUT_S) -> T:

@@ -64,11 +64,11 @@ class Follower:
     async def _pulled(self) -> Sequence[Recorded]:
         try:
             batch = await self._pull(self.position)
-            self._may_be_behind = bool(batch)
-            return batch
         except OperationalError:  # the database is away: it comes back, or somebody restarts us
             await asyncio.sleep(PULL_EVERY_S)
             return ()
+        self._may_be_behind = bool(batch)
+        return batch
 
     def _next_pushed(self) -> Sequence[Recorded]:
         """The next batch in memory, if it goes on exactly where we are."""
