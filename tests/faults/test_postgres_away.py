@@ -83,12 +83,18 @@ class Traffic:
         )
 
     def must_be_refused(self) -> None:
-        """Every client that writes is told 503."""
+        """Every client that writes is told 503, or that nobody knows whether it was stored.
+
+        Who was told that asks nothing more until it can look, and so is not refused again.
+        """
         before = [journal.refused for journal in self.journals]
         wait_for(
             lambda: (
                 self._errors
-                or all(j.refused > b for j, b in zip(self.journals, before, strict=True))
+                or all(
+                    journal.refused > count or journal.maybe is not None
+                    for journal, count in zip(self.journals, before, strict=True)
+                )
             ),
             ANSWER_LIMIT_S * 2,
         )
