@@ -1,32 +1,50 @@
-"""Finishes what a process that died left half-done: large clusters whose removal had started."""
+"""Finishes what nobody goes on with: large clusters whose removal had started.
 
-from collections.abc import Callable, Iterable
+Whoever deletes a cluster removes it batch by batch, and may die, or meet a full disk, between two
+of them. The log knows what is half-removed; it is finished here, whichever process began it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+
+from eventsourcing.persistence import PersistenceError
 
 from domain import fleet
 from domain.event import Act
-from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal
 
 ACTOR = "runner:removals"
+LOOK_EVERY_S = 2.0
+RETRY_PAUSE_S = 1.0
+"""Pause before the next try where the log cannot take a batch."""
 
 
-async def finish(writer: Writer, names: Iterable[str], now: Callable[[], str]) -> None:
-    """Remove these clusters, batch by batch. Who deleted them has got no answer yet."""
-    for name in names:
-        act = Act(ACTOR, f"cluster/{name}", now())
-        while not await _some(writer, act, name):
-            pass
+async def run(
+    writer: Writer,
+    half_removed: Callable[[], Awaitable[Sequence[str]]],
+    now: Callable[[], str],
+) -> None:
+    """Until cancelled: finish what was begun before the start, and what is left lying later.
+
+    `half_removed()` gives the names of clusters whose removal has started. One that somebody is
+    still busy with is gone the sooner: each batch is decided on what is left by then.
+    """
+    while True:
+        try:
+            for name in await half_removed():
+                await _finish(writer, name, now)
+        except PersistenceError:
+            pass  # the database is away: the next look finds the same
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _some(writer: Writer, act: Act, name: str) -> bool:
-    try:
-        return bool(await writer.perform(act, partial(_remove, name=name)))
-    except Refusal as refusal:
-        # Somebody else finished it; or the database is away, and then it is tried again.
-        return refusal.kind == "not_found"
-
-
-def _remove(unit: Unit, name: str) -> bool:
-    return fleet.remove_cluster(unit, name)
+async def _finish(writer: Writer, name: str, now: Callable[[], str]) -> None:
+    act = Act(ACTOR, f"cluster/{name}", now())
+    gone = False
+    while not gone:
+        try:
+            gone = await writer.perform(act, partial(fleet.go_on_removing, name=name))
+        except Refusal:  # the database is away, or its disk is full
+            await asyncio.sleep(RETRY_PAUSE_S)

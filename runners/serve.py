@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -130,8 +131,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         investigator = _investigator(settings, writer, known, lines, stack)
         investigating = _start_runner("investigator", investigator.run(follower), stack)
-        half_removed = await answers.fresh(clusters.half_removed)
-        finishing = _start_runner("removals", removals.finish(writer, half_removed, now), stack)
+        half_removed = partial(answers.fresh, clusters.half_removed)
+        finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
         app = application(

@@ -3,7 +3,6 @@
 from functools import partial
 
 from domain import fleet
-from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import not_found
 from projections import clusters
@@ -49,7 +48,9 @@ class Clusters:
             request.act(), lambda unit: fleet.remove_cluster(unit, name)
         )
         while not gone:
-            gone = await self._writer.perform(request.act(), partial(_go_on_removing, name=name))
+            gone = await self._writer.perform(
+                request.act(), partial(fleet.go_on_removing, name=name)
+            )
         return deleted()
 
     async def members(self, request: Request) -> Reply:
@@ -92,11 +93,3 @@ def _found(answer: Answer | None, name: str) -> Answer:
     if answer is None:
         raise not_found(f"There is no cluster {name}: create it with PUT first.")
     return answer
-
-
-def _go_on_removing(unit: Unit, name: str) -> bool:
-    """The next step of a removal, unless somebody else has finished it already.
-
-    A cluster of this name that was created since is not ours to remove.
-    """
-    return unit.cluster(name).state != "removing" or fleet.remove_cluster(unit, name)
