@@ -135,7 +135,7 @@ def must_have_lost_nothing(traffic: Traffic, url: str) -> None:
     must_be_whole(url)
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("mode", ["immediate", pytest.param("fast", marks=pytest.mark.proof)])
 def test_a_restart_of_the_database_in_the_middle_of_traffic_loses_nothing(
     mode: StopMode, service: Service, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -145,6 +145,7 @@ def test_a_restart_of_the_database_in_the_middle_of_traffic_loses_nothing(
     must_have_lost_nothing(traffic, postgres_url)
 
 
+@pytest.mark.proof
 def test_a_database_that_is_stopped_is_503_and_when_it_is_back_the_service_goes_on(
     service: Service, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_database_that_is_stopped_is_503_and_when_it_is_back_the_service_goes_
     must_have_lost_nothing(traffic, postgres_url)
 
 
+@pytest.mark.proof
 def test_connections_that_are_cut_are_503_until_they_can_be_made_again(
     service: Service, proxy: Proxy, postgres_url: str
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_database_that_falls_silent_is_503_in_time_for_changes_and_reads(
     assert service.stop() == 0
 
 
+@pytest.mark.proof
 def test_a_service_stops_though_its_database_is_silent(service: Service, proxy: Proxy) -> None:
     client = Client(service)
     assert client.put("/cluster/web").status == 201

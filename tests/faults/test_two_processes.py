@@ -5,6 +5,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from domain import fleet
 from domain.log.unit import Unit
 from tests.faults.client import PRIVATE_KEY, Client, address
@@ -78,6 +80,7 @@ def test_after_kill_9_the_data_directory_is_free_though_a_holder_is_written_ther
         assert Client(service).put("/cluster/more").status == 201
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])  # users are in a file on both
 def test_a_user_who_is_added_beside_a_running_service_may_log_in_at_once(service: Service) -> None:
     client = Client(service, "newcomer")
     assert client.request("GET", "/clusters").status == 403
