@@ -11,6 +11,7 @@ from domain.host import Host
 from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
+from domain.source import Source
 
 AGGREGATES_MAX = 4096
 """How many aggregates stay in memory between commands."""
@@ -72,6 +73,10 @@ class Unit:
     def cluster(self, name: str) -> Cluster:
         """The cluster of this name, existing or not."""
         return self._use(Cluster, name)
+
+    def source(self, name: str) -> Source:
+        """The inventory of this name, heard of or not."""
+        return self._use(Source, name)
 
     def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write beside the log in the same transaction, once the command was not refused.

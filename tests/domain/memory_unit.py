@@ -9,12 +9,13 @@ from domain.fleet import HostRequest, OfferedKey, Unit
 from domain.host import FactsGathered, Host
 from domain.log.transaction import Transaction
 from domain.refusal import Refusal, invalid
+from domain.source import Source
 from tests.domain.given import ACT
 
 FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 50_000_000, "boot-1")
 
 
-A = TypeVar("A", Host, Cluster)
+A = TypeVar("A", Host, Cluster, Source)
 
 
 class MemoryUnit:
@@ -23,6 +24,7 @@ class MemoryUnit:
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.clusters: dict[str, Cluster] = {}
+        self.sources: dict[str, Source] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
 
@@ -42,6 +44,10 @@ class MemoryUnit:
     def cluster(self, name: str) -> Cluster:
         """The cluster of this name."""
         return self._use(self.clusters.setdefault(name, Cluster(name)))
+
+    def source(self, name: str) -> Source:
+        """The source of this name."""
+        return self._use(self.sources.setdefault(name, Source(name)))
 
     def _use(self, aggregate: A) -> A:
         aggregate.act, aggregate.pending = ACT, self.pending

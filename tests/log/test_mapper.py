@@ -13,13 +13,19 @@ from domain.cluster import AnyClusterEvent, ClusterEvent
 from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
 from domain.log.mapper import UnknownTopic, to_event, to_stored
+from domain.source import AnySourceEvent, SourceEvent
 from tests.log.corpus import META, STORED
 
-CLASSES: tuple[type[Event], ...] = (*get_args(AnyHostEvent), *get_args(AnyClusterEvent))
+CLASSES: tuple[type[Event], ...] = (
+    *get_args(AnyHostEvent),
+    *get_args(AnyClusterEvent),
+    *get_args(AnySourceEvent),
+)
 
 
 def test_every_event_class_is_in_its_union_and_has_a_topic_of_its_own() -> None:
-    found = {*HostEvent.__subclasses__(), *ClusterEvent.__subclasses__()}
+    kinds: tuple[type[Event], ...] = (HostEvent, ClusterEvent, SourceEvent)
+    found = {event for kind in kinds for event in kind.__subclasses__()}
     assert found == set(CLASSES)
     assert len({event.TOPIC for event in CLASSES}) == len(CLASSES)
     assert all(TOPICS[event.TOPIC] is event for event in CLASSES)
