@@ -30,6 +30,7 @@ from runners.fleet_hosts import FleetHosts
 from runners.investigator import Investigator, Pauses
 from runners.keys import read_private_key
 from runners.log_lines import LogLines, bridge_logging, described
+from runners.login_trial import SshLoginTrial
 from runners.look import SshLook
 from runners.server import CannotListen, Server
 from runners.server import Limits as ServerLimits
@@ -128,7 +129,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         follower = Follower(position, known.entries_after)
         writer = _start_writer(settings, engine, read_models, follower, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        investigator = _investigator(settings, writer, known, lines, stack)
+        ssh = _ssh(settings, stack)
+        investigator = _investigator(settings, writer, known, ssh, lines)
         investigating = _start_runner("investigator", investigator.run(follower), stack)
         half_removed = await answers.fresh(clusters.half_removed)
         finishing = _start_runner("removals", removals.finish(writer, half_removed, now), stack)
@@ -141,6 +143,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             lambda raw: read_private_key(raw).fingerprint,
             Authentication(BasicAuthentication(users, queue)),
             lines.line,
+            try_login=SshLoginTrial(ssh),
             log_requests=settings.log_requests,
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
@@ -245,13 +248,7 @@ def _start_writer(
     return writer
 
 
-def _investigator(
-    settings: Settings,
-    writer: Writer,
-    known: FleetHosts,
-    lines: LogLines,
-    stack: AsyncExitStack,
-) -> Investigator:
+def _ssh(settings: Settings, stack: AsyncExitStack) -> Ssh:
     ssh = Ssh(
         settings.ssh_parallel,
         limits=SshLimits(
@@ -261,6 +258,12 @@ def _investigator(
         ),
     )
     stack.callback(ssh.close)
+    return ssh
+
+
+def _investigator(
+    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+) -> Investigator:
     return Investigator(
         writer,
         known,
