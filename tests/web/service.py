@@ -36,6 +36,7 @@ from runners.vault import Vault
 from web.app import application
 from web.authentication import Account, Authentication
 from web.basic import BasicAuthentication
+from web.credentials import TryLogin, nobody_can_try
 from web.password_queue import PasswordQueue
 from web.requests import Limits
 
@@ -83,6 +84,7 @@ class WebService:
         self.events: list[Recorded] = []
         self.faults: list[Fault] = []
         self.parse_key: Callable[[bytes], str] = lambda raw: read_private_key(raw).fingerprint
+        self.try_login: TryLogin = nobody_can_try
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -109,6 +111,7 @@ class WebService:
             self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
             self._line,
+            try_login=lambda *args: self.try_login(*args),
             limits=limits,
         )
         self.server = Server(
