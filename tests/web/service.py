@@ -16,6 +16,7 @@ import httpx
 import uvloop
 
 from domain import investigation
+from domain.credentials import Login
 from domain.event import Act, Recorded
 from domain.host import FactsGathered, FailureKind
 from domain.investigation import Subject
@@ -36,7 +37,7 @@ from runners.vault import Vault
 from web.app import application
 from web.authentication import Account, Authentication
 from web.basic import BasicAuthentication
-from web.credentials import TryLogin, nobody_can_try
+from web.credentials import Trust, TryLogin, nobody_can_try
 from web.password_queue import PasswordQueue
 from web.requests import Limits
 
@@ -111,7 +112,7 @@ class WebService:
             self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
             self._line,
-            try_login=lambda *args: self.try_login(*args),
+            try_login=self._try,
             limits=limits,
         )
         self.server = Server(
@@ -175,6 +176,9 @@ class WebService:
 
     def _parse(self, raw: bytes) -> str:
         return self.parse_key(raw)
+
+    async def _try(self, login: Login, private_key: bytes, trust: Trust) -> None:
+        await self.try_login(login, private_key, trust)
 
     def _note(self, *args: Any) -> None:
         self.events += args[-1]
