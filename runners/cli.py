@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic.fields import FieldInfo
 
+from runners.entries_file import BrokenFile, ChangeRefused
 from runners.settings import (
     Settings,
     WrongSettings,
@@ -21,7 +22,7 @@ from runners.settings import (
     sources,
     variable,
 )
-from runners.users import DEFAULT_ROLE, BrokenUsersFile, UserRefused, UsersFile, hash_password
+from runners.users import DEFAULT_ROLE, UsersFile, hash_password
 from web.authentication import ROLES
 
 PROGRAM = "commissaire"
@@ -57,7 +58,7 @@ def run(arguments: list[str]) -> int:
         return _fail(*wrong.sentences, status=USED_WRONGLY)
     except typer.TyperException as error:
         return _fail(f"{error.format_message()} (see --help)", status=USED_WRONGLY)
-    except (UserRefused, BrokenUsersFile) as refused:
+    except (ChangeRefused, BrokenFile) as refused:
         return _fail(str(refused))
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", status=INTERRUPTED)
@@ -231,7 +232,7 @@ def _password_from_stdin() -> str:
         return text.decode()
     except UnicodeDecodeError:
         # Not `from` it: the error quotes the password.
-        raise UserRefused("The password on standard input is not UTF-8.") from None
+        raise ChangeRefused("The password on standard input is not UTF-8.") from None
 
 
 def _password_from_terminal(name: str) -> str:
@@ -241,7 +242,7 @@ def _password_from_terminal(name: str) -> str:
 
     password = getpass(f"Password of {name}: ")
     if getpass("Once more: ") != password:
-        raise UserRefused("The two passwords differ.")
+        raise ChangeRefused("The two passwords differ.")
     return password
 
 

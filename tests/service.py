@@ -84,9 +84,7 @@ class Service:
     def environment(self) -> Mapping[str, str]:
         """What the process sees of our environment, and what the test adds."""
         ours = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("COMMISSAIRE_")
+            name: value for name, value in os.environ.items() if not name.startswith("COMMISSAIRE_")
         }
         return ours | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._environment
 
