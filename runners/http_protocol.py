@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from runners.crowd import Crowd, Fault
 from runners.sending import ClosedWhenRead, StallWatch
+from web.certificates import SCOPE_KEY, ClientCertificate
 from web.problems import Problem
 
 PIPELINED_MAX = 100
@@ -34,9 +35,16 @@ SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
 class Connection(HttpToolsProtocol):
     """One connection. Overridden callbacks are those of asyncio and of the parser."""
 
-    def __init__(self, config: Config, crowd: Crowd, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        config: Config,
+        crowd: Crowd,
+        loop: asyncio.AbstractEventLoop,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
         super().__init__(config=config, server_state=crowd.state, app_state={}, _loop=loop)
         self._crowd = crowd
+        self._certificate = certificate
         self._limits = crowd.limits
         self.timeout_keep_alive = crowd.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
         self._in_head = False
@@ -117,6 +125,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
+        if self._certificate is not None:
+            self.scope[SCOPE_KEY] = self._certificate  # type: ignore[literal-required] # ours
         self._in_head = True
         self._head_is_timed = False
         self._request_bytes = self._chunk_bytes

@@ -34,7 +34,7 @@ class UsersFile(EntriesFile[Account]):
         return self.entries
 
     def add(self, name: str, password_hash: bytes, role: Role, *, replace: bool = False) -> None:
-        """Adds a user, or with `replace` changes one.
+        """Adds a user, or with `replace` changes one; NO_PASSWORD for a hash: certificates only.
 
         Raises ChangeRefused, BrokenFile or OSError, and then has changed nothing.
         """
