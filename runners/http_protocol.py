@@ -6,6 +6,7 @@ another answer if need be; and it takes the trailers of a chunked body for heade
 """
 
 import asyncio
+from collections.abc import Callable
 from secrets import token_hex
 
 import httptools
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from runners.crowd import Crowd, Fault
 from runners.sending import ClosedWhenRead, StallWatch
+from runners.tls import client_certificate
 from web.certificates import SCOPE_KEY, ClientCertificate
 from web.problems import Problem
 
@@ -40,11 +42,12 @@ class Connection(HttpToolsProtocol):
         config: Config,
         crowd: Crowd,
         loop: asyncio.AbstractEventLoop,
-        certificate: ClientCertificate | None = None,
+        agreed: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config=config, server_state=crowd.state, app_state={}, _loop=loop)
         self._crowd = crowd
-        self._certificate = certificate
+        self._agreed = agreed
+        self._certificate: ClientCertificate | None = None
         self._limits = crowd.limits
         self.timeout_keep_alive = crowd.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
         self._in_head = False
@@ -61,7 +64,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Somebody connected: there is room, or an answer that there is none."""
+        self._agreed()
         super().connection_made(transport)
+        self._certificate = client_certificate(transport.get_extra_info("ssl_object"))
         self._stall = StallWatch(transport, self.loop, self._limits.send_stall_s)
         if not self._crowd.make_room():
             self.connections.discard(self)

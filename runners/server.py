@@ -147,7 +147,7 @@ class Server:
         if tls is None:
             return lambda: Connection(config, crowd, loop)
         return lambda: Handshake(
-            crowd, tls.context, loop, lambda client: Connection(config, crowd, loop, client)
+            crowd, tls.context, loop, lambda agreed: Connection(config, crowd, loop, agreed)
         )
 
     def _set_date(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -58,7 +58,7 @@ class Authority:
         valid: timedelta = timedelta(days=1),
         file: str = "client",
     ) -> Pair:
-        """For a client; `others` are subject alternative names: mail addresses where they have @."""
+        """For a client; of the other names, mail addresses are those with an @."""
         names: list[x509.GeneralName] = [
             x509.RFC822Name(other) if "@" in other else x509.DNSName(other) for other in others
         ]

@@ -1,6 +1,8 @@
 """The service over TLS: what it agrees to, new certificates while it runs, clients that dawdle."""
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import ssl
@@ -162,10 +164,8 @@ def test_what_is_no_tls_is_closed_and_one_log_line(secure: Service) -> None:
     before = len(lines(secure, "request.refused"))
     with socket.create_connection(place(secure), TIMEOUT_S) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        try:
+        with contextlib.suppress(ConnectionResetError):
             assert b"HTTP" not in plain.recv(100)
-        except ConnectionResetError:
-            pass
     refused = wait_for(lambda: lines(secure, "request.refused")[before:])
     assert refused[-1]["kind"] == "tls"
     assert "Traceback" not in secure.read_log()
@@ -177,6 +177,17 @@ def test_those_who_dawdle_make_room_for_those_who_do_not(secure: Service) -> Non
         assert client.get("/clusters").status_code == 200
     for connection in dawdling:
         connection.close()
+
+
+def test_stopping_does_not_wait_for_those_who_dawdle(tmp_path: Path) -> None:
+    service = Service(tmp_path, None, *Authority(tmp_path).server().flags)
+    service.trusted = False
+    with service, socket.create_connection(place(service), TIMEOUT_S) as dawdling:
+        wait_for(lambda: service.client.get("/clusters").status_code == 200)
+        begin = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - begin < TIMEOUT_S / 4
+        assert dawdling.recv(100) == b""
 
 
 # New certificates
@@ -224,15 +235,12 @@ def test_broken_new_certificates_change_nothing_and_are_an_error_in_the_log(
 
 def test_sighup_without_tls_is_survived(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
-        service_process = service.pid
-        _signal(service_process)
+        _signal(service.pid)
         assert service.client.get("/clusters").status_code == 200
         assert service.stop() == 0
 
 
 def _signal(pid: int) -> None:
-    import os
-
     os.kill(pid, signal.SIGHUP)
 
 
