@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from domain.names import host_address, quoted
+from domain.names import HOST_NAME_CHARACTERS_MAX, host_address, quoted
 from domain.refusal import Refusal, invalid
 
 Options = dict[str, Any]
@@ -20,6 +20,7 @@ Known = Mapping[str, Mapping[str, Check]]
 """The options of each type."""
 
 TEXT_CHARACTERS_MAX = 2048
+HOST_AND_PORT_CHARACTERS_MAX = HOST_NAME_CHARACTERS_MAX + len(":65535")
 TOKEN_CHARACTERS_MAX = 16_384
 ENDPOINTS_MAX = 32
 PORT_MAX = 65_535
@@ -76,7 +77,8 @@ def difference(wanted: Options, actual: Options) -> str | None:
 
 def host_and_port(value: object) -> str | None:
     """`node.example.com:8080`, `10.0.0.1:8080`, `[2001:db8::7]:8080`."""
-    found = HOST_AND_PORT.fullmatch(value) if isinstance(value, str) else None
+    short = isinstance(value, str) and len(value) <= HOST_AND_PORT_CHARACTERS_MAX
+    found = HOST_AND_PORT.fullmatch(str(value)) if short else None
     if found is None or not _is_host(found["v6"] or found["name"]) or not _is_port(found["port"]):
         return "must be host:port, an IPv6 address in brackets"
     return None
