@@ -8,7 +8,7 @@ import pytest
 from tests.web.service import WebService
 
 SERVER = {"type": "flannel_server", "options": {"address": "192.168.152.101:8080"}}
-BUILT_IN = {"name": "default", "type": "flannel_etcd", "options": {}}
+BUILT_IN: dict[str, object] = {"name": "default", "type": "flannel_etcd", "options": {}}
 
 
 def test_names_are_listed_sorted_with_the_built_in_one(api: httpx.Client) -> None:
