@@ -1,6 +1,7 @@
 """Random commands: the two sides of a membership never disagree, and replays give the same."""
 
 import contextlib
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import settings
@@ -210,7 +211,8 @@ def everything(unit: MemoryUnit) -> list[Aggregate[Any]]:
 
 def state(unit: MemoryUnit) -> dict[str, Any]:
     """The state of everything."""
-    found = {subject.id: plain(subject) for subject in everything(unit)}
+    # Copied: a command that is refused half-way has changed sets of what is then reloaded.
+    found = {subject.id: deepcopy(plain(subject)) for subject in everything(unit)}
     return {key: {**value, "facts": None} for key, value in found.items() if value["version"]}
 
 
