@@ -35,7 +35,8 @@ from domain.log.recorder import LogRecorder, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from projections import clusters, hosts
+from projections import hosts
+from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners.log_lines import LogLines
@@ -74,7 +75,7 @@ def register(unit: Unit, vault: Vault, address: str) -> None:
 async def serve_api(directory: Path, announce: Callable[[int], None]) -> None:
     """The service's API with many hosts."""
     engine = SQLiteEngine(directory / "bench.db")
-    models = ReadModels([hosts.PROJECTION, clusters.PROJECTION])
+    models = ReadModels(PROJECTIONS)
     LogRecorder(engine).create_table()
     models.create_tables(engine)
     engine.execute_schema([hosts.heartbeats_schema(engine.name)])

@@ -16,7 +16,8 @@ from domain.log.recorder import LogRecorder, head
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from projections import clusters, hosts
+from projections import hosts
+from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from runners.vault import Vault, master_key
 from tests.fleet import new_key
@@ -50,7 +51,7 @@ def seed(data: Path, host_count: int, event_count: int = 0) -> None:
 @contextmanager
 def _writer(path: Path, vault: Vault) -> Iterator[tuple[SQLiteEngine, Writer]]:
     with closing(SQLiteEngine(path)) as engine:
-        models = ReadModels((hosts.PROJECTION, clusters.PROJECTION))
+        models = ReadModels(PROJECTIONS)
         LogRecorder(engine).create_table()
         models.create_tables(engine)
         engine.execute_schema([hosts.heartbeats_schema(engine.name)])

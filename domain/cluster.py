@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, assert_never
 
 from domain.aggregate import Aggregate
 from domain.event import Event
+from domain.names import some
 from domain.refusal import conflict, not_found
 
 State = Literal["", "created", "removing"]
@@ -19,8 +20,6 @@ NEXT: dict[State, frozenset[State]] = {
     "removing": frozenset({""}),
 }
 """The life cycle: which state follows which. "" is a cluster that does not exist."""
-
-DIFFERENCES_SHOWN_MAX = 5
 
 
 class ClusterEvent(Event):
@@ -188,6 +187,4 @@ class Cluster(Aggregate[AnyClusterEvent]):
 def _some(what: str, addresses: list[str]) -> str:
     if not addresses:
         return ""
-    more = len(addresses) - DIFFERENCES_SHOWN_MAX
-    shown = ", ".join(addresses[:DIFFERENCES_SHOWN_MAX])
-    return f"{what}: {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"{what}: {some(addresses)}"

@@ -1,4 +1,7 @@
-"""Commands that span aggregates: a host and its cluster change together or not at all.
+"""Commands that span aggregates: they change together or not at all.
+
+A host is a member of its cluster, a cluster uses a network and perhaps a container manager, and
+a host may be a node of that container manager; each side says so in its own events.
 
 Each takes the unit that it decides in, and raises a `Refusal` before anything is written.
 """
@@ -8,11 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.cluster import Cluster
+from domain.container_manager import MASK, ContainerManager, ContainerManagerRequest
 from domain.host import Host, Registration
 from domain.log.transaction import Transaction
+from domain.network import Network
+from domain.options import wrong
 from domain.refusal import conflict
 
-DEFAULT_NETWORK = "default"
 REMOVAL_BATCH_HOSTS = 200
 """How many hosts leave in one transaction while a large cluster is removed."""
 
@@ -28,6 +33,14 @@ class Unit(Protocol):
         """The cluster of this name, existing or not."""
         ...
 
+    def network(self, name: str) -> Network:
+        """The network of this name, existing or not."""
+        ...
+
+    def container_manager(self, name: str) -> ContainerManager:
+        """The container manager of this name, existing or not."""
+        ...
+
     @property
     def tx(self) -> Transaction:
         """The transaction that the command is decided in, to read what is beside the log."""
@@ -39,7 +52,7 @@ class Unit(Protocol):
 
 
 class Secrets(Protocol):
-    """Where private keys are kept, in the same transaction as the events that speak of them."""
+    """Where private keys and tokens are kept, in the transaction of the events about them."""
 
     def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
         """Whether this very secret is kept for the subject."""
@@ -123,19 +136,45 @@ def remove_host(unit: Unit, secrets: Secrets, address: str) -> None:
     host = unit.host(address)
     host.must_exist()
     if host.cluster:
-        unit.cluster(host.cluster).drop(address)
-        host.leave_cluster()
+        _dismiss(unit, unit.cluster(host.cluster), host)
     host.remove()
     secrets.destroy(unit, host.id)
 
 
+def create_container_manager(
+    unit: Unit, secrets: Secrets, name: str, wanted: ContainerManagerRequest
+) -> None:
+    """Know a container manager. The same again is no news: the true token, or its mask."""
+    manager, token = unit.container_manager(name), wanted.token
+    if token == MASK and not manager.has_token:
+        raise wrong("token", f"is the mask of a token, but none is kept for {name}: send the token")
+    is_new = not manager.exists
+    manager.create(wanted)
+    if token is None or token == MASK:
+        return
+    if is_new:
+        secrets.keep(unit, manager.id, token.encode())
+    elif not secrets.matches(unit, manager.id, token.encode()):
+        raise conflict(f"Container manager {name} exists with another token.", "options.token")
+
+
+def remove_container_manager(unit: Unit, secrets: Secrets, name: str) -> None:
+    """Forget a container manager that no cluster uses; its token is destroyed."""
+    manager = unit.container_manager(name)
+    had_token = manager.has_token
+    manager.remove()
+    if had_token:
+        secrets.destroy(unit, manager.id)
+
+
 def create_cluster(unit: Unit, name: str, network: str, container_manager: str) -> None:
-    """Be there, with this network and container manager."""
-    if network != DEFAULT_NETWORK:
-        raise conflict(f"There is no network {network}.", "network")
-    if container_manager:
-        raise conflict(f"There is no container manager {container_manager}.", "container_manager")
-    unit.cluster(name).create(network, container_manager)
+    """Be there, with this network and container manager, which must be there."""
+    cluster = unit.cluster(name)
+    if not cluster.exists:
+        unit.network(network).take_up(name)
+        if container_manager:
+            unit.container_manager(container_manager).take_up(name)
+    cluster.create(network, container_manager)
 
 
 def join(unit: Unit, name: str, address: str) -> None:
@@ -144,7 +183,7 @@ def join(unit: Unit, name: str, address: str) -> None:
     cluster.must_exist()
     host.must_exist()
     if address not in cluster.members:
-        _admit(cluster, host)
+        _admit(unit, cluster, host)
 
 
 def leave(unit: Unit, name: str, address: str) -> None:
@@ -152,8 +191,7 @@ def leave(unit: Unit, name: str, address: str) -> None:
     cluster = unit.cluster(name)
     cluster.must_exist()
     if address in cluster.members:
-        cluster.drop(address)
-        unit.host(address).leave_cluster()
+        _dismiss(unit, cluster, unit.host(address))
 
 
 def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> None:
@@ -174,10 +212,9 @@ def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> No
             raise conflict(f"There is no host {host.name}: register it first.", "new")
         _must_be_free(host, cluster)
     for address in [address for address in cluster.members if address not in wanted]:
-        cluster.drop(address)
-        unit.host(address).leave_cluster()
+        _dismiss(unit, cluster, unit.host(address))
     for host in newcomers:
-        _admit(cluster, host)
+        _admit(unit, cluster, host)
 
 
 def _must_be_free(host: Host, cluster: Cluster) -> None:
@@ -186,18 +223,30 @@ def _must_be_free(host: Host, cluster: Cluster) -> None:
     host.must_be_ready()
 
 
-def _admit(cluster: Cluster, host: Host) -> None:
+def _admit(unit: Unit, cluster: Cluster, host: Host) -> None:
     _must_be_free(host, cluster)
     cluster.add(host.name)
     host.join_cluster(cluster.name)
-    activate_where_nobody_else_must(cluster, host)
+    activate_where_nobody_else_must(unit, cluster, host)
 
 
-def activate_where_nobody_else_must(cluster: Cluster, host: Host) -> None:
-    """Let a member take part at once, where no container manager has a say in it."""
-    # With a container manager, a member is active once it is registered there.
-    if not cluster.container_manager:
-        host.activate()
+def _dismiss(unit: Unit, cluster: Cluster, host: Host) -> None:
+    cluster.drop(host.name)
+    if cluster.container_manager:
+        unit.container_manager(cluster.container_manager).remove_node(host.name)
+    host.leave_cluster()
+
+
+def activate_where_nobody_else_must(unit: Unit, cluster: Cluster, host: Host) -> None:
+    """Let a member that is set up take part at once, where nobody outside has a say in it."""
+    if host.status != "disassociated":
+        return
+    if cluster.container_manager:
+        manager = unit.container_manager(cluster.container_manager)
+        if not manager.keeps_nodes_itself:
+            return  # it is active once it is registered over there
+        manager.register_node(host.name)
+    host.activate()
 
 
 def remove_cluster(unit: Unit, name: str) -> bool:
@@ -225,9 +274,11 @@ def _remove_some(unit: Unit, cluster: Cluster) -> bool:
     if len(cluster.members) > REMOVAL_BATCH_HOSTS:
         cluster.start_removal()
     for address in list(cluster.members)[:REMOVAL_BATCH_HOSTS]:
-        cluster.drop(address)
-        unit.host(address).leave_cluster()
+        _dismiss(unit, cluster, unit.host(address))
     if cluster.members:
         return False
+    unit.network(cluster.network).release(cluster.name)
+    if cluster.container_manager:
+        unit.container_manager(cluster.container_manager).release(cluster.name)
     cluster.remove()
     return True

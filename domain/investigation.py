@@ -52,7 +52,7 @@ def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
     host.gather_facts(facts)
     host.finish_bootstrap()
     if host.cluster:
-        activate_where_nobody_else_must(unit.cluster(host.cluster), host)
+        activate_where_nobody_else_must(unit, unit.cluster(host.cluster), host)
 
 
 def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:

@@ -2,12 +2,14 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 
 from domain.refusal import invalid
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 HOST_NAME_CHARACTERS_MAX = 253
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+SHOWN_MAX = 5
 REMOTE_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 
 
@@ -79,3 +81,9 @@ def quoted(text: str, characters_max: int = 80) -> str:
     """What a client sent, safe and short enough to be shown back."""
     shown = text[:characters_max].encode("unicode_escape").decode("ascii")
     return f"'{shown}'" if len(text) <= characters_max else f"'{shown}…'"
+
+
+def some(found: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = len(found) - SHOWN_MAX
+    return ", ".join(found[:SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")

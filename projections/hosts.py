@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from domain import host as events
+from domain.container_manager import TRIVIAL
 from domain.event import Recorded
 from domain.host import HostEvent
 from domain.log.transaction import EngineName, Transaction
@@ -178,10 +179,17 @@ class Answer(NamedTuple):
 
 
 ONE = """
-    SELECT h.head, h.last_check, b.last_check, h.source, h.tag, h.status
+    SELECT h.head, h.last_check, b.last_check, h.source, h.tag
     FROM hosts h LEFT JOIN heartbeats b ON b.address = h.address
     WHERE h.address = ?
 """
+STATUS = f"""
+    SELECT h.status, h.last_check, b.last_check, h.tag, m.type = '{TRIVIAL}'
+    FROM hosts h LEFT JOIN heartbeats b ON b.address = h.address
+    LEFT JOIN nodes n ON n.address = h.address
+    LEFT JOIN container_managers m ON m.name = n.container_manager
+    WHERE h.address = ?
+"""  # noqa: S608 - a constant of ours
 
 
 def host(tx: Transaction, address: str) -> Answer | None:
@@ -189,22 +197,26 @@ def host(tx: Transaction, address: str) -> Answer | None:
     found = tx.execute(ONE, (address,)).fetchone()
     if found is None:
         return None
-    head, checked, seen, source, changed, _ = found
+    head, checked, seen, source, changed = found
     last_check = _later(checked, seen)
     body = f'{head}{last_check}","source":{orjson.dumps(source).decode()}}}'
     return Answer(body.encode(), changed)
 
 
 def host_status(tx: Transaction, address: str) -> Answer | None:
-    """The status record of one host."""
-    found = tx.execute(ONE, (address,)).fetchone()
+    """The status record of one host.
+
+    Becoming a node, or none, comes with an event of the host, so its tag covers that too.
+    """
+    found = tx.execute(STATUS, (address,)).fetchone()
     if found is None:
         return None
-    _, checked, seen, _, changed, status = found
+    status, checked, seen, changed, is_trivial_node = found
     record = {
         "type": "host_only",
         "host": {"last_check": _later(checked, seen), "status": status},
-        "container_manager": {},
+        # Nobody else to ask: what the log says of its nodes is so (`trivial`).
+        "container_manager": {"node": address, "status": "ok"} if is_trivial_node else {},
     }
     return Answer(orjson.dumps(record), changed)
 

@@ -22,6 +22,7 @@ from domain.log.recorder import LogRecorder, head, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections import clusters, hosts
+from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners import removals
@@ -203,7 +204,7 @@ def _open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
 
 def _open_database(engine: Engine, vault: Vault) -> tuple[ReadModels, int]:
     """Tables that are there and read models that are up to date, and how far the log goes."""
-    read_models = ReadModels((hosts.PROJECTION, clusters.PROJECTION))
+    read_models = ReadModels(PROJECTIONS)
     try:
         LogRecorder(engine).create_table()
         read_models.create_tables(engine)

@@ -13,7 +13,8 @@ from domain.log.postgres import PostgresEngine
 from domain.log.recorder import LogRecorder, entries
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
-from projections import clusters, hosts
+from projections import hosts
+from projections.all import PROJECTIONS
 from projections.projection import ReadModels, digest, rebuilt_digest
 
 ACT = Act("alice", "request-1", "2026-01-02T03:04:05.000006")
@@ -26,7 +27,7 @@ class Store:
 
     def __init__(self, url: str, opened: ExitStack) -> None:
         self.url = url
-        self.models = ReadModels([hosts.PROJECTION, clusters.PROJECTION])
+        self.models = ReadModels(PROJECTIONS)
         self._opened = opened
         self.engine = self.another_engine()
 

@@ -7,10 +7,12 @@ from domain.log.writer import Writer
 from projections.reads import Reads
 from web.authentication import Authentication
 from web.clusters import Clusters
+from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets
 from web.front import Front, Log
 from web.hosts import Hosts
 from web.keys import ParseKey
+from web.networks import Networks
 from web.requests import Limits
 from web.routes import table
 from web.routing import Routes
@@ -33,6 +35,8 @@ def application(
         Hosts(writer, reads, secrets, parse_key),
         Credentials(writer, secrets),
         Clusters(writer, reads),
+        Networks(writer, reads),
+        ContainerManagers(writer, reads, secrets),
     )
     return Front(
         Routes(routes),

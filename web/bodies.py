@@ -18,8 +18,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from domain import names
-from domain.fleet import DEFAULT_NETWORK
+from domain import container_manager, names, network
 from domain.refusal import Refusal
 from web.problems import KeyFault, Problem
 from web.requests import Request
@@ -101,8 +100,22 @@ class Body(BaseModel):
 class ClusterBody(Body):
     """What a PUT of a cluster asks for."""
 
-    network: Name = DEFAULT_NETWORK
+    network: Name = network.DEFAULT_NETWORK
     container_manager: ContainerManager = ""
+
+
+class NetworkBody(Body):
+    """What a PUT of a network asks for; `domain.network` knows which options a type has."""
+
+    type: str = network.DEFAULT_TYPE
+    options: dict[str, object] = Field(default_factory=dict)
+
+
+class ContainerManagerBody(Body):
+    """What a PUT of a container manager asks for; a token may be among the options."""
+
+    type: str = container_manager.DEFAULT_TYPE
+    options: dict[str, object] = Field(default_factory=dict, repr=False)
 
 
 class MembersBody(Body):

@@ -20,13 +20,18 @@ def new_address(request: Request) -> str:
     return host_address(request.path_params["address"])
 
 
-def known_cluster(request: Request) -> str:
-    """The name of a cluster that should be there."""
+def known_name(request: Request, what: str) -> str:
+    """The name of something that should be there."""
     text: str = request.path_params["name"]
     try:
         return names.resource_name(text)
     except Refusal:
-        raise not_found(f"There is no cluster {names.quoted(text)}.") from None
+        raise not_found(f"There is no {what} {names.quoted(text)}.") from None
+
+
+def known_cluster(request: Request) -> str:
+    """The name of a cluster that should be there."""
+    return known_name(request, "cluster")
 
 
 def known_address(request: Request) -> str:

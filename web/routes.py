@@ -1,17 +1,27 @@
 """The table of all routes: what a verb does with a path, and the least role that it takes."""
 
 from web.clusters import Clusters
+from web.container_managers import ContainerManagers
 from web.credentials import Credentials
 from web.health import healthz
 from web.hosts import Hosts
+from web.networks import Networks
 from web.routing import Route
 
 
-def table(hosts: Hosts, credentials: Credentials, clusters: Clusters) -> list[Route]:
+def table(
+    hosts: Hosts,
+    credentials: Credentials,
+    clusters: Clusters,
+    networks: Networks,
+    container_managers: ContainerManagers,
+) -> list[Route]:
     """Every route that the service has."""
     v0 = "/api/v0"
     members = f"{v0}/cluster/{{name}}/hosts"
     host = f"{v0}/host/{{address}}"
+    network = f"{v0}/network/{{name}}"
+    container_manager = f"{v0}/containermanager/{{name}}"
     return [
         Route("GET", "/healthz", "anyone", healthz),
         Route("GET", f"{v0}/hosts", "viewer", hosts.index),
@@ -33,4 +43,12 @@ def table(hosts: Hosts, credentials: Credentials, clusters: Clusters) -> list[Ro
         Route("GET", f"{members}/{{address}}", "viewer", clusters.show_member),
         Route("PUT", f"{members}/{{address}}", "operator", clusters.add_member),
         Route("DELETE", f"{members}/{{address}}", "operator", clusters.remove_member),
+        Route("GET", f"{v0}/networks", "viewer", networks.index),
+        Route("GET", network, "viewer", networks.show),
+        Route("PUT", network, "operator", networks.create),
+        Route("DELETE", network, "operator", networks.remove),
+        Route("GET", f"{v0}/containermanagers", "viewer", container_managers.index),
+        Route("GET", container_manager, "viewer", container_managers.show),
+        Route("PUT", container_manager, "admin", container_managers.create),
+        Route("DELETE", container_manager, "admin", container_managers.remove),
     ]

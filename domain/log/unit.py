@@ -6,11 +6,13 @@ from typing import Any, TypeVar, cast
 
 from domain.aggregate import Aggregate
 from domain.cluster import Cluster
+from domain.container_manager import ContainerManager
 from domain.event import Act, Event
 from domain.host import Host
 from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
+from domain.network import Network
 
 AGGREGATES_MAX = 4096
 """How many aggregates stay in memory between commands."""
@@ -72,6 +74,14 @@ class Unit:
     def cluster(self, name: str) -> Cluster:
         """The cluster of this name, existing or not."""
         return self._use(Cluster, name)
+
+    def network(self, name: str) -> Network:
+        """The network of this name, existing or not."""
+        return self._use(Network, name)
+
+    def container_manager(self, name: str) -> ContainerManager:
+        """The container manager of this name, existing or not."""
+        return self._use(ContainerManager, name)
 
     def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write beside the log in the same transaction, once the command was not refused.

@@ -1,20 +1,23 @@
 """A unit whose aggregates are simply there, and secrets that are simply kept."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from domain.aggregate import Aggregate
 from domain.cluster import Cluster
+from domain.container_manager import ContainerManager
 from domain.event import Event
 from domain.fleet import HostRequest, OfferedKey, Unit
 from domain.host import FactsGathered, Host
 from domain.log.transaction import Transaction
+from domain.network import Network
 from domain.refusal import Refusal, invalid
 from tests.domain.given import ACT
 
 FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 50_000_000, "boot-1")
 
 
-A = TypeVar("A", Host, Cluster)
+A = TypeVar("A", bound=Aggregate[Any])
 
 
 class MemoryUnit:
@@ -23,6 +26,8 @@ class MemoryUnit:
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.clusters: dict[str, Cluster] = {}
+        self.networks: dict[str, Network] = {}
+        self.container_managers: dict[str, ContainerManager] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
 
@@ -42,6 +47,15 @@ class MemoryUnit:
     def cluster(self, name: str) -> Cluster:
         """The cluster of this name."""
         return self._use(self.clusters.setdefault(name, Cluster(name)))
+
+    def network(self, name: str) -> Network:
+        """The network of this name."""
+        return self._use(self.networks.setdefault(name, Network(name)))
+
+    def container_manager(self, name: str) -> ContainerManager:
+        """The container manager of this name."""
+        manager = self.container_managers.setdefault(name, ContainerManager(name))
+        return self._use(manager)
 
     def _use(self, aggregate: A) -> A:
         aggregate.act, aggregate.pending = ACT, self.pending
@@ -71,10 +85,17 @@ class MemoryUnit:
         for aggregate_id in ids:
             kind, _, name = aggregate_id.partition("/")
             events = [event for event in self.history if event.originator_id == aggregate_id]
-            if kind == "host":
-                self.hosts[name] = Host.replay(name, events)  # type: ignore[arg-type] # by its id
-            else:
-                self.clusters[name] = Cluster.replay(name, events)  # type: ignore[arg-type] # same
+            kept = self._kept(kind)
+            kept[name] = type(kept[name]).replay(name, events)
+
+    def _kept(self, kind: str) -> dict[str, Any]:
+        found: dict[str, dict[str, Any]] = {
+            "host": self.hosts,
+            "cluster": self.clusters,
+            "network": self.networks,
+            "container_manager": self.container_managers,
+        }
+        return found[kind]
 
 
 class MemorySecrets:

@@ -250,5 +250,5 @@ def test_a_set_up_member_of_a_registered_cluster_is_activated(unit: Fleet) -> No
     host = unit.host(A)
     host.gather_facts(FACTS)
     host.finish_bootstrap()
-    fleet.activate_where_nobody_else_must(unit.cluster("web"), host)
+    fleet.activate_where_nobody_else_must(unit, unit.cluster("web"), host)
     assert [event for _, event in unit.did()][-3:] == [FACTS, Bootstrapped(), Activated()]

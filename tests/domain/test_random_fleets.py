@@ -1,6 +1,7 @@
 """Random commands: the two sides of a membership never disagree, and replays give the same."""
 
 import contextlib
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import settings
@@ -8,14 +9,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain import fleet, investigation
-from domain.cluster import Cluster
-from domain.host import Host
+from domain.aggregate import Aggregate
+from domain.container_manager import (
+    MASK,
+    ContainerManagerRequest,
+    container_manager_request,
+)
 from domain.investigation import Subject
+from domain.network import NetworkRequest, network_request
 from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
 
 ADDRESS = st.sampled_from([f"10.0.0.{n}" for n in range(5)])
 NAME = st.sampled_from(["web", "db"])
 LIST = st.lists(ADDRESS, max_size=5)
+NETWORK = st.sampled_from(["default", "blue"])
+MANAGER = st.sampled_from(["prod", "lab"])
+NETWORK_REQUESTS = (
+    network_request("flannel_etcd", {}),
+    network_request("flannel_server", {"address": "10.0.0.1:8080"}),
+)
+MANAGER_REQUESTS = (
+    container_manager_request("trivial", {}),
+    *(
+        container_manager_request("openshift", {"server_url": "https://a", "token": token})
+        for token in (None, "t-1", "t-2", MASK)
+    ),
+)
 
 
 class RandomFleet(RuleBasedStateMachine):
@@ -25,6 +44,10 @@ class RandomFleet(RuleBasedStateMachine):
         super().__init__()
         self.unit = MemoryUnit()
         self.secrets = MemorySecrets()
+        # There from the start, so that hosts soon are nodes.
+        self.unit.network("blue").create(NETWORK_REQUESTS[0])
+        self.unit.container_manager("lab").create(MANAGER_REQUESTS[0])
+        fleet.create_cluster(self.unit, "web", "blue", "lab")
 
     def ask(self, command: Any, *args: Any) -> None:
         """Carry it out, or see that its refusal left nothing behind."""
@@ -41,10 +64,30 @@ class RandomFleet(RuleBasedStateMachine):
         if refused:
             assert state(self.unit) == before
 
-    @rule(name=NAME)
-    def create(self, name: str) -> None:
+    @rule(name=NAME, network=NETWORK, manager=st.just("") | MANAGER)
+    def create(self, name: str, network: str, manager: str) -> None:
         """PUT a cluster."""
-        self.ask(fleet.create_cluster, name, "default", "")
+        self.ask(fleet.create_cluster, name, network, manager)
+
+    @rule(name=NETWORK, wanted=st.sampled_from(NETWORK_REQUESTS))
+    def create_network(self, name: str, wanted: NetworkRequest) -> None:
+        """PUT a network."""
+        self.ask(lambda unit: unit.network(name).create(wanted))
+
+    @rule(name=NETWORK)
+    def remove_network(self, name: str) -> None:
+        """DELETE a network."""
+        self.ask(lambda unit: unit.network(name).remove())
+
+    @rule(name=MANAGER, wanted=st.sampled_from(MANAGER_REQUESTS))
+    def create_manager(self, name: str, wanted: ContainerManagerRequest) -> None:
+        """PUT a container manager."""
+        self.ask(fleet.create_container_manager, self.secrets, name, wanted)
+
+    @rule(name=MANAGER)
+    def remove_manager(self, name: str) -> None:
+        """DELETE a container manager."""
+        self.ask(fleet.remove_container_manager, self.secrets, name)
 
     @rule(address=ADDRESS, cluster=st.none() | NAME, key=st.sampled_from([b"key-1", b"junk"]))
     def register(self, address: str, cluster: str | None, key: bytes) -> None:
@@ -110,6 +153,34 @@ class RandomFleet(RuleBasedStateMachine):
         assert all(c.exists or not c.members for c in self.unit.clusters.values())
 
     @invariant()
+    def what_a_cluster_uses_is_there_and_knows_it(self) -> None:
+        """Nothing that is used can go, and nothing stays used by who is gone."""
+        clusters = [c for c in self.unit.clusters.values() if c.exists]
+        for network in self.unit.networks.values():
+            users = {c.name for c in clusters if c.network == network.name}
+            assert network.exists or not users
+            assert network.clusters == (set() if network.name == "default" else users)
+        for manager in self.unit.container_managers.values():
+            users = {c.name for c in clusters if c.container_manager == manager.name}
+            assert manager.exists or not users
+            assert manager.clusters == users
+            assert (manager.id in self.secrets.kept) == manager.has_token
+
+    @invariant()
+    def the_nodes_of_a_trivial_manager_are_the_hosts_that_were_active(self) -> None:
+        """Others have no nodes: nobody tells them yet."""
+        clusters = self.unit.clusters
+        for manager in self.unit.container_managers.values():
+            nodes = {
+                h.name
+                for h in self.unit.hosts.values()
+                if h.cluster and "active" in (h.status, h.was)
+                if clusters[h.cluster].container_manager == manager.name
+            }
+            assert manager.nodes == nodes
+            assert manager.keeps_nodes_itself or not nodes
+
+    @invariant()
     def only_members_are_active_and_keys_are_kept_of_registered_hosts_only(self) -> None:
         """What the rest of the fleet's state follows from."""
         for host in self.unit.hosts.values():
@@ -123,11 +194,11 @@ class RandomFleet(RuleBasedStateMachine):
         streams: dict[str, list[Any]] = {}
         for event in self.unit.history:
             streams.setdefault(event.originator_id, []).append(event)
-        for host in self.unit.hosts.values():
-            assert plain(Host.replay(host.name, streams.get(host.id, []))) == plain(host)
+        for subject in everything(self.unit):
+            replayed = type(subject).replay(subject.name, streams.get(subject.id, []))
+            assert plain(replayed) == plain(subject)
         for cluster in self.unit.clusters.values():
-            replayed = Cluster.replay(cluster.name, streams.get(cluster.id, []))
-            assert plain(replayed) == plain(cluster)
+            replayed = type(cluster).replay(cluster.name, streams.get(cluster.id, []))
             assert list(replayed.members) == list(cluster.members)
 
 
@@ -136,10 +207,16 @@ def plain(aggregate: Any) -> dict[str, Any]:
     return {k: v for k, v in vars(aggregate).items() if k not in ("act", "pending")}
 
 
+def everything(unit: MemoryUnit) -> list[Aggregate[Any]]:
+    """Every subject that was ever asked for."""
+    kept = (unit.hosts, unit.clusters, unit.networks, unit.container_managers)
+    return [subject for kind in kept for subject in kind.values()]
+
+
 def state(unit: MemoryUnit) -> dict[str, Any]:
     """The state of everything."""
-    found = {host.id: plain(host) for host in unit.hosts.values()}
-    found |= {cluster.id: plain(cluster) for cluster in unit.clusters.values()}
+    # Copied: a command that is refused half-way has changed sets of what is then reloaded.
+    found = {subject.id: deepcopy(plain(subject)) for subject in everything(unit)}
     return {key: {**value, "facts": None} for key, value in found.items() if value["version"]}
 
 

@@ -27,5 +27,17 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("cluster.host_left", "cluster/web", '"address":"10.0.0.7"'),
     ("cluster.removal_started", "cluster/web", ""),
     ("cluster.removed", "cluster/web", ""),
+    ("network.created", "network/blue", ('"name":"blue","type":"flannel_server",'
+     '"options":{"address":"10.0.0.1:8080"}')),
+    ("network.taken_up", "network/blue", '"cluster":"web"'),
+    ("network.released", "network/blue", '"cluster":"web"'),
+    ("network.removed", "network/blue", ""),
+    ("container_manager.created", "container_manager/prod", ('"name":"prod","type":"openshift",'
+     '"options":{"apiserver":"https://10.0.0.1:8443/api/","token":"********"}')),
+    ("container_manager.taken_up", "container_manager/prod", '"cluster":"web"'),
+    ("container_manager.released", "container_manager/prod", '"cluster":"web"'),
+    ("container_manager.node_registered", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.node_removed", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.removed", "container_manager/prod", ""),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""

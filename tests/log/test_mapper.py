@@ -10,16 +10,24 @@ import pytest
 from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
 
 from domain.cluster import AnyClusterEvent, ClusterEvent
+from domain.container_manager import AnyContainerManagerEvent, ContainerManagerEvent
 from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
 from domain.log.mapper import UnknownTopic, to_event, to_stored
+from domain.network import AnyNetworkEvent, NetworkEvent
 from tests.log.corpus import META, STORED
 
-CLASSES: tuple[type[Event], ...] = (*get_args(AnyHostEvent), *get_args(AnyClusterEvent))
+KINDS = (HostEvent, ClusterEvent, NetworkEvent, ContainerManagerEvent)
+CLASSES: tuple[type[Event], ...] = (
+    *get_args(AnyHostEvent),
+    *get_args(AnyClusterEvent),
+    *get_args(AnyNetworkEvent),
+    *get_args(AnyContainerManagerEvent),
+)
 
 
 def test_every_event_class_is_in_its_union_and_has_a_topic_of_its_own() -> None:
-    found = {*HostEvent.__subclasses__(), *ClusterEvent.__subclasses__()}
+    found = {event for kind in KINDS for event in kind.__subclasses__()}
     assert found == set(CLASSES)
     assert len({event.TOPIC for event in CLASSES}) == len(CLASSES)
     assert all(TOPICS[event.TOPIC] is event for event in CLASSES)

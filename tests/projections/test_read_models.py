@@ -216,10 +216,10 @@ def positions(store: Store) -> list[int]:
 def test_rows_and_position_are_saved_together(store: Store) -> None:
     fleet_of_two(store)
     head = query(store, recorder.head).position
-    assert positions(store) == [head, head]
+    assert set(positions(store)) == {head}
     with store.engine.append(1) as appending:
         store.models.save_position(appending.tx, 99)
-    assert positions(store) == [head, head]
+    assert set(positions(store)) == {head}
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
@@ -230,14 +230,15 @@ def test_empty_read_models_catch_up_with_an_existing_log(
     with store.engine.snapshot() as tx:
         live = [digest(tx, projection) for projection in store.models.projections]
     with store.engine.append(1) as appending:
-        for table in ("hosts", "host_list", "clusters", "members", "projection_positions"):
-            appending.tx.execute(f"DELETE FROM {table}")  # noqa: S608 - names are above
+        tables = [table.name for model in store.models.projections for table in model.tables]
+        for table in (*tables, "projection_positions"):
+            appending.tx.execute(f"DELETE FROM {table}")  # noqa: S608 - names are ours
         appending.commit()
     monkeypatch.setattr(projection, "CATCH_UP_EVENTS", batch)
     store.models.catch_up(store.engine)
     with store.engine.snapshot() as tx:
         assert [digest(tx, projection) for projection in store.models.projections] == live
-    assert positions(store) == [query(store, recorder.head).position] * 2
+    assert set(positions(store)) == {query(store, recorder.head).position}
     store.models.catch_up(store.engine)
 
 

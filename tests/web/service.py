@@ -25,7 +25,8 @@ from domain.log.recorder import LogRecorder, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from projections import clusters, hosts
+from projections import hosts
+from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners.crowd import Fault
@@ -86,7 +87,7 @@ class WebService:
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        models = ReadModels([hosts.PROJECTION, clusters.PROJECTION])
+        models = ReadModels(PROJECTIONS)
         LogRecorder(engine).create_table()
         models.create_tables(engine)
         engine.execute_schema([hosts.heartbeats_schema(engine.name)])

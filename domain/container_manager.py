@@ -1,0 +1,263 @@
+"""A container manager runs containers on the hosts of the clusters that use it: they are its nodes.
+
+created → removed, and never while a cluster uses it. A name that was removed may be created
+again: its stream goes on. Its token is kept where secrets are, and is in no event: not even a
+digest, which would tell a token that can be guessed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, assert_never
+
+from domain import options as checks
+from domain.aggregate import Aggregate
+from domain.event import Event
+from domain.names import some
+from domain.options import (
+    Options,
+    api_root,
+    checked,
+    difference,
+    must_be_a_pair,
+    must_have,
+    wrong,
+)
+from domain.refusal import conflict, not_found
+
+State = Literal["", "created"]
+
+NEXT: dict[State, frozenset[State]] = {
+    "": frozenset({"created"}),
+    "created": frozenset({""}),
+}
+"""The life cycle: which state follows which. "" is one that does not exist."""
+
+DEFAULT_TYPE = "openshift"
+TRIVIAL = "trivial"
+MASK = "********"
+"""Stands for a token that is kept."""
+
+KUBERNETES_OPTIONS: Mapping[str, checks.Check] = {
+    "server_url": checks.url,
+    "apiserver": checks.url,
+    "token": checks.token,
+    "certificate_path": checks.absolute_path,
+    "certificate_key_path": checks.absolute_path,
+    "ca_path": checks.absolute_path,
+}
+OPTIONS: checks.Known = {
+    "openshift": KUBERNETES_OPTIONS,
+    "kubernetes": KUBERNETES_OPTIONS,
+    TRIVIAL: {},
+}
+"""What each type can use. The files are on the machine that Commissaire runs on."""
+
+
+class ContainerManagerEvent(Event):
+    """Something that happened to a container manager."""
+
+    TOPIC = "container_manager"
+
+
+@dataclass(frozen=True)
+class Created(ContainerManagerEvent):
+    """Somebody asked for this container manager. A token is only a mask in its options."""
+
+    TOPIC: ClassVar[str] = "container_manager.created"
+    name: str
+    type: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class TakenUp(ContainerManagerEvent):
+    """A cluster uses it from now on."""
+
+    TOPIC: ClassVar[str] = "container_manager.taken_up"
+    cluster: str
+
+
+@dataclass(frozen=True)
+class Released(ContainerManagerEvent):
+    """A cluster that used it is gone."""
+
+    TOPIC: ClassVar[str] = "container_manager.released"
+    cluster: str
+
+
+@dataclass(frozen=True)
+class NodeRegistered(ContainerManagerEvent):
+    """A host of one of its clusters became a node of it."""
+
+    TOPIC: ClassVar[str] = "container_manager.node_registered"
+    address: str
+
+
+@dataclass(frozen=True)
+class NodeRemoved(ContainerManagerEvent):
+    """A host is no node of it any more."""
+
+    TOPIC: ClassVar[str] = "container_manager.node_removed"
+    address: str
+
+
+@dataclass(frozen=True)
+class Removed(ContainerManagerEvent):
+    """It is not spoken to any more, and its token was destroyed; no cluster used it any more."""
+
+    TOPIC: ClassVar[str] = "container_manager.removed"
+
+
+AnyContainerManagerEvent = Created | TakenUp | Released | NodeRegistered | NodeRemoved | Removed
+
+
+@dataclass(frozen=True)
+class ContainerManagerRequest:
+    """What a PUT asks for; `container_manager_request` makes one that makes sense.
+
+    `options` are for everybody to see; `token` is the true one, `MASK`, or `None`.
+    """
+
+    type: str
+    options: Options
+    token: str | None = field(default=None, repr=False)
+
+
+def container_manager_request(kind: str, options: Mapping[str, object]) -> ContainerManagerRequest:
+    """A request whose options the type can use, or a refusal that names what is wrong."""
+    given = checked("container manager", kind, options, OPTIONS)
+    if kind == TRIVIAL:
+        return ContainerManagerRequest(kind, given)
+    if "apiserver" not in given:
+        must_have(kind, given, "server_url")
+    elif len({api_root(given[key]) for key in ("server_url", "apiserver") if key in given}) > 1:
+        raise wrong("apiserver", "is another name for server_url: give one of the two")
+    must_be_a_pair(given, "certificate_path", "certificate_key_path")
+    token = given.get("token")
+    if token is None:
+        return ContainerManagerRequest(kind, given)
+    if "certificate_path" in given:
+        raise wrong("token", "cannot be used together with certificate_path")
+    return ContainerManagerRequest(kind, given | {"token": MASK}, token)
+
+
+class ContainerManager(Aggregate[AnyContainerManagerEvent]):
+    """Something that runs containers on hosts, and what it takes to speak to it."""
+
+    KIND = "container_manager"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.state: State = ""
+        self.type = ""
+        self.options: Options = {}
+        self.clusters: set[str] = set()  # that use it
+        self.nodes: set[str] = set()
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was created and not removed since."""
+        return self.state != ""
+
+    @property
+    def has_token(self) -> bool:
+        """Whether a token is kept for it."""
+        return "token" in self.options
+
+    @property
+    def keeps_nodes_itself(self) -> bool:
+        """Whether there is nobody else to be told of its nodes: what is said here is so."""
+        return self.type == TRIVIAL
+
+    def must_exist(self) -> None:
+        """Refuse what is asked of one that does not exist."""
+        if not self.exists:
+            raise not_found(f"There is no container manager {self.name}: create it with PUT first.")
+
+    # Commands
+
+    def create(self, wanted: ContainerManagerRequest) -> None:
+        """Be there, like this. The same again is no news; whether the token is, others know."""
+        if not self.exists:
+            self.emit(Created(self.name, wanted.type, wanted.options))
+            return
+        what = f"Container manager {self.name} exists with"
+        if wanted.type != self.type:
+            raise conflict(f"{what} type {self.type}, not {wanted.type}.", "type")
+        differing = difference(_meaning(wanted.options), _meaning(self.options))
+        if differing is not None:
+            raise conflict(f"{what} another {differing}, or none.", f"options.{differing}")
+
+    def take_up(self, cluster: str) -> None:
+        """Be used by a cluster."""
+        if not self.exists:
+            sentence = f"There is no container manager {self.name}: create it first."
+            raise conflict(sentence, "container_manager")
+        self.emit(TakenUp(cluster))
+
+    def release(self, cluster: str) -> None:
+        """Be used by this cluster no longer; its hosts left before."""
+        if cluster in self.clusters:
+            self.emit(Released(cluster))
+
+    def register_node(self, address: str) -> None:
+        """Have this host as a node."""
+        if address not in self.nodes:
+            self.emit(NodeRegistered(address))
+
+    def remove_node(self, address: str) -> None:
+        """Do without this host. No node already is no news."""
+        if address in self.nodes:
+            self.emit(NodeRemoved(address))
+
+    def remove(self) -> None:
+        """Be gone, unless a cluster uses it."""
+        self.must_exist()
+        if self.clusters:
+            raise conflict(
+                f"Container manager {self.name} is used by clusters:"
+                f" {some(sorted(self.clusters))}. Delete them first."
+            )
+        if self.nodes:
+            raise ValueError(f"{self.id} still has nodes")
+        self.emit(Removed())
+
+    # State
+
+    def apply(self, event: AnyContainerManagerEvent) -> None:
+        """Fold one event into the state."""
+        match event:
+            case Created():
+                self._become("created")
+                self.type, self.options = event.type, event.options
+            case TakenUp():
+                self.clusters.add(event.cluster)
+            case Released():
+                self.clusters.remove(event.cluster)
+            case NodeRegistered():
+                self.nodes.add(event.address)
+            case NodeRemoved():
+                self.nodes.remove(event.address)
+            case Removed():
+                self._become("")
+                self._forget()
+            case _:
+                assert_never(event)
+
+    def _become(self, state: State) -> None:
+        if state not in NEXT[self.state]:
+            raise ValueError(f"{self.id} cannot go from {self.state!r} to {state!r}")
+        self.state = state
+
+
+def _meaning(options: Options) -> Options:
+    """The same for options that say the same: one name for the URL, without the API's own path."""
+    return {
+        "server_url" if key == "apiserver" else key: (
+            api_root(value) if key in ("server_url", "apiserver") else value
+        )
+        for key, value in options.items()
+    }

@@ -1,0 +1,202 @@
+"""Clusters use networks and container managers, hosts are nodes: every side says so, or none."""
+
+from secrets import token_urlsafe
+
+import pytest
+
+from domain import cluster as clusters
+from domain import container_manager as managers
+from domain import fleet, investigation
+from domain import network as networks
+from domain.cluster import HostJoined, HostLeft
+from domain.container_manager import MASK, NodeRegistered, NodeRemoved, container_manager_request
+from domain.fleet import REMOVAL_BATCH_HOSTS
+from domain.host import Activated, JoinedCluster, LeftCluster
+from domain.investigation import Subject
+from domain.network import network_request
+from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
+
+A, B = "10.0.0.1", "10.0.0.2"
+URL = "https://master.example.com:8443"
+TOKEN = token_urlsafe(12)
+
+
+class Fleet(MemoryUnit):
+    """A network `blue`, and container managers `lab` (trivial) and `prod` (with a token)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets = MemorySecrets()
+        self.network("blue").create(network_request("flannel_server", {"address": "10.9.9.9:80"}))
+        self.manage("lab", "trivial")
+        self.manage("prod", "openshift", server_url=URL, token=TOKEN)
+        self.did()
+
+    def manage(self, name: str, kind: str, **options: object) -> None:
+        """PUT a container manager."""
+        wanted = container_manager_request(kind, options)
+        fleet.create_container_manager(self, self.secrets, name, wanted)
+
+    def ready(self, address: str, cluster: str | None = None) -> None:
+        """A host that is set up."""
+        fleet.register_host(self, self.secrets, address, request(cluster))
+        subject = Subject(address, self.host(address).incarnation)
+        investigation.settle(self, subject, FACTS)
+        self.did()
+
+
+@pytest.fixture
+def unit() -> Fleet:
+    """A fleet."""
+    return Fleet()
+
+
+def test_a_new_cluster_takes_up_what_it_uses_and_a_repeat_is_no_news(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "blue", "prod")
+    assert unit.did() == [
+        ("network/blue", networks.TakenUp("web")),
+        ("container_manager/prod", managers.TakenUp("web")),
+        ("cluster/web", clusters.Created("web", "blue", "prod")),
+    ]
+    fleet.create_cluster(unit, "web", "blue", "prod")
+    assert unit.did() == []
+
+
+def test_a_removed_cluster_releases_what_it_used(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "blue", "prod")
+    unit.did()
+    assert fleet.remove_cluster(unit, "web")
+    assert unit.did() == [
+        ("network/blue", networks.Released("web")),
+        ("container_manager/prod", managers.Released("web")),
+        ("cluster/web", clusters.Removed()),
+    ]
+    unit.network("blue").remove()
+    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    assert unit.secrets.kept == {}
+
+
+def test_a_cluster_that_is_removed_in_stages_uses_its_network_until_it_is_gone(
+    unit: Fleet,
+) -> None:
+    fleet.create_cluster(unit, "web", "blue", "")
+    for n in range(REMOVAL_BATCH_HOSTS + 1):
+        fleet.register_host(unit, unit.secrets, f"10.1.{n // 250}.{n % 250}", request("web"))
+    assert not fleet.remove_cluster(unit, "web")
+    assert unit.refused(lambda: unit.network("blue").remove()).kind == "conflict"
+    assert fleet.go_on_removing(unit, "web")
+    unit.network("blue").remove()
+
+
+def test_what_a_new_cluster_would_use_must_be_there(unit: Fleet) -> None:
+    for network, manager, key in (
+        ("red", "", "network"),
+        ("red", "none", "network"),
+        ("blue", "none", "container_manager"),
+    ):
+        refusal = unit.refused(lambda n=network, m=manager: fleet.create_cluster(unit, "c", n, m))  # type: ignore[misc] # bound early
+        assert (refusal.kind, refusal.key) == ("conflict", key)
+    assert unit.network("blue").clusters == set()
+
+
+def test_a_cluster_that_exists_otherwise_is_a_conflict_and_takes_up_nothing(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "blue", "lab")
+    for network, manager, key in (
+        ("default", "lab", "network"),
+        ("blue", "prod", "container_manager"),
+        ("blue", "", "container_manager"),
+    ):
+        refusal = unit.refused(lambda n=network, m=manager: fleet.create_cluster(unit, "web", n, m))  # type: ignore[misc] # bound early
+        assert (refusal.kind, refusal.key) == ("conflict", key)
+    assert unit.container_manager("prod").clusters == set()
+
+
+def test_a_token_is_kept_and_the_same_or_its_mask_is_no_news(unit: Fleet) -> None:
+    assert unit.secrets.kept == {"container_manager/prod": TOKEN.encode()}
+    unit.manage("prod", "openshift", server_url=URL, token=TOKEN)
+    unit.manage("prod", "openshift", server_url=URL, token=MASK)
+    assert unit.did() == []
+
+
+def test_another_token_is_a_conflict(unit: Fleet) -> None:
+    refusal = unit.refused(
+        lambda: unit.manage("prod", "openshift", server_url=URL, token=TOKEN + "x")
+    )
+    assert (refusal.kind, refusal.key) == ("conflict", "options.token")
+    assert unit.secrets.kept == {"container_manager/prod": TOKEN.encode()}
+
+
+def test_a_mask_without_a_token_behind_it_is_invalid(unit: Fleet) -> None:
+    unit.manage("bare", "openshift", server_url=URL)
+    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    for name in ("bare", "new", "prod"):
+        refusal = unit.refused(
+            lambda n=name: unit.manage(n, "openshift", server_url=URL, token=MASK)  # type: ignore[misc] # bound early
+        )
+        assert (refusal.kind, refusal.key) == ("invalid", "options.token")
+    assert unit.secrets.kept == {}
+
+
+def test_a_trivial_manager_has_a_node_and_the_host_is_active_at_once(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "default", "lab")
+    unit.ready(A)
+    fleet.join(unit, "web", A)
+    assert unit.did() == [
+        ("cluster/web", HostJoined(A)),
+        (f"host/{A}", JoinedCluster("web")),
+        ("container_manager/lab", NodeRegistered(A)),
+        (f"host/{A}", Activated()),
+    ]
+    fleet.leave(unit, "web", A)
+    assert unit.did() == [
+        ("cluster/web", HostLeft(A)),
+        ("container_manager/lab", NodeRemoved(A)),
+        (f"host/{A}", LeftCluster("web")),
+    ]
+
+
+def test_a_host_registered_into_it_is_a_node_once_it_is_set_up(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "default", "lab")
+    fleet.register_host(unit, unit.secrets, A, request("web"))
+    assert unit.container_manager("lab").nodes == set()
+    subject = Subject(A, unit.host(A).incarnation)
+    investigation.settle(unit, subject, FACTS)
+    assert unit.container_manager("lab").nodes == {A}
+    assert unit.host(A).status == "active"
+    investigation.fail(unit, subject, "unreachable", "off")
+    investigation.settle(unit, subject, FACTS)
+    assert unit.host(A).status == "active"
+
+
+@pytest.mark.parametrize("way", ["host", "member", "swap", "cluster"])
+def test_whichever_way_a_host_goes_it_is_a_node_no_longer(unit: Fleet, way: str) -> None:
+    fleet.create_cluster(unit, "web", "default", "lab")
+    unit.ready(A, "web")
+    unit.ready(B)
+    match way:
+        case "host":
+            fleet.remove_host(unit, unit.secrets, A)
+        case "member":
+            fleet.leave(unit, "web", A)
+        case "swap":
+            fleet.replace_members(unit, "web", [A], [])
+        case _:
+            fleet.remove_cluster(unit, "web")
+    assert unit.container_manager("lab").nodes == set()
+
+
+def test_a_cluster_takes_only_its_own_nodes_along(unit: Fleet) -> None:
+    for name, address in (("web", A), ("db", B)):
+        fleet.create_cluster(unit, name, "default", "lab")
+        unit.ready(address, name)
+    fleet.remove_cluster(unit, "web")
+    assert unit.container_manager("lab").nodes == {B}
+
+
+def test_a_host_waits_to_be_registered_with_a_manager_that_is_elsewhere(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.ready(A, "web")
+    unit.ready(B)
+    fleet.join(unit, "web", B)
+    assert {unit.host(address).status for address in (A, B)} == {"disassociated"}
+    assert unit.container_manager("prod").nodes == set()
