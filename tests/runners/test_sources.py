@@ -311,7 +311,7 @@ async def test_a_source_that_fails_changes_no_fact_and_is_stale_after_its_limit(
         assert play.events("source.")[1][0] == "source.came_back"
         # The event can be read before the process manager hears that it is stored.
         await until(lambda: bool(play.said("source.came_back")))
-        assert not play.tally.stale
+        await until(lambda: not play.tally.stale)
         await play.asked_again()
         assert len(play.events("source.")) == 2
     with store.engine.snapshot() as tx:
