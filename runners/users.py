@@ -54,6 +54,7 @@ class UsersFile:
         self, path: Path, report: Callable[[BrokenUsersFile], None] = lambda broken: None
     ) -> None:
         self.path = path
+        self._path_text = str(path)
         self._report = report
         self._users: Mapping[str, Account] = MappingProxyType({})
         self._signature: Signature | None = None
@@ -65,7 +66,7 @@ class UsersFile:
     def users(self) -> Mapping[str, Account]:
         """All users by name; costs one stat() while the file stays as it is."""
         try:
-            found = self.path.stat()
+            found = os.stat(self._path_text)  # noqa: PTH116 - asked with every request
             signature = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         except OSError:
             signature = None
