@@ -1,6 +1,7 @@
 """The composition root: every part is made here, given its collaborators, started, and stopped."""
 
 import asyncio
+import os
 import random
 import secrets
 import signal
@@ -36,6 +37,8 @@ from runners.look import SshLook
 from runners.server import CannotListen, Server
 from runners.server import Limits as ServerLimits
 from runners.settings import Settings
+from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
+from runners.sources import Sources
 from runners.ssh import Limits as SshLimits
 from runners.ssh import Ssh
 from runners.users import UsersFile, hash_password
@@ -43,6 +46,7 @@ from runners.vault import Vault, WrongMasterKey, master_key
 from web.app import application
 from web.authentication import Authentication
 from web.basic import BasicAuthentication
+from web.clients import Clients
 from web.front import Front
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
@@ -120,6 +124,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
         _hold_data_directory(settings, stack)
+        configured = _sources(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
@@ -127,11 +132,15 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        follower = Follower(position, known.entries_after)
-        writer = _start_writer(settings, engine, read_models, follower, lines)
+        followers = [Follower(position, known.entries_after) for _ in range(2)]
+        writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         investigator = _investigator(settings, writer, known, lines, stack)
-        investigating = _start_runner("investigator", investigator.run(follower), stack)
+        inventories = Sources(
+            configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
+        )
+        investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
+        asking = _start_runner("sources", inventories.run(followers[1]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -144,14 +153,19 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             Authentication(BasicAuthentication(users, queue)),
             lines.line,
             log_requests=settings.log_requests,
+            clients=Clients(settings.trusted_proxy),
+            sources=settings.sources.keys(),
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
         server = await _start_server(settings, app, lines)
         stack.push_async_callback(
-            _wind_down, server, investigator, settings.shutdown_timeout_s * STOP_SHARE
+            _wind_down,
+            server,
+            (investigator, inventories),
+            settings.shutdown_timeout_s * STOP_SHARE,
         )
         yield Service(
-            f"http://{_bracketed(settings.host)}:{server.port}", (investigating, finishing)
+            f"http://{_bracketed(settings.host)}:{server.port}", (investigating, asking, finishing)
         )
 
 
@@ -181,6 +195,13 @@ def _users(settings: Settings, lines: LogLines) -> UsersFile:
         print(f"The password of admin, shown only now: {password}", flush=True)
         lines.line("user_added", user="admin", role="admin")
     return users
+
+
+def _sources(settings: Settings) -> list[ConfiguredSource]:
+    try:
+        return open_sources(settings.sources, os.environ)
+    except WrongSource as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:
@@ -230,7 +251,7 @@ def _start_writer(
     settings: Settings,
     engine: Engine,
     read_models: ReadModels,
-    follower: Follower,
+    followers: Sequence[Follower],
     lines: LogLines,
 ) -> Writer:
     loop = asyncio.get_running_loop()
@@ -247,7 +268,8 @@ def _start_writer(
             if isinstance(event, Failed):
                 told["reason"] = event.reason
             lines.line("change", "info", **told)
-        loop.call_soon_threadsafe(follower.push, previous, recorded)
+        for follower in followers:
+            loop.call_soon_threadsafe(follower.push, previous, recorded)
 
     writer = Writer(engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit)
     writer.start()
@@ -298,11 +320,14 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _wind_down(server: Server, investigator: Investigator, timeout_s: float) -> None:
-    """Let requests and looks come to an end, side by side."""
+async def _wind_down(
+    server: Server, runners: Sequence[Investigator | Sources], timeout_s: float
+) -> None:
+    """Let requests, looks and questions come to an end, side by side."""
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
-        group.create_task(investigator.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
+        for runner in runners:
+            group.create_task(runner.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
 
 
 async def _start_server(settings: Settings, app: Front, lines: LogLines) -> Server:
