@@ -130,7 +130,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         follower = Follower(position, known.entries_after)
         writer = _start_writer(settings, engine, read_models, follower, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        investigator = _investigator(settings, writer, known, lines, stack)
+        investigator = _investigator(settings, writer, known, lines)
         investigating = _start_runner("investigator", investigator.run(follower), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
@@ -259,7 +259,6 @@ def _investigator(
     writer: Writer,
     known: FleetHosts,
     lines: LogLines,
-    stack: AsyncExitStack,
 ) -> Investigator:
     ssh = Ssh(
         settings.ssh_parallel,
@@ -269,7 +268,6 @@ def _investigator(
             command_s=settings.ssh_command_timeout_s,
         ),
     )
-    stack.callback(ssh.close)
     return Investigator(
         writer,
         known,
