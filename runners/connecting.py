@@ -43,7 +43,11 @@ class Lookups:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 loop.call_soon_threadsafe(self._hand_over, found, places, error)
 
-        threading.Thread(target=look_up, name=f"lookup {name}", daemon=True).start()
+        try:
+            threading.Thread(target=look_up, name=f"lookup {name}", daemon=True).start()
+        except RuntimeError as error:  # the machine lends us no more threads
+            self._slots.release()
+            raise OSError(f"no thread for the look-up of its name: {error}") from error
         return await found
 
     def _hand_over(

@@ -28,9 +28,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def ssh() -> Iterator[Ssh]:
-    ssh = Ssh(per_host_interval_s=0)
-    yield ssh
+def ssh() -> Ssh:
+    return Ssh(per_host_interval_s=0)
 
 
 def target(host: Host, pinned: HostKey | None = None) -> Target:

@@ -24,9 +24,8 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
-def ssh() -> Iterator[Ssh]:
-    ssh = Ssh(per_host_interval_s=0, limits=QUICK)
-    yield ssh
+def ssh() -> Ssh:
+    return Ssh(per_host_interval_s=0, limits=QUICK)
 
 
 @pytest.fixture(scope="module")

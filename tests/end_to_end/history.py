@@ -29,9 +29,9 @@ def events_of(kind: type[E], service: Service, address: str) -> list[E]:
     return [event for event in history(service, address) if isinstance(event, kind)]
 
 
-def failure(service: Service, address: str) -> Failed:
-    """The last failure in the log; the service's lines tell the same reason."""
-    found = events_of(Failed, service, address)[-1]
+def first_failure(service: Service, address: str) -> Failed:
+    """The first one in the log; the service's lines tell the same reason."""
+    found = events_of(Failed, service, address)[0]
 
     def told() -> bool:
         lines = [line for line in service.read_log().splitlines() if line.startswith("{")]
