@@ -8,7 +8,7 @@ from projections.reads import Reads
 from web.authentication import Authentication
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
-from web.credentials import Credentials, Secrets
+from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.front import Front, Log
 from web.hosts import Hosts
 from web.keys import ParseKey
@@ -26,6 +26,7 @@ def application(
     authentication: Authentication,
     log: Log,
     *,
+    try_login: TryLogin = nobody_can_try,
     log_requests: bool = True,
     limits: Limits | None = None,
     now: Callable[[], str] = recorder.now,
@@ -33,7 +34,7 @@ def application(
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
     routes = table(
         Hosts(writer, reads, secrets, parse_key),
-        Credentials(writer, secrets),
+        Credentials(writer, secrets, parse_key, try_login),
         Clusters(writer, reads),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
