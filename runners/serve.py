@@ -1,6 +1,7 @@
 """The composition root: every part is made here, given its collaborators, started, and stopped."""
 
 import asyncio
+import os
 import random
 import secrets
 import signal
@@ -37,6 +38,8 @@ from runners.login_trial import SshLoginTrial
 from runners.look import SshLook
 from runners.server import CannotListen, Server
 from runners.settings import Settings
+from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
+from runners.sources import Sources
 from runners.ssh import Limits as SshLimits
 from runners.ssh import Ssh
 from runners.tls import Tls, WrongTls
@@ -44,6 +47,7 @@ from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
 from web.app import application
 from web.authentication import Authentication
+from web.clients import Clients
 from web.front import Front
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
@@ -134,6 +138,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
     async with AsyncExitStack() as stack:
         tls = _tls(settings)
         _hold_data_directory(settings, stack)
+        configured = _sources(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
@@ -141,12 +146,16 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        follower = Follower(position, known.entries_after)
-        writer = _start_writer(settings, engine, read_models, follower, lines)
+        followers = [Follower(position, known.entries_after) for _ in range(2)]
+        writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         ssh = _ssh(settings, stack)
         investigator = _investigator(settings, writer, known, ssh, lines)
-        investigating = _start_runner("investigator", investigator.run(follower), stack)
+        inventories = Sources(
+            configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
+        )
+        investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
+        asking = _start_runner("sources", inventories.run(followers[1]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -160,13 +169,18 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             lines.line,
             try_login=SshLoginTrial(ssh),
             log_requests=settings.log_requests,
+            clients=Clients(settings.trusted_proxy),
+            sources=settings.sources.keys(),
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
         listening = await _listen(settings, app, tls, lines)
         stack.push_async_callback(
-            _wind_down, listening.server, investigator, settings.shutdown_timeout_s * STOP_SHARE
+            _wind_down,
+            listening.server,
+            (investigator, inventories),
+            settings.shutdown_timeout_s * STOP_SHARE,
         )
-        yield Service(listening.address, (investigating, finishing), listening.reload)
+        yield Service(listening.address, (investigating, asking, finishing), listening.reload)
 
 
 def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
@@ -195,6 +209,13 @@ def _users(settings: Settings, lines: LogLines) -> UsersFile:
         print(f"The password of admin, shown only now: {password}", flush=True)
         lines.line("user_added", user="admin", role="admin")
     return users
+
+
+def _sources(settings: Settings) -> list[ConfiguredSource]:
+    try:
+        return open_sources(settings.sources, os.environ)
+    except WrongSource as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:
@@ -244,7 +265,7 @@ def _start_writer(
     settings: Settings,
     engine: Engine,
     read_models: ReadModels,
-    follower: Follower,
+    followers: Sequence[Follower],
     lines: LogLines,
 ) -> Writer:
     loop = asyncio.get_running_loop()
@@ -261,7 +282,8 @@ def _start_writer(
             if isinstance(event, Failed):
                 told["reason"] = event.reason
             lines.line("change", "info", **told)
-        loop.call_soon_threadsafe(follower.push, previous, recorded)
+        for follower in followers:
+            loop.call_soon_threadsafe(follower.push, previous, recorded)
 
     writer = Writer(engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit)
     writer.start()
@@ -312,11 +334,14 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _wind_down(server: Server, investigator: Investigator, timeout_s: float) -> None:
-    """Let requests and looks come to an end, side by side."""
+async def _wind_down(
+    server: Server, runners: Sequence[Investigator | Sources], timeout_s: float
+) -> None:
+    """Let requests, looks and questions come to an end, side by side."""
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
-        group.create_task(investigator.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
+        for runner in runners:
+            group.create_task(runner.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
 
 
 def _authentication(
