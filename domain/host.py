@@ -116,6 +116,21 @@ class FactsGathered(HostEvent):
 
 
 @dataclass(frozen=True)
+class FactsSourced(HostEvent):
+    """What the host's source says of it from now on; `None` is what it says nothing of.
+
+    Where it says something, that wins over what the host says of itself. Kilobytes, as there.
+    """
+
+    TOPIC: ClassVar[str] = "host.facts_sourced"
+    source: str
+    os: str | None = None
+    cpus: int | None = None
+    memory: int | None = None
+    space: int | None = None
+
+
+@dataclass(frozen=True)
 class Bootstrapped(HostEvent):
     """The host is set up: disassociated until it is activated."""
 
@@ -153,6 +168,16 @@ class CredentialsRead(HostEvent):
     TOPIC: ClassVar[str] = "host.credentials_read"
 
 
+@dataclass(frozen=True)
+class CredentialsRotated(HostEvent):
+    """From now on it is logged in to with these; the key before was destroyed."""
+
+    TOPIC: ClassVar[str] = "host.credentials_rotated"
+    key_fingerprint: str
+    remote_user: str
+    ssh_port: int
+
+
 AnyHostEvent = (
     Registered
     | Removed
@@ -163,11 +188,13 @@ AnyHostEvent = (
     | KeyApproved
     | KeyForgotten
     | FactsGathered
+    | FactsSourced
     | Bootstrapped
     | Activated
     | Failed
     | Recovered
     | CredentialsRead
+    | CredentialsRotated
 )
 
 
@@ -192,6 +219,8 @@ class Host(Aggregate[AnyHostEvent]):
         super().__init__(name)
         self.incarnation = 0
         """The version at which it was registered last: what was learned before says nothing."""
+        self.credentials = 0
+        """The version since which its credentials are what they are."""
         self._forget()
 
     def _forget(self) -> None:
@@ -204,6 +233,7 @@ class Host(Aggregate[AnyHostEvent]):
         self.refused = ""  # the host key that was shown and not trusted
         self.failure: Failed | None = None
         self.facts: FactsGathered | None = None
+        self.sourced: FactsSourced | None = None
 
     @property
     def registered(self) -> bool:
@@ -286,6 +316,15 @@ class Host(Aggregate[AnyHostEvent]):
         if self.status == "investigating" or facts != self.facts:
             self.emit(replace(facts))  # stamped, so no object that the caller has, too
 
+    def supply_facts(self, facts: FactsSourced) -> None:
+        """Take what its source says of it, which says nothing of its status."""
+        if self.would_change(facts):
+            self.emit(replace(facts))
+
+    def would_change(self, facts: FactsSourced) -> bool:
+        """Whether its source has never said just that."""
+        return facts != (self.sourced or FactsSourced(facts.source))
+
     def finish_bootstrap(self) -> None:
         """The host is set up."""
         if self.status == "bootstrapping":
@@ -307,13 +346,18 @@ class Host(Aggregate[AnyHostEvent]):
         self.must_exist()
         self.emit(CredentialsRead())
 
+    def rotate_credentials(self, key_fingerprint: str, remote_user: str, ssh_port: int) -> None:
+        """Be logged in to with other credentials from now on."""
+        self.must_exist()
+        self.emit(CredentialsRotated(key_fingerprint, remote_user, ssh_port))
+
     # State
 
     def apply(self, event: AnyHostEvent) -> None:
         """Fold one event into the state."""
         match event:
             case Registered():
-                self.incarnation = event.originator_version
+                self.incarnation = self.credentials = event.originator_version
                 self.registration = Registration(event.remote_user, event.ssh_port, event.source)
                 self._become("investigating")
             case Removed():
@@ -338,6 +382,8 @@ class Host(Aggregate[AnyHostEvent]):
                 self.facts = event
                 if self.status == "investigating":
                     self._become("bootstrapping")
+            case FactsSourced():
+                self.sourced = event
             case Bootstrapped():
                 self._become("disassociated")
             case Activated():
@@ -352,6 +398,11 @@ class Host(Aggregate[AnyHostEvent]):
                 self.failure, self.was = None, ""
             case CredentialsRead():
                 pass
+            case CredentialsRotated():
+                self.credentials = event.originator_version
+                self.registration = replace(
+                    self.registration, remote_user=event.remote_user, ssh_port=event.ssh_port
+                )
             case _:
                 assert_never(event)
 

@@ -1,6 +1,6 @@
-"""What was learned by looking at a host over SSH, put into the log.
+"""What was learned of a host, by looking at it over SSH or from its source, put into the log.
 
-The look takes time. Meanwhile the host may have been removed, or registered anew with other
+That takes time. Meanwhile the host may have been removed, or registered anew with other
 credentials: what was learned of an earlier incarnation is dropped, because it may be another
 machine's.
 """
@@ -8,7 +8,7 @@ machine's.
 from dataclasses import dataclass
 
 from domain.fleet import Unit, activate_where_nobody_else_must
-from domain.host import FactsGathered, FailureKind, Host
+from domain.host import FactsGathered, FactsSourced, FailureKind, Host
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class Subject:
 
     address: str
     incarnation: int
+    credentials: int | None = None
+    """Since when it has the credentials that were used; None where that does not matter."""
 
 
 def _as_it_was(unit: Unit, subject: Subject) -> Host | None:
@@ -55,8 +57,15 @@ def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
         activate_where_nobody_else_must(unit, unit.cluster(host.cluster), host)
 
 
-def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:
-    """Say why the host cannot be worked with."""
+def supply_facts(unit: Unit, subject: Subject, facts: FactsSourced) -> None:
+    """The source of the host said what it is."""
     host = _as_it_was(unit, subject)
-    if host is not None:
+    if host is not None and host.registration.source == facts.source:
+        host.supply_facts(facts)
+
+
+def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:
+    """Say why the host cannot be worked with; with rotated credentials it might."""
+    host = _as_it_was(unit, subject)
+    if host is not None and subject.credentials in (None, host.credentials):
         host.fail(kind, reason)

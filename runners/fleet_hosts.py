@@ -5,6 +5,7 @@ from domain.host import Host
 from domain.log.follower import after
 from domain.log.transaction import Transaction
 from domain.log.unit import load
+from domain.source import Source
 from projections import hosts
 from projections.reads import Reads
 from runners.investigator import ACTOR, UNSETTLED
@@ -22,6 +23,14 @@ class FleetHosts:
     async def unsettled(self) -> list[tuple[str, str]]:
         """Address and kind of failure of every host that needs a look."""
         return await self._reads.fresh(hosts.addresses, UNSETTLED)
+
+    async def sourced(self) -> list[tuple[str, str]]:
+        """Address and name of the source of every host that has one."""
+        return await self._reads.fresh(hosts.sourced)
+
+    async def source(self, name: str) -> Source:
+        """One source as the log has it now."""
+        return await self._reads.fresh(load, Source, name)
 
     async def load(self, address: str) -> Host:
         """One host as the log has it now."""

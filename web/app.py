@@ -1,14 +1,15 @@
 """The ASGI application, put together from what it needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from domain.log import recorder
 from domain.log.writer import Writer
 from projections.reads import Reads
 from web.authentication import Authentication
+from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
-from web.credentials import Credentials, Secrets
+from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.front import Front, Log
 from web.hosts import Hosts
 from web.keys import ParseKey
@@ -26,14 +27,20 @@ def application(
     authentication: Authentication,
     log: Log,
     *,
+    try_login: TryLogin = nobody_can_try,
     log_requests: bool = True,
+    clients: Clients | None = None,
+    sources: Collection[str] = (),
     limits: Limits | None = None,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
-    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
+    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
+
+    `sources`: the names of the inventories that a host may be owned by.
+    """
     routes = table(
-        Hosts(writer, reads, secrets, parse_key),
-        Credentials(writer, secrets),
+        Hosts(writer, reads, secrets, parse_key, sources),
+        Credentials(writer, secrets, parse_key, try_login),
         Clusters(writer, reads),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
@@ -44,5 +51,6 @@ def application(
         log=log,
         log_requests=log_requests,
         limits=limits or Limits(),
+        clients=clients or Clients(),
         now=now,
     )

@@ -25,11 +25,13 @@ def table(
     return [
         Route("GET", "/healthz", "anyone", healthz),
         Route("GET", f"{v0}/hosts", "viewer", hosts.index),
+        Route("PUT", f"{v0}/host", "operator", hosts.register_itself),
         Route("GET", host, "viewer", hosts.show),
         Route("PUT", host, "operator", hosts.register),
         Route("DELETE", host, "operator", hosts.remove),
         Route("GET", f"{host}/status", "viewer", hosts.show_status),
         Route("GET", f"{host}/creds", "admin", credentials.show),
+        Route("PUT", f"{host}/creds", "admin", credentials.rotate),
         Route("GET", f"{host}/hostkey", "admin", credentials.show_host_key),
         Route("PUT", f"{host}/hostkey", "admin", credentials.approve_host_key),
         Route("DELETE", f"{host}/hostkey", "admin", credentials.forget_host_key),

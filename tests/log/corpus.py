@@ -17,11 +17,15 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("host.key_forgotten", "host/10.0.0.7", ""),
     ("host.facts_gathered", "host/10.0.0.7", ('"os":"fedora","os_version":"40","cpus":4,'
      '"memory":8000000,"space":50000000,"boot_id":"b"')),
+    ("host.facts_sourced", "host/10.0.0.7", ('"source":"rack","os":"fedora","cpus":8,"memory":null,'
+     '"space":null')),
     ("host.bootstrapped", "host/10.0.0.7", ""),
     ("host.activated", "host/10.0.0.7", ""),
     ("host.failed", "host/10.0.0.7", '"kind":"unreachable","reason":"It is off: \u00fc."'),
     ("host.recovered", "host/10.0.0.7", '"status":"active"'),
     ("host.credentials_read", "host/10.0.0.7", ""),
+    ("host.credentials_rotated", "host/10.0.0.7",
+     '"key_fingerprint":"SHA256:y","remote_user":"ops","ssh_port":2222'),
     ("cluster.created", "cluster/web", '"name":"web","network":"default","container_manager":""'),
     ("cluster.host_joined", "cluster/web", '"address":"10.0.0.7"'),
     ("cluster.host_left", "cluster/web", '"address":"10.0.0.7"'),
@@ -39,5 +43,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("container_manager.node_registered", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.node_removed", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.removed", "container_manager/prod", ""),
+    ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
+     '"reason":"It did not answer."')),
+    ("source.came_back", "source/rack", ""),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""
