@@ -180,7 +180,12 @@ class Investigator:
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
         match recorded.event:
-            case events.Registered() | events.KeyApproved() | events.KeyForgotten():
+            case (
+                events.Registered()
+                | events.KeyApproved()
+                | events.KeyForgotten()
+                | events.CredentialsRotated()
+            ):
                 self._tries.pop(address, None)
                 self._wakeups.at_once(address)
             case events.Removed():
@@ -205,7 +210,7 @@ class Investigator:
 
     async def _tick(self, host: Host) -> Again | None:
         """Look, and record what was found; `None` where nothing is left to do."""
-        subject = Subject(host.name, host.incarnation)
+        subject = Subject(host.name, host.incarnation, host.credentials)
         try:
             facts = await self._look(host, self._trust(host, subject))
         except OtherHostKey as other:
