@@ -1,27 +1,40 @@
 """What the log and the vault say of hosts, for the process managers."""
 
 from domain.event import Recorded
-from domain.host import Host
+from domain.host import READY, Host
 from domain.log.follower import after
 from domain.log.transaction import Transaction
 from domain.log.unit import load
 from projections import hosts
 from projections.reads import Reads
-from runners.investigator import ACTOR, UNSETTLED
+from runners.investigator import UNSETTLED
 from runners.keys import PrivateKey, kept_private_key
 from runners.vault import Vault
 
 
 class FleetHosts:
-    """Reads beside the event loop; each call sees everything that was committed before it."""
+    """Reads beside the event loop; each call sees everything that was committed before it.
 
-    def __init__(self, reads: Reads, vault: Vault) -> None:
+    `actor` is the runner that reads: the audit of the vault names it.
+    """
+
+    def __init__(self, reads: Reads, vault: Vault, actor: str) -> None:
         self._reads = reads
         self._vault = vault
+        self._actor = actor
 
     async def unsettled(self) -> list[tuple[str, str]]:
         """Address and kind of failure of every host that needs a look."""
         return await self._reads.fresh(hosts.addresses, UNSETTLED)
+
+    async def settled(self) -> list[str]:
+        """The addresses of all hosts that are set up and have not failed."""
+        found = await self._reads.fresh(hosts.addresses, sorted(READY))
+        return [address for address, _ in found]
+
+    async def occupied(self, address: str) -> bool:
+        """Whether an operation works on the host; there are no operations yet."""
+        return False
 
     async def load(self, address: str) -> Host:
         """One host as the log has it now."""
@@ -36,4 +49,4 @@ class FleetHosts:
         return await self._reads.fresh(after, position)
 
     def _reveal(self, tx: Transaction, subject: str) -> PrivateKey:
-        return kept_private_key(self._vault.reveal(tx, subject, ACTOR))
+        return kept_private_key(self._vault.reveal(tx, subject, self._actor))

@@ -17,7 +17,8 @@ from domain.log.unit import Unit, load
 from domain.log.writer import Writer
 from projections.reads import reads
 from runners.fleet_hosts import FleetHosts
-from runners.investigator import Investigator, LookFailed, Pauses, Trust
+from runners.findings import Findings, LookFailed, Trust
+from runners.investigator import ACTOR, Investigator, Pauses
 from runners.vault import Vault
 from tests.stores import Store
 
@@ -88,7 +89,7 @@ class Stage:
         engine = self.store.engine
         self.vault.open(engine)
         answers = reads(engine)
-        known = FleetHosts(answers, self.vault)
+        known = FleetHosts(answers, self.vault, ACTOR)
 
         async def pull(position: int) -> Sequence[Recorded]:
             await self.hears.wait()
@@ -105,14 +106,13 @@ class Stage:
         with self.store.writer(engine, on_commit=on_commit) as writer:
             self._writer = writer
             self._investigator = Investigator(
-                writer,
+                Findings(writer, ACTOR, lambda: NOW),
                 known,
                 self.look,
                 parallel=parallel,
                 attempts_max=ATTEMPTS_MAX,
                 pauses=Pauses(pauses_s, pauses_s) if pauses_s else RETRIES,
                 attempt_pauses=ATTEMPTS,
-                now=lambda: NOW,
                 chance=random.Random(1),
                 on_defect=lambda _, defect: self.defects.append(defect),
             )
