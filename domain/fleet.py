@@ -14,9 +14,10 @@ from domain.cluster import Cluster
 from domain.container_manager import MASK, ContainerManager, ContainerManagerRequest
 from domain.host import Host, Registration
 from domain.log.transaction import Transaction
+from domain.names import quoted
 from domain.network import Network
 from domain.options import wrong
-from domain.refusal import conflict
+from domain.refusal import conflict, invalid
 
 REMOVAL_BATCH_HOSTS = 200
 """How many hosts leave in one transaction while a large cluster is removed."""
@@ -88,6 +89,8 @@ class HostRequest:
     remote_user: str | None = None
     ssh_port: int | None = None
     source: str | None = None
+    source_is_there: bool = True
+    """Whether a source of this name is configured now."""
 
     def registration(self) -> Registration:
         """With the contract's defaults for what was not said."""
@@ -97,6 +100,13 @@ class HostRequest:
 def register_host(unit: Unit, secrets: Secrets, address: str, request: HostRequest) -> None:
     """Look after a host. The same request again is no news; another one contradicts."""
     host = unit.host(address)
+    # A host stays as it is, though its source was taken out of the settings since.
+    if not request.source_is_there and request.source != host.registration.source:
+        raise invalid(
+            f"There is no source {quoted(request.source or '')}: sources are in the settings of"
+            " the service.",
+            "source",
+        )
     cluster = unit.cluster(request.cluster) if request.cluster is not None else None
     if cluster is not None and not cluster.exists:
         raise conflict(f"There is no cluster {cluster.name}: create it first.", "cluster")
@@ -128,7 +138,9 @@ def _must_repeat(unit: Unit, secrets: Secrets, host: Host, request: HostRequest)
         ("source", request.source, known.source),
     ):
         if wanted is not None and wanted != actual:
-            raise conflict(f"{host.name} is registered with {key} '{actual}', not '{wanted}'.", key)
+            raise conflict(
+                f"{host.name} is registered with {key} '{actual}', not {quoted(str(wanted))}.", key
+            )
 
 
 def remove_host(unit: Unit, secrets: Secrets, address: str) -> None:

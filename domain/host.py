@@ -116,6 +116,21 @@ class FactsGathered(HostEvent):
 
 
 @dataclass(frozen=True)
+class FactsSourced(HostEvent):
+    """What the host's source says of it from now on; `None` is what it says nothing of.
+
+    Where it says something, that wins over what the host says of itself. Kilobytes, as there.
+    """
+
+    TOPIC: ClassVar[str] = "host.facts_sourced"
+    source: str
+    os: str | None = None
+    cpus: int | None = None
+    memory: int | None = None
+    space: int | None = None
+
+
+@dataclass(frozen=True)
 class Bootstrapped(HostEvent):
     """The host is set up: disassociated until it is activated."""
 
@@ -163,6 +178,7 @@ AnyHostEvent = (
     | KeyApproved
     | KeyForgotten
     | FactsGathered
+    | FactsSourced
     | Bootstrapped
     | Activated
     | Failed
@@ -204,6 +220,7 @@ class Host(Aggregate[AnyHostEvent]):
         self.refused = ""  # the host key that was shown and not trusted
         self.failure: Failed | None = None
         self.facts: FactsGathered | None = None
+        self.sourced: FactsSourced | None = None
 
     @property
     def registered(self) -> bool:
@@ -286,6 +303,15 @@ class Host(Aggregate[AnyHostEvent]):
         if self.status == "investigating" or facts != self.facts:
             self.emit(replace(facts))  # stamped, so no object that the caller has, too
 
+    def supply_facts(self, facts: FactsSourced) -> None:
+        """Take what its source says of it, which says nothing of its status."""
+        if self.would_change(facts):
+            self.emit(replace(facts))
+
+    def would_change(self, facts: FactsSourced) -> bool:
+        """Whether its source has never said just that."""
+        return facts != (self.sourced or FactsSourced(facts.source))
+
     def finish_bootstrap(self) -> None:
         """The host is set up."""
         if self.status == "bootstrapping":
@@ -338,6 +364,8 @@ class Host(Aggregate[AnyHostEvent]):
                 self.facts = event
                 if self.status == "investigating":
                     self._become("bootstrapping")
+            case FactsSourced():
+                self.sourced = event
             case Bootstrapped():
                 self._become("disassociated")
             case Activated():

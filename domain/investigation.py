@@ -1,6 +1,6 @@
-"""What was learned by looking at a host over SSH, put into the log.
+"""What was learned of a host, by looking at it over SSH or from its source, put into the log.
 
-The look takes time. Meanwhile the host may have been removed, or registered anew with other
+That takes time. Meanwhile the host may have been removed, or registered anew with other
 credentials: what was learned of an earlier incarnation is dropped, because it may be another
 machine's.
 """
@@ -8,7 +8,7 @@ machine's.
 from dataclasses import dataclass
 
 from domain.fleet import Unit, activate_where_nobody_else_must
-from domain.host import FactsGathered, FailureKind, Host
+from domain.host import FactsGathered, FactsSourced, FailureKind, Host
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,13 @@ def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
     host.finish_bootstrap()
     if host.cluster:
         activate_where_nobody_else_must(unit, unit.cluster(host.cluster), host)
+
+
+def supply_facts(unit: Unit, subject: Subject, facts: FactsSourced) -> None:
+    """The source of the host said what it is."""
+    host = _as_it_was(unit, subject)
+    if host is not None and host.registration.source == facts.source:
+        host.supply_facts(facts)
 
 
 def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:

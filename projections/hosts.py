@@ -20,7 +20,11 @@ ALL = "hosts"
 
 @dataclass(slots=True)
 class HostRow:
-    """One host. `head` is its record up to the time of the last check, as JSON."""
+    """One host. `head` is its record up to the time of the last check, as JSON.
+
+    `os` to `space` are what it says of itself; `sourced` is what its source says in place of some
+    of these, as a JSON object.
+    """
 
     address: str
     status: str
@@ -31,6 +35,7 @@ class HostRow:
     space: int
     last_check: str
     source: str
+    sourced: str
     failure_kind: str
     tag: str
     head: str
@@ -59,6 +64,7 @@ HOSTS = Table(
             space BIGINT NOT NULL,
             last_check {text} NOT NULL,
             source {text} NOT NULL,
+            sourced {text} NOT NULL,
             failure_kind {text} NOT NULL,
             tag {text} NOT NULL,
             head {text} NOT NULL
@@ -98,7 +104,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
 
 
 def _fresh(address: str) -> HostRow:
-    return HostRow(address, "investigating", "", "", 0, 0, 0, "", "", "", "", "")
+    return HostRow(address, "investigating", "", "", 0, 0, 0, "", "", "{}", "", "", "")
 
 
 def _fold(row: HostRow, event: HostEvent) -> None:
@@ -117,6 +123,9 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             row.last_check = event.at
             if row.status == "investigating":
                 row.status = "bootstrapping"
+        case events.FactsSourced():
+            said = {name: getattr(event, name) for name in ("os", "cpus", "memory", "space")}
+            row.sourced = orjson.dumps({k: v for k, v in said.items() if v is not None}).decode()
         case events.Bootstrapped():
             row.status = "disassociated"
         case events.Activated():
@@ -147,6 +156,7 @@ def _head(row: HostRow) -> str:
             "memory": row.memory,
             "space": row.space,
         }
+        | orjson.loads(row.sourced)
     )
     return record[:-1].decode() + ',"last_check":"'
 
@@ -286,6 +296,12 @@ def addresses(tx: Transaction, statuses: Sequence[str]) -> list[tuple[str, str]]
         SELECT address, failure_kind FROM hosts WHERE status IN ({marks}) ORDER BY address
     """  # noqa: S608 - marks only
     return [(row[0], row[1]) for row in tx.execute(sql, tuple(statuses)).fetchall()]
+
+
+def sourced(tx: Transaction) -> list[tuple[str, str]]:
+    """Hosts that a source owns: address and name of the source, sorted by address."""
+    sql = "SELECT address, source FROM hosts WHERE source <> '' ORDER BY address"
+    return [(row[0], row[1]) for row in tx.execute(sql).fetchall()]
 
 
 def _later(checked: str, seen: str | None) -> str:

@@ -96,7 +96,7 @@ def _commissaire(
     pass
 
 
-def _serve(**flags: str | bool | None) -> int:
+def _serve(**flags: str | bool | list[str] | None) -> int:
     """Serve the API, and look after the hosts.
 
     A setting is read from its option, else from its variable, else from its key in the file of
@@ -113,6 +113,7 @@ def _option(name: str) -> inspect.Parameter:
     """The option for a setting; its value stays text, which the settings check."""
     field = Settings.model_fields[name]
     switch = field.annotation is bool
+    several = sources(field).several
     option = typer.Option(
         f"{flag(name)}/{flag('no_' + name)}" if switch else flag(name),
         metavar=None if switch else sources(field).metavar,
@@ -123,12 +124,12 @@ def _option(name: str) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[bool | None if switch else str | None, option],
+        annotation=Annotated[list[str] if several else bool if switch else str, option],
     )
 
 
 def _hints(name: str, field: FieldInfo) -> str:
-    if field.default is None:
+    if field.default in (None, ()):
         return variable(name)
     shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
     return f"{variable(name)}, default: {shown.lower() if shown == 'True' else shown}"
@@ -138,13 +139,17 @@ def _add_serve() -> None:
     """Puts `serve` on the command line, with an option for each setting that may have a flag."""
     fields = Settings.model_fields
     options = [_option(n) for n, field in fields.items() if "flag" in sources(field).allowed]
-    others = [n for n, field in fields.items() if "flag" not in sources(field).allowed]
+    others = [n for n, field in fields.items() if sources(field).allowed == ("variable",)]
+    tables = [n for n, field in fields.items() if sources(field).allowed == ("file",)]
     # typer asks a function for its parameters as `inspect` does, and this is where that looks.
     signature = inspect.Signature(options, return_annotation=int)
     _serve.__signature__ = signature  # type: ignore[attr-defined]
     _serve.__annotations__ = {option.name: option.annotation for option in options}
     epilog = "Only as a variable: " + "; ".join(
         f"{variable(n)}: {fields[n].description}" for n in others
+    )
+    epilog += " Only in the file of --config: " + "; ".join(
+        f"{n}: {fields[n].description}" for n in tables
     )
     app.command("serve", epilog=epilog)(_serve)
 

@@ -5,6 +5,7 @@ from domain.host import READY, Host
 from domain.log.follower import after
 from domain.log.transaction import Transaction
 from domain.log.unit import load
+from domain.source import Source
 from projections import hosts
 from projections.reads import Reads
 from runners.investigator import UNSETTLED
@@ -13,15 +14,11 @@ from runners.vault import Vault
 
 
 class FleetHosts:
-    """Reads beside the event loop; each call sees everything that was committed before it.
+    """Reads beside the event loop; each call sees everything that was committed before it."""
 
-    `actor` is the runner that reads: the audit of the vault names it.
-    """
-
-    def __init__(self, reads: Reads, vault: Vault, actor: str) -> None:
+    def __init__(self, reads: Reads, vault: Vault) -> None:
         self._reads = reads
         self._vault = vault
-        self._actor = actor
 
     async def unsettled(self) -> list[tuple[str, str]]:
         """Address and kind of failure of every host that needs a look."""
@@ -36,17 +33,25 @@ class FleetHosts:
         """Whether an operation works on the host; there are no operations yet."""
         return False
 
+    async def sourced(self) -> list[tuple[str, str]]:
+        """Address and name of the source of every host that has one."""
+        return await self._reads.fresh(hosts.sourced)
+
+    async def source(self, name: str) -> Source:
+        """One source as the log has it now."""
+        return await self._reads.fresh(load, Source, name)
+
     async def load(self, address: str) -> Host:
         """One host as the log has it now."""
         return await self._reads.fresh(load, Host, address)
 
-    async def private_key(self, subject: str) -> PrivateKey:
-        """The key to log in with; `NoSecret` where its host is gone."""
-        return await self._reads.fresh(self._reveal, subject)
+    async def private_key(self, subject: str, reader: str) -> PrivateKey:
+        """The key to log in with, as the runner of this name; `NoSecret` where its host is gone."""
+        return await self._reads.fresh(self._reveal, subject, reader)
 
     async def entries_after(self, position: int) -> list[Recorded]:
         """The next entries of the log."""
         return await self._reads.fresh(after, position)
 
-    def _reveal(self, tx: Transaction, subject: str) -> PrivateKey:
-        return kept_private_key(self._vault.reveal(tx, subject, self._actor))
+    def _reveal(self, tx: Transaction, subject: str, reader: str) -> PrivateKey:
+        return kept_private_key(self._vault.reveal(tx, subject, reader))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 from eventsourcing.persistence import PersistenceError
 
@@ -52,7 +51,7 @@ class Heartbeats:
             return
 
         def keep(unit: Unit) -> None:
-            unit.also(partial(self._store, seen=seen))
+            unit.also(lambda tx: self._store(tx, seen))
 
         try:
             await self._writer.perform(Act(self._actor, "heartbeats", self._now()), keep)

@@ -1,6 +1,7 @@
 """The composition root: every part is made here, given its collaborators, started, and stopped."""
 
 import asyncio
+import os
 import random
 import secrets
 import signal
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -29,20 +31,20 @@ from runners import removals
 from runners.crowd import Fault
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
-from runners.investigator import Investigator, Pauses
+from runners.host_runners import make_investigator, make_ssh, make_watcher
 from runners.keys import read_private_key
-from runners.log_lines import LogLines, bridge_logging, described
-from runners.look import SshLook
+from runners.log_lines import LogLines, bridge_logging
 from runners.server import CannotListen, Server
 from runners.server import Limits as ServerLimits
 from runners.settings import Settings
-from runners.ssh import Limits as SshLimits
-from runners.ssh import Ssh
+from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
+from runners.sources import Sources
 from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
 from web.app import application
 from web.authentication import Authentication
 from web.basic import BasicAuthentication
+from web.clients import Clients
 from web.front import Front
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
@@ -120,20 +122,27 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
         _hold_data_directory(settings, stack)
+        configured = _sources(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
         read_models, position = _open_database(engine, vault)
         answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
-        newcomers = FleetHosts(answers, vault, investigator.ACTOR)
-        settled = FleetHosts(answers, vault, watcher.ACTOR)
-        followers = [Follower(position, known.entries_after) for known in (newcomers, settled)]
+        known = FleetHosts(answers, vault)
+        followers = [Follower(position, known.entries_after) for _ in range(3)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        ssh = _ssh(settings, stack)
-        investigating = _investigator(settings, writer, newcomers, ssh, lines)
-        watching = _watcher(settings, writer, settled, ssh, lines)
+        ssh = make_ssh(settings)
+        stack.callback(ssh.close)
+        investigator = make_investigator(settings, writer, known, ssh, lines)
+        watcher = make_watcher(settings, writer, known, ssh, lines)
+        inventories = Sources(
+            configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
+        )
+        investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
+        watching = _start_runner("watcher", watcher.run(followers[1]), stack)
+        asking = _start_runner("sources", inventories.run(followers[2]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -146,14 +155,20 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             Authentication(BasicAuthentication(users, queue)),
             lines.line,
             log_requests=settings.log_requests,
+            clients=Clients(settings.trusted_proxy),
+            sources=settings.sources.keys(),
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
         server = await _start_server(settings, app, lines)
         stack.push_async_callback(
-            _wind_down, server, investigator, settings.shutdown_timeout_s * STOP_SHARE
+            _wind_down,
+            server,
+            (investigator, watcher, inventories),
+            settings.shutdown_timeout_s * STOP_SHARE,
         )
         yield Service(
-            f"http://{_bracketed(settings.host)}:{server.port}", (investigating, finishing)
+            f"http://{_bracketed(settings.host)}:{server.port}",
+            (investigating, watching, asking, finishing),
         )
 
 
@@ -183,6 +198,13 @@ def _users(settings: Settings, lines: LogLines) -> UsersFile:
         print(f"The password of admin, shown only now: {password}", flush=True)
         lines.line("user_added", user="admin", role="admin")
     return users
+
+
+def _sources(settings: Settings) -> list[ConfiguredSource]:
+    try:
+        return open_sources(settings.sources, os.environ)
+    except WrongSource as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:
@@ -232,7 +254,7 @@ def _start_writer(
     settings: Settings,
     engine: Engine,
     read_models: ReadModels,
-    follower: Follower,
+    followers: Sequence[Follower],
     lines: LogLines,
 ) -> Writer:
     loop = asyncio.get_running_loop()
@@ -249,42 +271,12 @@ def _start_writer(
             if isinstance(event, Failed):
                 told["reason"] = event.reason
             lines.line("change", "info", **told)
-        loop.call_soon_threadsafe(follower.push, previous, recorded)
+        for follower in followers:
+            loop.call_soon_threadsafe(follower.push, previous, recorded)
 
     writer = Writer(engine, read_models, timeout_s=settings.command_timeout_s, on_commit=on_commit)
     writer.start()
     return writer
-
-
-def _investigator(
-    settings: Settings,
-    writer: Writer,
-    known: FleetHosts,
-    lines: LogLines,
-    stack: AsyncExitStack,
-) -> Investigator:
-    ssh = Ssh(
-        settings.ssh_parallel,
-        limits=SshLimits(
-            connect_s=settings.ssh_connect_timeout_s,
-            login_s=settings.ssh_connect_timeout_s,
-            command_s=settings.ssh_command_timeout_s,
-        ),
-    )
-    stack.callback(ssh.close)
-    return Investigator(
-        writer,
-        known,
-        SshLook(ssh, known.private_key),
-        parallel=settings.ssh_parallel,
-        attempts_max=settings.investigation_attempts,
-        pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
-        now=now,
-        chance=random.SystemRandom(),
-        on_defect=lambda address, error: lines.line(
-            "investigation.failed", level="error", address=address, **described(error)
-        ),
-    )
 
 
 def _start_runner(
@@ -300,11 +292,20 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _wind_down(server: Server, investigator: Investigator, timeout_s: float) -> None:
-    """Let requests and looks come to an end, side by side."""
+class Stops(Protocol):
+    """A runner that can be asked to come to an end."""
+
+    async def stop(self, timeout_s: float) -> None:
+        """Begin nothing, and let what is under way come to its end."""
+        ...
+
+
+async def _wind_down(server: Server, runners: Sequence[Stops], timeout_s: float) -> None:
+    """Let requests, looks and questions come to an end, side by side."""
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
-        group.create_task(investigator.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
+        for runner in runners:
+            group.create_task(runner.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
 
 
 async def _start_server(settings: Settings, app: Front, lines: LogLines) -> Server:

@@ -5,6 +5,7 @@ A setting is read from its flag (`--ssh-parallel`), else its variable
 else it has its default. `commissaire serve --help` is generated from this model.
 """
 
+import ipaddress
 import math
 import tomllib
 from collections.abc import Mapping
@@ -14,14 +15,20 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# IPv4 addresses as IPv6 writes them (RFC 4291, 2.5.5.2).
+MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 VARIABLE_PREFIX = "COMMISSAIRE_"
 CONFIG_BYTES_MAX = 1024 * 1024
@@ -49,12 +56,36 @@ class Sources(NamedTuple):
 
     metavar: str
     allowed: tuple[Source, ...] = ("flag", "variable", "file")
+    several: bool = False
+    """A flag that may be repeated, a variable with commas, a list in the file."""
+
+
+def _split(value: object) -> object:
+    """What a variable has between commas."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _network(value: object) -> Network:
+    if not isinstance(value, str):
+        raise ValueError("must be text such as '10.0.0.0/8'")  # noqa: TRY004 - pydantic's way
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
+    if network.version == 6 and network.subnet_of(MAPPED):
+        raise ValueError("must have IPv4 as IPv4: clients that use it are compared as such")
+    return network
 
 
 Count = Annotated[int, Field(ge=1), Sources("COUNT")]
 Bytes = Annotated[int, Field(ge=KIBIBYTE), Sources("BYTES")]
 Seconds = Annotated[float, Field(gt=0, le=DAY_S, allow_inf_nan=False), Sources("SECONDS")]
 OptionalFile = Annotated[Path | None, Sources("FILE")]
+Networks = Annotated[
+    tuple[Annotated[Network, PlainValidator(_network)], ...],
+    BeforeValidator(_split),
+    Sources("NETWORK", several=True),
+]
 
 
 class Settings(BaseModel):
@@ -80,6 +111,15 @@ class Settings(BaseModel):
     )
     port: Annotated[int, Sources("PORT")] = Field(
         8000, ge=0, le=65535, description="Port to listen on; 0 takes any that is free."
+    )
+    trusted_proxy: Networks = Field(
+        (),
+        description="Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; may"
+        " be repeated.",
+    )
+    sources: Annotated[dict[str, dict[str, object]], Sources("", ("file",))] = Field(
+        {},
+        description="Inventories that may own hosts, a table [sources.NAME] for each.",
     )
     users: OptionalFile = Field(
         None, description="File of users. Without it: users.json in the data directory."
@@ -272,7 +312,8 @@ def read_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
 
     Raises WrongSettings with a line for everything that is wrong.
     """
-    given = _from_flags(flags) | _from_variables(environ, but=flags)
+    given = _from_flags(flags)
+    given = _from_variables(environ, but=given) | given
     if "config" in given:
         given = _from_file(given["config"]) | given
     try:
@@ -286,7 +327,8 @@ def read_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
 
 
 def _from_flags(flags: Mapping[str, object]) -> dict[str, Given]:
-    return {n: Given(v, flag(n)) for n, v in flags.items() if v is not None}
+    # A flag that may be repeated, and was not given at all, is an empty list.
+    return {n: Given(v, flag(n)) for n, v in flags.items() if v is not None and v != []}
 
 
 def _from_variables(environ: Mapping[str, str], but: Mapping[str, object]) -> dict[str, Given]:
@@ -297,9 +339,7 @@ def _from_variables(environ: Mapping[str, str], but: Mapping[str, object]) -> di
     return {
         name: Given(environ[variable(name)], variable(name))
         for name, field in Settings.model_fields.items()
-        if "variable" in sources(field).allowed
-        and but.get(name) is None
-        and environ.get(variable(name))
+        if "variable" in sources(field).allowed and name not in but and environ.get(variable(name))
     }
 
 
@@ -332,7 +372,10 @@ def _sentence(name: str, message: str, given: Given | None) -> str:
     if given is None:
         return f"{name} (its default): {words}"
     secret = "SecretStr" in str(Settings.model_fields[name].annotation)
-    quoted = "" if secret else f", not {_printable(repr(given.value))}"
+    # A table is long, and what is wrong in it is named in the words.
+    quoted = (
+        "" if secret or isinstance(given.value, dict) else f", not {_printable(repr(given.value))}"
+    )
     return f"{name} (from {_printable(given.origin)}): {words}{quoted}"
 
 

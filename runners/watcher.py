@@ -27,6 +27,9 @@ ACTOR = "runner:watcher"
 SOONEST = 0.9
 """Checks are this share of the interval apart, or more, at random: what began together spreads."""
 
+LANE = Lane.ASKED
+"""All checks are alike, and may have all places."""
+
 
 class Watched(Protocol):
     """What the log says of the hosts that are set up."""
@@ -96,7 +99,7 @@ class Watcher:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
         async with self._wakeups.running(), self._heartbeats.running():
             for address in await once_it_answers(self._hosts.settled):
-                self._wakeups.within(self._interval_s * self._chance.random(), address)
+                self._wakeups.within(self._interval_s * self._chance.random(), address, LANE)
             async for batch in follower.batches():
                 for recorded in batch:
                     self._notice(recorded)
@@ -119,7 +122,7 @@ class Watcher:
                 pass  # it is watched, or not, as before
 
     def _watch(self, address: str) -> None:
-        self._wakeups.within(self._pause_s(), address)
+        self._wakeups.within(self._pause_s(), address, LANE)
 
     async def _check(self, address: str) -> Again | None:
         """One tick: load, look, record, and say when to check again; `None` where it is over."""
@@ -132,9 +135,9 @@ class Watcher:
                 await self._tick(host)
         # The log is away, or went on without us: what was found is found again.
         except (Abandoned, Refusal, PersistenceError):
-            return Again(self._interval_s * self._chance.random(), Lane.REPEATED)
+            return Again(self._interval_s * self._chance.random(), LANE)
         taken = self._clock() - begun
-        return Again(max(0.0, self._pause_s() - taken), Lane.REPEATED)
+        return Again(max(0.0, self._pause_s() - taken), LANE)
 
     async def _tick(self, host: Host) -> None:
         try:

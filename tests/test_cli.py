@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 
 from runners.cli import run
-from runners.settings import Settings, flag, variable
+from runners.settings import Settings, flag, sources, variable
 
 LIMIT_S = 20.0
 
@@ -35,8 +35,10 @@ def test_help_of_serve_tells_every_setting(capsys: pytest.CaptureFixture[str]) -
     assert run(["serve", "--help"]) == 0
     told = capsys.readouterr().out
     for name in Settings.model_fields:
-        assert variable(name) in told
-        assert (f"  {flag(name)} " in told) == (name != "master_key")
+        allowed = sources(Settings.model_fields[name]).allowed
+        assert (variable(name) in told) == ("variable" in allowed)
+        assert (f"  {flag(name)} " in told) == ("flag" in allowed)
+    assert "[sources.NAME]" in told
 
 
 @pytest.mark.parametrize(

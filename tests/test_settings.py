@@ -41,6 +41,31 @@ def test_the_file_may_be_named_by_its_variable(tmp_path: Path) -> None:
     assert not settings.log_requests
 
 
+def test_a_setting_of_several_is_repeated_or_has_commas_or_is_a_list(tmp_path: Path) -> None:
+    file = config(tmp_path, "trusted_proxy = ['10.0.0.0/8', '2001:db8::/32']")
+    environ = {"COMMISSAIRE_TRUSTED_PROXY": "192.0.2.7, 10.1.0.0/16"}
+
+    def networks(flags: dict[str, object], environ: dict[str, str]) -> list[str]:
+        return [str(network) for network in read_settings(flags, environ).trusted_proxy]
+
+    assert networks({}, {}) == []
+    assert networks({"config": file}, {}) == ["10.0.0.0/8", "2001:db8::/32"]
+    assert networks({"config": file, "trusted_proxy": []}, environ) == [
+        "192.0.2.7/32",
+        "10.1.0.0/16",
+    ]
+    assert networks({"trusted_proxy": ["::1", "10.0.0.0/8"]}, environ) == ["::1/128", "10.0.0.0/8"]
+
+
+@pytest.mark.parametrize(
+    "network", ["10.0.0.1/8", "proxy.example", "10.0.0.0/8,", "::ffff:a00:0/104"]
+)
+def test_what_is_no_network_of_proxies_is_refused(network: str) -> None:
+    line = wrong({}, {"COMMISSAIRE_TRUSTED_PROXY": network})
+    assert line.startswith("trusted_proxy (from COMMISSAIRE_TRUSTED_PROXY): must ")
+    assert "\n" not in line
+
+
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert read_settings({}, {"COMMISSAIRE_PORT": ""}).port == 8000
 
@@ -169,13 +194,14 @@ def test_two_master_keys_are_refused() -> None:
     assert "k3y" not in sentence
 
 
-def test_every_setting_has_help_and_a_flag_but_for_the_master_key() -> None:
+def test_every_setting_has_help_and_a_flag_but_for_the_master_key_and_tables() -> None:
     without_flag = set()
     for name, field in Settings.model_fields.items():
         assert field.description, name
-        assert sources(field).metavar or field.annotation is bool, name
+        shown = "flag" in sources(field).allowed and field.annotation is not bool
+        assert sources(field).metavar or not shown, name
         if "flag" not in sources(field).allowed:
             without_flag.add(name)
-    assert without_flag == {"master_key"}
+    assert without_flag == {"master_key", "sources"}
     assert flag("ssh_parallel") == "--ssh-parallel"
     assert variable("ssh_parallel") == "COMMISSAIRE_SSH_PARALLEL"

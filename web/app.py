@@ -1,11 +1,12 @@
 """The ASGI application, put together from what it needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from domain.log import recorder
 from domain.log.writer import Writer
 from projections.reads import Reads
 from web.authentication import Authentication
+from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets
@@ -27,12 +28,17 @@ def application(
     log: Log,
     *,
     log_requests: bool = True,
+    clients: Clients | None = None,
+    sources: Collection[str] = (),
     limits: Limits | None = None,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
-    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
+    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
+
+    `sources`: the names of the inventories that a host may be owned by.
+    """
     routes = table(
-        Hosts(writer, reads, secrets, parse_key),
+        Hosts(writer, reads, secrets, parse_key, sources),
         Credentials(writer, secrets),
         Clusters(writer, reads),
         Networks(writer, reads),
@@ -44,5 +50,6 @@ def application(
         log=log,
         log_requests=log_requests,
         limits=limits or Limits(),
+        clients=clients or Clients(),
         now=now,
     )

@@ -70,12 +70,6 @@ def _private_key(text: object) -> bytes:
     return raw
 
 
-def _source(name: str) -> str:
-    if name:
-        raise _refuse(f"no source of the name {names.quoted(name)} is configured")
-    return name
-
-
 def _fingerprint(text: str) -> str:
     if not HOST_KEY.fullmatch(text):
         raise _refuse("must be a fingerprint as ssh-keygen -l shows it: SHA256: and 43 characters")
@@ -86,7 +80,6 @@ Name = Annotated[str, AfterValidator(_or_said_why(names.resource_name))]
 ContainerManager = Annotated[str, AfterValidator(_or_said_why(_container_manager))]
 Address = Annotated[str, AfterValidator(_or_said_why(host_address))]
 RemoteUser = Annotated[str, AfterValidator(_or_said_why(names.remote_user))]
-Source = Annotated[str, AfterValidator(_source)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 PrivateKey = Annotated[bytes, BeforeValidator(_private_key)]
 
@@ -132,7 +125,7 @@ class HostBody(Body):
     remote_user: RemoteUser | None = None
     cluster: Name | None = None
     ssh_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    source: Source | None = None
+    source: str | None = None
 
 
 class HostKeyBody(Body):

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from domain.log.engine import StorageFull
 from domain.refusal import Refusal
 from web.authentication import Authentication, Forbidden, TooManyFailures, Unauthenticated
+from web.clients import Clients
 from web.problems import Problem
 from web.replies import Header
 from web.requests import Limits, Request, RequestIds
@@ -50,6 +51,7 @@ class Front:
         log: Log,
         log_requests: bool,
         limits: Limits,
+        clients: Clients,
         now: Callable[[], str],
     ) -> None:
         self.routes = routes
@@ -57,6 +59,7 @@ class Front:
         self._log = log
         self._log_requests = log_requests
         self._limits = limits
+        self._clients = clients
         self._now = now
         self._ids = RequestIds()
 
@@ -65,7 +68,10 @@ class Front:
         if scope["type"] != "http":
             raise ValueError(f"the server must not ask for {scope['type']}")
         started = perf_counter()
-        request = Request(scope, receive, self._ids.of(scope), self._limits, self._now)
+        origin = self._clients.of(scope)
+        # From here on, whoever asks is told who it was: limits count it, the log names it.
+        scope["client"] = (origin.address, 0) if origin.address else None
+        request = Request(scope, receive, self._ids.of(scope), origin, self._limits, self._now)
         status = CLIENT_CLOSED_STATUS
         try:
             response = await self._answer(request)
@@ -125,7 +131,6 @@ class Front:
 
     def _log_request(self, request: Request, status: int, seconds: float) -> None:
         scope = request.scope
-        client = scope["client"]
         self._log(
             "request",
             method=scope["method"],
@@ -134,7 +139,7 @@ class Front:
             ms=round(seconds * 1000, 2),
             user=request.identity.user,
             request_id=request.id,
-            client=client[0] if client else "",
+            client=request.origin.address,
         )
 
     def _log_defect(self, request: Request, defect: Exception) -> None:

@@ -1,5 +1,6 @@
 """Hosts over HTTP."""
 
+from collections.abc import Collection
 from typing import Literal, get_args
 from urllib.parse import parse_qs
 
@@ -16,7 +17,7 @@ from projections.reads import Reads
 from web import bodies
 from web.bodies import host_address
 from web.keys import ParseKey, offered
-from web.names import known_address, new_address
+from web.names import known_address, new_address, own_address
 from web.replies import Reply, answered, created, deleted, unchanged
 from web.requests import Request
 
@@ -28,15 +29,21 @@ Parameter = Literal["status", "cluster", "after", "limit"]
 
 
 class Hosts:
-    """The handlers of `/hosts` and `/host/{address}`."""
+    """The handlers of `/hosts`, `/host` and `/host/{address}`; `sources` may own hosts."""
 
     def __init__(
-        self, writer: Writer, reads: Reads, secrets: fleet.Secrets, parse_key: ParseKey
+        self,
+        writer: Writer,
+        reads: Reads,
+        secrets: fleet.Secrets,
+        parse_key: ParseKey,
+        sources: Collection[str],
     ) -> None:
         self._writer = writer
         self._reads = reads
         self._secrets = secrets
         self._parse_key = parse_key
+        self._sources = sources
 
     async def index(self, request: Request) -> Reply:
         """The records of all hosts, or of those that the query asks for."""
@@ -58,7 +65,13 @@ class Hosts:
 
     async def register(self, request: Request) -> Reply:
         """Look after a host; the same again is answered the same."""
-        address = new_address(request)
+        return await self._register(request, new_address(request))
+
+    async def register_itself(self, request: Request) -> Reply:
+        """Look after the host that asks for it."""
+        return await self._register(request, own_address(request))
+
+    async def _register(self, request: Request, address: str) -> Reply:
         body = await bodies.read(request, bodies.HostBody)
         is_new = await self._reads.point(hosts.host, address) is None
         wanted = HostRequest(
@@ -67,6 +80,7 @@ class Hosts:
             body.remote_user,
             body.ssh_port,
             body.source,
+            source_is_there=not body.source or body.source in self._sources,
         )
         record = await self._writer.perform(
             request.act(),

@@ -5,7 +5,7 @@ Everywhere else there simply is no such thing (404).
 """
 
 from domain import names
-from domain.refusal import Refusal, not_found
+from domain.refusal import Refusal, invalid, not_found
 from web.bodies import host_address
 from web.requests import Request
 
@@ -18,6 +18,20 @@ def new_name(request: Request) -> str:
 def new_address(request: Request) -> str:
     """The canonical address of a host that a PUT registers."""
     return host_address(request.path_params["address"])
+
+
+def own_address(request: Request) -> str:
+    """The canonical address of the host that asks, for a PUT that registers it."""
+    address, doubt = request.origin
+    instead = "register the host with PUT /api/v0/host/ADDRESS."
+    if doubt:
+        raise invalid(f"{doubt} So it is not known who asks: {instead}")
+    try:
+        return host_address(address)
+    except Refusal:
+        # Link-local IPv6, whose zone is a name for one of our own interfaces.
+        shown = names.quoted(address)
+        raise invalid(f"{shown}, where this comes from, is no host address: {instead}") from None
 
 
 def known_name(request: Request, what: str) -> str:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 
 from domain.event import Act
 from web.authentication import Identity
+from web.clients import Client
 from web.problems import Problem
 
 MEBIBYTE = 1024 * 1024
@@ -37,11 +38,13 @@ class Request(StarletteRequest):
         scope: Scope,
         receive: Receive,
         request_id: str,
+        origin: Client,
         limits: Limits,
         now: Callable[[], str],
     ) -> None:
         super().__init__(scope, receive)
         self.id = request_id
+        self.origin = origin
         self.identity = NOBODY
         self._limits = limits
         self._now = now

@@ -25,6 +25,7 @@ def table(
     return [
         Route("GET", "/healthz", "anyone", healthz),
         Route("GET", f"{v0}/hosts", "viewer", hosts.index),
+        Route("PUT", f"{v0}/host", "operator", hosts.register_itself),
         Route("GET", host, "viewer", hosts.show),
         Route("PUT", host, "operator", hosts.register),
         Route("DELETE", host, "operator", hosts.remove),

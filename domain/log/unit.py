@@ -13,6 +13,7 @@ from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.network import Network
+from domain.source import Source
 
 AGGREGATES_MAX = 4096
 """How many aggregates stay in memory between commands."""
@@ -82,6 +83,10 @@ class Unit:
     def container_manager(self, name: str) -> ContainerManager:
         """The container manager of this name, existing or not."""
         return self._use(ContainerManager, name)
+
+    def source(self, name: str) -> Source:
+        """The inventory of this name, heard of or not."""
+        return self._use(Source, name)
 
     def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write beside the log in the same transaction, once the command was not refused.

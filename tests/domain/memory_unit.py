@@ -12,6 +12,7 @@ from domain.host import FactsGathered, Host
 from domain.log.transaction import Transaction
 from domain.network import Network
 from domain.refusal import Refusal, invalid
+from domain.source import Source
 from tests.domain.given import ACT
 
 FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 50_000_000, "boot-1")
@@ -28,6 +29,7 @@ class MemoryUnit:
         self.clusters: dict[str, Cluster] = {}
         self.networks: dict[str, Network] = {}
         self.container_managers: dict[str, ContainerManager] = {}
+        self.sources: dict[str, Source] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
 
@@ -56,6 +58,10 @@ class MemoryUnit:
         """The container manager of this name."""
         manager = self.container_managers.setdefault(name, ContainerManager(name))
         return self._use(manager)
+
+    def source(self, name: str) -> Source:
+        """The source of this name."""
+        return self._use(self.sources.setdefault(name, Source(name)))
 
     def _use(self, aggregate: A) -> A:
         aggregate.act, aggregate.pending = ACT, self.pending

@@ -17,6 +17,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("host.key_forgotten", "host/10.0.0.7", ""),
     ("host.facts_gathered", "host/10.0.0.7", ('"os":"fedora","os_version":"40","cpus":4,'
      '"memory":8000000,"space":50000000,"boot_id":"b"')),
+    ("host.facts_sourced", "host/10.0.0.7", ('"source":"rack","os":"fedora","cpus":8,"memory":null,'
+     '"space":null')),
     ("host.bootstrapped", "host/10.0.0.7", ""),
     ("host.activated", "host/10.0.0.7", ""),
     ("host.failed", "host/10.0.0.7", '"kind":"unreachable","reason":"It is off: \u00fc."'),
@@ -39,5 +41,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("container_manager.node_registered", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.node_removed", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.removed", "container_manager/prod", ""),
+    ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
+     '"reason":"It did not answer."')),
+    ("source.came_back", "source/rack", ""),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""

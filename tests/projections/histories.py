@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain import fleet, investigation
-from domain.host import FactsGathered
+from domain.host import FactsGathered, FactsSourced
 from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.refusal import Refusal
@@ -49,6 +49,13 @@ def looked_at(unit: Unit, address: str, cpus: int) -> None:
         investigation.settle(unit, subject, facts(cpus))
 
 
+def supplied(unit: Unit, address: str, cpus: int) -> None:
+    """What its source says of a host, or that it knows it no more."""
+    said = FactsSourced('r"ack\u00fc', cpus=cpus or None, os="rhel" if cpus % 2 else None)
+    subject = Subject(address, unit.host(address).incarnation)
+    investigation.supply_facts(unit, subject, said)
+
+
 def command(kind: str, address: str, name: str, others: list[str], number: int) -> Command:
     """One command, from plain values, so that a failing history can be read."""
     commands: dict[str, Command] = {
@@ -64,6 +71,7 @@ def command(kind: str, address: str, name: str, others: list[str], number: int) 
         ),
         "remove_cluster": lambda unit: fleet.remove_cluster(unit, name),
         "look": lambda unit: looked_at(unit, address, number),
+        "supply": lambda unit: supplied(unit, address, number),
         "read": lambda unit: unit.host(address).read_credentials(),
     }
     return commands[kind]
@@ -72,7 +80,8 @@ def command(kind: str, address: str, name: str, others: list[str], number: int) 
 # Looks and registrations are what most of a real history is.
 KINDS = [
     "create", "create", "register", "register", "register", "look", "look", "look", "look",
-    "join", "join", "leave", "replace", "replace", "remove", "remove_cluster", "read",
+    "join", "join", "leave", "replace", "replace", "remove", "remove_cluster", "supply", "supply",
+    "read",
 ]  # fmt: skip
 
 HISTORIES = st.lists(

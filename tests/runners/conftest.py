@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.runners.stage import Stage
-from tests.stores import Store, sqlite_store
+from tests.stores import Store, postgres_store, sqlite_store, store
 
-__all__ = ["sqlite_store", "stage"]
+__all__ = ["postgres_store", "sqlite_store", "stage", "store"]
 
 
 @pytest.fixture

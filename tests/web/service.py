@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ from runners.vault import Vault
 from web.app import application
 from web.authentication import Account, Authentication
 from web.basic import BasicAuthentication
+from web.clients import Clients
 from web.password_queue import PasswordQueue
 from web.requests import Limits
 
@@ -77,7 +78,12 @@ class WebService:
     """The API that listens; `log` has its lines, `events` what was committed."""
 
     def __init__(
-        self, engine: Engine, limits: Limits | None, server_limits: ServerLimits | None
+        self,
+        engine: Engine,
+        limits: Limits | None,
+        server_limits: ServerLimits | None,
+        clients: Clients | None,
+        sources: Collection[str],
     ) -> None:
         self.engine = engine
         self.log: list[dict[str, object]] = []
@@ -97,6 +103,7 @@ class WebService:
         self.writer = Writer(engine, models, timeout_s=5, on_commit=self._note)
         self.writer.start()
         self._reads = reads(engine)
+        self._clients, self._sources = clients, sources
         self.run(self._start(limits, server_limits))
         self.port = self.server.port
         self.url = f"http://127.0.0.1:{self.port}"
@@ -110,6 +117,8 @@ class WebService:
             self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
             self._line,
+            clients=self._clients,
+            sources=self._sources,
             limits=limits,
         )
         self.server = Server(
@@ -187,6 +196,8 @@ def serving(
     database_url: str = "sqlite",
     limits: Limits | None = None,
     server_limits: ServerLimits | None = None,
+    clients: Clients | None = None,
+    sources: Collection[str] = (),
 ) -> Iterator[WebService]:
     """The service, for as long as a test needs it."""
     engine: Engine = (
@@ -194,7 +205,7 @@ def serving(
         if database_url.startswith("postgresql")
         else SQLiteEngine(directory / "commissaire.db")
     )
-    service = WebService(engine, limits, server_limits)
+    service = WebService(engine, limits, server_limits, clients, sources)
     try:
         yield service
     finally:

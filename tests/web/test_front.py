@@ -121,7 +121,7 @@ def test_a_trailing_slash_is_answered_without_a_redirect(client: httpx.Client) -
 
 def test_an_unknown_path_is_404_and_a_wrong_verb_is_405_with_allow(client: httpx.Client) -> None:
     assert client.get("/nothing").status_code == 404
-    assert client.get("/host").status_code == 404
+    assert client.get("/hosts/nothing").status_code == 404
     assert httpx.get(str(client.base_url).replace("/api/v0", "/none")).status_code == 404
     for verb, path, allow in (
         ("POST", "/hosts", "GET, HEAD"),

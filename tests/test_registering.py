@@ -1,0 +1,95 @@
+"""The documented way for a machine to register itself works as it is written."""
+
+import os
+import re
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service import Service
+from tests.web.service import new_key
+
+DOCUMENT = (Path(__file__).parent.parent / "docs" / "registering.md").read_text()
+SERVER = "https://commissaire.example"
+NETRC = "/etc/commissaire/netrc"
+LIMIT_S = 60
+
+
+def script() -> str:
+    (found,) = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", DOCUMENT, re.DOTALL)
+    return str(found)
+
+
+def run(service: Service, home: Path, user: str = "operator") -> subprocess.CompletedProcess[str]:
+    """The script, as the document has it, but for where things are."""
+    home.mkdir(exist_ok=True)
+    netrc = home / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login {user} password {service.password}\n")
+    text = script()
+    for there, here in ((SERVER, service.url), (NETRC, str(netrc))):
+        assert text.count(there) == 1
+        text = text.replace(there, here)
+    return subprocess.run(
+        ["/bin/sh"],
+        input=text,
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "TMPDIR": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service that runs."""
+    with Service(tmp_path / "service") as running:
+        yield running
+
+
+def test_the_script_for_cloud_init_registers_the_machine_once(
+    service: Service, tmp_path: Path
+) -> None:
+    home = tmp_path / "machine"
+    ended = run(service, home)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    record = service.client.get("/host/127.0.0.1").json()
+    assert record["address"] == "127.0.0.1"
+    private = service.client.get("/host/127.0.0.1/creds").json()
+    assert private["remote_user"] == "root"
+    # What may log in is what the service holds the key of, and the machine keeps no copy.
+    public = (home / ".ssh" / "authorized_keys").read_text().split()[:2]
+    assert public[0] == "ssh-ed25519"
+    assert [path.name for path in home.iterdir() if path.is_dir()] == [".ssh"]
+
+
+def test_a_second_machine_at_the_same_address_is_told_why_it_is_refused(
+    service: Service, tmp_path: Path
+) -> None:
+    assert run(service, tmp_path / "first").returncode == 0
+    ended = run(service, tmp_path / "second")
+    assert ended.returncode != 0
+    assert "another key" in ended.stdout
+    assert "409" in ended.stderr
+
+
+def test_the_script_needs_an_operator(service: Service, tmp_path: Path) -> None:
+    ended = run(service, tmp_path / "machine", user="viewer")
+    assert ended.returncode != 0
+    assert "403" in ended.stderr
+    assert service.client.get("/hosts").json() == []
+
+
+def test_the_service_believes_the_proxies_of_its_settings(tmp_path: Path) -> None:
+    body = {"ssh_priv_key": b64encode(new_key()).decode()}
+    forwarded = {"X-Forwarded-For": "127.77.0.9"}
+    proxies = ("--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "127.0.0.1")
+    with Service(tmp_path / "believing", None, *proxies) as service:
+        answer = service.client.put("/host", json=body, headers=forwarded)
+        assert answer.json()["address"] == "127.77.0.9"
+    with Service(tmp_path / "doubting") as service:
+        answer = service.client.put("/host", json=body, headers=forwarded)
+        assert answer.json()["address"] == "127.0.0.1"
