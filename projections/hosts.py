@@ -140,6 +140,7 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             | events.KeyApproved()
             | events.KeyForgotten()
             | events.CredentialsRead()
+            | events.CredentialsRotated()
         ):
             pass  # not part of any record
         case _:

@@ -107,7 +107,7 @@ class Findings:
 
 
 def _subject(host: Host) -> Subject:
-    return Subject(host.name, host.incarnation)
+    return Subject(host.name, host.incarnation, host.credentials)
 
 
 async def once_it_answers(read: Callable[[], Awaitable[T]]) -> T:

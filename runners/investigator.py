@@ -134,7 +134,12 @@ class Investigator:
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
         match recorded.event:
-            case events.Registered() | events.KeyApproved() | events.KeyForgotten():
+            case (
+                events.Registered()
+                | events.KeyApproved()
+                | events.KeyForgotten()
+                | events.CredentialsRotated()
+            ):
                 self._tries.pop(address, None)
                 self._wakeups.at_once(address)
             case events.Failed(actor=actor) if actor != ACTOR:  # the watcher missed it
