@@ -16,8 +16,7 @@ from domain.log.recorder import LogRecorder, head
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from projections import hosts
-from projections.all import PROJECTIONS
+from projections.all import PROJECTIONS, beside_the_log
 from projections.projection import ReadModels
 from runners.vault import Vault, master_key
 from tests.fleet import new_key
@@ -54,7 +53,7 @@ def _writer(path: Path, vault: Vault) -> Iterator[tuple[SQLiteEngine, Writer]]:
         models = ReadModels(PROJECTIONS)
         LogRecorder(engine).create_table()
         models.create_tables(engine)
-        engine.execute_schema([hosts.heartbeats_schema(engine.name)])
+        engine.execute_schema(beside_the_log(engine.name))
         vault.open(engine)
         writer = Writer(engine, models, timeout_s=TIMEOUT_S)
         writer.start()

@@ -1,10 +1,17 @@
-"""Every read model of the service."""
+"""Every read model of the service, and what is kept beside the log."""
 
-from projections import clusters, container_managers, hosts, networks
+from domain.log.transaction import EngineName
+from projections import clusters, container_managers, hosts, networks, operations, outputs
 
 PROJECTIONS = (
     hosts.PROJECTION,
     clusters.PROJECTION,
     networks.PROJECTION,
     container_managers.PROJECTION,
+    operations.PROJECTION,
 )
+
+
+def beside_the_log(engine: EngineName) -> list[str]:
+    """Statements that create the tables of what is no event: last checks, and output."""
+    return [hosts.heartbeats_schema(engine), *outputs.schema(engine)]

@@ -227,7 +227,7 @@ def host(tx: Transaction, address: str) -> Answer | None:
     if found is None:
         return None
     head, checked, seen, source, changed = found
-    last_check = _later(checked, seen)
+    last_check = later(checked, seen)
     body = f'{head}{last_check}","source":{orjson.dumps(source).decode()}}}'
     return Answer(body.encode(), changed)
 
@@ -243,7 +243,7 @@ def host_status(tx: Transaction, address: str) -> Answer | None:
     status, checked, seen, changed, is_trivial_node = found
     record = {
         "type": "host_only",
-        "host": {"last_check": _later(checked, seen), "status": status},
+        "host": {"last_check": later(checked, seen), "status": status},
         # Nobody else to ask: what the log says of its nodes is so (`trivial`).
         "container_manager": {"node": address, "status": "ok"} if is_trivial_node else {},
     }
@@ -280,7 +280,7 @@ def hosts(tx: Transaction, which: Filter) -> bytes:
 
 
 def _list(rows: Sequence[Any]) -> bytes:
-    records = [f'{head}{_later(checked, seen)}"}}' for head, checked, seen in rows]
+    records = [f'{head}{later(checked, seen)}"}}' for head, checked, seen in rows]
     return f"[{','.join(records)}]".encode()
 
 
@@ -305,6 +305,7 @@ def sourced(tx: Transaction) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in tx.execute(sql).fetchall()]
 
 
-def _later(checked: str, seen: str | None) -> str:
+def later(checked: str, seen: str | None) -> str:
+    """When a host was checked last: by an event, or a heartbeat after it."""
     # What was seen before the first check is of another registration of this address.
     return max(checked, seen) if seen and checked else checked

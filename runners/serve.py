@@ -23,8 +23,8 @@ from domain.log.postgres import PostgresEngine
 from domain.log.recorder import LogRecorder, head, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
-from projections import clusters, hosts
-from projections.all import PROJECTIONS
+from projections import clusters
+from projections.all import PROJECTIONS, beside_the_log
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners import removals
@@ -244,7 +244,7 @@ def _open_database(engine: Engine, vault: Vault) -> tuple[ReadModels, int]:
     try:
         LogRecorder(engine).create_table()
         read_models.create_tables(engine)
-        engine.execute_schema([hosts.heartbeats_schema(engine.name)])
+        engine.execute_schema(beside_the_log(engine.name))
         vault.open(engine)
         read_models.catch_up(engine)
         _scrub(engine)

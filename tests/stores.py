@@ -13,8 +13,7 @@ from domain.log.postgres import PostgresEngine
 from domain.log.recorder import LogRecorder, entries
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
-from projections import hosts
-from projections.all import PROJECTIONS
+from projections.all import PROJECTIONS, beside_the_log
 from projections.projection import ReadModels, digest, rebuilt_digest
 
 ACT = Act("alice", "request-1", "2026-01-02T03:04:05.000006")
@@ -46,7 +45,7 @@ class Store:
         """All tables."""
         LogRecorder(self.engine).create_table()
         self.models.create_tables(self.engine)
-        self.engine.execute_schema([hosts.heartbeats_schema(self.engine.name)])
+        self.engine.execute_schema(beside_the_log(self.engine.name))
         return self
 
     @contextmanager

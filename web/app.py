@@ -14,6 +14,7 @@ from web.front import Front, Log
 from web.hosts import Hosts
 from web.keys import ParseKey
 from web.networks import Networks
+from web.operations import Operations
 from web.requests import Limits
 from web.routes import table
 from web.routing import Routes
@@ -44,6 +45,7 @@ def application(
         Clusters(writer, reads),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
+        Operations(writer, reads),
     )
     return Front(
         Routes(routes),

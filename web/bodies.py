@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -142,6 +142,39 @@ class HostKeyBody(Body):
     """The host key that an administrator vouches for."""
 
     fingerprint: Fingerprint
+
+
+class OperationBody(Body):
+    """How careful an operation is to be; `domain.rolling` knows which values are possible."""
+
+    max_parallel: int | str | None = None
+    max_failures: int | str | None = None
+    max_unavailable: int | str | None = None
+    healthy_for_s: float | None = None
+    step_timeout_s: float | None = None
+    reboot: Literal["never", "if_needed", "always"] | None = None
+    drain: bool | None = None
+    dry_run: bool = False
+
+
+class UpgradeBody(OperationBody):
+    """What a PUT of an upgrade asks for."""
+
+
+class RestartBody(OperationBody):
+    """What a PUT of a restart asks for."""
+
+
+class DeployBody(OperationBody):
+    """What a PUT of a deploy asks for."""
+
+    version: str
+
+
+class StateBody(Body):
+    """Where an operation is to be steered."""
+
+    state: Literal["paused", "in_process", "cancelled"]
 
 
 async def read(request: Request, kind: type[B]) -> B:

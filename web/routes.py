@@ -1,11 +1,13 @@
 """The table of all routes: what a verb does with a path, and the least role that it takes."""
 
+from domain.rolling import Kind
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials
 from web.health import healthz
 from web.hosts import Hosts
 from web.networks import Networks
+from web.operations import Operations
 from web.routing import Route
 
 
@@ -15,6 +17,7 @@ def table(
     clusters: Clusters,
     networks: Networks,
     container_managers: ContainerManagers,
+    operations: Operations,
 ) -> list[Route]:
     """Every route that the service has."""
     v0 = "/api/v0"
@@ -22,6 +25,7 @@ def table(
     host = f"{v0}/host/{{address}}"
     network = f"{v0}/network/{{name}}"
     container_manager = f"{v0}/containermanager/{{name}}"
+    operation = f"{v0}/operation/{{id}}"
     return [
         Route("GET", "/healthz", "anyone", healthz),
         Route("GET", f"{v0}/hosts", "viewer", hosts.index),
@@ -45,6 +49,12 @@ def table(
         Route("GET", f"{members}/{{address}}", "viewer", clusters.show_member),
         Route("PUT", f"{members}/{{address}}", "operator", clusters.add_member),
         Route("DELETE", f"{members}/{{address}}", "operator", clusters.remove_member),
+        *_of_a_cluster(f"{v0}/cluster/{{name}}", operations),
+        Route("GET", f"{v0}/operations", "viewer", operations.index),
+        Route("GET", operation, "viewer", operations.show),
+        Route("PUT", f"{operation}/state", "operator", operations.steer),
+        Route("PUT", f"{operation}/retry", "operator", operations.retry),
+        Route("GET", f"{operation}/hosts/{{address}}/output", "viewer", operations.output),
         Route("GET", f"{v0}/networks", "viewer", networks.index),
         Route("GET", network, "viewer", networks.show),
         Route("PUT", network, "operator", networks.create),
@@ -53,4 +63,17 @@ def table(
         Route("GET", container_manager, "viewer", container_managers.show),
         Route("PUT", container_manager, "admin", container_managers.create),
         Route("DELETE", container_manager, "admin", container_managers.remove),
+    ]
+
+
+def _of_a_cluster(cluster: str, operations: Operations) -> list[Route]:
+    """What v0 has for each kind of operation."""
+    kinds: tuple[Kind, ...] = ("deploy", "upgrade", "restart")
+    return [
+        route
+        for kind in kinds
+        for route in (
+            Route("GET", f"{cluster}/{kind}", "viewer", operations.latest(kind)),
+            Route("PUT", f"{cluster}/{kind}", "operator", operations.start(kind)),
+        )
     ]

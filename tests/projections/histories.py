@@ -6,11 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain import fleet, investigation
+from domain import fleet, investigation, operations
 from domain.host import FactsGathered, FactsSourced
 from domain.investigation import Subject
 from domain.log.unit import Unit
+from domain.operation import OperationRequest
 from domain.refusal import Refusal
+from domain.rolling import Kind, Options
 from tests.domain.memory_unit import MemorySecrets, request
 from tests.stores import ACT, WAIT_TIMEOUT_S, Store
 
@@ -56,6 +58,30 @@ def supplied(unit: Unit, address: str, cpus: int) -> None:
     investigation.supply_facts(unit, subject, said)
 
 
+UPGRADE = Options(max_parallel=2, max_failures=1, healthy_for_s=1.0)
+
+
+def operated(unit: Unit, name: str, number: int) -> None:
+    """An operation begins on a cluster, or the one in process goes on."""
+    cluster = unit.cluster(name)
+    current = cluster.operation
+    if not current:
+        kind: Kind = "restart" if number else "upgrade"
+        fresh = f"{name}-{cluster.version}"
+        operations.start(unit, fresh, OperationRequest(kind, name, "", UPGRADE))
+        operations.advance(unit, fresh)
+    elif busy := unit.operation(current).those("in_process"):
+        step = unit.operation(current).hosts[busy[0]].step
+        if step == "reboot":
+            operations.request_reboot(unit, current, busy[0], "boot-1")
+        if number:
+            operations.finish_step(unit, current, busy[0], step, {"exit_status": 0}, reboot=True)
+        else:
+            operations.fail_host(unit, current, busy[0], step, "It broke.", {"exit_status": 1})
+    else:
+        operations.steer(unit, current, "cancelled")
+
+
 def command(kind: str, address: str, name: str, others: list[str], number: int) -> Command:
     """One command, from plain values, so that a failing history can be read."""
     commands: dict[str, Command] = {
@@ -72,6 +98,7 @@ def command(kind: str, address: str, name: str, others: list[str], number: int) 
         "remove_cluster": lambda unit: fleet.remove_cluster(unit, name),
         "look": lambda unit: looked_at(unit, address, number),
         "supply": lambda unit: supplied(unit, address, number),
+        "operate": lambda unit: operated(unit, name, number),
         "read": lambda unit: unit.host(address).read_credentials(),
     }
     return commands[kind]
@@ -81,7 +108,7 @@ def command(kind: str, address: str, name: str, others: list[str], number: int) 
 KINDS = [
     "create", "create", "register", "register", "register", "look", "look", "look", "look",
     "join", "join", "leave", "replace", "replace", "remove", "remove_cluster", "supply", "supply",
-    "read",
+    "read", "operate", "operate", "operate", "operate",
 ]  # fmt: skip
 
 HISTORIES = st.lists(

@@ -26,8 +26,7 @@ from domain.log.recorder import LogRecorder, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from projections import hosts
-from projections.all import PROJECTIONS
+from projections.all import PROJECTIONS, beside_the_log
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners.crowd import Fault
@@ -99,7 +98,7 @@ class WebService:
         models = ReadModels(PROJECTIONS)
         LogRecorder(engine).create_table()
         models.create_tables(engine)
-        engine.execute_schema([hosts.heartbeats_schema(engine.name)])
+        engine.execute_schema(beside_the_log(engine.name))
         self.vault = Vault(b"k" * 32)
         self.vault.open(engine)
         models.catch_up(engine)

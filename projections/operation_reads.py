@@ -1,0 +1,108 @@
+"""Queries on operations."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import orjson
+
+from domain.log.transaction import Transaction
+from projections.hosts import Answer, later
+
+TAG_BYTES = 8
+DONE: dict[str, str] = {"deploy": "deployed", "upgrade": "upgraded", "restart": "restarted"}
+"""What v0 calls the hosts that are done."""
+
+
+class Filter(NamedTuple):
+    """Which operations of the list. `None` means any."""
+
+    cluster: str | None = None
+    status: str | None = None
+    kind: str | None = None
+
+
+def operation(tx: Transaction, name: str) -> Answer | None:
+    """All of one operation, with its hosts: those it takes in order, then those it skips."""
+    found = tx.execute("SELECT record, tag FROM operations WHERE id = ?", (name,)).fetchone()
+    if found is None:
+        return None
+    sql = "SELECT record FROM operation_hosts WHERE operation = ? ORDER BY number"
+    hosts = ",".join(row[0] for row in tx.execute(sql, (name,)).fetchall())
+    return Answer(f'{found[0][:-1]},"hosts":[{hosts}]}}'.encode(), found[1])
+
+
+def operations(tx: Transaction, which: Filter) -> bytes:
+    """A JSON list of operations without their hosts, newest first."""
+    conditions, params = ["1 = 1"], []
+    for column, wanted in which._asdict().items():
+        if wanted is not None:
+            conditions.append(f"{column} = ?")
+            params.append(wanted)
+    sql = f"""
+        SELECT record FROM operations WHERE {" AND ".join(conditions)} ORDER BY position DESC
+    """  # noqa: S608 - every value is bound
+    rows = tx.execute(sql, params).fetchall()
+    return f"[{','.join(row[0] for row in rows)}]".encode()
+
+
+def v0_record(tx: Transaction, name: str) -> Answer:
+    """An operation as v0 knows it, with host records as in `/hosts`; hosts that are gone are not
+    among them."""
+    sql = "SELECT record, tag FROM operations WHERE id = ?"
+    text, changed = tx.execute(sql, (name,)).fetchone()
+    whole = orjson.loads(text)
+    hosts: dict[str, list[str]] = {"done": [], "in_process": []}
+    seen = blake2b(changed.encode(), digest_size=TAG_BYTES)
+    for outcome, head, checked, seen_at, host_tag in _hosts_of(tx, name):
+        hosts[outcome].append(f'{head}{later(checked, seen_at)}"}}')
+        seen.update(host_tag.encode())
+    status = whole["status"]
+    record = {
+        "name": whole["cluster"],
+        "status": {"paused": "in_process", "in_process": "in_process", "finished": "finished"}.get(
+            status, "failed"
+        ),
+    }
+    if whole["kind"] == "deploy":
+        record["version"] = whole["version"]
+    lists = f'"{DONE[whole["kind"]]}":[{",".join(hosts["done"])}]'
+    lists += f',"in_process":[{",".join(hosts["in_process"])}]'
+    times = {"started_at": whole["started_at"], "finished_at": whole["finished_at"]}
+    begin, end = orjson.dumps(record).decode(), orjson.dumps(times).decode()
+    return Answer(f"{begin[:-1]},{lists},{end[1:]}".encode(), seen.hexdigest())
+
+
+def _hosts_of(tx: Transaction, name: str) -> Sequence[tuple[str, str, str, str | None, str]]:
+    sql = """
+        SELECT o.outcome, h.head, h.last_check, b.last_check, h.tag
+        FROM operation_hosts o JOIN hosts h ON h.address = o.address
+        LEFT JOIN heartbeats b ON b.address = o.address
+        WHERE o.operation = ? AND o.outcome IN ('done', 'in_process') ORDER BY o.number
+    """
+    return tx.execute(sql, (name,)).fetchall()
+
+
+def latest(tx: Transaction, cluster: str, kind: str) -> Answer | None:
+    """The v0 record of the latest operation of a kind on a cluster."""
+    sql = "SELECT operation FROM latest_operations WHERE id = ?"
+    found = tx.execute(sql, (f"{cluster} {kind}",)).fetchone()
+    return v0_record(tx, found[0]) if found else None
+
+
+def unfinished(tx: Transaction) -> list[str]:
+    """The ids of operations that are not over, oldest first."""
+    sql = "SELECT id FROM operations WHERE is_over = 0 ORDER BY position"
+    return [row[0] for row in tx.execute(sql).fetchall()]
+
+
+def is_occupied(tx: Transaction, address: str) -> bool:
+    """Whether an operation works on a host."""
+    sql = "SELECT 1 FROM operation_hosts WHERE address = ? AND outcome = 'in_process'"
+    return tx.execute(sql, (address,)).fetchone() is not None
+
+
+def takes_part(tx: Transaction, name: str, address: str) -> bool:
+    """Whether a host is in an operation."""
+    sql = "SELECT 1 FROM operation_hosts WHERE id = ?"
+    return tx.execute(sql, (f"{name} {address}",)).fetchone() is not None

@@ -1,0 +1,239 @@
+"""The operations as GET serves them: one record for each, and one for each of its hosts."""
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import orjson
+
+from domain import operation_events as events
+from domain.cluster import Removed as ClusterRemoved
+from domain.event import Recorded
+from domain.operation_events import AnyOperationEvent, Evidence, OperationEvent
+from domain.rolling import Kind, Outcome
+from projections.projection import Projection, tag
+from projections.tables import Opened, Rows, Table
+
+
+@dataclass(slots=True)
+class OperationRow:
+    """One operation. `record` is what GET answers, up to its hosts; `position` gives the order."""
+
+    id: str
+    position: int
+    cluster: str
+    kind: str
+    status: str
+    is_over: int
+    tag: str
+    record: str
+
+
+@dataclass(slots=True)
+class OperationHostRow:
+    """One host of one operation. `id` is that of the operation, a space, and the address."""
+
+    id: str
+    operation: str
+    number: int
+    address: str
+    outcome: str
+    record: str
+
+
+@dataclass(slots=True)
+class LatestRow:
+    """The latest operation of a kind on a cluster, under the cluster's name, a space, the kind."""
+
+    id: str
+    operation: str
+
+
+OPERATIONS = Table(
+    "operations",
+    OperationRow,
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            id {text} PRIMARY KEY,
+            position BIGINT NOT NULL,
+            cluster {text} NOT NULL,
+            kind {text} NOT NULL,
+            status {text} NOT NULL,
+            is_over BIGINT NOT NULL,
+            tag {text} NOT NULL,
+            record {text} NOT NULL
+        )
+        """,
+        "CREATE INDEX IF NOT EXISTS {table}_by_position ON {table} (position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_end ON {table} (is_over, position)",
+    ),
+)
+
+OPERATION_HOSTS = Table(
+    "operation_hosts",
+    OperationHostRow,
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            id {text} PRIMARY KEY,
+            operation {text} NOT NULL,
+            number BIGINT NOT NULL,
+            address {text} NOT NULL,
+            outcome {text} NOT NULL,
+            record {text} NOT NULL
+        )
+        """,
+        "CREATE INDEX IF NOT EXISTS {table}_by_operation ON {table} (operation, number)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_address ON {table} (address, outcome)",
+    ),
+)
+
+LATEST = Table(
+    "latest_operations",
+    LatestRow,
+    ("CREATE TABLE IF NOT EXISTS {table} (id {text} PRIMARY KEY, operation {text} NOT NULL)",),
+)
+
+
+def project(recorded: Recorded, tables: Opened) -> None:
+    """Fold one event into the tables."""
+    event = recorded.event
+    if isinstance(event, ClusterRemoved):
+        name = event.originator_id.partition("/")[2]
+        for kind in get_args(Kind):  # a cluster of that name that comes back has had none
+            tables(LATEST).delete(f"{name} {kind}")
+    elif isinstance(event, OperationEvent):
+        _project(recorded, event, tables)
+
+
+def _project(recorded: Recorded, event: OperationEvent, tables: Opened) -> None:
+    name = event.originator_id.partition("/")[2]
+    operations, hosts = tables(OPERATIONS), tables(OPERATION_HOSTS)
+    if isinstance(event, events.Started):
+        tables(LATEST).put(LatestRow(f"{event.cluster} {event.kind}", name))
+        row = _begin(recorded, event, name, hosts)
+    else:
+        found = operations.get(name)
+        if found is None:
+            raise LookupError(f"{event.TOPIC} at {recorded.position}: no operation {name}")
+        row = found
+    record = orjson.loads(row.record)
+    _fold(event, name, record, hosts)
+    row.status, row.is_over = record["status"], int(record["finished_at"] is not None)
+    row.tag = tag(recorded)
+    row.record = orjson.dumps(record).decode()
+    operations.put(row)
+
+
+def _begin(
+    recorded: Recorded, event: events.Started, name: str, hosts: Rows[OperationHostRow]
+) -> OperationRow:
+    counts = dict.fromkeys(get_args(Outcome), 0)
+    counts |= {"waiting": len(event.hosts), "skipped": len(event.skipped)}
+    record = {
+        "id": name,
+        "kind": event.kind,
+        "cluster": event.cluster,
+        "version": event.version,
+        "options": event.options,
+        "status": "in_process",
+        "cancelling": False,
+        "reason": "",
+        "actor": event.actor,
+        "predecessor": event.predecessor or None,
+        "started_at": event.at,
+        "finished_at": None,
+        "counts": counts,
+    }
+    everybody = [(address, "waiting", attempts, "") for address, attempts in event.hosts]
+    everybody += [(address, "skipped", 0, reason) for address, reason in event.skipped]
+    for number, (address, outcome, attempts, reason) in enumerate(everybody):
+        of_host = {
+            "address": address,
+            "outcome": outcome,
+            "step": None,
+            "attempts": attempts,
+            "started_at": None,
+            "finished_at": None,
+            "reason": reason,
+            "evidence": {},
+        }
+        text = orjson.dumps(of_host).decode()
+        hosts.put(OperationHostRow(f"{name} {address}", name, number, address, outcome, text))
+    text = orjson.dumps(record).decode()
+    return OperationRow(
+        name, recorded.position, event.cluster, event.kind, "in_process", 0, "", text
+    )
+
+
+def _fold(
+    any_event: OperationEvent, name: str, record: dict[str, Any], hosts: Rows[OperationHostRow]
+) -> None:
+    event: AnyOperationEvent = any_event  # type: ignore[assignment] # the union of all subclasses
+    match event:
+        case events.Started():
+            pass  # by `_begin`
+        case events.Paused():
+            record["status"] = "paused"
+        case events.Resumed():
+            record["status"] = "in_process"
+        case events.CancelRequested():
+            record["status"], record["cancelling"] = "in_process", True
+        case events.Ended():
+            record |= {"status": event.status, "reason": event.reason, "finished_at": event.at}
+            record["cancelling"] = False
+        case events.HostStarted():
+            step = "reboot" if record["kind"] == "restart" else record["kind"]
+            changes = {"outcome": "in_process", "step": step, "started_at": event.at}
+            _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
+        case events.StepDone():
+            changes = {"step": event.next}
+            _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)
+        case events.RebootRequested():
+            before: Evidence = {"boot_id_before": event.boot_id}
+            _change(hosts, f"{name} {event.address}", record["counts"], {}, before)
+        case events.HostDone():
+            _end(hosts, f"{name} {event.address}", record["counts"], "done", "", event)
+        case events.HostFailed():
+            _end(hosts, f"{name} {event.address}", record["counts"], "failed", event.reason, event)
+        case events.HostUnknown():
+            _end(hosts, f"{name} {event.address}", record["counts"], "unknown", event.reason, event)
+        case _:
+            raise TypeError(f"the operations projection does not know {any_event.TOPIC}")
+
+
+def _end(
+    hosts: Rows[OperationHostRow],
+    key: str,
+    counts: dict[str, int],
+    outcome: Outcome,
+    reason: str,
+    event: events.HostDone | events.HostFailed | events.HostUnknown,
+) -> None:
+    changes = {"outcome": outcome, "reason": reason, "finished_at": event.at}
+    _change(hosts, key, counts, changes, event.evidence)
+
+
+def _change(
+    hosts: Rows[OperationHostRow],
+    key: str,
+    counts: dict[str, int],
+    changes: dict[str, Any],
+    evidence: Evidence,
+) -> None:
+    row = hosts.get(key)
+    if row is None:
+        raise LookupError(f"there is no host {key} in an operation")
+    record = orjson.loads(row.record) | changes
+    record["evidence"] |= evidence
+    if record["outcome"] != row.outcome:
+        counts[row.outcome] -= 1
+        counts[record["outcome"]] += 1
+        record["attempts"] += record["outcome"] == "in_process"
+        row.outcome = record["outcome"]
+    row.record = orjson.dumps(record).decode()
+    hosts.put(row)
+
+
+PROJECTION = Projection("operations", 1, (OPERATIONS, OPERATION_HOSTS, LATEST), project)

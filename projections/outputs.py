@@ -1,0 +1,47 @@
+"""What remote steps said, beside the log: its digest is in the event of the outcome.
+
+Kept in pieces as they came, each at its place in bytes from the start, and deleted after a while.
+"""
+
+from domain.log.transaction import EngineName, Transaction
+from projections.tables import TEXT
+
+BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
+
+
+def schema(engine: EngineName) -> list[str]:
+    """Statements that create it where it is not there."""
+    text, content = TEXT[engine], BYTES[engine]
+    return [
+        f"""
+        CREATE TABLE IF NOT EXISTS outputs (
+            operation {text} NOT NULL,
+            address {text} NOT NULL,
+            place BIGINT NOT NULL,
+            content {content} NOT NULL,
+            at {text} NOT NULL,
+            PRIMARY KEY (operation, address, place)
+        )
+        """,
+        "CREATE INDEX IF NOT EXISTS outputs_by_time ON outputs (at)",
+    ]
+
+
+def add(tx: Transaction, operation: str, address: str, place: int, content: bytes, at: str) -> None:
+    """Keep a piece; one that is there already, from before a crash, says the same."""
+    sql = """
+        INSERT INTO outputs (operation, address, place, content, at) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (operation, address, place) DO NOTHING
+    """
+    tx.execute(sql, (operation, address, place, content, at))
+
+
+def output(tx: Transaction, operation: str, address: str) -> bytes:
+    """All that is kept of a host's output in an operation."""
+    sql = "SELECT content FROM outputs WHERE operation = ? AND address = ? ORDER BY place"
+    return b"".join(bytes(row[0]) for row in tx.execute(sql, (operation, address)).fetchall())
+
+
+def purge(tx: Transaction, before: str) -> None:
+    """Delete what is older than a time."""
+    tx.execute("DELETE FROM outputs WHERE at < ?", (before,))

@@ -1,0 +1,204 @@
+"""Rolling operations over HTTP: begin, watch and steer them."""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, get_args
+from urllib.parse import parse_qs
+
+from domain import operations, rolling
+from domain.log.transaction import Transaction
+from domain.log.writer import Writer
+from domain.names import quoted
+from domain.operation import OperationRequest
+from domain.operations import Plan
+from domain.refusal import invalid, not_found
+from domain.rolling import Kind, Options
+from projections import operation_reads, outputs
+from projections.hosts import Answer
+from projections.operation_reads import Filter
+from projections.reads import Reads
+from web import bodies
+from web.names import address_in, known_cluster
+from web.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
+from web.requests import Request
+from web.routing import Handler
+
+ACCEPTED: Mapping[Kind, type[bodies.OperationBody]] = {
+    "deploy": bodies.DeployBody,
+    "upgrade": bodies.UpgradeBody,
+    "restart": bodies.RestartBody,
+}
+PARAMETERS_MAX = 100
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+class Operations:
+    """The handlers of `/cluster/{name}/deploy` and its like, `/operations` and `/operation/…`."""
+
+    def __init__(self, writer: Writer, reads: Reads) -> None:
+        self._writer = writer
+        self._reads = reads
+
+    def start(self, kind: Kind) -> Handler:
+        """The handler that begins an operation of a kind."""
+
+        async def handle(request: Request) -> Reply:
+            cluster = known_cluster(request)
+            body = await bodies.read(request, ACCEPTED[kind])
+            wanted = _wanted(kind, cluster, body)
+            if body.dry_run:
+                return await self._plan(request, wanted)
+            name = new_id(os.urandom(10))
+            begun, record = await self._writer.perform(
+                request.act(),
+                lambda unit: operations.start(unit, name, wanted),
+                lambda tx, id_: (id_, operation_reads.v0_record(tx, id_).body),
+            )
+            return _created(begun, record)
+
+        return handle
+
+    async def _plan(self, request: Request, wanted: OperationRequest) -> Reply:
+        found: Plan = await self._writer.perform(
+            request.act(), lambda unit: operations.plan(unit, wanted)
+        )
+        return Reply(
+            json_body(
+                {
+                    "cluster": wanted.cluster,
+                    "kind": wanted.kind,
+                    "version": wanted.version,
+                    "options": wanted.options.plain(),
+                    "hosts": [address for address, _ in found.hosts],
+                    "skipped": [{"address": a, "reason": why} for a, why in found.skipped],
+                    "max_parallel": found.limits.parallel,
+                    "max_failures": found.limits.failures,
+                    "max_unavailable": found.limits.unavailable,
+                }
+            )
+        )
+
+    def latest(self, kind: Kind) -> Handler:
+        """The handler that shows the latest operation of a kind on a cluster."""
+
+        async def handle(request: Request) -> Reply:
+            cluster = known_cluster(request)
+            answer = await self._reads.scan(operation_reads.latest, cluster, kind)
+            if answer is None:
+                raise not_found(f"There is no cluster {cluster}, or it has had no {kind} yet.")
+            return answered(request, answer)
+
+        return handle
+
+    async def index(self, request: Request) -> Reply:
+        """Every operation ever run, newest first, or those that the query asks for."""
+        which = filter_of(request.scope["query_string"])
+        return digested(request, await self._reads.scan(operation_reads.operations, which))
+
+    async def show(self, request: Request) -> Reply:
+        """One operation with its hosts."""
+        name = _id(request)
+        return answered(request, _found(await self._reads.scan(operation_reads.operation, name)))
+
+    async def steer(self, request: Request) -> Reply:
+        """Pause, resume or cancel."""
+        name = _id(request)
+        wanted = await bodies.read(request, bodies.StateBody)
+        record = await self._writer.perform(
+            request.act(),
+            lambda unit: operations.steer(unit, name, wanted.state),
+            lambda tx, _: _found(operation_reads.operation(tx, name)).body,
+        )
+        return Reply(record, 201)
+
+    async def retry(self, request: Request) -> Reply:
+        """Begin anew over what was left undone."""
+        predecessor = _id(request)
+        name = new_id(os.urandom(10))
+        begun, record = await self._writer.perform(
+            request.act(),
+            lambda unit: operations.retry(unit, name, predecessor),
+            lambda tx, id_: (id_, _found(operation_reads.operation(tx, id_)).body),
+        )
+        return _created(begun, record)
+
+    async def output(self, request: Request) -> Reply:
+        """What a host's step has said so far."""
+        name, address = _id(request), address_in(request)
+        said = await self._reads.fresh(_output, name, address)
+        if said is None:
+            raise not_found(f"There is no host {quoted(address)} in operation {quoted(name)}.")
+        return Reply(said, 200, (PLAIN_TEXT, NO_STORE, NOSNIFF))
+
+
+def new_id(randomness: bytes) -> str:
+    """A UUID of version 7 (RFC 9562): 48 bits of the time in milliseconds, then 10 random bytes."""
+    milliseconds = int(datetime.now(UTC).timestamp() * 1000)
+    number = bytearray(milliseconds.to_bytes(6, "big") + randomness)
+    number[6] = 0x70 | number[6] & 0x0F
+    number[8] = 0x80 | number[8] & 0x3F
+    text = number.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _id(request: Request) -> str:
+    text: str = request.path_params["id"]
+    if not ID.fullmatch(text):
+        raise not_found(f"There is no operation {quoted(text)}: GET /api/v0/operations lists them.")
+    return text
+
+
+def _wanted(kind: Kind, cluster: str, body: bodies.OperationBody) -> OperationRequest:
+    version = body.version if isinstance(body, bodies.DeployBody) else ""
+    if body.drain:
+        raise invalid("drain needs a container manager, and none can be drained yet.", "drain")
+    keys = Options.__dataclass_fields__.keys()
+    given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
+    options = rolling.checked_options(kind, given)
+    return OperationRequest(
+        kind, cluster, rolling.checked_version(version) if kind == "deploy" else "", options
+    )
+
+
+def _created(name: str, record: bytes) -> Reply:
+    location = f"/api/v0/operation/{name}".encode()
+    return Reply(record, 201, (*UNSTORED, (b"location", location)))
+
+
+def _found(answer: Answer | None) -> Answer:
+    if answer is None:
+        raise not_found("There is no such operation: GET /api/v0/operations lists them.")
+    return answer
+
+
+def _output(tx: Transaction, name: str, address: str) -> bytes | None:
+    if not operation_reads.takes_part(tx, name, address):
+        return None
+    return outputs.output(tx, name, address)
+
+
+def filter_of(query: bytes) -> Filter:
+    """What `?cluster=&status=&kind=` asks for. Refuses bad values; others are ignored."""
+    try:
+        given = parse_qs(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=PARAMETERS_MAX,
+        )
+    except ValueError:
+        raise invalid("The query is no text, or has too many parameters.") from None
+    found: dict[str, str] = {}
+    for key in Filter._fields:
+        values = given.get(key, [])
+        if len(values) > 1:
+            raise invalid(f"{key} is in the query more than once.", key)
+        if values:
+            found[key] = values[0]
+    for key, known in (("status", get_args(rolling.Status)), ("kind", get_args(Kind))):
+        if key in found and found[key] not in known:
+            raise invalid(f"{key} must be one of {', '.join(known)}.", key)
+    return Filter(**found)
