@@ -32,7 +32,7 @@ from tests.runners.stage import ALICE, FACTS, LIMIT_S, NOW, until
 from tests.stores import Store
 
 A, B = "10.0.0.1", "10.0.0.2"
-HOSTS_MANY = 100
+HOSTS_MANY = 40
 FIGURES = ("hosts", "answers_total", "failures_total", "stale")
 QUICK = {"cache_s": 0.02, "timeout_s": 5.0, "stale_after_s": 60.0}
 
