@@ -42,7 +42,7 @@ def rate(ground: Ground, scale: Scale) -> list[Figure]:
             "checks for a second of CPU (bare: asyncssh)",
             lambda: _ours(ours),
             lambda: _bare(addresses, key),
-            scale,
+            scale.fleet_rounds,
             "/s",
             "at least",
             LIMIT,
