@@ -16,6 +16,7 @@ from domain.host import Host, Registration
 from domain.log.transaction import Transaction
 from domain.names import quoted
 from domain.network import Network
+from domain.operation import Operation
 from domain.options import wrong
 from domain.refusal import conflict, invalid
 
@@ -42,6 +43,10 @@ class Unit(Protocol):
         """The container manager of this name, existing or not."""
         ...
 
+    def operation(self, name: str) -> Operation:
+        """The operation of this id, existing or not."""
+        ...
+
     @property
     def tx(self) -> Transaction:
         """The transaction that the command is decided in, to read what is beside the log."""
@@ -61,6 +66,10 @@ class Secrets(Protocol):
 
     def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
         """Keep a secret, in place of the one before."""
+        ...
+
+    def replace(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep a secret, and make the one before unreadable for good."""
         ...
 
     def destroy(self, unit: Unit, subject: str) -> None:
