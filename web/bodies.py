@@ -120,6 +120,7 @@ PrivateKey = Annotated[
 ]
 NetworkType = Annotated[str, _said({"enum": list(network.OPTIONS)})]
 ContainerManagerType = Annotated[str, _said({"enum": list(container_manager.OPTIONS)})]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Body(BaseModel):
@@ -162,8 +163,17 @@ class HostBody(Body):
     ssh_priv_key: PrivateKey = Field(repr=False)
     remote_user: RemoteUser | None = None
     cluster: Name | None = None
-    ssh_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    ssh_port: Port | None = None
     source: str | None = None
+
+
+class CredentialsBody(Body):
+    """What a PUT of credentials asks for. `None`: as they are."""
+
+    ssh_priv_key: PrivateKey = Field(repr=False)
+    remote_user: RemoteUser | None = None
+    ssh_port: Port | None = None
+    unchecked: bool = False
 
 
 class HostKeyBody(Body):

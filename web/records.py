@@ -132,6 +132,20 @@ class CredentialsRecord(Record):
     )
 
 
+class LoginRecord(Record):
+    """How a host is logged in to from now on; the key itself is told by its fingerprint."""
+
+    fingerprint: str
+    remote_user: str
+    ssh_port: int
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"fingerprint": FINGERPRINT, "remote_user": "root", "ssh_port": 22}]
+        }
+    )
+
+
 class HostKeyRecord(Record):
     """A host's own key: the one that is trusted, and the one that was shown and refused."""
 

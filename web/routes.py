@@ -8,6 +8,7 @@ such as 403, goes without saying.
 from web.bodies import (
     ClusterBody,
     ContainerManagerBody,
+    CredentialsBody,
     HostBody,
     HostKeyBody,
     MembersBody,
@@ -27,6 +28,7 @@ from web.records import (
     HostRecord,
     HostStatusRecord,
     ListedHost,
+    LoginRecord,
     ManagerRecord,
     Members,
     Names,
@@ -46,6 +48,7 @@ STORED = (GONE, "storage_full")
 
 REGISTERS = makes(HostRecord, HostBody)
 APPROVES = makes(HostKeyRecord, HostKeyBody, GONE)
+ROTATES = makes(LoginRecord, CredentialsBody, GONE)
 REPLACES = changes(Members, GONE, CLASH, body=MembersBody)
 MAKES_MANAGER = makes(ManagerRecord, ContainerManagerBody)
 
@@ -79,6 +82,7 @@ def table(
         Route("DELETE", host, "operator", hosts.remove, removes(GONE, CLASH)),
         Route("GET", f"{host}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
         Route("GET", f"{host}/creds", "admin", credentials.show, tells(CredentialsRecord, *STORED)),
+        Route("PUT", f"{host}/creds", "admin", credentials.rotate, ROTATES),
         Route("GET", host_key, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE)),
         Route("PUT", host_key, "admin", credentials.approve_host_key, APPROVES),
         Route("DELETE", host_key, "admin", credentials.forget_host_key, removes(GONE)),
