@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -26,7 +27,7 @@ from projections import clusters, hosts
 from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from projections.reads import reads
-from runners import removals
+from runners import metrics, removals
 from runners.crowd import Fault
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
@@ -34,6 +35,8 @@ from runners.investigator import Investigator, Pauses
 from runners.keys import read_private_key
 from runners.log_lines import LogLines, bridge_logging, described
 from runners.look import SshLook
+from runners.observer import Observer
+from runners.probe import Probe
 from runners.server import CannotListen, Server
 from runners.server import Limits as ServerLimits
 from runners.settings import Settings
@@ -48,8 +51,10 @@ from web.authentication import Authentication
 from web.basic import BasicAuthentication
 from web.clients import Clients
 from web.front import Front
+from web.health import Observation
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
+from web.tallies import Tallies
 
 DATA_MODE = 0o700
 RUNNER_STOP_TIMEOUT_S = 10.0
@@ -135,7 +140,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         followers = [Follower(position, known.entries_after) for _ in range(2)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        investigator = _investigator(settings, writer, known, lines, stack)
+        ssh = _ssh(settings, stack)
+        investigator = _investigator(settings, writer, known, ssh, lines)
         inventories = Sources(
             configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
         )
@@ -145,19 +151,38 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
+        observer = Observer(Probe(engine))
+        stack.push_async_callback(observer.probe.close)
+        observer.watch_database(read_models, writer)
+        observer.watch_files(settings.data, _key_file(settings), users, writer, lines)
+        observer.watch_runner("investigator", investigating, followers[0])
+        observer.watch_runner("sources", asking, followers[1])
+        observer.watch_runner("removals", finishing)
+        tallies = Tallies()
+        authentication = Authentication(BasicAuthentication(users, queue))
         app = application(
             writer,
             answers,
             vault,
             lambda raw: read_private_key(raw).fingerprint,
-            Authentication(BasicAuthentication(users, queue)),
+            authentication,
             lines.line,
             log_requests=settings.log_requests,
             clients=Clients(settings.trusted_proxy),
             sources=settings.sources.keys(),
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
+            observation=Observation(
+                authentication, observer.parts, observer.figures, settings.observers
+            ),
+            tallies=tallies,
         )
         server = await _start_server(settings, app, lines)
+        observer.collectors += [
+            metrics.http(tallies),
+            metrics.connections(server),
+            metrics.ssh(ssh),
+            metrics.sources(inventories),
+        ]
         stack.push_async_callback(
             _wind_down,
             server,
@@ -276,13 +301,12 @@ def _start_writer(
     return writer
 
 
-def _investigator(
-    settings: Settings,
-    writer: Writer,
-    known: FleetHosts,
-    lines: LogLines,
-    stack: AsyncExitStack,
-) -> Investigator:
+def _key_file(settings: Settings) -> Path | None:
+    """Where the master key must still be at the next start."""
+    return None if settings.master_key else settings.vault_key_file
+
+
+def _ssh(settings: Settings, stack: AsyncExitStack) -> Ssh:
     ssh = Ssh(
         settings.ssh_parallel,
         limits=SshLimits(
@@ -292,6 +316,12 @@ def _investigator(
         ),
     )
     stack.callback(ssh.close)
+    return ssh
+
+
+def _investigator(
+    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+) -> Investigator:
     return Investigator(
         writer,
         known,

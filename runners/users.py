@@ -73,6 +73,12 @@ class UsersFile:
             self._read_again(signature)
         return self._users
 
+    @property
+    def broken(self) -> str:
+        """Why the file cannot be used as it is now, in a sentence; "" where it can."""
+        _ = self.users
+        return self._broken
+
     def read(self) -> Mapping[str, Account]:
         """All users by name, as the file says now. Raises BrokenUsersFile."""
         return _parsed(_text(self.path), self.path)

@@ -3,7 +3,7 @@
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials
-from web.health import healthz
+from web.health import Observation, healthz
 from web.hosts import Hosts
 from web.networks import Networks
 from web.routing import Route
@@ -15,6 +15,7 @@ def table(
     clusters: Clusters,
     networks: Networks,
     container_managers: ContainerManagers,
+    observation: Observation,
 ) -> list[Route]:
     """Every route that the service has."""
     v0 = "/api/v0"
@@ -24,6 +25,8 @@ def table(
     container_manager = f"{v0}/containermanager/{{name}}"
     return [
         Route("GET", "/healthz", "anyone", healthz),
+        Route("GET", "/readyz", "anyone", observation.readyz),
+        Route("GET", "/metrics", "anyone", observation.metrics),
         Route("GET", f"{v0}/hosts", "viewer", hosts.index),
         Route("PUT", f"{v0}/host", "operator", hosts.register_itself),
         Route("GET", host, "viewer", hosts.show),
