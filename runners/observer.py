@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from eventsourcing.persistence import PersistenceError
 from prometheus_client import Metric
@@ -16,6 +15,8 @@ from runners.log_lines import LogLines
 from runners.metrics import Collector
 from runners.probe import Probe
 from runners.readiness import Check, Readiness
+from runners.settings import Settings
+from runners.tokens import TokensFile
 from runners.users import UsersFile
 from runners.vault import kept_master_key
 from web.health import Exposition, Part
@@ -37,19 +38,16 @@ class Observer:
         self.collectors.append(metrics.commits(writer))
 
     def watch_files(
-        self,
-        data: Path,
-        key_file: Path | None,
-        users: UsersFile,
-        writer: Writer,
-        lines: LogLines,
+        self, settings: Settings, users: UsersFile, writer: Writer, lines: LogLines
     ) -> None:
         """The data directory, and what else is read from files."""
-        self.checks["disk"] = readiness.disk(data, writer)
+        self.checks["disk"] = readiness.disk(settings.data, writer)
         self.checks["users"] = readiness.users(users)
-        if key_file is not None:
-            self.checks["vault"] = readiness.master_key(key_file, kept_master_key(key_file))
-        self.collectors += [metrics.space(data), metrics.log_lines(lines)]
+        self.checks["tokens"] = readiness.tokens(TokensFile(settings.tokens_file))
+        if settings.master_key is None:
+            file = settings.vault_key_file
+            self.checks["vault"] = readiness.master_key(file, kept_master_key(file))
+        self.collectors += [metrics.space(settings.data), metrics.log_lines(lines)]
 
     def watch_runner(
         self, name: str, task: "asyncio.Task[None]", follower: Follower | None = None

@@ -14,6 +14,7 @@ from domain.log.writer import Writer
 from projections.projection import ReadModels
 from projections.standing import Standing
 from runners.probe import Probe
+from runners.tokens import TokensFile
 from runners.users import UsersFile
 from runners.vault import WrongMasterKey, kept_master_key
 from web.health import Part
@@ -35,6 +36,7 @@ ACTIONS = {
     "vault.key_unusable": "Put the master key back from its copy before the next start.",
     "users.broken": "Mend the users file, or put it back from its copy; it is read at once.",
     "users.none": "Add a user: commissaire user add NAME.",
+    "tokens.broken": "Mend the tokens file, or put it back from its copy; it is read at once.",
     "disk.low": "Make room in the data directory; the service goes on by itself.",
     "disk.full": "Make room where the database is; the service goes on by itself.",
 }
@@ -159,6 +161,16 @@ def users(file: UsersFile) -> Check:
         if not file.users:
             return Fault("users.none", f"There are no users in {file.path}.")
         return None
+
+    return check
+
+
+def tokens(file: TokensFile) -> Check:
+    """What is kept of tokens can be read; none is as good."""
+
+    async def check() -> Fault | None:
+        broken = file.broken
+        return Fault("tokens.broken", broken) if broken else None
 
     return check
 

@@ -61,9 +61,9 @@ def test_a_service_that_runs_is_ready_and_names_its_parts(service: Service) -> N
     answer = readiness(service)
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
-    assert [part["name"] for part in answer.json()["parts"]] == [
-        "database", "writer", "disk", "users", "vault", "investigator", "sources", "removals",
-    ]  # fmt: skip
+    parts = [part["name"] for part in answer.json()["parts"]]
+    assert parts[:6] == ["database", "writer", "disk", "users", "tokens", "vault"]
+    assert {"investigator", "watcher", "sources", "removals"} == set(parts[6:])
 
 
 @pytest.mark.parametrize("accept", [{}, OPEN_METRICS], ids=["text", "openmetrics"])
@@ -219,6 +219,14 @@ def test_a_broken_users_file_makes_it_unready_until_it_is_mended(local: Service)
     file.write_text("{}")
     wait_for(lambda: red(local)["users"]["kind"] == "users.none")
     file.write_text(users)
+    wait_for(lambda: red(local) == {})
+
+
+def test_a_broken_tokens_file_makes_it_unready(local: Service) -> None:
+    file = local.data / "tokens.json"
+    file.write_text("{")
+    assert red(local)["tokens"]["kind"] == "tokens.broken"
+    file.unlink()
     wait_for(lambda: red(local) == {})
 
 
