@@ -127,7 +127,9 @@ class Front:
         found = self.routes.find(scope["raw_path"])
         request.route = found.path or UNKNOWN_PATH
         if found.private:
-            request.identity = await self._authentication.authenticate(scope)
+            # Nearly all are remembered: a question that never waits saves the others a coroutine.
+            known = self._authentication.remembered(scope)
+            request.identity = known or await self._authentication.authenticate(scope)
         route = found.route(scope["method"])
         if route.audience != "anyone" and not request.identity.may_act_as(route.audience):
             raise Problem(
