@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 from starlette.types import Scope
 
 from web.authentication import Authentication, Observers, Unauthenticated
+from web.description import PLAIN_TEXT, Content, Description, tells
+from web.records import ReadinessRecord, Text
 from web.replies import NO_STORE, NOSNIFF, Header, Reply, json_body
 from web.requests import Request
 
@@ -17,7 +19,10 @@ FORWARDING_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"via", b"x-re
 
 
 async def healthz(request: Request) -> Reply:
-    """The event loop turns. Whether everything else works is for `/readyz` to say."""
+    """Whether the process answers.
+
+    The event loop turns. Whether everything else works is for `/readyz` to say.
+    """
     return Reply(b"ok\n", 200, TEXT)
 
 
@@ -40,6 +45,18 @@ class Exposition(NamedTuple):
 
     body: bytes
     content_type: str
+
+
+# Strangers may look at these routes, but wrong credentials are wrong, and figures are for insiders.
+DESCRIBED = {
+    "readyz": Description(
+        {200: Content(ReadinessRecord), 503: Content(ReadinessRecord)},
+        ("forbidden", "too_many_failures"),
+    ),
+    "metrics": tells(
+        Text, "unauthenticated", "forbidden", "too_many_failures", media_type=PLAIN_TEXT
+    ),
+}
 
 
 class Figures(Protocol):
@@ -75,7 +92,10 @@ class Observation:
         self._observers = observers
 
     async def readyz(self, request: Request) -> Reply:
-        """200 where every part is ready, else 503; strangers are not told why."""
+        """Whether every part of the service can do its work.
+
+        503 where one cannot; strangers are told which, but not why.
+        """
         told = await self._may_look(request.scope)
         parts = await self._readiness()
         ready = not any(part.kind for part in parts)
@@ -86,7 +106,7 @@ class Observation:
         return Reply(json_body(body), 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Reply:
-        """All figures, for Prometheus."""
+        """All figures, for Prometheus. Whoever is not on this machine needs a login."""
         if not self._is_open_to(request.scope):
             await self._authentication.authenticate(request.scope)
         found = await self._figures(request.headers.get("accept", ""))
