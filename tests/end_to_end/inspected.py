@@ -33,6 +33,8 @@ class Held(NamedTuple):
     threads: int
     """But those of pools, which have as many as were needed at once, up to their limit."""
     descriptors: int
+    objects: int
+    """Containers that Python's garbage collector knows."""
     rss_kb: int
     """Resident memory."""
 
@@ -69,6 +71,7 @@ def look() -> Held:
         sum(isinstance(each, asyncssh.SSHClientConnection) for each in found),
         sum(not POOLED.fullmatch(thread.name) for thread in threading.enumerate()),
         len(list(Path("/proc/self/fd").iterdir())),
+        len(found),
         int(status.partition("VmRSS:")[2].split()[0]),
     )
 
