@@ -7,5 +7,8 @@ TEXT: tuple[Header, ...] = ((b"content-type", b"text/plain; charset=utf-8"), NO_
 
 
 async def healthz(request: Request) -> Reply:
-    """The event loop turns. Whether everything else works is for `/readyz` to say."""
+    """Whether the process answers.
+
+    The event loop turns. Whether everything else works is for `/readyz` to say.
+    """
     return Reply(b"ok\n", 200, TEXT)
