@@ -25,6 +25,7 @@ from domain.operation_events import (
     Started,
     Step,
     StepDone,
+    StepSent,
 )
 from domain.refusal import conflict, not_found
 from domain.rolling import STEP_TIMEOUT_S, Kind, Limits, Options, Outcome, Status
@@ -68,6 +69,8 @@ class HostProgress:
     """When the step began; that of a reboot begins anew when it is requested."""
     attempts: int = 0
     """How often it was tried, in this operation and those that it retries."""
+    sent: bool = False
+    """Whether the step may have been sent to the host."""
     boot_id: str = ""
     """Before the reboot that was requested."""
     evidence: Evidence = field(default_factory=dict)
@@ -96,6 +99,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         self.hosts: dict[str, HostProgress] = {}
         self.skipped: list[str] = []
         self.changed_at = ""
+        self.cancel_at = ""
         # Kept by outcome, in order of joining: a large fleet is asked about after each event.
         self._by_outcome: dict[Outcome, dict[str, None]] = {outcome: {} for outcome in NEXT_OUTCOME}
 
@@ -147,6 +151,12 @@ class Operation(Aggregate[AnyOperationEvent]):
     def start_host(self, address: str) -> None:
         """Take a host in hand; the policy decided that it is its turn."""
         self.emit(HostStarted(address))
+
+    def send_step(self, address: str, step: Step) -> None:
+        """Say that the step is to be sent to the host. Said before is no news."""
+        host = self._busy(address, step)
+        if host is not None and not host.sent:
+            self.emit(StepSent(address, step))
 
     def request_reboot(self, address: str, boot_id: str) -> None:
         """Say that the host is to be rebooted. Said before is no news."""
@@ -223,13 +233,15 @@ class Operation(Aggregate[AnyOperationEvent]):
                 host.step = "reboot" if kind == "restart" else kind
                 host.step_at = event.at
                 host.attempts += 1
+            case StepSent():
+                self.hosts[event.address].sent = True
             case StepDone():
                 host = self.hosts[event.address]
-                host.step, host.step_at = event.next, event.at
+                host.step, host.step_at, host.sent = event.next, event.at, False
                 host.evidence |= event.evidence
             case RebootRequested():
                 host = self.hosts[event.address]
-                host.boot_id, host.step_at = event.boot_id, event.at
+                host.boot_id, host.step_at, host.sent = event.boot_id, event.at, True
             case HostDone():
                 self._settle(event.address, "done").evidence |= event.evidence
             case HostFailed():
@@ -242,6 +254,7 @@ class Operation(Aggregate[AnyOperationEvent]):
                 self._become("in_process")
             case CancelRequested():
                 self._become("cancelling")
+                self.cancel_at = event.at
             case Ended():
                 self._become(event.status)
             case _:

@@ -43,6 +43,15 @@ class HostStarted(OperationEvent):
 
 
 @dataclass(frozen=True)
+class StepSent(OperationEvent):
+    """The intent to run a step on a host that answers. Before this, nothing was sent to it."""
+
+    TOPIC: ClassVar[str] = "operation.step_sent"
+    address: str
+    step: Step
+
+
+@dataclass(frozen=True)
 class StepDone(OperationEvent):
     """A step went well, and another follows."""
 
@@ -124,6 +133,7 @@ class Ended(OperationEvent):
 AnyOperationEvent = (
     Started
     | HostStarted
+    | StepSent
     | StepDone
     | RebootRequested
     | HostDone

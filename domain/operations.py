@@ -128,6 +128,16 @@ def _unavailable(unit: Unit, operation: Operation) -> set[str]:
     return {address for address in members if unit.host(address).status != "active"}
 
 
+def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:
+    """Say that a step is to be sent; False where it must not be, or is not due any more."""
+    operation = unit.operation(name)
+    if operation.state == "cancelling":
+        return False
+    operation.send_step(address, step)
+    host = operation.hosts[address]
+    return host.outcome == "in_process" and host.step == step
+
+
 def request_reboot(unit: Unit, name: str, address: str, boot_id: str) -> bool:
     """Say that the host is to be rebooted; False where that is not what it is about any more."""
     operation = unit.operation(name)

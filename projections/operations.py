@@ -172,8 +172,8 @@ def _fold(
 ) -> None:
     event: AnyOperationEvent = any_event  # type: ignore[assignment] # the union of all subclasses
     match event:
-        case events.Started():
-            pass  # by `_begin`
+        case events.Started() | events.StepSent():
+            pass  # by `_begin`; not part of any record
         case events.Paused():
             record["status"] = "paused"
         case events.Resumed():

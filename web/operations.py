@@ -1,7 +1,6 @@
 """Rolling operations over HTTP: begin, watch and steer them."""
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -31,7 +30,6 @@ ACCEPTED: Mapping[Kind, type[bodies.OperationBody]] = {
     "restart": bodies.RestartBody,
 }
 PARAMETERS_MAX = 100
-ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
@@ -59,6 +57,7 @@ class Operations:
             )
             return _created(begun, record)
 
+        handle.__doc__ = f"Begin a{'n' if kind == 'upgrade' else ''} {kind} of a cluster."
         return handle
 
     async def _plan(self, request: Request, wanted: OperationRequest) -> Reply:
@@ -91,6 +90,7 @@ class Operations:
                 raise not_found(f"There is no cluster {cluster}, or it has had no {kind} yet.")
             return answered(request, answer)
 
+        handle.__doc__ = f"The latest {kind} of a cluster."
         return handle
 
     async def index(self, request: Request) -> Reply:
@@ -146,7 +146,7 @@ def new_id(randomness: bytes) -> str:
 
 def _id(request: Request) -> str:
     text: str = request.path_params["id"]
-    if not ID.fullmatch(text):
+    if not bodies.OPERATION_ID.fullmatch(text):
         raise not_found(f"There is no operation {quoted(text)}: GET /api/v0/operations lists them.")
     return text
 

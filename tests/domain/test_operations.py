@@ -20,6 +20,7 @@ from domain.operation_events import (
     Resumed,
     Started,
     StepDone,
+    StepSent,
 )
 from domain.operations import Wish
 from domain.rolling import Limits, Options
@@ -157,6 +158,18 @@ def test_steps_follow_one_another_on_a_host() -> None:
     operations.finish_step(unit, "1", A, "health", {})
     assert happened(unit) == [HostDone(A, {}), Ended("finished", "")]
     assert unit.operation("1").hosts[A].evidence == {"exit_status": 0, "boot_id_after": "boot-2"}
+
+
+def test_before_a_step_is_sent_the_log_says_so_and_a_cancelled_one_is_not() -> None:
+    unit = running(cluster_of(A, B))
+    assert operations.send_step(unit, "1", A, "upgrade")
+    assert operations.send_step(unit, "1", A, "upgrade")
+    assert happened(unit) == [StepSent(A, "upgrade")]
+    assert not operations.send_step(unit, "1", B, "upgrade"), "it is not its turn"
+    operations.steer(unit, "1", "cancelled")
+    unit.did()
+    assert not operations.send_step(unit, "1", A, "upgrade")
+    assert unit.did() == []
 
 
 def test_a_paused_operation_lets_hosts_finish_and_starts_none_until_it_is_resumed() -> None:

@@ -52,6 +52,7 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"options":{"max_parallel":"25%","max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
      '"step_timeout_s":0.0,"reboot":"never"},"hosts":[["10.0.0.7",0]],'
      '"skipped":[["10.0.0.8","It is failed: It is off."]],"predecessor":""')),
+    ("operation.step_sent", "operation/0193-7", '"address":"10.0.0.7","step":"deploy"'),
     ("operation.host_started", "operation/0193-7", '"address":"10.0.0.7"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
      '"next":"reboot","evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
