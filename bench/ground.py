@@ -8,6 +8,8 @@ from bench.seed import seed
 
 HOSTS = 10_000
 EVENTS = 100_000
+UNWATCHED = ("--check-interval", "86400")
+"""The hosts of a seed are nowhere: they are checked as rarely as can be."""
 
 
 class Ground:
@@ -31,7 +33,7 @@ class Ground:
         directory = self.new_directory("ours")
         if event_count is not None:
             shutil.copytree(self._seed(event_count), directory / "data")
-        return Ours(directory, None, *flags)
+        return Ours(directory, None, *UNWATCHED, *flags)
 
     def _seed(self, event_count: int) -> Path:
         if event_count not in self._seeded:
