@@ -348,7 +348,7 @@ def _authentication(
     settings: Settings, users: UsersFile, queue: PasswordQueue, lines: LogLines
 ) -> Authentication:
     try:
-        return authentication(settings, users, queue, lines)
+        return authentication(settings, users, queue, lines, os.environ)
     except WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 

@@ -1,9 +1,14 @@
 """Whether the process answers at all."""
 
-from web.replies import NO_STORE, NOSNIFF, Header, Reply
+from web.replies import INERT, NO_STORE, NOSNIFF, Header, Reply
 from web.requests import Request
 
-TEXT: tuple[Header, ...] = ((b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF)
+TEXT: tuple[Header, ...] = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    NO_STORE,
+    NOSNIFF,
+    INERT,
+)
 
 
 async def healthz(request: Request) -> Reply:
