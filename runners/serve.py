@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -30,18 +31,15 @@ from runners import removals
 from runners.authenticators import WrongAuthenticator, authentication
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
-from runners.investigator import Investigator, Pauses
+from runners.host_runners import make_investigator, make_ssh, make_watcher
 from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
-from runners.log_lines import LogLines, bridge_logging, described
+from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
-from runners.look import SshLook
 from runners.server import CannotListen, Server
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
 from runners.sources import Sources
-from runners.ssh import Limits as SshLimits
-from runners.ssh import Ssh
 from runners.tls import Tls, WrongTls
 from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
@@ -146,16 +144,18 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        followers = [Follower(position, known.entries_after) for _ in range(2)]
+        followers = [Follower(position, known.entries_after) for _ in range(3)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        ssh = _ssh(settings, stack)
-        investigator = _investigator(settings, writer, known, ssh, lines)
+        ssh = make_ssh(settings)
+        investigator = make_investigator(settings, writer, known, ssh, lines)
+        watcher = make_watcher(settings, writer, known, ssh, lines)
         inventories = Sources(
             configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
         )
         investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
-        asking = _start_runner("sources", inventories.run(followers[1]), stack)
+        watching = _start_runner("watcher", watcher.run(followers[1]), stack)
+        asking = _start_runner("sources", inventories.run(followers[2]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -177,10 +177,11 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         stack.push_async_callback(
             _wind_down,
             listening.server,
-            (investigator, inventories),
+            (investigator, watcher, inventories),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        yield Service(listening.address, (investigating, asking, finishing), listening.reload)
+        running = (investigating, watching, asking, finishing)
+        yield Service(listening.address, running, listening.reload)
 
 
 def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
@@ -290,37 +291,6 @@ def _start_writer(
     return writer
 
 
-def _ssh(settings: Settings, stack: AsyncExitStack) -> Ssh:
-    ssh = Ssh(
-        settings.ssh_parallel,
-        limits=SshLimits(
-            connect_s=settings.ssh_connect_timeout_s,
-            login_s=settings.ssh_connect_timeout_s,
-            command_s=settings.ssh_command_timeout_s,
-        ),
-    )
-    stack.callback(ssh.close)
-    return ssh
-
-
-def _investigator(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
-) -> Investigator:
-    return Investigator(
-        writer,
-        known,
-        SshLook(ssh, known.private_key),
-        parallel=settings.ssh_parallel,
-        attempts_max=settings.investigation_attempts,
-        pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
-        now=now,
-        chance=random.SystemRandom(),
-        on_defect=lambda address, error: lines.line(
-            "investigation.failed", level="error", address=address, **described(error)
-        ),
-    )
-
-
 def _start_runner(
     name: str, run: Coroutine[None, None, None], stack: AsyncExitStack
 ) -> "asyncio.Task[None]":
@@ -334,9 +304,15 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _wind_down(
-    server: Server, runners: Sequence[Investigator | Sources], timeout_s: float
-) -> None:
+class Stops(Protocol):
+    """A runner that can be asked to come to an end."""
+
+    async def stop(self, timeout_s: float) -> None:
+        """Begin nothing, and let what is under way come to its end."""
+        ...
+
+
+async def _wind_down(server: Server, runners: Sequence[Stops], timeout_s: float) -> None:
     """Let requests, looks and questions come to an end, side by side."""
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))

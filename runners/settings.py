@@ -160,6 +160,14 @@ class Settings(BaseModel):
         HOUR_S, description="The longest pause before a failed host is asked again."
     )
 
+    check_interval: Seconds = Field(
+        60.0, description="Each host that is set up is checked once in so long a time."
+    )
+    check_failures: Count = Field(
+        3, le=100, description="Checks in a row without an answer before a host counts as failed."
+    )
+    check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
+
     body_bytes_max: Bytes = Field(MEBIBYTE, description="Largest body of a request.")
     header_bytes_max: Bytes = Field(
         32 * KIBIBYTE, description="Largest head of a request: its line and all headers."

@@ -118,7 +118,9 @@ class Front:
         scope = request.scope
         found = self.routes.find(scope["raw_path"])
         if found.private:
-            request.identity = await self._authentication.authenticate(scope)
+            # Nearly all are remembered: a question that never waits saves the others a coroutine.
+            known = self._authentication.remembered(scope)
+            request.identity = known or await self._authentication.authenticate(scope)
         route = found.route(scope["method"])
         if route.audience != "anyone" and not request.identity.may_act_as(route.audience):
             raise Problem(
