@@ -12,5 +12,8 @@ TEXT: tuple[Header, ...] = (
 
 
 async def healthz(request: Request) -> Reply:
-    """The event loop turns. Whether everything else works is for `/readyz` to say."""
+    """Whether the process answers.
+
+    The event loop turns. Whether everything else works is for `/readyz` to say.
+    """
     return Reply(b"ok\n", 200, TEXT)
