@@ -95,20 +95,16 @@ def test_every_route_is_for_its_role_and_those_above_whoever_comes_however(
 ) -> None:
     routes = documented_routes()
     assert len(routes) > 25
-    nobody = place.opened()
     for have in get_args(Role):
         name, client = place.client(kind, have)
-        for verb, path, takes in routes:
-            answer = client.request(verb, path)
-            if takes == "anyone":
-                assert nobody.request(verb, path).status_code == answer.status_code
-                continue
-            allowed = ROLES.index(have) >= ROLES.index(takes)
-            assert (answer.status_code != 403) == allowed, (name, verb, path)
-            assert answer.status_code < 500
-            assert nobody.request(verb, path).status_code == 401
-        client.close()
-    nobody.close()
+        with client, place.opened() as nobody:
+            for verb, path, takes in routes:
+                stranger = nobody.request(verb, path).status_code
+                answer = client.request(verb, path)
+                assert stranger == (answer.status_code if takes == "anyone" else 401), path
+                allowed = takes == "anyone" or ROLES.index(have) >= ROLES.index(takes)
+                assert (answer.status_code != 403) == allowed, (name, verb, path)
+                assert answer.status_code < 500, (name, verb, path)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
