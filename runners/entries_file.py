@@ -79,6 +79,12 @@ class EntriesFile(Generic[T]):
             self._read_again(signature)
         return self._entries
 
+    @property
+    def broken(self) -> str:
+        """Why the file cannot be used as it is now, in a sentence; "" where it can."""
+        _ = self.entries
+        return self._broken
+
     def read(self) -> Mapping[str, T]:
         """All entries by name, as the file says now. Raises BrokenFile."""
         return self.parsed(_text(self.path))
