@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import investigating, keeping, reading, writing
+from bench import investigating, keeping, reading, watching, writing
 from bench.figure import Figure, Scale
 from bench.ground import Ground
 from bench.table import table
@@ -23,6 +23,8 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "investigate": investigating.cpu,
     "start": keeping.start,
     "memory": keeping.memory,
+    "checks": watching.rate,
+    "fleet": watching.fleet,
 }
 
 

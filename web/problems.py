@@ -9,15 +9,16 @@ from typing import NamedTuple
 import orjson
 
 from domain.refusal import Refusal
-from web.replies import Header, Reply
+from web.replies import INERT, NO_STORE, NOSNIFF, Header, Reply
 
 RETRY_AFTER_S = 2
 """When to come back to a service that is busy or whose database is away."""
 
 PROBLEM_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"application/problem+json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
+    NO_STORE,
+    NOSNIFF,
+    INERT,
 )
 CLOSE: Header = (b"connection", b"close")
 
@@ -83,8 +84,8 @@ class Problem(Exception):
         errors = [KeyFault(refusal.key, refusal.sentence)] if refusal.key else []
         return cls(refusal.kind, refusal.sentence, errors)
 
-    def reply(self) -> Reply:
-        """As an HTTP answer."""
+    def record(self) -> dict[str, object]:
+        """As JSON."""
         kind = KINDS[self.kind]
         problem: dict[str, object] = {
             "type": f"urn:commissaire:problem:{self.kind.replace('_', '-')}",
@@ -94,5 +95,10 @@ class Problem(Exception):
         }
         if self.errors:
             problem["errors"] = [error._asdict() for error in self.errors]
+        return problem
+
+    def reply(self) -> Reply:
+        """As an HTTP answer."""
+        kind = KINDS[self.kind]
         headers = (*PROBLEM_HEADERS, *kind.headers, *self.headers)
-        return Reply(orjson.dumps(problem), kind.status, headers)
+        return Reply(orjson.dumps(self.record()), kind.status, headers)
