@@ -178,6 +178,11 @@ def heartbeats_schema(engine: EngineName) -> str:
     """
 
 
+def forget_heartbeat(tx: Transaction, address: str) -> None:
+    """Of a host that is gone."""
+    tx.execute("DELETE FROM heartbeats WHERE address = ?", (address,))
+
+
 # Queries
 
 
