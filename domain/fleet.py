@@ -63,6 +63,10 @@ class Secrets(Protocol):
         """Keep a secret, in place of the one before."""
         ...
 
+    def replace(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep a secret, and make the one before unreadable for good."""
+        ...
+
     def destroy(self, unit: Unit, subject: str) -> None:
         """Make the subject's secret unreadable for good."""
         ...

@@ -168,6 +168,16 @@ class CredentialsRead(HostEvent):
     TOPIC: ClassVar[str] = "host.credentials_read"
 
 
+@dataclass(frozen=True)
+class CredentialsRotated(HostEvent):
+    """From now on it is logged in to with these; the key before was destroyed."""
+
+    TOPIC: ClassVar[str] = "host.credentials_rotated"
+    key_fingerprint: str
+    remote_user: str
+    ssh_port: int
+
+
 AnyHostEvent = (
     Registered
     | Removed
@@ -184,6 +194,7 @@ AnyHostEvent = (
     | Failed
     | Recovered
     | CredentialsRead
+    | CredentialsRotated
 )
 
 
@@ -208,6 +219,8 @@ class Host(Aggregate[AnyHostEvent]):
         super().__init__(name)
         self.incarnation = 0
         """The version at which it was registered last: what was learned before says nothing."""
+        self.credentials = 0
+        """The version since which its credentials are what they are."""
         self._forget()
 
     def _forget(self) -> None:
@@ -333,13 +346,18 @@ class Host(Aggregate[AnyHostEvent]):
         self.must_exist()
         self.emit(CredentialsRead())
 
+    def rotate_credentials(self, key_fingerprint: str, remote_user: str, ssh_port: int) -> None:
+        """Be logged in to with other credentials from now on."""
+        self.must_exist()
+        self.emit(CredentialsRotated(key_fingerprint, remote_user, ssh_port))
+
     # State
 
     def apply(self, event: AnyHostEvent) -> None:
         """Fold one event into the state."""
         match event:
             case Registered():
-                self.incarnation = event.originator_version
+                self.incarnation = self.credentials = event.originator_version
                 self.registration = Registration(event.remote_user, event.ssh_port, event.source)
                 self._become("investigating")
             case Removed():
@@ -380,6 +398,11 @@ class Host(Aggregate[AnyHostEvent]):
                 self.failure, self.was = None, ""
             case CredentialsRead():
                 pass
+            case CredentialsRotated():
+                self.credentials = event.originator_version
+                self.registration = replace(
+                    self.registration, remote_user=event.remote_user, ssh_port=event.ssh_port
+                )
             case _:
                 assert_never(event)
 

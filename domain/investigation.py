@@ -17,6 +17,8 @@ class Subject:
 
     address: str
     incarnation: int
+    credentials: int | None = None
+    """Since when it has the credentials that were used; None where that does not matter."""
 
 
 def _as_it_was(unit: Unit, subject: Subject) -> Host | None:
@@ -63,7 +65,7 @@ def supply_facts(unit: Unit, subject: Subject, facts: FactsSourced) -> None:
 
 
 def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:
-    """Say why the host cannot be worked with."""
+    """Say why the host cannot be worked with; with rotated credentials it might."""
     host = _as_it_was(unit, subject)
-    if host is not None:
+    if host is not None and subject.credentials in (None, host.credentials):
         host.fail(kind, reason)

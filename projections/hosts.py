@@ -1,6 +1,6 @@
 """The hosts as GET serves them: every record is encoded when it changes, not when it is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -140,6 +140,7 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             | events.KeyApproved()
             | events.KeyForgotten()
             | events.CredentialsRead()
+            | events.CredentialsRotated()
         ):
             pass  # not part of any record
         case _:
@@ -176,6 +177,24 @@ def heartbeats_schema(engine: EngineName) -> str:
             last_check {text} NOT NULL
         )
     """
+
+
+BEAT = """
+    INSERT INTO heartbeats (address, last_check)
+    SELECT h.address, seen.value FROM {each}(CAST(? AS {json})) AS seen
+    JOIN hosts h ON h.address = seen.key
+    WHERE true
+    ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
+"""
+EACH = {
+    "sqlite": {"each": "json_each", "json": "TEXT"},
+    "postgresql": {"each": "json_each_text", "json": "JSON"},
+}
+
+
+def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
+    """Keep when these hosts answered last; those that are gone meanwhile are passed over."""
+    tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(),))
 
 
 def forget_heartbeat(tx: Transaction, address: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `commissaire serve` and `commissaire user …`.
+"""The command line: `commissaire serve`, `commissaire user …` and `commissaire token …`.
 
 What goes wrong is one line on stderr: exit status 2 where the command was used wrongly, 1 where
 it failed.
@@ -13,6 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic.fields import FieldInfo
 
+from runners.entries_file import BrokenFile, ChangeRefused
+from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
 from runners.settings import (
     Settings,
     WrongSettings,
@@ -21,8 +23,9 @@ from runners.settings import (
     sources,
     variable,
 )
-from runners.users import DEFAULT_ROLE, BrokenUsersFile, UserRefused, UsersFile, hash_password
-from web.authentication import ROLES
+from runners.token_commands import token_commands
+from runners.users import DEFAULT_ROLE, UsersFile, hash_password
+from web.authentication import NO_PASSWORD, ROLES
 
 PROGRAM = "commissaire"
 PASSWORD_INPUT_BYTES_MAX = 4096
@@ -40,6 +43,7 @@ app = typer.Typer(
 )
 user_commands = typer.Typer(rich_markup_mode=None, help="Who may log in, and what they may do.")
 app.add_typer(user_commands, name="user")
+app.add_typer(token_commands, name="token")
 
 
 def main() -> NoReturn:
@@ -57,7 +61,7 @@ def run(arguments: list[str]) -> int:
         return _fail(*wrong.sentences, status=USED_WRONGLY)
     except typer.TyperException as error:
         return _fail(f"{error.format_message()} (see --help)", status=USED_WRONGLY)
-    except (UserRefused, BrokenUsersFile) as refused:
+    except (ChangeRefused, BrokenFile) as refused:
         return _fail(str(refused))
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", status=INTERRUPTED)
@@ -157,15 +161,12 @@ def _add_serve() -> None:
 _add_serve()
 
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
-ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="As of serve.")]
-DataDirectory = Annotated[str | None, typer.Option("--data", metavar="DIR", help="As of serve.")]
 FileOfUsers = Annotated[str | None, typer.Option("--users", metavar="FILE", help="As of serve.")]
 
 
 def _users_file(config: str | None, data: str | None, users: str | None) -> UsersFile:
     """The file that `serve` reads with the same options and the same environment."""
-    flags = {"config": config, "data": data, "users": users}
-    return UsersFile(read_settings(flags, os.environ).users_file)
+    return UsersFile(settings_of(config=config, data=data, users=users).users_file)
 
 
 @user_commands.command("add")
@@ -177,6 +178,9 @@ def add_user(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="The user comes with a client certificate only.")
+    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Change the password and role of a user.")
     ] = False,
@@ -185,13 +189,16 @@ def add_user(
     config: ConfigFile = None,
 ) -> None:
     """Add a user; the password is asked for twice, or read with --password-stdin."""
-    chosen = next((known for known in ROLES if known == role), None)
-    if chosen is None:
-        raise typer.BadParameter(f"--role is one of {', '.join(ROLES)}.")
+    chosen = chosen_role(role)
     file = _users_file(config, data, users)
     file.check_addition(name, replace=replace)
-    password = _password_from_stdin() if password_stdin else _password_from_terminal(name)
-    file.add(name, hash_password(password), chosen, replace=replace)
+    if no_password:
+        hashed = NO_PASSWORD
+    else:
+        hashed = hash_password(
+            _password_from_stdin() if password_stdin else _password_from_terminal(name)
+        )
+    file.add(name, hashed, chosen, replace=replace)
     print(f"{name} may log in as {chosen}.")
 
 
@@ -236,7 +243,7 @@ def _password_from_stdin() -> str:
         return text.decode()
     except UnicodeDecodeError:
         # Not `from` it: the error quotes the password.
-        raise UserRefused("The password on standard input is not UTF-8.") from None
+        raise ChangeRefused("The password on standard input is not UTF-8.") from None
 
 
 def _password_from_terminal(name: str) -> str:
@@ -246,7 +253,7 @@ def _password_from_terminal(name: str) -> str:
 
     password = getpass(f"Password of {name}: ")
     if getpass("Once more: ") != password:
-        raise UserRefused("The two passwords differ.")
+        raise ChangeRefused("The two passwords differ.")
     return password
 
 

@@ -22,6 +22,7 @@ class Limits(NamedTuple):
     connections_max: int = 16_384
     send_stall_s: float = 30.0
     """A client that takes no byte of an answer for so long is gone."""
+    tls_handshake_timeout_s: float = 10.0
 
 
 class Fault(NamedTuple):

@@ -1,14 +1,14 @@
 """What the log and the vault say of hosts, for the process managers."""
 
 from domain.event import Recorded
-from domain.host import Host
+from domain.host import READY, Host
 from domain.log.follower import after
 from domain.log.transaction import Transaction
 from domain.log.unit import load
 from domain.source import Source
 from projections import hosts
 from projections.reads import Reads
-from runners.investigator import ACTOR, UNSETTLED
+from runners.investigator import UNSETTLED
 from runners.keys import PrivateKey, kept_private_key
 from runners.vault import Vault
 
@@ -24,6 +24,15 @@ class FleetHosts:
         """Address and kind of failure of every host that needs a look."""
         return await self._reads.fresh(hosts.addresses, UNSETTLED)
 
+    async def settled(self) -> list[str]:
+        """The addresses of all hosts that are set up and have not failed."""
+        found = await self._reads.fresh(hosts.addresses, sorted(READY))
+        return [address for address, _ in found]
+
+    async def occupied(self, address: str) -> bool:
+        """Whether an operation works on the host; there are no operations yet."""
+        return False
+
     async def sourced(self) -> list[tuple[str, str]]:
         """Address and name of the source of every host that has one."""
         return await self._reads.fresh(hosts.sourced)
@@ -36,13 +45,13 @@ class FleetHosts:
         """One host as the log has it now."""
         return await self._reads.fresh(load, Host, address)
 
-    async def private_key(self, subject: str) -> PrivateKey:
-        """The key to log in with; `NoSecret` where its host is gone."""
-        return await self._reads.fresh(self._reveal, subject)
+    async def private_key(self, subject: str, reader: str) -> PrivateKey:
+        """The key to log in with, as the runner of this name; `NoSecret` where its host is gone."""
+        return await self._reads.fresh(self._reveal, subject, reader)
 
     async def entries_after(self, position: int) -> list[Recorded]:
         """The next entries of the log."""
         return await self._reads.fresh(after, position)
 
-    def _reveal(self, tx: Transaction, subject: str) -> PrivateKey:
-        return kept_private_key(self._vault.reveal(tx, subject, ACTOR))
+    def _reveal(self, tx: Transaction, subject: str, reader: str) -> PrivateKey:
+        return kept_private_key(self._vault.reveal(tx, subject, reader))

@@ -6,6 +6,7 @@ another answer if need be; and it takes the trailers of a chunked body for heade
 """
 
 import asyncio
+from collections.abc import Callable
 from secrets import token_hex
 
 import httptools
@@ -18,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from runners.crowd import Crowd, Fault
 from runners.sending import ClosedWhenRead, StallWatch
+from runners.tls import client_certificate
+from web.certificates import SCOPE_KEY, ClientCertificate
 from web.problems import Problem
 
 PIPELINED_MAX = 100
@@ -35,9 +38,17 @@ SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
 class Connection(HttpToolsProtocol):
     """One connection. Overridden callbacks are those of asyncio and of the parser."""
 
-    def __init__(self, config: Config, crowd: Crowd, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        config: Config,
+        crowd: Crowd,
+        loop: asyncio.AbstractEventLoop,
+        agreed: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config=config, server_state=crowd.state, app_state={}, _loop=loop)
         self._crowd = crowd
+        self._agreed = agreed
+        self._certificate: ClientCertificate | None = None
         self._limits = crowd.limits
         self.timeout_keep_alive = crowd.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
         self._in_head = False
@@ -54,7 +65,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Somebody connected: there is room, or an answer that there is none."""
+        self._agreed()
         super().connection_made(transport)
+        self._certificate = client_certificate(transport.get_extra_info("ssl_object"))
         self._stall = StallWatch(transport, self.loop, self._limits.send_stall_s)
         if not self._crowd.make_room():
             self.connections.discard(self)
@@ -121,6 +134,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
+        if self._certificate is not None:
+            self.scope[SCOPE_KEY] = self._certificate  # type: ignore[literal-required] # ours
         self._in_head = True
         self._head_is_timed = False
         self._request_bytes = self._chunk_bytes

@@ -4,72 +4,32 @@ The log is the memory: which hosts need a look is read from it at the start, and
 then on. A look only reads, so one that was cut short by a crash is simply done again.
 """
 
-import asyncio
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from eventsourcing.persistence import PersistenceError
 
 from domain import host as events
-from domain import investigation
-from domain.event import Act, Recorded
-from domain.host import FactsGathered, FailureKind, Host
-from domain.investigation import Subject
+from domain.event import Recorded
+from domain.host import READY, FailureKind, Host
 from domain.log.follower import Follower
-from domain.log.unit import Unit
-from domain.log.writer import Writer
 from domain.refusal import Refusal
+from runners.findings import (
+    LOG_RETRY_S,
+    Abandoned,
+    Findings,
+    Look,
+    LookFailed,
+    OtherHostKey,
+    once_it_answers,
+)
 from runners.wakeups import Again, Lane, Wakeups
 
 ACTOR = "runner:investigator"
 UNSETTLED = ("investigating", "bootstrapping", "failed")
-LOG_RETRY_S = 1.0
-
-T = TypeVar("T")
-
-
-class LookFailed(Exception):
-    """A look that found why the host cannot be worked with; `reason` is for people.
-
-    `passing` says whether the next look may find something else, without anybody's doing.
-    """
-
-    def __init__(self, kind: FailureKind, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.kind: FailureKind = kind
-        self.reason = reason
-        self.passing = passing
-
-
-class OtherHostKey(Exception):
-    """The host showed another key than the pinned one. Nothing was sent to it."""
-
-    def __init__(self, fingerprint: str, reason: str) -> None:
-        super().__init__(reason)
-        self.fingerprint = fingerprint
-        self.reason = reason
-
-
-class Abandoned(Exception):
-    """What the log says of the host has changed meanwhile: this look is about nobody."""
-
-
-class Trust(Protocol):
-    """Asked with the host key of the first contact, before anything is sent to the host."""
-
-    async def __call__(self, algorithm: str, fingerprint: str) -> None:
-        """Return where the key is trusted from now on; raise `Abandoned` otherwise."""
-        ...
-
-
-class Look(Protocol):
-    """Connects to a host and asks it what it is."""
-
-    async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
-        """The facts. Raises `LookFailed`, `OtherHostKey`, and what `trust` raises."""
-        ...
 
 
 class Hosts(Protocol):
@@ -120,30 +80,31 @@ class Investigator:
     """The process manager.
 
     `parallel` looks at once; `attempts_max` of them, where the failure may pass, before a host
-    counts as failed; after that one at a time with `pauses`. `now()` gives the time for events.
+    counts as failed; after that one at a time with `pauses`, of a host that was set up once
+    `known_pause_max_s` at most: it is missed in its cluster.
     """
 
     def __init__(
         self,
-        writer: Writer,
+        findings: Findings,
         hosts: Hosts,
         look: Look,
         *,
         parallel: int,
         attempts_max: int,
         pauses: Pauses,
-        now: Callable[[], str],
         chance: random.Random,
         on_defect: Callable[[str, Exception], None],
+        known_pause_max_s: float = math.inf,
         attempt_pauses: Pauses = ATTEMPT_PAUSES,
     ) -> None:
-        self._writer = writer
+        self._findings = findings
         self._hosts = hosts
         self._look = look
         self._attempts_max = attempts_max
         self._pauses = pauses
         self._attempt_pauses = attempt_pauses
-        self._now = now
+        self._known_pause_max_s = known_pause_max_s
         self._chance = chance
         self._on_defect = on_defect
         self._tries: dict[str, Tries] = {}
@@ -157,7 +118,7 @@ class Investigator:
     async def run(self, follower: Follower) -> None:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
         async with self._wakeups.running():
-            for address, failure in await self._unsettled():
+            for address, failure in await once_it_answers(self._hosts.unsettled):
                 if failure == "":
                     self._wakeups.at_once(address)
                 else:
@@ -170,19 +131,20 @@ class Investigator:
         """Begin no look, and let those that run come to an end, `timeout_s` at most."""
         await self._wakeups.drain(timeout_s)
 
-    async def _unsettled(self) -> list[tuple[str, str]]:
-        while True:
-            try:
-                return await self._hosts.unsettled()
-            except PersistenceError:
-                await asyncio.sleep(LOG_RETRY_S)
-
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
         match recorded.event:
-            case events.Registered() | events.KeyApproved() | events.KeyForgotten():
+            case (
+                events.Registered()
+                | events.KeyApproved()
+                | events.KeyForgotten()
+                | events.CredentialsRotated()
+            ):
                 self._tries.pop(address, None)
                 self._wakeups.at_once(address)
+            case events.Failed(actor=actor) if actor != ACTOR:  # the watcher missed it
+                self._tries.pop(address, None)
+                self._wakeups.within(self._pauses.first_s * self._chance.random(), address)
             case events.Removed():
                 self._tries.pop(address, None)
                 self._wakeups.forget(address)
@@ -205,47 +167,27 @@ class Investigator:
 
     async def _tick(self, host: Host) -> Again | None:
         """Look, and record what was found; `None` where nothing is left to do."""
-        subject = Subject(host.name, host.incarnation)
         try:
-            facts = await self._look(host, self._trust(host, subject))
+            facts = await self._look(host, self._findings.trust(host))
         except OtherHostKey as other:
-            fingerprint, reason = other.fingerprint, other.reason
-            await self._record(
-                host, lambda unit: investigation.refuse_key(unit, subject, fingerprint, reason)
-            )
+            await self._findings.refuse_key(host, other)
             return self._after_failure(host)
         except LookFailed as failed:
             if failed.passing and (again := self._next_attempt(host)):
                 return again
-            return await self._fail(host, subject, failed.kind, failed.reason)
+            return await self._fail(host, failed.kind, failed.reason)
         except (Abandoned, Refusal, PersistenceError):
             raise
         except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
             self._on_defect(host.name, defect)
             reason = f"The look broke off ({type(defect).__name__}): the service's log tells more."
-            return await self._fail(host, subject, "setup", reason)
-        await self._record(host, lambda unit: investigation.settle(unit, subject, facts))
+            return await self._fail(host, "setup", reason)
+        await self._findings.settle(host, facts)
         return None
 
-    def _trust(self, host: Host, subject: Subject) -> Trust:
-        async def trust(algorithm: str, fingerprint: str) -> None:
-            if not await self._record(
-                host, lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint)
-            ):
-                raise Abandoned
-
-        return trust
-
-    async def _fail(
-        self, host: Host, subject: Subject, kind: FailureKind, reason: str
-    ) -> Again | None:
-        await self._record(host, lambda unit: investigation.fail(unit, subject, kind, reason))
+    async def _fail(self, host: Host, kind: FailureKind, reason: str) -> Again:
+        await self._findings.fail(host, kind, reason)
         return self._after_failure(host)
-
-    async def _record(self, host: Host, command: Callable[[Unit], T]) -> T:
-        act = Act(ACTOR, f"{host.id}@{host.incarnation}", self._now())
-        result: T = await self._writer.perform(act, command)
-        return result
 
     def _next_attempt(self, host: Host) -> Again | None:
         """Ask again before calling it failed; `None` where it has failed, or had its attempts."""
@@ -258,7 +200,10 @@ class Investigator:
     def _after_failure(self, host: Host) -> Again:
         tries = self._tries_of(host)
         tries.failures, tries.attempts, tries.unrecorded = tries.failures + 1, 0, 0
-        return Again(self._pauses.after(tries.failures, self._chance), Lane.REPEATED)
+        pause_s = self._pauses.after(tries.failures, self._chance)
+        if host.was in READY:
+            pause_s = min(pause_s, self._known_pause_max_s)
+        return Again(pause_s, Lane.REPEATED)
 
     def _tries_of(self, host: Host) -> Tries:
         """Those of this incarnation: an address may be another machine's by now."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from domain.host import FactsGathered, FailureKind, Host
 from domain.refusal import Refusal
 from runners.facts import gather, sudo_failure
-from runners.investigator import LookFailed, OtherHostKey, Trust
+from runners.findings import LookFailed, OtherHostKey, Trust
 from runners.keys import PrivateKey
 from runners.ssh import Ssh, Target
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure

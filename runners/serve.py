@@ -6,10 +6,11 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -27,25 +28,23 @@ from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners import removals
-from runners.crowd import Fault
+from runners.authenticators import WrongAuthenticator, authentication
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
-from runners.investigator import Investigator, Pauses
+from runners.host_runners import make_investigator, make_ssh, make_watcher
 from runners.keys import read_private_key
-from runners.log_lines import LogLines, bridge_logging, described
-from runners.look import SshLook
+from runners.listening import Listening, tls_of
+from runners.log_lines import LogLines, bridge_logging
+from runners.login_trial import SshLoginTrial
 from runners.server import CannotListen, Server
-from runners.server import Limits as ServerLimits
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
 from runners.sources import Sources
-from runners.ssh import Limits as SshLimits
-from runners.ssh import Ssh
+from runners.tls import Tls, WrongTls
 from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
 from web.app import application
 from web.authentication import Authentication
-from web.basic import BasicAuthentication
 from web.clients import Clients
 from web.front import Front
 from web.password_queue import PasswordQueue
@@ -88,16 +87,26 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, lines: LogLines) -> None:
-    stopping = asyncio.Event()
+    stopping, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with service(settings, lines) as running:
         print(f"Commissaire serves on {running.address}", flush=True)
         lines.line("started", address=running.address, database=settings.database_shown)
-        await _until(stopping, running.runners)
+        reloading = asyncio.create_task(_reload(hangup, running.reload), name="reload")
+        await _until(stopping, (reloading, *running.runners))
+        reloading.cancel()
         lines.line("stopping")
     lines.line("stopped")
+
+
+async def _reload(hangup: asyncio.Event, reload: Callable[[], None]) -> None:
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        reload()
 
 
 async def _until(stopping: asyncio.Event, runners: Sequence[asyncio.Task[None]]) -> None:
@@ -117,12 +126,15 @@ class Service:
     address: str
     """The URL that it answers at."""
     runners: tuple[asyncio.Task[None], ...]
+    reload: Callable[[], None]
+    """Read again what is not read again by itself: the files of TLS."""
 
 
 @asynccontextmanager
 async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]:
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
+        tls = _tls(settings)
         _hold_data_directory(settings, stack)
         configured = _sources(settings)
         users = _users(settings, lines)
@@ -132,15 +144,18 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        followers = [Follower(position, known.entries_after) for _ in range(2)]
+        followers = [Follower(position, known.entries_after) for _ in range(3)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        investigator = _investigator(settings, writer, known, lines, stack)
+        ssh = make_ssh(settings)
+        investigator = make_investigator(settings, writer, known, ssh, lines)
+        watcher = make_watcher(settings, writer, known, ssh, lines)
         inventories = Sources(
             configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
         )
         investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
-        asking = _start_runner("sources", inventories.run(followers[1]), stack)
+        watching = _start_runner("watcher", watcher.run(followers[1]), stack)
+        asking = _start_runner("sources", inventories.run(followers[2]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -150,23 +165,23 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             answers,
             vault,
             lambda raw: read_private_key(raw).fingerprint,
-            Authentication(BasicAuthentication(users, queue)),
+            _authentication(settings, users, queue, lines),
             lines.line,
+            try_login=SshLoginTrial(ssh),
             log_requests=settings.log_requests,
             clients=Clients(settings.trusted_proxy),
             sources=settings.sources.keys(),
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         )
-        server = await _start_server(settings, app, lines)
+        listening = await _listen(settings, app, tls, lines)
         stack.push_async_callback(
             _wind_down,
-            server,
-            (investigator, inventories),
+            listening.server,
+            (investigator, watcher, inventories),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        yield Service(
-            f"http://{_bracketed(settings.host)}:{server.port}", (investigating, asking, finishing)
-        )
+        running = (investigating, watching, asking, finishing)
+        yield Service(listening.address, running, listening.reload)
 
 
 def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
@@ -276,37 +291,6 @@ def _start_writer(
     return writer
 
 
-def _investigator(
-    settings: Settings,
-    writer: Writer,
-    known: FleetHosts,
-    lines: LogLines,
-    stack: AsyncExitStack,
-) -> Investigator:
-    ssh = Ssh(
-        settings.ssh_parallel,
-        limits=SshLimits(
-            connect_s=settings.ssh_connect_timeout_s,
-            login_s=settings.ssh_connect_timeout_s,
-            command_s=settings.ssh_command_timeout_s,
-        ),
-    )
-    stack.callback(ssh.close)
-    return Investigator(
-        writer,
-        known,
-        SshLook(ssh, known.private_key),
-        parallel=settings.ssh_parallel,
-        attempts_max=settings.investigation_attempts,
-        pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
-        now=now,
-        chance=random.SystemRandom(),
-        on_defect=lambda address, error: lines.line(
-            "investigation.failed", level="error", address=address, **described(error)
-        ),
-    )
-
-
 def _start_runner(
     name: str, run: Coroutine[None, None, None], stack: AsyncExitStack
 ) -> "asyncio.Task[None]":
@@ -320,9 +304,15 @@ async def _stop_runner(task: "asyncio.Task[None]") -> None:
     await asyncio.wait((task,))
 
 
-async def _wind_down(
-    server: Server, runners: Sequence[Investigator | Sources], timeout_s: float
-) -> None:
+class Stops(Protocol):
+    """A runner that can be asked to come to an end."""
+
+    async def stop(self, timeout_s: float) -> None:
+        """Begin nothing, and let what is under way come to its end."""
+        ...
+
+
+async def _wind_down(server: Server, runners: Sequence[Stops], timeout_s: float) -> None:
     """Let requests, looks and questions come to an end, side by side."""
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
@@ -330,25 +320,26 @@ async def _wind_down(
             group.create_task(runner.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
 
 
-async def _start_server(settings: Settings, app: Front, lines: LogLines) -> Server:
-    limits = ServerLimits(
-        header_bytes_max=settings.header_bytes_max,
-        header_timeout_s=settings.header_timeout_s,
-        body_bytes_max=settings.body_bytes_max,
-        keep_alive_s=settings.keep_alive_s,
-        connections_max=settings.connections_max,
-    )
-
-    def on_fault(fault: Fault, client: str, request_id: str) -> None:
-        lines.line("request.refused", kind=fault.kind, client=client, request_id=request_id)
-
-    server = Server(app, settings.host, settings.port, limits, on_fault=on_fault)
+def _authentication(
+    settings: Settings, users: UsersFile, queue: PasswordQueue, lines: LogLines
+) -> Authentication:
     try:
-        await server.start()
+        return authentication(settings, users, queue, lines)
+    except WrongAuthenticator as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+def _tls(settings: Settings) -> Tls | None:
+    try:
+        return tls_of(settings)
+    except WrongTls as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+async def _listen(settings: Settings, app: Front, tls: Tls | None, lines: LogLines) -> Listening:
+    listening = Listening(settings, app, tls, lines)
+    try:
+        await listening.start()
     except CannotListen as error:
         raise CannotServe(str(error)) from None
-    return server
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return listening

@@ -15,12 +15,17 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from runners.crowd import Crowd, Fault, Limits
+from runners.handshake import Handshake
 from runners.http_protocol import Connection
+from runners.tls import Tls
 
 __all__ = ["CannotListen", "Limits", "Server"]
 
 BACKLOG = 2048
 DATE_EVERY_S = 1.0
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+"""Over TLS only (RFC 6797): a browser that was here once never asks without TLS again, for a
+year."""
 FILES_RESERVED = 256
 """What the database, SSH and the rest may have open beside the clients' connections."""
 CANCEL_TIMEOUT_S = 2.0
@@ -46,8 +51,10 @@ class Server:
         limits: Limits | None = None,
         *,
         on_fault: Callable[[Fault, str, str], None] = _unsaid,
+        tls: Tls | None = None,
     ) -> None:
         self._app = app
+        self._tls = tls
         self._host = host
         self._wanted_port = port
         self._port: int | None = None
@@ -89,7 +96,7 @@ class Server:
         self._set_date(loop)
         try:
             self._listener = await loop.create_server(
-                lambda: Connection(config, self._crowd, loop),
+                self._protocols(config, loop),
                 self._host,
                 self._wanted_port,
                 backlog=BACKLOG,
@@ -132,9 +139,21 @@ class Server:
             if connection.transport is not None:
                 connection.transport.abort()
 
+    def _protocols(
+        self, config: Config, loop: asyncio.AbstractEventLoop
+    ) -> Callable[[], asyncio.BaseProtocol]:
+        """What makes the protocol of a new connection: HTTP at once, or TLS first."""
+        crowd, tls = self._crowd, self._tls
+        if tls is None:
+            return lambda: Connection(config, crowd, loop)
+        return lambda: Handshake(
+            crowd, tls.context, loop, lambda agreed: Connection(config, crowd, loop, agreed)
+        )
+
     def _set_date(self, loop: asyncio.AbstractEventLoop) -> None:
         date = formatdate(time.time(), usegmt=True).encode()
-        self._crowd.state.default_headers = [(b"date", date)]
+        always = [(b"date", date)]
+        self._crowd.state.default_headers = always if self._tls is None else [*always, HSTS]
         self._clock = loop.call_later(DATE_EVERY_S, self._set_date, loop)
 
     def _stop_clock(self) -> None:

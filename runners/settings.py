@@ -155,6 +155,14 @@ class Settings(BaseModel):
         HOUR_S, description="The longest pause before a failed host is asked again."
     )
 
+    check_interval: Seconds = Field(
+        60.0, description="Each host that is set up is checked once in so long a time."
+    )
+    check_failures: Count = Field(
+        3, le=100, description="Checks in a row without an answer before a host counts as failed."
+    )
+    check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
+
     body_bytes_max: Bytes = Field(MEBIBYTE, description="Largest body of a request.")
     header_bytes_max: Bytes = Field(
         32 * KIBIBYTE, description="Largest head of a request: its line and all headers."
@@ -178,6 +186,35 @@ class Settings(BaseModel):
     shutdown_timeout_s: Seconds = Field(
         30.0, description="How long the service may take to stop after SIGTERM."
     )
+    send_stall_s: Seconds = Field(
+        30.0, description="How long a client may take nothing of an answer before it is cut off."
+    )
+
+    tokens: OptionalFile = Field(
+        None, description="File of API tokens. Without it: tokens.json in the data directory."
+    )
+    authenticators: Annotated[str | None, Sources("NAMES")] = Field(
+        None, description="Installed kinds of credentials to take as well, with commas between."
+    )
+    tls_cert: OptionalFile = Field(
+        None,
+        description="PEM file of the server's certificate and those between it and its root:"
+        " serve HTTPS. It is read again at SIGHUP, as the other files of TLS are.",
+    )
+    tls_key: OptionalFile = Field(
+        None, description="PEM file of the certificate's key. Without it: in the same file."
+    )
+    tls_client_ca: OptionalFile = Field(
+        None,
+        description="PEM file of CAs: a client may log in with a certificate of theirs whose name"
+        " is a user's.",
+    )
+    tls_client_required: bool = Field(
+        False, description="Turn away clients without such a certificate."
+    )
+    tls_handshake_timeout_s: Seconds = Field(
+        10.0, description="How long a client may take to agree on TLS."
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -194,7 +231,16 @@ class Settings(BaseModel):
             raise ValueError("must not be a truth value")
         return value
 
-    @field_validator("config", "data", "users", "master_key_file")
+    @field_validator(
+        "config",
+        "data",
+        "users",
+        "master_key_file",
+        "tokens",
+        "tls_cert",
+        "tls_key",
+        "tls_client_ca",
+    )
     @classmethod
     def _know_the_home_directory(cls, path: Path | None) -> Path | None:
         try:
@@ -231,6 +277,14 @@ class Settings(BaseModel):
             raise ValueError("must not be given together with master_key_file")
         return key
 
+    @field_validator("tls_key", "tls_client_ca", "tls_client_required")
+    @classmethod
+    def _refuse_half_of_tls(cls, value: object, info: ValidationInfo) -> object:
+        needed = "tls_client_ca" if info.field_name == "tls_client_required" else "tls_cert"
+        if value and info.data.get(needed) is None:
+            raise ValueError(f"must not be given without {needed}")
+        return value
+
     @field_validator("retry_pause_max_s")
     @classmethod
     def _refuse_pauses_that_shrink(cls, longest: float, info: ValidationInfo) -> float:
@@ -261,6 +315,16 @@ class Settings(BaseModel):
     def users_file(self) -> Path:
         """Where the users are."""
         return self.users or self.data / "users.json"
+
+    @property
+    def tokens_file(self) -> Path:
+        """Where the API tokens are."""
+        return self.tokens or self.data / "tokens.json"
+
+    @property
+    def authenticator_names(self) -> tuple[str, ...]:
+        """The kinds of credentials that are plugged in, by the names of their entry points."""
+        return tuple(filter(None, map(str.strip, (self.authenticators or "").split(","))))
 
     @property
     def vault_key_file(self) -> Path:

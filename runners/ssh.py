@@ -7,13 +7,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncssh
 
-from runners.connecting import connected_socket
+from runners.connecting import Lookups, connected_socket
 from runners.remote_command import Output, command_line, run_command
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
 from runners.ssh_login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
@@ -28,7 +27,6 @@ OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # of one command, stdout and stderr, with lo
 CLOSE_TIMEOUT_S = 2.0
 PARALLEL = 32  # connections at once, over all hosts
 HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
-LOOKUP_THREADS = 4  # of our own: name servers that hang must not hold up other threads' work
 ADDRESSES_KEPT = 1000  # more than these are cleared of those whose interval is over
 
 
@@ -93,13 +91,9 @@ class Ssh:
         self._clock = clock
         self._sleep = sleep
         self._not_before: dict[str, float] = {}  # clock time of the next start, by address
-        self._lookups = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
+        self._lookups = Lookups()
         # asyncssh tells each step of each connection at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
-
-    def close(self) -> None:
-        """Let go of the threads that look up names; sessions are closed by their `async with`."""
-        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
     async def connect(self, target: Target, trust: Trust | None = None) -> AsyncIterator[Session]:

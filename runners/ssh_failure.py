@@ -47,6 +47,15 @@ class HostKeyMismatch(SshFailure):
         self.offered = offered
 
 
+def slow_lookup(address: str, limit_s: float) -> SshFailure:
+    """The resolver said nothing in time."""
+    sentence = (
+        f"{address} could not be looked up within {limit_s:g} s: do the name servers of the"
+        " machine that Commissaire runs on answer?"
+    )
+    return SshFailure("name", sentence, passing=True)
+
+
 def no_connection(address: str, port: int, limit_s: float, error: OSError) -> SshFailure:
     """Why there is no TCP connection; `error` also where the limit in seconds ran out."""
     if isinstance(error, socket.gaierror):

@@ -74,6 +74,10 @@ class Vault:
         """Keep a secret, in place of the one before."""
         unit.also(lambda tx: self._write(tx, subject, secret))
 
+    def replace(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep a secret, and make the one before unreadable, in the files of the database too."""
+        unit.also(lambda tx: self._write(tx, subject, secret), scrub=True)
+
     def destroy(self, unit: Unit, subject: str) -> None:
         """Make the subject's secret unreadable for good, in the files of the database too."""
 

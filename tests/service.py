@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -51,6 +52,8 @@ class Service:
             self._environment["COMMISSAIRE_DATABASE"] = database_url
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self.trusted: ssl.SSLContext | bool = True
+        """What clients trust, where the service speaks TLS."""
         self.client = httpx.Client()
 
     def start(self) -> None:
@@ -69,7 +72,7 @@ class Service:
             said = self.read_log(begin)
             if self._process is None or self._process.poll() is not None:
                 raise AssertionError(f"the service did not start:\n{said}")
-            found = re.search(r"Commissaire serves on (http://\S+)", said)
+            found = re.search(r"Commissaire serves on (https?://\S+)", said)
             return found[1] if found else None
 
         self.url = wait_for(address, START_TIMEOUT_S)
@@ -90,7 +93,12 @@ class Service:
 
     def client_as(self, user: str) -> httpx.Client:
         """A client with this user's password."""
-        return httpx.Client(base_url=f"{self.url}/api/v0", auth=(user, self.password), timeout=60)
+        return httpx.Client(
+            base_url=f"{self.url}/api/v0",
+            auth=(user, self.password),
+            timeout=60,
+            verify=self.trusted,
+        )
 
     @property
     def pid(self) -> int:

@@ -28,10 +28,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def ssh() -> Iterator[Ssh]:
-    ssh = Ssh(per_host_interval_s=0)
-    yield ssh
-    ssh.close()
+def ssh() -> Ssh:
+    return Ssh(per_host_interval_s=0)
 
 
 def target(host: Host, pinned: HostKey | None = None) -> Target:
@@ -287,7 +285,6 @@ async def test_no_more_connections_at_once_than_places(tmp_path: Path) -> None:
     with plain_sshd(tmp_path) as sshd:
         await asyncio.gather(*(visit(sshd.target) for _ in range(6)))
     assert peak == 2
-    ssh.close()
 
 
 async def test_connections_to_one_host_start_an_interval_apart(tmp_path: Path) -> None:
@@ -307,7 +304,6 @@ async def test_connections_to_one_host_start_an_interval_apart(tmp_path: Path) -
         assert pauses == [5, 5]
         await run(ssh, replace(sshd.target, address="localhost"), ":")
         assert pauses == [5, 5]
-    ssh.close()
 
 
 def open_files() -> int:
@@ -349,6 +345,5 @@ async def test_nothing_is_left_after_sessions_failures_and_cancellation(
     host.thaw()
     assert asyncio.all_tasks() == tasks
     assert open_files() <= before
-    ssh.close()
     fleet.remove(host)
     gc.collect()  # an unclosed socket would warn here, and warnings are errors

@@ -24,10 +24,8 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
-def ssh() -> Iterator[Ssh]:
-    ssh = Ssh(per_host_interval_s=0, limits=QUICK)
-    yield ssh
-    ssh.close()
+def ssh() -> Ssh:
+    return Ssh(per_host_interval_s=0, limits=QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +284,6 @@ async def test_a_connection_that_is_cut_anywhere_may_pass(fleet: Fleet) -> None:
     kinds = [await visit_cut_after(length, host, ssh) for length in range(100, 4000, 200)]
     assert set(kinds) == {"dropped passing", ""}
     assert kinds.index("") > 10  # after the login, which takes less than 2,000 bytes
-    ssh.close()
     fleet.remove(host)
 
 
@@ -356,7 +353,6 @@ async def test_an_sshd_that_limits_start_ups_lets_all_in_at_last(fleet: Fleet) -
     said = await asyncio.gather(*(retrying(visit, retries) for _ in range(20)))
     assert said == [b"in\n"] * 20
     assert set(failures) == {"dropped"}
-    ssh.close()
     fleet.remove(host)
 
 

@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners import users as users_module
-from runners.users import (
-    BrokenUsersFile,
-    UserRefused,
-    UsersFile,
-    hash_password,
-)
+from runners import entries_file
+from runners.entries_file import BrokenFile, ChangeRefused
+from runners.users import UsersFile, hash_password
 
 LOW_COST = 4
 HASH = hash_password("secret", LOW_COST)
@@ -89,7 +85,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_file_keeps_the_users_and_is_reported_once(tmp_path: Path, text: str) -> None:
-    reports: list[BrokenUsersFile] = []
+    reports: list[BrokenFile] = []
     file = UsersFile(tmp_path / "users.json", reports.append)
     file.add("ada", HASH, "viewer")
     assert set(file.users) == {"ada"}
@@ -99,7 +95,7 @@ def test_a_broken_file_keeps_the_users_and_is_reported_once(tmp_path: Path, text
     assert len(reports) == 1
     assert str(file.path) in str(reports[0])
     assert HASH.decode() not in str(reports[0])
-    with pytest.raises(BrokenUsersFile):
+    with pytest.raises(BrokenFile):
         file.read()
     write(file, {"bob": {"hash": HASH.decode()}})
     assert set(file.users) == {"bob"}
@@ -108,8 +104,8 @@ def test_a_broken_file_keeps_the_users_and_is_reported_once(tmp_path: Path, text
 @given(text=st.binary())
 def test_whatever_is_in_the_file_it_is_users_or_broken(text: bytes) -> None:
     try:
-        users = users_module._parsed(text, Path("users.json"))
-    except BrokenUsersFile:
+        users = UsersFile(Path("users.json")).parsed(text)
+    except BrokenFile:
         return
     assert users == {}
 
@@ -117,7 +113,7 @@ def test_whatever_is_in_the_file_it_is_users_or_broken(text: bytes) -> None:
 def test_a_directory_or_a_pipe_in_its_place_is_broken_and_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(BrokenUsersFile):
+        with pytest.raises(BrokenFile):
             UsersFile(path).read()
 
 
@@ -181,10 +177,10 @@ def test_writers_at_the_same_moment_lose_nothing(file: UsersFile) -> None:
 def test_a_writer_that_never_ends_is_not_waited_for_forever(
     file: UsersFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(users_module, "LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(entries_file, "LOCK_WAIT_S", 0.05)
     holder = os.open(file.path.parent, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    with pytest.raises(UserRefused, match="Somebody else"):
+    with pytest.raises(ChangeRefused, match="Somebody else"):
         file.add("ada", HASH, "admin")
     os.close(holder)
     file.add("ada", HASH, "admin")
@@ -192,26 +188,26 @@ def test_a_writer_that_never_ends_is_not_waited_for_forever(
 
 @pytest.mark.parametrize("name", ["", "a:b", "a b", ".a", "-a", "a\n", "a" * 65, "é"])
 def test_names_that_nobody_could_use_are_refused(file: UsersFile, name: str) -> None:
-    with pytest.raises(UserRefused, match="A user name is"):
+    with pytest.raises(ChangeRefused, match="A user name is"):
         file.add(name, HASH, "admin")
 
 
 def test_a_user_is_not_replaced_by_accident(file: UsersFile) -> None:
     file.add("ada", HASH, "admin")
-    with pytest.raises(UserRefused, match="--replace"):
+    with pytest.raises(ChangeRefused, match="--replace"):
         file.add("ada", HASH, "viewer")
     file.add("ada", HASH, "viewer", replace=True)
     assert file.users["ada"].role == "viewer"
 
 
 def test_removing_somebody_unknown_is_refused(file: UsersFile) -> None:
-    with pytest.raises(UserRefused, match="no user 'ada'"):
+    with pytest.raises(ChangeRefused, match="no user 'ada'"):
         file.remove("ada")
 
 
 @pytest.mark.parametrize("password", ["", "a\0b", "a\nb", "\x85", "é" * 37, "a" * 73])
 def test_passwords_that_could_not_log_in_are_refused(password: str) -> None:
-    with pytest.raises(UserRefused) as refused:
+    with pytest.raises(ChangeRefused) as refused:
         hash_password(password, LOW_COST)
     assert not password or password not in str(refused.value)
 

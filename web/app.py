@@ -9,7 +9,7 @@ from web.authentication import Authentication
 from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
-from web.credentials import Credentials, Secrets
+from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.front import Front, Log
 from web.hosts import Hosts
 from web.keys import ParseKey
@@ -27,6 +27,7 @@ def application(
     authentication: Authentication,
     log: Log,
     *,
+    try_login: TryLogin = nobody_can_try,
     log_requests: bool = True,
     clients: Clients | None = None,
     sources: Collection[str] = (),
@@ -39,7 +40,7 @@ def application(
     """
     routes = table(
         Hosts(writer, reads, secrets, parse_key, sources),
-        Credentials(writer, secrets),
+        Credentials(writer, secrets, parse_key, try_login),
         Clusters(writer, reads),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),

@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 REALM = "commissaire"
 # bcrypt looks at no more than these, and package bcrypt 5 raises for longer ones.
 PASSWORD_BYTES_MAX = 72
+# The hash of a user who has none, and comes with a client certificate only.
+NO_PASSWORD = b""
 # The cost of new hashes: a quarter of a second each.
 BCRYPT_COST = 12
 
@@ -33,7 +35,7 @@ class Identity(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What is known of a user: the bcrypt hash of the password, and the role."""
+    """What is known of a user: the bcrypt hash of the password, or NO_PASSWORD, and the role."""
 
     hash: bytes
     role: Role
@@ -60,15 +62,15 @@ class Unauthenticated(Exception):
     """No credentials came with the request: 401, with a `WWW-Authenticate` per challenge."""
 
     def __init__(self, challenges: tuple[str, ...]) -> None:
-        super().__init__("Give a user name and a password with the request.")
+        super().__init__("Give a user name and a password, or a token, with the request.")
         self.challenges = challenges
 
 
 class Forbidden(Exception):
     """The credentials are wrong, or nobody here understands them: 403."""
 
-    def __init__(self) -> None:
-        super().__init__("The user name or the password is wrong.")
+    def __init__(self, sentence: str = "The user name or the password is wrong.") -> None:
+        super().__init__(sentence)
 
 
 class TooManyFailures(Exception):
@@ -103,7 +105,7 @@ class Authentication:
 
     def __init__(self, *authenticators: Authenticator) -> None:
         self._authenticators = authenticators
-        self._challenges = tuple(a.challenge for a in authenticators if a.challenge)
+        self._challenges = tuple(dict.fromkeys(a.challenge for a in authenticators if a.challenge))
 
     def remembered(self, scope: Scope) -> Identity | None:
         """Who is asking, if their credentials were verified a moment ago; never waits."""
@@ -124,7 +126,7 @@ class Authentication:
                 return identity
         # Malformed credentials, or of a kind that is not on, are wrong ones.
         if authorization(scope) is not None:
-            raise Forbidden
+            raise Forbidden("These credentials are malformed, or of a kind that is not on.")
         raise Unauthenticated(self._challenges)
 
 

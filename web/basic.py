@@ -20,6 +20,7 @@ import bcrypt
 
 from web.authentication import (
     BCRYPT_COST,
+    NO_PASSWORD,
     PASSWORD_BYTES_MAX,
     REALM,
     Account,
@@ -81,16 +82,21 @@ class BasicAuthentication:
         user, password = _decoded(header)
         pair, client = self._digest(header), client_of(scope)
         while True:
-            account = self._users.users.get(user)
+            account = self._account(user)
             verdict = self._recall(pair, account)
             if verdict is None:
                 attempt = self._attempt(client, pair, user, password, account)
                 verdict = await self._queue.matches(attempt)
             # An account that changed while its hash was under way is asked about again.
-            if account == self._users.users.get(user):
+            if account == self._account(user):
                 if account is None or not verdict:
                     raise Forbidden
                 return Identity(user, account.role)
+
+    def _account(self, user: str) -> Account | None:
+        """The account of a user who has a password."""
+        account = self._users.users.get(user)
+        return account if account is not None and account.hash != NO_PASSWORD else None
 
     def _attempt(
         self, client: str, pair: bytes, user: str, password: bytes, account: Account | None
@@ -199,7 +205,8 @@ class _UnknownUsers:
     def hash_for(self, user: str, users: Mapping[str, Account]) -> bytes:
         if users is not self._users:
             self._users = users
-            self._costs = [account.cost for account in users.values()] or [BCRYPT_COST]
+            hashed = [account for account in users.values() if account.hash != NO_PASSWORD]
+            self._costs = [account.cost for account in hashed] or [BCRYPT_COST]
         digest = blake2b(user.encode(), key=self._key, digest_size=DIGEST_BYTES).digest()
         cost = self._costs[int.from_bytes(digest) % len(self._costs)]
         if cost not in self._hashes:

@@ -82,6 +82,7 @@ Address = Annotated[str, AfterValidator(_or_said_why(host_address))]
 RemoteUser = Annotated[str, AfterValidator(_or_said_why(names.remote_user))]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 PrivateKey = Annotated[bytes, BeforeValidator(_private_key)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Body(BaseModel):
@@ -124,8 +125,17 @@ class HostBody(Body):
     ssh_priv_key: PrivateKey = Field(repr=False)
     remote_user: RemoteUser | None = None
     cluster: Name | None = None
-    ssh_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    ssh_port: Port | None = None
     source: str | None = None
+
+
+class CredentialsBody(Body):
+    """What a PUT of credentials asks for. `None`: as they are."""
+
+    ssh_priv_key: PrivateKey = Field(repr=False)
+    remote_user: RemoteUser | None = None
+    ssh_port: Port | None = None
+    unchecked: bool = False
 
 
 class HostKeyBody(Body):

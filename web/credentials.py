@@ -1,14 +1,19 @@
 """A host's credentials and its pinned host key: for administrators, and each use is an event."""
 
 import base64
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from domain import fleet
+from domain import credentials, fleet, investigation
+from domain.credentials import Login, Wanted
 from domain.host import Host
+from domain.investigation import Subject
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from domain.refusal import conflict, unavailable
 from web import bodies
+from web.keys import ParseKey, offered
 from web.names import known_address
 from web.replies import Reply, created, deleted, digested, json_body
 from web.requests import Request
@@ -22,12 +27,34 @@ class Secrets(fleet.Secrets, Protocol):
         ...
 
 
+Trust = Callable[[str, str], Awaitable[None]]
+"""Asked with algorithm and fingerprint of a host key that is seen first, before anything is sent
+to the host. Returns where it is trusted from now on; what it raises ends the try."""
+
+
+class TryLogin(Protocol):
+    """Finds out whether credentials let us work on a host."""
+
+    async def __call__(self, login: Login, private_key: bytes, trust: Trust) -> None:
+        """Raises a `Refusal` that says what failed; nothing is changed on the host."""
+        ...
+
+
+async def nobody_can_try(login: Login, private_key: bytes, trust: Trust) -> None:
+    """For a service that cannot reach its hosts."""
+    raise unavailable('Credentials cannot be tried here: send "unchecked": true to have them kept.')
+
+
 class Credentials:
     """The handlers of `/host/{address}/creds` and `/host/{address}/hostkey`."""
 
-    def __init__(self, writer: Writer, secrets: Secrets) -> None:
+    def __init__(
+        self, writer: Writer, secrets: Secrets, parse_key: ParseKey, try_login: TryLogin
+    ) -> None:
         self._writer = writer
         self._secrets = secrets
+        self._parse_key = parse_key
+        self._try_login = try_login
 
     async def show(self, request: Request) -> Reply:
         """The private key and the account that it is for; that it was told is in the log."""
@@ -45,6 +72,52 @@ class Credentials:
             )
 
         return Reply(await self._writer.perform(request.act(), read))
+
+    async def rotate(self, request: Request) -> Reply:
+        """Replace the credentials by others, which are tried on the host first."""
+        address = known_address(request)
+        body = await bodies.read(request, bodies.CredentialsBody)
+        key = await offered(body.ssh_priv_key, self._parse_key, now=True)
+        fingerprint = key.parse(key.raw)
+        wanted = Wanted(key, body.remote_user, body.ssh_port)
+        tried = None if body.unchecked else await self._tried(request, address, wanted)
+        kept = await self._writer.perform(
+            request.act(),
+            lambda unit: credentials.rotate(unit, self._secrets, address, wanted, tried),
+        )
+        return created(
+            json_body(
+                {
+                    "fingerprint": fingerprint,
+                    "remote_user": kept.remote_user,
+                    "ssh_port": kept.ssh_port,
+                }
+            )
+        )
+
+    async def _tried(self, request: Request, address: str, wanted: Wanted) -> Login:
+        """What was tried, and worked."""
+        login: Login = await self._writer.perform(
+            request.act(),
+            lambda unit: credentials.login(unit, self._secrets, address, wanted),
+        )
+        subject = Subject(address, login.incarnation)
+
+        async def trust(algorithm: str, fingerprint: str) -> None:
+            nonlocal login
+            login = login.trusting(algorithm, fingerprint)
+            if not await self._writer.perform(
+                request.act(),
+                lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint),
+            ):
+                raise conflict(
+                    f"{address} was changed while the credentials were tried: nothing was sent to"
+                    " it. Send them again."
+                )
+
+        if not login.in_use:
+            await self._try_login(login, wanted.key.raw, trust)
+        return login
 
     async def show_host_key(self, request: Request) -> Reply:
         """The pinned host key, and the one that was shown and refused."""

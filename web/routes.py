@@ -31,6 +31,7 @@ def table(
         Route("DELETE", host, "operator", hosts.remove),
         Route("GET", f"{host}/status", "viewer", hosts.show_status),
         Route("GET", f"{host}/creds", "admin", credentials.show),
+        Route("PUT", f"{host}/creds", "admin", credentials.rotate),
         Route("GET", f"{host}/hostkey", "admin", credentials.show_host_key),
         Route("PUT", f"{host}/hostkey", "admin", credentials.approve_host_key),
         Route("DELETE", f"{host}/hostkey", "admin", credentials.forget_host_key),

@@ -118,6 +118,10 @@ class MemorySecrets:
         """Keep it."""
         self.kept[subject] = secret
 
+    def replace(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep it instead."""
+        self.kept[subject] = secret
+
     def destroy(self, unit: Unit, subject: str) -> None:
         """Drop it."""
         del self.kept[subject]

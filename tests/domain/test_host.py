@@ -11,6 +11,7 @@ from domain.host import (
     Activated,
     Bootstrapped,
     CredentialsRead,
+    CredentialsRotated,
     FactsGathered,
     Failed,
     Host,
@@ -143,10 +144,18 @@ def test_every_reading_of_credentials_is_an_event() -> None:
     host(REGISTERED, CredentialsRead()).when(Host.read_credentials).then(CredentialsRead())
 
 
+def test_rotated_credentials_are_those_of_the_host_from_then_on() -> None:
+    event = CredentialsRotated("SHA256:new", "ops", 2222)
+    rotated = host(REGISTERED).when(Host.rotate_credentials, "SHA256:new", "ops", 2222).then(event)
+    assert rotated.registration == Registration("ops", 2222)
+    assert (rotated.incarnation, rotated.credentials) == (1, 2)
+
+
 @pytest.mark.parametrize(
     "command",
     [
         (Host.remove,),
+        (Host.rotate_credentials, "SHA256:x", "root", 22),
         (Host.approve_key, "SHA256:x"),
         (Host.forget_key,),
         (Host.read_credentials,),

@@ -97,6 +97,10 @@ class Host:
 
     # -- reachability -----------------------------------------------------------------------
 
+    def let_in(self, *public_keys: str) -> None:
+        """Whose private half has one of these keys may log in, and nobody else."""
+        (self._machine.run / "authorized_keys").write_text("\n".join(public_keys) + "\n")
+
     def stop(self) -> None:
         """Power off: every process gone, connections refused."""
         if self._front is not None:

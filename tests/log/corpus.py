@@ -24,6 +24,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("host.failed", "host/10.0.0.7", '"kind":"unreachable","reason":"It is off: \u00fc."'),
     ("host.recovered", "host/10.0.0.7", '"status":"active"'),
     ("host.credentials_read", "host/10.0.0.7", ""),
+    ("host.credentials_rotated", "host/10.0.0.7",
+     '"key_fingerprint":"SHA256:y","remote_user":"ops","ssh_port":2222'),
     ("cluster.created", "cluster/web", '"name":"web","network":"default","container_manager":""'),
     ("cluster.host_joined", "cluster/web", '"address":"10.0.0.7"'),
     ("cluster.host_left", "cluster/web", '"address":"10.0.0.7"'),

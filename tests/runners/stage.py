@@ -15,13 +15,20 @@ from domain.log.follower import Follower
 from domain.log.recorder import head
 from domain.log.unit import Unit, load
 from domain.log.writer import Writer
+from projections import hosts
 from projections.reads import reads
+from runners import watcher
+from runners.findings import Findings, LookFailed, Trust
 from runners.fleet_hosts import FleetHosts
-from runners.investigator import Investigator, LookFailed, Pauses, Trust
+from runners.heartbeats import Heartbeats
+from runners.investigator import ACTOR, Investigator, Pauses
 from runners.vault import Vault
+from runners.watcher import Watcher
 from tests.stores import Store
 
 NOW = "2026-01-02T03:04:05.000006"
+LATER = "2026-01-02T03:05:05.000006"
+"""What the watcher's clock shows."""
 ALICE = Act("alice", "request-1", NOW)
 FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 40_000_000, "boot-1")
 REFUSED = LookFailed("unreachable", "refused", passing=True)
@@ -29,6 +36,7 @@ NO_SUDO = LookFailed("sudo", "sudo asks for a password")
 
 PARALLEL = 4
 ATTEMPTS_MAX = 3
+MISSES_MAX = 3
 LIMIT_S = 10.0
 POLL_S = 0.002
 # Real, but so short that a test can wait for them.
@@ -64,6 +72,26 @@ class Look:
         return outcome
 
 
+class Population:
+    """As the log has it, and some hosts are occupied."""
+
+    def __init__(self, known: FleetHosts, busy: set[str]) -> None:
+        self._known = known
+        self._busy = busy
+
+    async def settled(self) -> list[str]:
+        """All that are set up."""
+        return await self._known.settled()
+
+    async def load(self, address: str) -> Host:
+        """One host."""
+        return await self._known.load(address)
+
+    async def occupied(self, address: str) -> bool:
+        """As the test says."""
+        return address in self._busy
+
+
 class Stage:
     """The investigator, its look, and what an operator can do."""
 
@@ -72,6 +100,8 @@ class Stage:
         self.look = Look()
         self.defects: list[Exception] = []
         self.vault = Vault(secrets.token_bytes(32))
+        self.occupied: set[str] = set()
+        """Addresses that an operation works on."""
         self.pushes = True
         """Whether what is committed is pushed to the follower, or has to be found."""
         self.hears = asyncio.Event()
@@ -82,9 +112,15 @@ class Stage:
 
     @asynccontextmanager
     async def opened(
-        self, parallel: int = PARALLEL, pauses_s: float | None = None
+        self,
+        parallel: int = PARALLEL,
+        pauses_s: float | None = None,
+        check_interval_s: float | None = None,
     ) -> AsyncIterator["Stage"]:
-        """Start at what the log says now; stop as a crash does, without a chance to record."""
+        """Start at what the log says now; stop as a crash does, without a chance to record.
+
+        With `check_interval_s`, a watcher runs beside the investigator, and they share the look.
+        """
         engine = self.store.engine
         self.vault.open(engine)
         answers = reads(engine)
@@ -95,34 +131,55 @@ class Stage:
             return await known.entries_after(position)
 
         with engine.snapshot() as tx:
-            follower = Follower(head(tx).position, pull)
+            position = head(tx).position
+        followers = [Follower(position, pull), Follower(position, pull)]
         loop = asyncio.get_running_loop()
 
         def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
             if self.pushes and self.hears.is_set():
-                loop.call_soon_threadsafe(follower.push, previous, recorded)
+                for follower in followers:
+                    loop.call_soon_threadsafe(follower.push, previous, recorded)
 
         with self.store.writer(engine, on_commit=on_commit) as writer:
             self._writer = writer
             self._investigator = Investigator(
-                writer,
+                Findings(writer, ACTOR, lambda: NOW),
                 known,
                 self.look,
                 parallel=parallel,
                 attempts_max=ATTEMPTS_MAX,
                 pauses=Pauses(pauses_s, pauses_s) if pauses_s else RETRIES,
                 attempt_pauses=ATTEMPTS,
-                now=lambda: NOW,
                 chance=random.Random(1),
                 on_defect=lambda _, defect: self.defects.append(defect),
             )
-            self.runner = asyncio.create_task(self._investigator.run(follower))
+            self.runner = asyncio.create_task(self._investigator.run(followers[0]))
+            runners = [self.runner]
+            if check_interval_s is not None:
+                self.watcher = self._watcher(writer, known, check_interval_s)
+                runners.append(asyncio.create_task(self.watcher.run(followers[1])))
             try:
                 yield self
             finally:
-                self.runner.cancel()
-                await asyncio.wait((self.runner,))
+                for runner in runners:
+                    runner.cancel()
+                await asyncio.wait(runners)
                 answers.close()
+
+    def _watcher(self, writer: Writer, known: FleetHosts, interval_s: float) -> Watcher:
+        self.heartbeats = Heartbeats(writer, hosts.beat, watcher.ACTOR, lambda: LATER)
+        return Watcher(
+            Findings(writer, watcher.ACTOR, lambda: LATER),
+            Population(known, self.occupied),
+            self.look,
+            self.heartbeats,
+            interval_s=interval_s,
+            parallel=PARALLEL,
+            misses_max=MISSES_MAX,
+            now=lambda: LATER,
+            chance=random.Random(2),
+            on_defect=lambda _, defect: self.defects.append(defect),
+        )
 
     @property
     def investigator(self) -> Investigator:

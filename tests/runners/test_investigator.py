@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.host import Failed
-from runners.investigator import Abandoned, LookFailed, OtherHostKey
+from runners.findings import Abandoned, LookFailed, OtherHostKey
 from tests.runners.stage import ATTEMPTS_MAX, FACTS, NO_SUDO, PARALLEL, REFUSED, Stage, until
 from tests.stores import Store
 

@@ -16,6 +16,7 @@ import httpx
 import uvloop
 
 from domain import investigation
+from domain.credentials import Login
 from domain.event import Act, Recorded
 from domain.host import FactsGathered, FailureKind
 from domain.investigation import Subject
@@ -38,6 +39,7 @@ from web.app import application
 from web.authentication import Account, Authentication
 from web.basic import BasicAuthentication
 from web.clients import Clients
+from web.credentials import Trust, TryLogin, nobody_can_try
 from web.password_queue import PasswordQueue
 from web.requests import Limits
 
@@ -90,6 +92,7 @@ class WebService:
         self.events: list[Recorded] = []
         self.faults: list[Fault] = []
         self.parse_key: Callable[[bytes], str] = lambda raw: read_private_key(raw).fingerprint
+        self.try_login: TryLogin = nobody_can_try
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -117,6 +120,7 @@ class WebService:
             self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
             self._line,
+            try_login=self._try,
             clients=self._clients,
             sources=self._sources,
             limits=limits,
@@ -182,6 +186,9 @@ class WebService:
 
     def _parse(self, raw: bytes) -> str:
         return self.parse_key(raw)
+
+    async def _try(self, login: Login, private_key: bytes, trust: Trust) -> None:
+        await self.try_login(login, private_key, trust)
 
     def _note(self, *args: Any) -> None:
         self.events += args[-1]

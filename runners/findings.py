@@ -1,0 +1,119 @@
+"""What a look at a host finds, in the process managers' words, and how it gets into the log."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from eventsourcing.persistence import PersistenceError
+
+from domain import investigation
+from domain.event import Act
+from domain.host import FactsGathered, FailureKind, Host
+from domain.investigation import Subject
+from domain.log.unit import Unit
+from domain.log.writer import Writer
+
+LOG_RETRY_S = 1.0
+
+T = TypeVar("T")
+
+
+class LookFailed(Exception):
+    """A look that found why the host cannot be worked with; `reason` is for people.
+
+    `passing` says whether the next look may find something else, without anybody's doing.
+    """
+
+    def __init__(self, kind: FailureKind, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.kind: FailureKind = kind
+        self.reason = reason
+        self.passing = passing
+
+
+class OtherHostKey(Exception):
+    """The host showed another key than the pinned one. Nothing was sent to it."""
+
+    def __init__(self, fingerprint: str, reason: str) -> None:
+        super().__init__(reason)
+        self.fingerprint = fingerprint
+        self.reason = reason
+
+
+class Abandoned(Exception):
+    """What the log says of the host has changed meanwhile: this look is about nobody."""
+
+
+class Trust(Protocol):
+    """Asked with the host key of the first contact, before anything is sent to the host."""
+
+    async def __call__(self, algorithm: str, fingerprint: str) -> None:
+        """Return where the key is trusted from now on; raise `Abandoned` otherwise."""
+        ...
+
+
+class Look(Protocol):
+    """Connects to a host and asks it what it is."""
+
+    async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
+        """The facts. Raises `LookFailed`, `OtherHostKey`, and what `trust` raises."""
+        ...
+
+
+class Findings:
+    """Records what was found under a runner's name. `now()` gives the time for events.
+
+    What was found of a host that was removed or registered anew meanwhile is dropped.
+    """
+
+    def __init__(self, writer: Writer, actor: str, now: Callable[[], str]) -> None:
+        self._writer = writer
+        self._actor = actor
+        self._now = now
+
+    def trust(self, host: Host) -> Trust:
+        """Pin the key of the first contact."""
+        subject = _subject(host)
+
+        async def trust(algorithm: str, fingerprint: str) -> None:
+            if not await self._record(
+                host, lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint)
+            ):
+                raise Abandoned
+
+        return trust
+
+    async def settle(self, host: Host, facts: FactsGathered) -> None:
+        """It said what it is."""
+        subject = _subject(host)
+        await self._record(host, lambda unit: investigation.settle(unit, subject, facts))
+
+    async def refuse_key(self, host: Host, other: OtherHostKey) -> None:
+        """It showed another key."""
+        subject, fingerprint, reason = _subject(host), other.fingerprint, other.reason
+        await self._record(
+            host, lambda unit: investigation.refuse_key(unit, subject, fingerprint, reason)
+        )
+
+    async def fail(self, host: Host, kind: FailureKind, reason: str) -> None:
+        """It cannot be worked with."""
+        subject = _subject(host)
+        await self._record(host, lambda unit: investigation.fail(unit, subject, kind, reason))
+
+    async def _record(self, host: Host, command: Callable[[Unit], T]) -> T:
+        act = Act(self._actor, f"{host.id}@{host.incarnation}", self._now())
+        result: T = await self._writer.perform(act, command)
+        return result
+
+
+def _subject(host: Host) -> Subject:
+    return Subject(host.name, host.incarnation, host.credentials)
+
+
+async def once_it_answers(read: Callable[[], Awaitable[T]]) -> T:
+    """What a read of the log finds; asked again while the database is away."""
+    while True:
+        try:
+            return await read()
+        except PersistenceError:
+            await asyncio.sleep(LOG_RETRY_S)
