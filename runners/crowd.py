@@ -57,7 +57,7 @@ class Crowd:
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
     def make_room(self) -> bool:
-        """Whether one more connection fits; one of which nobody would miss an answer may have to go.
+        """Whether one more connection fits; one that waits for no answer may have to go for it.
 
         Whoever was answered before is most likely to ask again, and goes last.
         """

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from runners.crowd import Crowd, Fault
+from runners.crowd import KIBIBYTE, Crowd, Fault
 from runners.sending import ClosedWhenRead, StallWatch
 from runners.tls import client_certificate
 from web.certificates import SCOPE_KEY, ClientCertificate
@@ -30,6 +30,12 @@ RAW_BYTES_PER_BODY_BYTE = 8
 LINGER_S = 5.0
 """How long the rest of a body is read and dropped after the answer: a client that is still
 sending when the connection closes would lose the answer."""
+
+TURN_BYTES = 32 * KIBIBYTE
+"""After so many bytes in a piece others get their turn: libuv reads on while there is more, up to
+eight megabytes, and everybody would wait for a client that sends faster than we read."""
+REFUSED_PAUSE_S = 0.02
+"""Before more is read of a body that was refused: nobody waits for it, and it costs time."""
 
 CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
 SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
@@ -103,6 +109,10 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; they may begin, continue and end several requests."""
+        if len(data) >= TURN_BYTES and not self.flow.read_paused:
+            self.transport.pause_reading()
+            pause_s = REFUSED_PAUSE_S if self._in_body and not self._busy else 0.0
+            self.loop.call_later(pause_s, self._read_on)
         if self._deaf:
             return
         self._crowd.idle.pop(self, None)
@@ -117,6 +127,10 @@ class Connection(HttpToolsProtocol):
             self._deaf = True
         else:
             self._check_progress()
+
+    def _read_on(self) -> None:
+        if not (self.flow.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
 
     def _check_progress(self) -> None:
         """After each chunk: an unfinished request must not be too long or take too long."""

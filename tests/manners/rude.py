@@ -19,7 +19,12 @@ LOGINS_PER_CONNECTION = 100
 LARGE_BODY = b" " * (2 * MEBIBYTE)
 CHUNK_BYTES = 64 * 1024
 GOOD_PER_GARBAGE = 10
-GARBAGE = (b"\x00\x01hidden\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"hidden\r\n\r\n" * 20, b"\xff" * 99)
+GARBAGE = (
+    b"\x00\x01hidden\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"hidden\r\n\r\n" * 20,
+    b"\xff" * 99,
+)
 
 
 @dataclass
@@ -104,6 +109,12 @@ async def slow_body(rude: Rude) -> None:
     await rude.say(head, *[b" "] * 1000, pause_s=SLOW_PAUSE_S)
 
 
+async def unauthorized_body(rude: Rude) -> None:
+    """The same without a user: refused at once, and then sent all the same."""
+    head = b"PUT /api/v0/cluster/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    await rude.say(head, *[b" "] * 1000, pause_s=SLOW_PAUSE_S)
+
+
 async def garbage(rude: Rude) -> None:
     """Some requests, and then what is none, all in one go."""
     rude.said += 1
@@ -114,15 +125,12 @@ async def garbage(rude: Rude) -> None:
 async def large_body(rude: Rude) -> None:
     """Two mebibytes, the size said before or not."""
     rude.said += 1
+    path, close = "/api/v0/cluster/large", "Connection: close"
     if (rude.number + rude.said) % 2:
-        known = rude.target.head(
-            "PUT", "/api/v0/cluster/large", f"Content-Length: {len(LARGE_BODY)}", "Connection: close"
-        )
-        await rude.say(known, LARGE_BODY)
+        length = f"Content-Length: {len(LARGE_BODY)}"
+        await rude.say(rude.target.head("PUT", path, length, close), LARGE_BODY)
         return
-    head = rude.target.head(
-        "PUT", "/api/v0/cluster/large", "Transfer-Encoding: chunked", "Connection: close"
-    )
+    head = rude.target.head("PUT", path, "Transfer-Encoding: chunked", close)
     chunk = b"%x\r\n" % CHUNK_BYTES + LARGE_BODY[:CHUNK_BYTES] + b"\r\n"
     await rude.say(head, *[chunk] * (len(LARGE_BODY) // CHUNK_BYTES), b"0\r\n\r\n")
 
@@ -159,6 +167,7 @@ KINDS: dict[str, Conversation] = {
     "idle": idle,
     "slow heads": slow_head,
     "slow bodies": slow_body,
+    "unauthorized bodies": unauthorized_body,
     "garbage": garbage,
     "large bodies": large_body,
     "wrong passwords": wrong_password,

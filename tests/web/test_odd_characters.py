@@ -99,3 +99,5 @@ def _strings(value: object) -> Iterator[str]:
         case list():
             for part in value:
                 yield from _strings(part)
+        case _:
+            pass
