@@ -41,7 +41,8 @@ imports: install ## Check that imports point down: runners, web, projections, do
 proof: tools ## Run the long tests: faults and many seeds
 	@$(BIN)/python -m pytest -m proof $(ARGS)
 
-bench: tools ## Measure
+bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only host", …)
+	@.ci/packages $$(sed 's/#.*//' bench/packages.txt)
 	@$(BIN)/python -m bench $(ARGS)
 
 requirements: install ## Pin all packages anew, with hashes (ARGS=--upgrade for newer ones)
@@ -51,7 +52,7 @@ install: ## Make .venv with what developing needs
 	@.ci/venv --dev
 
 clean: ## Remove what these commands made, but never your data
-	@rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
+	@rm -rf .venv .venv-ansible .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache \
 	    .pytest_cache .ruff_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -33,7 +33,7 @@ def cpu(ground: Ground, scale: Scale) -> list[Figure]:
             "CPU per host investigated (bare: asyncssh)",
             lambda: _ours_ms(ours, hosts),
             lambda: _bare_ms(hosts),
-            scale,
+            scale.fleet_rounds,
             "ms",
             "at most",
             LIMIT,
@@ -46,7 +46,7 @@ def cpu(ground: Ground, scale: Scale) -> list[Figure]:
                     "CPU per host investigated (bare: ansible -m setup)",
                     lambda: _ours_ms(ours, hosts),
                     lambda: _ansible_ms(directory, hosts),
-                    scale,
+                    scale.fleet_rounds,
                     "ms",
                     "for comparison",
                 )

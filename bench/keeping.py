@@ -1,18 +1,21 @@
 """What a large log and a large fleet cost: time to start, and memory."""
 
 from collections.abc import Iterator
+from itertools import count
 
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import EVENTS, HOSTS, Ground
-from bench.load import requests_per_second
-from bench.processes import resident_mb, seconds_to_first_answer
+from bench.load import Load, answered
+from bench.processes import Ours, resident_mb, seconds_to_first_answer
 from bench.seed import address
+from bench.writing import puts
 
 START_LIMIT = 2.0
 MEMORY_LIMIT_MB = 120.0
 SINGLE_HOSTS = 1000
 LISTS = 20
 CLIENTS = 64
+LOAD_ROUNDS = 3
 
 
 def start(ground: Ground, scale: Scale) -> list[Figure]:
@@ -22,7 +25,7 @@ def start(ground: Ground, scale: Scale) -> list[Figure]:
         f"start to first answer, {EVENTS} events (bare: no event)",
         lambda: seconds_to_first_answer(full),
         lambda: seconds_to_first_answer(empty),
-        scale,
+        scale.fleet_rounds,
         "s",
         "at most",
         START_LIMIT,
@@ -39,9 +42,8 @@ def memory(ground: Ground, scale: Scale) -> list[Figure]:
         for _ in range(LISTS):
             ours.client.get("/hosts").raise_for_status()
         read = resident_mb(ours.pid)
-        for path, script, *arguments in _loads():
-            url = f"{ours.url}{path}"
-            requests_per_second(url, CLIENTS, scale.seconds, ours.headers, script, *arguments)
+        for load in _loads(ours, scale):
+            answered(load)
         loaded = resident_mb(ours.pid)
     return [
         Figure(
@@ -57,7 +59,10 @@ def memory(ground: Ground, scale: Scale) -> list[Figure]:
     ]
 
 
-def _loads() -> Iterator[tuple[str, ...]]:
-    yield "", "hosts.lua", "/api/v0/host/", str(HOSTS)
-    yield "", "put.lua", "/api/v0/cluster/m-"
-    yield "/api/v0/hosts", ""
+def _loads(ours: Ours, scale: Scale) -> Iterator[Load]:
+    seconds, headers = scale.seconds * LOAD_ROUNDS, ours.headers
+    hosts = ("/api/v0/host/", str(HOSTS))
+    yield Load(ours.url, CLIENTS, seconds, headers, "hosts.lua", hosts)
+    names = (f"m{number}-" for number in count())
+    yield puts(f"{ours.url}/api/v0/cluster/", CLIENTS, scale, names, headers)
+    yield Load(f"{ours.url}/api/v0/hosts", CLIENTS, seconds, headers)

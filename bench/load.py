@@ -4,44 +4,78 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from bench.processes import LOAD_CPU, pinned
+from bench.figure import Sample
+from bench.processes import LOAD_CPU, cpu_seconds, pinned
 
 SCRIPTS = Path(__file__).parent / "scripts"
 EXIT_TIMEOUT_S = 30.0
 REQUEST_TIMEOUT_S = 20
 
 RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
+COUNT = re.compile(r"(\d+) requests in")
+P99 = re.compile(r"99%\s+([0-9.]+)(us|ms|s)\b")
 FAILURES = re.compile(r"Non-2xx or 3xx responses: \d+|Socket errors: .*")
+MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+US_PER_S = 1e6
 
 
-def requests_per_second(
-    url: str,
-    connections: int,
-    seconds: float,
-    headers: Mapping[str, str],
-    script: str = "",
-    *arguments: str,
-) -> float:
-    """How many requests were answered in a second; fails where one was answered wrongly.
+class Load(NamedTuple):
+    """Who asks how: `script` is one of `scripts/`, which tells what its arguments are."""
 
-    `script` is one of `scripts/`, which tells what its arguments are.
-    """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
-    command += [f"--timeout={REQUEST_TIMEOUT_S}s"]
-    for name, value in headers.items():
-        command += ["-H", f"{name}: {value}"]
-    if script:
-        command += ["-s", str(SCRIPTS / script)]
-    done = subprocess.run(
-        pinned(LOAD_CPU, [*command, url, "--", *arguments]),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=seconds + EXIT_TIMEOUT_S,
-    )
-    failures, rate = FAILURES.search(done.stdout), RATE.search(done.stdout)
-    if failures or not rate:
-        raise RuntimeError(f"wrk {url}: {failures[0] if failures else done.stdout}")
-    return float(rate[1])
+    url: str
+    connections: int
+    seconds: float
+    headers: Mapping[str, str]
+    script: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+class Answered(NamedTuple):
+    """What came of a load."""
+
+    requests: int
+    per_second: float
+    p99_ms: float
+
+
+class Running:
+    """A load that has begun."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        command = ["wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(load.seconds))}s"]
+        command += ["--latency", f"--timeout={REQUEST_TIMEOUT_S}s"]
+        for name, value in load.headers.items():
+            command += ["-H", f"{name}: {value}"]
+        if load.script:
+            command += ["-s", str(SCRIPTS / load.script)]
+        self._process = subprocess.Popen(
+            pinned(LOAD_CPU, [*command, load.url, "--", *load.arguments]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait(self) -> Answered:
+        """Until it is over; fails where one request was answered wrongly."""
+        said, _ = self._process.communicate(timeout=self._load.seconds + EXIT_TIMEOUT_S)
+        failures = FAILURES.search(said)
+        count, rate, p99 = COUNT.search(said), RATE.search(said), P99.search(said)
+        if failures or self._process.returncode or not (count and rate and p99):
+            raise RuntimeError(f"wrk {self._load.url}: {failures[0] if failures else said}")
+        return Answered(int(count[1]), float(rate[1]), float(p99[1]) * MS[p99[2]])
+
+
+def answered(load: Load) -> Answered:
+    """What comes of a load; fails where one request was answered wrongly."""
+    return Running(load).wait()
+
+
+def sample(pid: int, load: Load) -> Sample:
+    """What a process makes of a load, and its CPU for each request."""
+    begin = cpu_seconds(pid)
+    done = answered(load)
+    return Sample(done.per_second, (cpu_seconds(pid) - begin) * US_PER_S / done.requests)

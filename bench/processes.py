@@ -75,6 +75,12 @@ class Bare:
         wait_for(self._answers, START_TIMEOUT_S)
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
     def _answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/hosts").is_success

@@ -4,21 +4,23 @@ from collections.abc import Sequence
 
 from bench.figure import Figure
 
-HEAD = ("figure", "ours", "bare", "unit", "ratio", "promised", "")
-VERDICTS = {True: "reached", False: "MISSED", None: ""}
+HEAD = ("figure", "ours", "bare", "unit", "value", "spread", "bound", "met")
+NUMBERS = frozenset({"ours", "bare", "value"})
+VERDICTS = {True: "yes", False: "NO", None: ""}
 
 
 def row(figure: Figure) -> tuple[str, ...]:
     """A figure in the words of the table."""
-    promised = "" if figure.limit is None else f"{figure.bound} {figure.limit:g}"
+    low, high = figure.spread or (figure.value, figure.value)
     return (
         figure.name,
         _number(figure.ours),
         _number(figure.bare),
         figure.unit,
-        f"{figure.ratio:.2f}",
-        promised,
-        VERDICTS[figure.reached],
+        f"{figure.value:.2f}",
+        f"{low:.2f}-{high:.2f}" if figure.spread else "",
+        "" if figure.limit is None else f"{figure.bound} {figure.limit:g}",
+        VERDICTS[figure.met],
     )
 
 
@@ -29,8 +31,8 @@ def table(figures: Sequence[Figure]) -> str:
     lines = []
     for cells in rows:
         padded = [
-            text.rjust(width) if column in (1, 2, 4) else text.ljust(width)
-            for column, (text, width) in enumerate(zip(cells, widths, strict=True))
+            text.rjust(width) if title in NUMBERS else text.ljust(width)
+            for title, text, width in zip(HEAD, cells, widths, strict=True)
         ]
         lines.append("  ".join(padded).rstrip())
     lines.insert(1, "-" * max(map(len, lines)))

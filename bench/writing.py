@@ -6,9 +6,9 @@ from contextlib import closing
 from itertools import count
 
 from bench.bare_server import commit_row, open_rows
-from bench.figure import Figure, Scale, side_by_side
+from bench.figure import Figure, Scale, side_by_side, under_load
 from bench.ground import Ground
-from bench.load import requests_per_second
+from bench.load import Load, answered, sample
 from bench.processes import Bare
 
 FLOOR = 0.5
@@ -18,29 +18,29 @@ BODY = b"{}"
 
 def one_client(ground: Ground, scale: Scale) -> list[Figure]:
     """One after the other, against a bare route that commits a row."""
-    prefixes = _prefixes()
+    names = _prefixes()
     with ground.ours() as ours, Bare(ground.new_directory("bare")) as bare:
-        figure = side_by_side(
+        cluster = f"{ours.url}/api/v0/cluster/"
+        return under_load(
             "PUT /cluster/{name}, 1 client",
-            lambda: _puts(ours.url, "/api/v0/cluster/", 1, scale, prefixes, ours.headers),
-            lambda: _puts(bare.url, "/row/", 1, scale, prefixes),
-            scale,
-            "requests/s",
+            lambda: sample(ours.pid, puts(cluster, 1, scale, names, ours.headers)),
+            lambda: sample(bare.pid, puts(f"{bare.url}/row/", 1, scale, names)),
+            scale.rounds,
             "at least",
             FLOOR,
         )
-    return [figure]
 
 
 def many_clients(ground: Ground, scale: Scale) -> list[Figure]:
     """Many at once, against a loop without HTTP that commits rows one by one."""
-    prefixes = _prefixes()
+    names = _prefixes()
     directory = ground.new_directory("rows")
     directory.mkdir()
     with ground.ours() as ours, closing(open_rows(directory / "rows.db")) as rows:
+        cluster = f"{ours.url}/api/v0/cluster/"
 
         def commits_per_second() -> float:
-            prefix, begin = next(prefixes), time.perf_counter()
+            prefix, begin = next(names), time.perf_counter()
             for done in count(1):
                 commit_row(rows, f"{prefix}{done}", BODY)
                 if (passed_s := time.perf_counter() - begin) > scale.seconds:
@@ -49,9 +49,9 @@ def many_clients(ground: Ground, scale: Scale) -> list[Figure]:
 
         figure = side_by_side(
             f"PUT /cluster/{{name}}, {CLIENTS} clients (bare: loop of commits)",
-            lambda: _puts(ours.url, "/api/v0/cluster/", CLIENTS, scale, prefixes, ours.headers),
+            lambda: answered(puts(cluster, CLIENTS, scale, names, ours.headers)).per_second,
             commits_per_second,
-            scale,
+            scale.rounds,
             "changes/s",
             "at least",
             FLOOR,
@@ -64,14 +64,21 @@ def _prefixes() -> Iterator[str]:
     return (f"r{number}-" for number in count())
 
 
-def _puts(
+def puts(
     url: str,
-    path: str,
     clients: int,
     scale: Scale,
-    prefixes: Iterator[str],
+    names: Iterator[str],
     headers: dict[str, str] | None = None,
-) -> float:
-    return requests_per_second(
-        url, clients, scale.seconds, headers or {}, "put.lua", path + next(prefixes)
+) -> Load:
+    """PUT of names that begin with the path of `url` and the next of `names`."""
+    scheme, _, rest = url.partition("://")
+    place, _, path = rest.partition("/")
+    return Load(
+        f"{scheme}://{place}",
+        clients,
+        scale.seconds,
+        headers or {},
+        "put.lua",
+        (f"/{path}{next(names)}",),
     )

@@ -68,7 +68,25 @@ class Removed(ClusterEvent):
     TOPIC: ClassVar[str] = "cluster.removed"
 
 
-AnyClusterEvent = Created | HostJoined | HostLeft | RemovalStarted | Removed
+@dataclass(frozen=True)
+class OperationStarted(ClusterEvent):
+    """A rolling operation has the cluster to itself."""
+
+    TOPIC: ClassVar[str] = "cluster.operation_started"
+    operation: str
+
+
+@dataclass(frozen=True)
+class OperationEnded(ClusterEvent):
+    """That operation is over."""
+
+    TOPIC: ClassVar[str] = "cluster.operation_ended"
+    operation: str
+
+
+AnyClusterEvent = (
+    Created | HostJoined | HostLeft | RemovalStarted | Removed | OperationStarted | OperationEnded
+)
 
 
 class Cluster(Aggregate[AnyClusterEvent]):
@@ -84,6 +102,8 @@ class Cluster(Aggregate[AnyClusterEvent]):
         self.state: State = ""
         self.network = ""
         self.container_manager = ""
+        self.operation = ""
+        """The operation that is in process; none leaves meanwhile."""
         self.members: dict[str, None] = {}  # a set that keeps the order of joining
 
     @property
@@ -124,6 +144,7 @@ class Cluster(Aggregate[AnyClusterEvent]):
         """Let a host go."""
         self.must_exist()
         if address in self.members:
+            self.must_be_at_rest()
             self.emit(HostLeft(address))
 
     def must_have_members(self, old: list[str]) -> None:
@@ -144,15 +165,37 @@ class Cluster(Aggregate[AnyClusterEvent]):
     def start_removal(self) -> None:
         """Take nobody in any more; the members leave next."""
         self.must_exist()
+        self.must_be_at_rest()
         if self.state != "removing":
             self.emit(RemovalStarted())
 
     def remove(self) -> None:
         """Be gone; the members must have left before."""
         self.must_exist()
+        self.must_be_at_rest()
         if self.members:
             raise ValueError(f"{self.id} still has members")
         self.emit(Removed())
+
+    def start_operation(self, operation: str) -> None:
+        """Let an operation have the cluster to itself."""
+        self.must_exist()
+        self._must_not_be_removing()
+        self.must_be_at_rest()
+        self.emit(OperationStarted(operation))
+
+    def end_operation(self, operation: str) -> None:
+        """Be at rest again. What ended already is no news."""
+        if self.operation == operation:
+            self.emit(OperationEnded(operation))
+
+    def must_be_at_rest(self) -> None:
+        """Refuse what must not happen while an operation is in process."""
+        if self.operation:
+            raise conflict(
+                f"Operation {self.operation} is in process on cluster {self.name}: wait until it"
+                " is over, or cancel it."
+            )
 
     def _must_not_be_removing(self) -> None:
         if self.state == "removing":
@@ -175,6 +218,10 @@ class Cluster(Aggregate[AnyClusterEvent]):
                 self._become("removing")
             case Removed():
                 self._forget()
+            case OperationStarted():
+                self.operation = event.operation
+            case OperationEnded():
+                self.operation = ""
             case _:
                 assert_never(event)
 

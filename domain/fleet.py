@@ -16,6 +16,7 @@ from domain.host import Host, Registration
 from domain.log.transaction import Transaction
 from domain.names import quoted
 from domain.network import Network
+from domain.operation import Operation
 from domain.options import wrong
 from domain.refusal import conflict, invalid
 
@@ -40,6 +41,10 @@ class Unit(Protocol):
 
     def container_manager(self, name: str) -> ContainerManager:
         """The container manager of this name, existing or not."""
+        ...
+
+    def operation(self, name: str) -> Operation:
+        """The operation of this id, existing or not."""
         ...
 
     @property

@@ -105,6 +105,8 @@ def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: Opened) ->
             row.total -= 1
         case cluster_events.RemovalStarted():
             row.removing = 1  # it is there until it is gone
+        case cluster_events.OperationStarted() | cluster_events.OperationEnded():
+            return None  # not part of its record
         case _:
             raise TypeError(f"the clusters projection does not know {event.TOPIC}")
     return _put(clusters, row, recorded)

@@ -54,6 +54,7 @@ class EntriesFile(Generic[T]):
         report: Callable[[BrokenFile], None] = lambda broken: None,
     ) -> None:
         self.path = path
+        self._path_text = str(path)
         self._read_entry = read_entry
         self._write_entry = write_entry
         self._report = report
@@ -70,13 +71,19 @@ class EntriesFile(Generic[T]):
         The same object as long as the file says the same.
         """
         try:
-            found = self.path.stat()
+            found = os.stat(self._path_text)  # noqa: PTH116 - asked with every request
             signature = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         except OSError:
             signature = None
         if signature != self._signature or not self._settled:
             self._read_again(signature)
         return self._entries
+
+    @property
+    def broken(self) -> str:
+        """Why the file cannot be used as it is now, in a sentence; "" where it can."""
+        _ = self.entries
+        return self._broken
 
     def read(self) -> Mapping[str, T]:
         """All entries by name, as the file says now. Raises BrokenFile."""

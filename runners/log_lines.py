@@ -8,15 +8,17 @@ import json
 import logging
 import os
 import select
+import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Literal
 
 import orjson
+
+from domain.log.recorder import now
 
 # Pipes take so much at once or not at all, so lines of several processes do not mix.
 LINE_BYTES_MAX = select.PIPE_BUF
@@ -43,13 +45,15 @@ class LogLines:
         self._drainer: threading.Thread | None = None
         self._poll = select.poll()
         self._poll.register(stream_fd, select.POLLOUT)
+        # A file always is, as poll() would say at the price of a system call for each line.
+        self._always_ready = stat.S_ISREG(os.fstat(stream_fd).st_mode)
 
     def line(self, event: str, /, level: Level = "info", **fields: object) -> None:
         """Writes a line: what happened, and the fields that tell more. Never raises."""
-        now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-        line = self._encode({"time": now, "level": level, "event": event, **fields})
+        head: dict[str, object] = {"time": now(), "level": level, "event": event}
+        line = self._encode(head | fields)
         if len(line) > LINE_BYTES_MAX:
-            line = self._encode(_shortened({"time": now, "level": level, "event": event}, fields))
+            line = self._encode(_shortened(head, fields))
         with self._lock:
             if self._backlog or not self._write(line):
                 self._put_off(line)
@@ -66,7 +70,7 @@ class LogLines:
         try:
             # A pipe that is ready takes PIPE_BUF bytes without blocking; O_NONBLOCK would do as
             # well, but it would change the terminal for everybody who has it open.
-            if not self._poll.poll(0):
+            if not (self._always_ready or self._poll.poll(0)):
                 return False
             written = os.write(self._stream_fd, line)
         except BlockingIOError:

@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from web.authentication import Observers
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # IPv4 addresses as IPv6 writes them (RFC 4291, 2.5.5.2).
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -137,6 +139,12 @@ class Settings(BaseModel):
         "json", description="Log lines for machines or for people."
     )
     log_requests: bool = Field(True, description="A log line for every request.")
+
+    observers: Annotated[Observers, Sources("anyone|local|viewer")] = Field(
+        "local",
+        description="Who reads /metrics, and the reasons of /readyz, without logging in: anyone,"
+        " whoever is on this machine and comes through no proxy, or nobody. Every user may.",
+    )
 
     ssh_parallel: Count = Field(32, le=4096, description="Hosts spoken to over SSH at once.")
     ssh_connect_timeout_s: Seconds = Field(

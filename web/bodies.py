@@ -10,16 +10,25 @@ import binascii
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from domain import container_manager, names, network
 from domain.refusal import Refusal
+from web import addresses
 from web.problems import KeyFault, Problem
 from web.requests import Request
 
@@ -76,12 +85,41 @@ def _fingerprint(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_or_said_why(names.resource_name))]
-ContainerManager = Annotated[str, AfterValidator(_or_said_why(_container_manager))]
-Address = Annotated[str, AfterValidator(_or_said_why(host_address))]
-RemoteUser = Annotated[str, AfterValidator(_or_said_why(names.remote_user))]
-Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
-PrivateKey = Annotated[bytes, BeforeValidator(_private_key)]
+def _said(schema: Mapping[str, object]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", **schema})
+
+
+# What is checked, and how `/openapi.json` says it.
+NAME_SCHEMA = {"pattern": f"^{names.NAME.pattern}$", "examples": ["web"]}
+
+Name = Annotated[str, AfterValidator(_or_said_why(names.resource_name)), _said(NAME_SCHEMA)]
+ContainerManager = Annotated[
+    str,
+    AfterValidator(_or_said_why(_container_manager)),
+    _said({"pattern": f"^({names.NAME.pattern})?$", "description": "Empty for none."}),
+]
+Address = Annotated[str, AfterValidator(_or_said_why(host_address)), _said(addresses.SCHEMA)]
+RemoteUser = Annotated[
+    str,
+    AfterValidator(_or_said_why(names.remote_user)),
+    _said({"pattern": f"^{names.REMOTE_USER.pattern}$", "examples": ["root"]}),
+]
+Fingerprint = Annotated[
+    str, AfterValidator(_fingerprint), _said({"pattern": f"^{HOST_KEY.pattern}$"})
+]
+PrivateKey = Annotated[
+    bytes,
+    BeforeValidator(_private_key),
+    _said(
+        {
+            "contentEncoding": "base64",
+            "description": "A private key without a passphrase, in base64.",
+            "examples": ["dGVzdAo="],
+        }
+    ),
+]
+NetworkType = Annotated[str, _said({"enum": list(network.OPTIONS)})]
+ContainerManagerType = Annotated[str, _said({"enum": list(container_manager.OPTIONS)})]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -101,14 +139,14 @@ class ClusterBody(Body):
 class NetworkBody(Body):
     """What a PUT of a network asks for; `domain.network` knows which options a type has."""
 
-    type: str = network.DEFAULT_TYPE
+    type: NetworkType = network.DEFAULT_TYPE
     options: dict[str, object] = Field(default_factory=dict)
 
 
 class ContainerManagerBody(Body):
     """What a PUT of a container manager asks for; a token may be among the options."""
 
-    type: str = container_manager.DEFAULT_TYPE
+    type: ContainerManagerType = container_manager.DEFAULT_TYPE
     options: dict[str, object] = Field(default_factory=dict, repr=False)
 
 

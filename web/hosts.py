@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from functools import partial
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qs
+
+from pydantic import Field
 
 from domain import fleet
 from domain.fleet import HostRequest
@@ -17,9 +19,10 @@ from projections import hosts
 from projections.hosts import Answer, Filter
 from projections.reads import Reads
 from web import bodies
-from web.bodies import host_address
+from web.bodies import Address, Name, host_address
 from web.keys import ParseKey, offered
 from web.names import known_address, new_address, own_address
+from web.records import HostStatusName
 from web.replies import Reply, answered, created, deleted, unchanged
 from web.requests import Request
 
@@ -28,6 +31,14 @@ PARAMETERS_MAX = 100
 STATUSES = frozenset(get_args(Status)) - {""}
 
 Parameter = Literal["status", "cluster", "after", "limit"]
+# Any: annotations.
+QUERY: dict[str, Any] = {
+    "status": Annotated[HostStatusName, Field(description="Only hosts of this status.")],
+    "cluster": Annotated[Name, Field(description="Only members of this cluster.")],
+    "after": Annotated[Address, Field(description="Only what sorts after this address.")],
+    "limit": Annotated[int, Field(ge=1, le=LIMIT_MAX, description="So many at most.")],
+}
+"""How the parameters of the list are described; `filter_of` parses them."""
 
 
 class Hosts:

@@ -83,8 +83,8 @@ class Problem(Exception):
         errors = [KeyFault(refusal.key, refusal.sentence)] if refusal.key else []
         return cls(refusal.kind, refusal.sentence, errors)
 
-    def reply(self) -> Reply:
-        """As an HTTP answer."""
+    def record(self) -> dict[str, object]:
+        """As JSON."""
         kind = KINDS[self.kind]
         problem: dict[str, object] = {
             "type": f"urn:commissaire:problem:{self.kind.replace('_', '-')}",
@@ -94,5 +94,10 @@ class Problem(Exception):
         }
         if self.errors:
             problem["errors"] = [error._asdict() for error in self.errors]
+        return problem
+
+    def reply(self) -> Reply:
+        """As an HTTP answer."""
+        kind = KINDS[self.kind]
         headers = (*PROBLEM_HEADERS, *kind.headers, *self.headers)
-        return Reply(orjson.dumps(problem), kind.status, headers)
+        return Reply(orjson.dumps(self.record()), kind.status, headers)

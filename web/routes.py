@@ -1,12 +1,56 @@
-"""The table of all routes: what a verb does with a path, and the least role that it takes."""
+"""The table of all routes: what a verb does with a path, and the least role that it takes.
 
+Each row ends with what the route takes and answers (`web/description.py`), from which
+`/openapi.json` is made. The kinds of refusals are those of its own: what every route may answer,
+such as 403, goes without saying.
+"""
+
+from web.bodies import (
+    ClusterBody,
+    ContainerManagerBody,
+    CredentialsBody,
+    HostBody,
+    HostKeyBody,
+    MembersBody,
+    NetworkBody,
+)
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials
-from web.health import healthz
-from web.hosts import Hosts
+from web.description import PLAIN_TEXT, changes, makes, reads, removes, tells
+from web.health import DESCRIBED, Observation, healthz
+from web.hosts import QUERY, Hosts
 from web.networks import Networks
+from web.records import (
+    ClusterRecord,
+    CredentialsRecord,
+    HostKeyRecord,
+    HostRecord,
+    HostStatusRecord,
+    ListedHost,
+    LoginRecord,
+    ManagerRecord,
+    Members,
+    Names,
+    NetworkRecord,
+    OneMember,
+    OpenAPI,
+    Text,
+)
 from web.routing import Route
+from web.self_description import SelfDescription
+
+# Kinds of refusals (`web/problems.py`).
+GONE = "not_found"
+CLASH = "conflict"
+# Reading credentials is an event, which has to be stored.
+STORED = (GONE, "storage_full")
+
+REGISTERS = makes(HostRecord, HostBody)
+APPROVES = makes(HostKeyRecord, HostKeyBody, GONE)
+ROTATES = makes(LoginRecord, CredentialsBody, GONE)
+REPLACES = changes(Members, GONE, CLASH, body=MembersBody)
+MAKES_MANAGER = makes(ManagerRecord, ContainerManagerBody)
 
 
 def table(
@@ -15,42 +59,54 @@ def table(
     clusters: Clusters,
     networks: Networks,
     container_managers: ContainerManagers,
+    observation: Observation,
 ) -> list[Route]:
     """Every route that the service has."""
     v0 = "/api/v0"
     members = f"{v0}/cluster/{{name}}/hosts"
+    member = f"{members}/{{address}}"
     host = f"{v0}/host/{{address}}"
+    host_key = f"{host}/hostkey"
+    cluster = f"{v0}/cluster/{{name}}"
     network = f"{v0}/network/{{name}}"
-    container_manager = f"{v0}/containermanager/{{name}}"
-    return [
-        Route("GET", "/healthz", "anyone", healthz),
-        Route("GET", f"{v0}/hosts", "viewer", hosts.index),
-        Route("PUT", f"{v0}/host", "operator", hosts.register_itself),
-        Route("GET", host, "viewer", hosts.show),
-        Route("PUT", host, "operator", hosts.register),
-        Route("DELETE", host, "operator", hosts.remove),
-        Route("GET", f"{host}/status", "viewer", hosts.show_status),
-        Route("GET", f"{host}/creds", "admin", credentials.show),
-        Route("PUT", f"{host}/creds", "admin", credentials.rotate),
-        Route("GET", f"{host}/hostkey", "admin", credentials.show_host_key),
-        Route("PUT", f"{host}/hostkey", "admin", credentials.approve_host_key),
-        Route("DELETE", f"{host}/hostkey", "admin", credentials.forget_host_key),
-        Route("GET", f"{v0}/clusters", "viewer", clusters.index),
-        Route("GET", f"{v0}/cluster", "viewer", clusters.index),
-        Route("GET", f"{v0}/cluster/{{name}}", "viewer", clusters.show),
-        Route("PUT", f"{v0}/cluster/{{name}}", "operator", clusters.create),
-        Route("DELETE", f"{v0}/cluster/{{name}}", "operator", clusters.remove),
-        Route("GET", members, "viewer", clusters.members),
-        Route("PUT", members, "operator", clusters.replace_members),
-        Route("GET", f"{members}/{{address}}", "viewer", clusters.show_member),
-        Route("PUT", f"{members}/{{address}}", "operator", clusters.add_member),
-        Route("DELETE", f"{members}/{{address}}", "operator", clusters.remove_member),
-        Route("GET", f"{v0}/networks", "viewer", networks.index),
-        Route("GET", network, "viewer", networks.show),
-        Route("PUT", network, "operator", networks.create),
-        Route("DELETE", network, "operator", networks.remove),
-        Route("GET", f"{v0}/containermanagers", "viewer", container_managers.index),
-        Route("GET", container_manager, "viewer", container_managers.show),
-        Route("PUT", container_manager, "admin", container_managers.create),
-        Route("DELETE", container_manager, "admin", container_managers.remove),
+    manager = f"{v0}/containermanager/{{name}}"
+    described = SelfDescription()
+    rows = [
+        Route("GET", "/healthz", "anyone", healthz, tells(Text, media_type=PLAIN_TEXT)),
+        Route("GET", "/readyz", "anyone", observation.readyz, DESCRIBED["readyz"]),
+        Route("GET", "/metrics", "anyone", observation.metrics, DESCRIBED["metrics"]),
+        *described.pages(),
+        Route("GET", "/openapi.json", "viewer", described.document, reads(OpenAPI)),
+        Route("GET", f"{v0}/openapi.json", "viewer", described.document, reads(OpenAPI)),
+        Route("GET", f"{v0}/hosts", "viewer", hosts.index, reads(list[ListedHost], query=QUERY)),
+        Route("PUT", f"{v0}/host", "operator", hosts.register_itself, REGISTERS),
+        Route("GET", host, "viewer", hosts.show, reads(HostRecord, GONE)),
+        Route("PUT", host, "operator", hosts.register, REGISTERS),
+        Route("DELETE", host, "operator", hosts.remove, removes(GONE, CLASH)),
+        Route("GET", f"{host}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
+        Route("GET", f"{host}/creds", "admin", credentials.show, tells(CredentialsRecord, *STORED)),
+        Route("PUT", f"{host}/creds", "admin", credentials.rotate, ROTATES),
+        Route("GET", host_key, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE)),
+        Route("PUT", host_key, "admin", credentials.approve_host_key, APPROVES),
+        Route("DELETE", host_key, "admin", credentials.forget_host_key, removes(GONE)),
+        Route("GET", f"{v0}/clusters", "viewer", clusters.index, reads(Names)),
+        Route("GET", f"{v0}/cluster", "viewer", clusters.index, reads(Names)),
+        Route("GET", cluster, "viewer", clusters.show, reads(ClusterRecord, GONE)),
+        Route("PUT", cluster, "operator", clusters.create, makes(ClusterRecord, ClusterBody)),
+        Route("DELETE", cluster, "operator", clusters.remove, removes(GONE, CLASH)),
+        Route("GET", members, "viewer", clusters.members, reads(Members, GONE)),
+        Route("PUT", members, "operator", clusters.replace_members, REPLACES),
+        Route("GET", member, "viewer", clusters.show_member, reads(OneMember, GONE)),
+        Route("PUT", member, "operator", clusters.add_member, changes(OneMember, GONE, CLASH)),
+        Route("DELETE", member, "operator", clusters.remove_member, removes(GONE, CLASH)),
+        Route("GET", f"{v0}/networks", "viewer", networks.index, reads(Names)),
+        Route("GET", network, "viewer", networks.show, reads(NetworkRecord, GONE)),
+        Route("PUT", network, "operator", networks.create, makes(NetworkRecord, NetworkBody)),
+        Route("DELETE", network, "operator", networks.remove, removes(GONE, CLASH)),
+        Route("GET", f"{v0}/containermanagers", "viewer", container_managers.index, reads(Names)),
+        Route("GET", manager, "viewer", container_managers.show, reads(ManagerRecord, GONE)),
+        Route("PUT", manager, "admin", container_managers.create, MAKES_MANAGER),
+        Route("DELETE", manager, "admin", container_managers.remove, removes(GONE, CLASH)),
     ]
+    described.routes = rows
+    return rows

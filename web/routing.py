@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from starlette.responses import Response
 
 from web.authentication import ROLES, Role
-from web.problems import Problem
+from web.description import Description
+from web.problems import KINDS, Problem
 from web.requests import Request
 
 Verb = Literal["GET", "PUT", "DELETE"]
@@ -25,12 +26,16 @@ PRIVATE = "api"
 
 @dataclass(frozen=True)
 class Route:
-    """One row of the table: what a verb does with a path, and the least role that it takes."""
+    """One row of the table: what a verb does with a path, and the least role that it takes.
+
+    The first sentence of the handler's docstring says what it does, also to clients.
+    """
 
     verb: Verb
     path: str
     audience: Audience
     handler: Handler
+    description: Description
 
     def __post_init__(self) -> None:
         """Refuse a row that would leave a door open."""
@@ -40,6 +45,18 @@ class Route:
             raise ValueError(f"{self.verb} {self.path} needs a role, not {self.audience!r}")
         if self.audience == "anyone" and self.segments[0] == PRIVATE:
             raise ValueError(f"{self.verb} {self.path}: nothing under /api is for anyone")
+        if not self.summary or not KINDS.keys() >= set(self.description.refuses):
+            raise ValueError(f"{self.verb} {self.path} is not described")
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a sentence."""
+        return (self.handler.__doc__ or "").partition("\n\n")[0].strip()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it asks who is there."""
+        return self.audience != "anyone"
 
     @property
     def segments(self) -> list[str]:
@@ -54,16 +71,24 @@ class Node:
     names: dict[str, "Node"] = field(default_factory=dict)
     any_name: "Node | None" = None
     keys: tuple[str, ...] = ()
+    path: str = ""
+    """As in the table; "" where nothing can be done here."""
     by_verb: dict[str, Route] = field(default_factory=dict)
+    is_private: bool = False
+
+
+NOWHERE = Node()
+"""Where a path leads that is not in the table."""
 
 
 class Found:
     """Where a path leads."""
 
-    __slots__ = ("_by_verb", "params", "private")
+    __slots__ = ("_by_verb", "params", "path", "private")
 
-    def __init__(self, by_verb: dict[str, Route], params: dict[str, str], private: bool) -> None:
-        self._by_verb = by_verb
+    def __init__(self, node: Node, params: dict[str, str], private: bool) -> None:
+        self._by_verb = node.by_verb
+        self.path = node.path
         self.params = params
         self.private = private
 
@@ -101,11 +126,12 @@ class Routes:
             following = node.names.get(segment)
             if following is None:
                 if node.any_name is None or not segment:
-                    return Found({}, {}, private)
+                    return Found(NOWHERE, {}, private)
                 following = node.any_name
                 values.append(segment)
             node = following
-        return Found(node.by_verb, dict(zip(node.keys, values, strict=True)), private)
+        private = private or node.is_private
+        return Found(node, dict(zip(node.keys, values, strict=True)), private)
 
     def _add(self, route: Route) -> None:
         node = self._root
@@ -120,7 +146,9 @@ class Routes:
         if route.verb in node.by_verb or node.keys not in ((), tuple(keys)):
             raise ValueError(f"{route.verb} {route.path} is in the table twice")
         node.keys = tuple(keys)
+        node.path = route.path
         node.by_verb[route.verb] = route
+        node.is_private = node.is_private or route.is_private
         if route.verb == "GET":
             # The server sends the head of the answer only.
             node.by_verb["HEAD"] = route

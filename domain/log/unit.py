@@ -13,6 +13,7 @@ from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.network import Network
+from domain.operation import Operation
 from domain.source import Source
 
 AGGREGATES_MAX = 4096
@@ -83,6 +84,10 @@ class Unit:
     def container_manager(self, name: str) -> ContainerManager:
         """The container manager of this name, existing or not."""
         return self._use(ContainerManager, name)
+
+    def operation(self, name: str) -> Operation:
+        """The operation of this id, existing or not."""
+        return self._use(Operation, name)
 
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""

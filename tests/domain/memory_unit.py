@@ -11,6 +11,7 @@ from domain.fleet import HostRequest, OfferedKey, Unit
 from domain.host import FactsGathered, Host
 from domain.log.transaction import Transaction
 from domain.network import Network
+from domain.operation import Operation
 from domain.refusal import Refusal, invalid
 from domain.source import Source
 from tests.domain.given import ACT
@@ -29,9 +30,11 @@ class MemoryUnit:
         self.clusters: dict[str, Cluster] = {}
         self.networks: dict[str, Network] = {}
         self.container_managers: dict[str, ContainerManager] = {}
+        self.operations: dict[str, Operation] = {}
         self.sources: dict[str, Source] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
+        self.act = ACT
 
     @property
     def tx(self) -> Transaction:
@@ -59,12 +62,16 @@ class MemoryUnit:
         manager = self.container_managers.setdefault(name, ContainerManager(name))
         return self._use(manager)
 
+    def operation(self, name: str) -> Operation:
+        """The operation of this id."""
+        return self._use(self.operations.setdefault(name, Operation(name)))
+
     def source(self, name: str) -> Source:
         """The source of this name."""
         return self._use(self.sources.setdefault(name, Source(name)))
 
     def _use(self, aggregate: A) -> A:
-        aggregate.act, aggregate.pending = ACT, self.pending
+        aggregate.act, aggregate.pending = self.act, self.pending
         return aggregate
 
     def did(self) -> list[tuple[str, Event]]:
@@ -100,6 +107,7 @@ class MemoryUnit:
             "cluster": self.clusters,
             "network": self.networks,
             "container_manager": self.container_managers,
+            "operation": self.operations,
         }
         return found[kind]
 

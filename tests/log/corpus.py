@@ -46,5 +46,25 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
+    ("cluster.operation_started", "cluster/web", '"operation":"0193-7"'),
+    ("cluster.operation_ended", "cluster/web", '"operation":"0193-7"'),
+    ("operation.started", "operation/0193-7", ('"kind":"deploy","cluster":"web","version":"27.9",'
+     '"options":{"max_parallel":"25%","max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"never"},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[["10.0.0.8","It is failed: It is off."]],"predecessor":""')),
+    ("operation.host_started", "operation/0193-7", '"address":"10.0.0.7"'),
+    ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
+     '"next":"reboot","evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
+    ("operation.reboot_requested", "operation/0193-7", '"address":"10.0.0.7","boot_id":"b-1"'),
+    ("operation.host_done", "operation/0193-7", ('"address":"10.0.0.7",'
+     '"evidence":{"boot_id_before":"b-1","boot_id_after":"b-2"}')),
+    ("operation.host_failed", "operation/0193-7", ('"address":"10.0.0.7","reason":"It broke.",'
+     '"evidence":{"exit_status":1}')),
+    ("operation.host_unknown", "operation/0193-7", ('"address":"10.0.0.7","reason":"Silence.",'
+     '"evidence":{}')),
+    ("operation.paused", "operation/0193-7", ""),
+    ("operation.resumed", "operation/0193-7", ""),
+    ("operation.cancel_requested", "operation/0193-7", ""),
+    ("operation.ended", "operation/0193-7", '"status":"partial","reason":"1 failed."'),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""

@@ -15,16 +15,25 @@ from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
 from domain.log.mapper import UnknownTopic, to_event, to_stored
 from domain.network import AnyNetworkEvent, NetworkEvent
+from domain.operation_events import AnyOperationEvent, OperationEvent
 from domain.source import AnySourceEvent, SourceEvent
 from tests.log.corpus import META, STORED
 
-KINDS = (HostEvent, ClusterEvent, NetworkEvent, ContainerManagerEvent, SourceEvent)
+KINDS = (
+    HostEvent,
+    ClusterEvent,
+    NetworkEvent,
+    ContainerManagerEvent,
+    SourceEvent,
+    OperationEvent,
+)
 CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyHostEvent),
     *get_args(AnyClusterEvent),
     *get_args(AnyNetworkEvent),
     *get_args(AnyContainerManagerEvent),
     *get_args(AnySourceEvent),
+    *get_args(AnyOperationEvent),
 )
 
 

@@ -6,12 +6,15 @@ from typing import get_args
 
 import httpx
 import pytest
+from starlette.responses import Response
 
 from domain.refusal import Kind
 from tests.web.service import WebService
 from web.authentication import ROLES
+from web.description import tells
 from web.health import healthz
 from web.problems import KINDS, Problem
+from web.requests import Request
 from web.routing import Route, Routes
 
 PROBLEM_KEYS = ["type", "title", "status", "detail"]
@@ -55,10 +58,20 @@ def test_a_viewer_only_reads_and_only_admins_see_credentials(front: WebService) 
             assert route.audience == "admin"
 
 
+def test_a_route_that_does_not_say_what_it_does_does_not_start() -> None:
+    async def silent(request: Request) -> Response:
+        return await healthz(request)
+
+    with pytest.raises(ValueError, match="/x is not described"):
+        Route("GET", "/x", "anyone", silent, tells(str))
+    with pytest.raises(ValueError, match="/x is not described"):
+        Route("GET", "/x", "anyone", healthz, tells(str, "no_such_kind"))
+
+
 @pytest.mark.parametrize("audience", ["", "root", None, "anyone"])
 def test_a_route_without_a_role_does_not_start(audience: str) -> None:
     with pytest.raises(ValueError, match="/api/v0/x"):
-        Route("GET", "/api/v0/x", audience, healthz)  # type: ignore[arg-type] # wrong on purpose
+        Route("GET", "/api/v0/x", audience, healthz, tells(str))  # type: ignore[arg-type] # wrong
 
 
 def test_a_route_that_is_there_twice_does_not_start(front: WebService) -> None:

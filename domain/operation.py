@@ -1,0 +1,273 @@
+"""A rolling operation takes the hosts of a cluster through its steps, a few at a time.
+
+in_process ⇄ paused, → finished | partial | failed, and → cancelling → cancelled.
+Each host: waiting → in_process → done | failed | unknown; or skipped from the start.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, assert_never
+
+from domain import rolling
+from domain.aggregate import Aggregate
+from domain.operation_events import (
+    AnyOperationEvent,
+    CancelRequested,
+    Ended,
+    Evidence,
+    HostDone,
+    HostFailed,
+    HostStarted,
+    HostUnknown,
+    Paused,
+    RebootRequested,
+    Resumed,
+    Started,
+    Step,
+    StepDone,
+)
+from domain.refusal import conflict, not_found
+from domain.rolling import STEP_TIMEOUT_S, Kind, Limits, Options, Outcome, Status
+
+State = Literal[
+    "", "in_process", "paused", "cancelling", "finished", "partial", "failed", "cancelled"
+]
+
+NEXT: dict[State, frozenset[State]] = {
+    "": frozenset({"in_process"}),
+    "in_process": frozenset({"paused", "cancelling", "finished", "partial", "failed"}),
+    "paused": frozenset({"in_process", "cancelling", "finished", "partial", "failed"}),
+    "cancelling": frozenset({"cancelled"}),
+    "finished": frozenset(),
+    "partial": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+"""The life cycle: which state follows which. "" is an operation that does not exist."""
+
+NEXT_OUTCOME: dict[Outcome, frozenset[Outcome]] = {
+    "waiting": frozenset({"in_process"}),
+    "in_process": frozenset({"done", "failed", "unknown"}),
+    "done": frozenset(),
+    "failed": frozenset(),
+    "unknown": frozenset(),
+    "skipped": frozenset(),
+}
+"""The life cycle of each host."""
+
+OVER: frozenset[State] = frozenset({"finished", "partial", "failed", "cancelled"})
+
+
+@dataclass
+class HostProgress:
+    """How far one host has come."""
+
+    outcome: Outcome
+    step: Step = ""
+    step_at: str = ""
+    """When the step began; that of a reboot begins anew when it is requested."""
+    attempts: int = 0
+    """How often it was tried, in this operation and those that it retries."""
+    boot_id: str = ""
+    """Before the reboot that was requested."""
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OperationRequest:
+    """What a client asks for; two that are equal ask for the same."""
+
+    kind: Kind
+    cluster: str
+    version: str
+    options: Options
+
+
+class Operation(Aggregate[AnyOperationEvent]):
+    """One deploy, upgrade or restart of a cluster."""
+
+    KIND = "operation"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.state: State = ""
+        self.request = OperationRequest("restart", "", "", Options())
+        self.predecessor = ""
+        self.hosts: dict[str, HostProgress] = {}
+        self.skipped: list[str] = []
+        self.changed_at = ""
+        # Kept by outcome, in order of joining: a large fleet is asked about after each event.
+        self._by_outcome: dict[Outcome, dict[str, None]] = {outcome: {} for outcome in NEXT_OUTCOME}
+
+    def must_exist(self) -> None:
+        """Refuse what is asked of an operation that does not exist."""
+        if self.state == "":
+            raise not_found(f"There is no operation {self.name}.")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in OVER
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What the options come to."""
+        return rolling.limits(
+            self.request.options, len(self.hosts), len(self.hosts) + len(self.skipped)
+        )
+
+    @property
+    def step_timeout_s(self) -> float:
+        """How long a step of a host may take."""
+        return self.request.options.step_timeout_s or STEP_TIMEOUT_S[self.request.kind]
+
+    def those(self, *outcomes: Outcome) -> list[str]:
+        """The addresses of hosts with these outcomes; of one outcome, in order."""
+        return [address for outcome in outcomes for address in self._by_outcome[outcome]]
+
+    # Commands
+
+    def start(
+        self,
+        request: OperationRequest,
+        hosts: list[tuple[str, int]],
+        skipped: list[tuple[str, str]],
+        predecessor: str = "",
+    ) -> None:
+        """Begin. `hosts`: address and attempts before; `skipped`: address and why."""
+        kind, cluster, version, options = (
+            request.kind,
+            request.cluster,
+            request.version,
+            request.options.plain(),
+        )
+        taken, left = [list(host) for host in hosts], [list(host) for host in skipped]
+        self.emit(Started(kind, cluster, version, options, taken, left, predecessor))
+
+    def start_host(self, address: str) -> None:
+        """Take a host in hand; the policy decided that it is its turn."""
+        self.emit(HostStarted(address))
+
+    def request_reboot(self, address: str, boot_id: str) -> None:
+        """Say that the host is to be rebooted. Said before is no news."""
+        host = self._busy(address, "reboot")
+        if host is not None and not host.boot_id:
+            self.emit(RebootRequested(address, boot_id))
+
+    def finish_step(self, address: str, step: Step, evidence: Evidence, *, reboot: bool) -> None:
+        """A step went well. `reboot`: whether one is to follow the step. Twice is no news."""
+        if self._busy(address, step) is None:
+            return
+        following = self._after(step, reboot)
+        if following:
+            self.emit(StepDone(address, step, following, evidence))
+        else:
+            self.emit(HostDone(address, evidence))
+
+    def _after(self, step: Step, reboot: bool) -> Step:
+        if step in ("upgrade", "deploy") and reboot:
+            return "reboot"
+        return "health" if step != "health" and self.request.options.healthy_for_s else ""
+
+    def fail_host(self, address: str, step: Step, reason: str, evidence: Evidence) -> None:
+        """A step went wrong."""
+        if self._busy(address, step) is not None:
+            self.emit(HostFailed(address, reason, evidence))
+
+    def lose_host(self, address: str, step: Step, reason: str, evidence: Evidence) -> None:
+        """Nobody can tell what became of a step."""
+        if self._busy(address, step) is not None:
+            self.emit(HostUnknown(address, reason, evidence))
+
+    def _busy(self, address: str, step: Step) -> HostProgress | None:
+        """The host, if that step of it is what is in process: others may have been quicker."""
+        host = self.hosts.get(address)
+        same = host is not None and host.outcome == "in_process" and host.step == step
+        return host if same else None
+
+    def pause(self) -> None:
+        """Start no other host. The same again is no news."""
+        self._steer("paused", Paused())
+
+    def resume(self) -> None:
+        """Go on."""
+        self._steer("in_process", Resumed())
+
+    def cancel(self) -> None:
+        """Stop what runs, and start nothing more."""
+        if self.state != "cancelled":
+            self._steer("cancelling", CancelRequested())
+
+    def _steer(self, state: State, event: AnyOperationEvent) -> None:
+        self.must_exist()
+        if self.state == state:
+            return
+        if state not in NEXT[self.state]:
+            raise conflict(f"The operation is {self.state}: that cannot be changed any more.")
+        self.emit(event)
+
+    def end(self, status: Status, reason: str) -> None:
+        """Be over."""
+        self.emit(Ended(status, reason))
+
+    # State
+
+    def apply(self, event: AnyOperationEvent) -> None:
+        """Fold one event into the state."""
+        match event:
+            case Started():
+                self._begin(event)
+            case HostStarted():
+                host = self._settle(event.address, "in_process")
+                kind = self.request.kind
+                host.step = "reboot" if kind == "restart" else kind
+                host.step_at = event.at
+                host.attempts += 1
+            case StepDone():
+                host = self.hosts[event.address]
+                host.step, host.step_at = event.next, event.at
+                host.evidence |= event.evidence
+            case RebootRequested():
+                host = self.hosts[event.address]
+                host.boot_id, host.step_at = event.boot_id, event.at
+            case HostDone():
+                self._settle(event.address, "done").evidence |= event.evidence
+            case HostFailed():
+                self._settle(event.address, "failed").evidence |= event.evidence
+            case HostUnknown():
+                self._settle(event.address, "unknown").evidence |= event.evidence
+            case Paused():
+                self._become("paused")
+            case Resumed():
+                self._become("in_process")
+            case CancelRequested():
+                self._become("cancelling")
+            case Ended():
+                self._become(event.status)
+            case _:
+                assert_never(event)
+        self.changed_at = event.at
+
+    def _begin(self, event: Started) -> None:
+        self._become("in_process")
+        options = Options(**event.options)
+        self.request = OperationRequest(event.kind, event.cluster, event.version, options)
+        self.predecessor = event.predecessor
+        self.skipped = [address for address, _ in event.skipped]
+        self.hosts = {a: HostProgress("waiting", attempts=tried) for a, tried in event.hosts}
+        self._by_outcome["waiting"] = dict.fromkeys(self.hosts)
+        self._by_outcome["skipped"] = dict.fromkeys(self.skipped)
+
+    def _settle(self, address: str, outcome: Outcome) -> HostProgress:
+        host = self.hosts[address]
+        if outcome not in NEXT_OUTCOME[host.outcome]:
+            raise ValueError(f"{self.id}: {address} cannot go from {host.outcome} to {outcome}")
+        del self._by_outcome[host.outcome][address]
+        self._by_outcome[outcome][address] = None
+        host.outcome = outcome
+        return host
+
+    def _become(self, state: State) -> None:
+        if state not in NEXT[self.state]:
+            raise ValueError(f"{self.id} cannot go from {self.state!r} to {state!r}")
+        self.state = state

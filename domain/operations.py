@@ -1,0 +1,185 @@
+"""Commands on rolling operations, and what each means for the cluster and its hosts.
+
+The runner records what it did and found with these; each outcome decides in the same transaction
+what follows from it, so the limits of an operation hold whatever is in flight.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from domain.fleet import Unit
+from domain.host import READY
+from domain.operation import Operation, OperationRequest
+from domain.operation_events import Evidence, Step
+from domain.refusal import conflict
+from domain.rolling import Limits, Over, Start, Wait, limits, next_move
+
+Wish = Literal["paused", "in_process", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an operation would do: hosts in order with attempts before, others with why not."""
+
+    hosts: list[tuple[str, int]]
+    skipped: list[tuple[str, str]]
+    limits: Limits
+
+
+def plan(unit: Unit, request: OperationRequest) -> Plan:
+    """Which members it takes. Changes nothing."""
+    cluster = unit.cluster(request.cluster)
+    cluster.must_exist()
+    return _plan(unit, request, dict.fromkeys(cluster.members, 0))
+
+
+def _plan(unit: Unit, request: OperationRequest, candidates: dict[str, int]) -> Plan:
+    hosts, skipped = [], []
+    members = unit.cluster(request.cluster).members
+    for address, attempts in candidates.items():
+        host = unit.host(address)
+        if address not in members:
+            skipped.append((address, "It is no member of the cluster any more."))
+        elif host.status in READY:
+            hosts.append((address, attempts))
+        else:
+            why = f": {host.failure.reason}" if host.failure else "."
+            skipped.append((address, f"It is {host.status}{why}"))
+    return Plan(hosts, skipped, limits(request.options, len(hosts), len(candidates)))
+
+
+def start(unit: Unit, name: str, request: OperationRequest) -> str:
+    """Begin an operation, and give its id: that of the very same, where that is in process."""
+    cluster = unit.cluster(request.cluster)
+    cluster.must_exist()
+    if cluster.operation:
+        current = unit.operation(cluster.operation)
+        if current.request == request and not current.predecessor:
+            return current.name
+    cluster.start_operation(name)
+    found = plan(unit, request)
+    unit.operation(name).start(request, found.hosts, found.skipped)
+    return name
+
+
+def retry(unit: Unit, name: str, predecessor: str) -> str:
+    """Begin anew over what another operation left undone, and give the id of the new one."""
+    before = unit.operation(predecessor)
+    before.must_exist()
+    cluster = unit.cluster(before.request.cluster)
+    cluster.must_exist()
+    if cluster.operation and unit.operation(cluster.operation).predecessor == predecessor:
+        return cluster.operation
+    if not before.is_over:
+        raise conflict(f"Operation {predecessor} is not over yet: wait until it is, or cancel it.")
+    undone = {
+        address: before.hosts[address].attempts if address in before.hosts else 0
+        for address in before.those("waiting", "failed", "unknown", "skipped")
+    }
+    if not undone:
+        raise conflict(f"Operation {predecessor} left nothing undone.")
+    cluster.start_operation(name)
+    in_order = {address: undone[address] for address in cluster.members if address in undone}
+    found = _plan(unit, before.request, in_order | undone)
+    unit.operation(name).start(before.request, found.hosts, found.skipped, predecessor)
+    return name
+
+
+def steer(unit: Unit, name: str, wish: Wish) -> None:
+    """Pause, resume or cancel."""
+    operation = unit.operation(name)
+    match wish:
+        case "paused":
+            operation.pause()
+        case "in_process":
+            operation.resume()
+        case "cancelled":
+            operation.cancel()
+    advance(unit, name)
+
+
+# What the runner says
+
+
+def advance(unit: Unit, name: str) -> Wait | None:
+    """Start what may start now, or end what is over. What is waited for; None where it is over."""
+    operation = unit.operation(name)
+    if operation.state == "" or operation.is_over:
+        return None
+    unavailable = _unavailable(unit, operation)
+    while True:
+        match next_move(operation, unavailable, operation.act.at):
+            case Start(address):
+                operation.start_host(address)
+            case Wait() as wait:
+                return wait
+            case Over(status, reason):
+                operation.end(status, reason)
+                unit.cluster(operation.request.cluster).end_operation(name)
+                return None
+
+
+def _unavailable(unit: Unit, operation: Operation) -> set[str]:
+    """Members that are not active; empty where nobody limits them."""
+    if operation.limits.unavailable is None:
+        return set()
+    members = unit.cluster(operation.request.cluster).members
+    return {address for address in members if unit.host(address).status != "active"}
+
+
+def request_reboot(unit: Unit, name: str, address: str, boot_id: str) -> bool:
+    """Say that the host is to be rebooted; False where that is not what it is about any more."""
+    operation = unit.operation(name)
+    if operation.state == "cancelling":
+        return False
+    operation.request_reboot(address, boot_id)
+    host = operation.hosts[address]
+    return host.outcome == "in_process" and host.step == "reboot" and host.boot_id == boot_id
+
+
+def finish_step(
+    unit: Unit, name: str, address: str, step: Step, evidence: Evidence, *, reboot: bool = False
+) -> None:
+    """A step went well; `reboot`: one is to follow."""
+    operation = unit.operation(name)
+    if operation.state == "cancelling" and reboot:
+        operation.fail_host(address, step, "It was cancelled before its reboot.", evidence)
+    else:
+        operation.finish_step(address, step, evidence, reboot=reboot)
+    advance(unit, name)
+
+
+def fail_host(
+    unit: Unit, name: str, address: str, step: Step, reason: str, evidence: Evidence
+) -> None:
+    """A step went wrong."""
+    unit.operation(name).fail_host(address, step, reason, evidence)
+    advance(unit, name)
+
+
+def lose_host(
+    unit: Unit, name: str, address: str, step: Step, reason: str, evidence: Evidence
+) -> None:
+    """Nobody can tell what became of a step."""
+    unit.operation(name).lose_host(address, step, reason, evidence)
+    advance(unit, name)
+
+
+def unreachable(unit: Unit, name: str, address: str, reason: str) -> None:
+    """The host of a step could not be reached: its status says so too, and it is looked for."""
+    _of_a_host_in_process(
+        unit, name, address, lambda: unit.host(address).fail("unreachable", reason)
+    )
+
+
+def refuse_key(unit: Unit, name: str, address: str, fingerprint: str, reason: str) -> None:
+    """The host of a step showed another key than the pinned one."""
+    _of_a_host_in_process(
+        unit, name, address, lambda: unit.host(address).refuse_key(fingerprint, reason)
+    )
+
+
+def _of_a_host_in_process(unit: Unit, name: str, address: str, command: Callable[[], None]) -> None:
+    if address in unit.operation(name).those("in_process") and unit.host(address).registered:
+        command()
