@@ -12,7 +12,7 @@ A line of a file is one of these:
     connect      what follows is on a new connection (the first one is there already)
     settle A     meanwhile the host with address A was looked at, and set up
 
-`>`, `>|` and so on are followed by one space, which is not sent. What is sent may have placeholders:
+The mark is followed by one space, which is not sent. What is sent may have placeholders:
 
     {KEY}        a private key in base64
     {LENGTH}     how many bytes follow after the head, up to where an answer is waited for
@@ -82,7 +82,7 @@ def hold(path: Path, service: WebService, key: str) -> tuple[str, str]:
     """Hold a conversation; gives what should have come back, and what did, in the file's form."""
     expected = path.read_text()
     said: list[str] = []
-    wire, tag = Wire(service), ""
+    wire, tag, heads = Wire(service), "", list[bytes]()
     for kind, lines in blocks(expected):
         match kind:
             case "send":
