@@ -125,15 +125,15 @@ class Service:
         """What it wrote to stdout and stderr."""
         return self.log.read_bytes()[begin:].decode(errors="replace")
 
-    def register(self, host: Any, **more: Any) -> httpx.Response:
-        """PUT a host of the fleet."""
+    def register(self, host: Any, name: str = "", **more: Any) -> httpx.Response:
+        """PUT a host of the fleet, by its address or under another name."""
         body = {
             "ssh_priv_key": b64encode(host.private_key).decode(),
             "remote_user": host.user,
             "ssh_port": host.port,
             **more,
         }
-        return self.client.put(f"/host/{host.address}", json=body)
+        return self.client.put(f"/host/{name or host.address}", json=body)
 
     def status(self, address: str) -> str:
         """The status of a host."""
