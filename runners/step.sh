@@ -1,131 +1,108 @@
-# One question about a step, or one thing to do about it, for runners/step_shell.py, which puts the
-# variables before it: nonce, verb, id, offset, waits (tenths of a second), limit, chunk, boot
-# (the boot id that is expected), leader (the text of step_leader.sh); and the command as "$@".
+# A step on a host, for runners/steps.py, which puts verb=… id=… nonce=… offset=… most=… output_most=…
+# before it, and run=… to start one. Runs as root, under any POSIX shell.
+#
+# A step is a directory of its id. Whoever hard-links `begun` into it runs the commands: so they run
+# once, however often the step is started, by whomever, also after a reboot or a crash in between.
+# What stays there after `clear` keeps a late start from running them again.
 exec </dev/null
+umask 077
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
-umask 077
+
 base=/var/lib/commissaire/steps
-dir=$base/$id
+step=$base/$id
 unit=commissaire-$id.service
+mark=COMMISSAIRE_STEP=$id: # with an end: no id is the beginning of another
 boot_id=$(cat /proc/sys/kernel/random/boot_id)
-answer=
 
-pause() { sleep 0.1 2>/dev/null || sleep 1; }
+# Field 22 of stat: when the process started. A pid alone may be another process's by now.
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 
-began() { # when a process began, in ticks since the boot
-    read -r line 2>/dev/null <"/proc/$1/stat" || return 1
-    rest=${line##*) }
-    set -- $rest
-    echo "${20}"
+# Pids of what runs for this step: what has its mark in the environment.
+running() {
+    for place in $(grep -ls "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+        pid=${place#/proc/}
+        pid=${pid%/environ}
+        [ "$pid" = $$ ] || echo "$pid"
+    done
 }
 
-with_systemd() { [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; }
-
-alive() { # whether any process of the step is left
-    [ "$(cat "$dir/boot_id" 2>/dev/null)" = "$boot_id" ] || return 1
-    read -r pid then 2>/dev/null <"$dir/leader" || return 1
-    if with_systemd && systemctl is-active --quiet "$unit"; then return 0; fi
-    now=$(began "$pid") && [ "$now" != "$then" ] && return 1
-    kill -0 -- "-$pid" 2>/dev/null
-}
-
-launch() { # a script with arguments, detached: it outlives this connection, and us
-    if with_systemd; then
-        systemd-run --quiet --unit="$unit" /bin/sh -c "$@"
+start() {
+    mkdir -p "$step" || exit 1
+    [ ! -e "$step/begun" ] || return 0
+    find "$base" -mindepth 1 -maxdepth 1 -type d -mtime +"$keep_days" -exec rm -rf {} + 2>/dev/null
+    printf '%s\n' "$run" >"$step/run.$$" && mv "$step/run.$$" "$step/run" || exit 1
+    set -- env -i "$mark" "PATH=$PATH" HOME=/root LC_ALL=C /bin/sh "$step/run" "$step"
+    if [ -d /run/systemd/system ] &&
+        systemd-run --quiet --unit="$unit" --property=TimeoutStopSec=10 "$@" >"$step/detach" 2>&1
+    then
+        : # a unit of its own, so that nothing that ends our session ends it
     elif command -v setsid >/dev/null; then
-        setsid /bin/sh -c "$@" >/dev/null 2>&1 &
+        setsid "$@" >/dev/null 2>&1 &
     else
-        (set -m && /bin/sh -c "$@" >/dev/null 2>&1 &)
+        nohup "$@" >/dev/null 2>&1 &
     fi
-}
-
-wait_for() { # a condition, so many tenths of a second at most
-    tenths=$1
-    shift
-    while ! "$@" && [ "$tenths" -gt 0 ]; do
-        pause
-        tenths=$((tenths - 1))
+    # Mostly it has begun by the time that we tell.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ ! -e "$step/begun" ] || return 0
+        sleep 0.1 2>/dev/null || sleep 1
     done
 }
 
-there() { [ -d "$dir" ]; }
-led() { [ -e "$dir/leader" ] || [ -e "$dir/status" ]; }
-dead() { ! alive; }
-size() { wc -c 2>/dev/null <"$dir/output" || echo 0; }
-
-news() { # the end at once, more output once a second
-    [ -e "$dir/status" ] && return 0
-    [ $((tenths % 10)) = 0 ] || return 1
-    [ "$(size)" -gt "$offset" ] || ! alive
-}
-
-begin() {
-    mkdir -p "$base" && chmod 700 "${base%/*}" "$base"
-    there && return 0
-    find "$base" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null
-    launch "$leader" sh "$dir" "$limit" "$@"
-    wait_for 100 there
-}
-
-end() { # kill it, and see that it is gone
-    mkdir -p "$base"
-    if mkdir "$dir" 2>/dev/null; then # it never began, and never will
-        echo never >"$dir/status"
-        return 0
-    fi
-    wait_for 20 led
-    for signal in TERM KILL; do
-        alive || return 0
-        if with_systemd; then systemctl kill --signal=$signal "$unit" 2>/dev/null; fi
-        kill -$signal -- "-$pid" 2>/dev/null
-        wait_for 50 dead
+cancel() {
+    mkdir -p "$step" || exit 1
+    echo "0 0 $boot_id cancelled" >"$step/claim.$$"
+    ln "$step/claim.$$" "$step/begun" 2>/dev/null # it never ran, and never will
+    rm -f "$step/claim.$$"
+    [ ! -d /run/systemd/system ] || systemctl stop "$unit" >/dev/null 2>&1
+    for signal in TERM TERM TERM TERM TERM KILL KILL KILL KILL KILL; do
+        left=$(running)
+        [ -n "$left" ] || return 0
+        kill -$signal $left 2>/dev/null
+        sleep 1
     done
 }
 
-REBOOT='mkdir "$1" 2>/dev/null || exit 0
-sleep 0.3 || sleep 1
-if [ -d /run/systemd/system ]; then systemctl reboot; else reboot || shutdown -r now; fi'
+clear() {
+    # The guard stays: `begun` and `status`.
+    rm -f "$step/output" "$step/run" "$step/out" "$step/drained" "$step/detach" "$step"/claim.*
+}
 
-case $verb in
-look) ;;
-start)
-    begin "$@"
-    wait_for 20 led
-    wait_for "$waits" news
-    ;;
-watch)
-    there && wait_for 20 led
-    wait_for "$waits" news
-    ;;
-stop) end ;;
-tidy) rm -f "$dir/output" ;;
-needs) if (eval "$1") >/dev/null 2>&1; then answer=yes; else answer=no; fi ;;
-reboot)
-    mkdir -p "$base" && chmod 700 "${base%/*}" "$base"
-    if [ "$boot_id" = "$boot" ] && ! there; then
-        launch "$REBOOT" sh "$dir"
-        wait_for 20 there
+tell() {
+    state=absent status= begun=
+    if [ -d "$step" ]; then
+        state=waiting
+        if [ -e "$step/begun" ]; then
+            read -r pid since begun what <"$step/begun"
+            if [ -e "$step/status" ]; then
+                state=ended
+                status=$(cat "$step/status")
+            elif [ "$what" = cancelled ]; then
+                state=cancelled
+            elif [ "$begun" = "$boot_id" ] && [ "$(started "$pid")" = "$since" ]; then
+                state=running
+            elif [ -n "$(running)" ]; then
+                state=orphaned # what it started goes on, but nobody waits for how it ends
+            elif [ -e "$step/status" ]; then # it ended while we looked
+                state=ended
+                status=$(cat "$step/status")
+            else
+                state=lost
+            fi
+        fi
     fi
-    ;;
-esac
+    size=0
+    [ ! -e "$step/output" ] || size=$(($(wc -c <"$step/output")))
+    printf '\n%s begin\n' "$nonce"
+    printf '%s=%s\n' state "$state" status "$status" begun "$begun" boot_id "$boot_id" \
+        size "$size" detach "$(head -c 300 "$step/detach" 2>/dev/null | tr '\n' ' ')"
+    echo
+    if [ "$size" -gt "$offset" ]; then
+        tail -c +$((offset + 1)) "$step/output" | head -c "$most"
+    fi
+    printf '\n%s end\n' "$nonce"
+}
 
-status=
-if ! there; then
-    state=absent
-elif [ -e "$dir/status" ]; then
-    state=exited
-elif alive; then
-    state=running
-elif [ -e "$dir/status" ]; then # just now
-    state=exited
-else
-    state=gone
-fi
-[ $state != exited ] || status=$(cat "$dir/status")
-printf '\n%s begin\n' "$nonce"
-printf '%s=%s\n' state "$state" status "$status" size "$(size)" boot_id "$boot_id" answer "$answer"
-printf '\n'
-[ ! -e "$dir/output" ] || tail -c "+$((offset + 1))" "$dir/output" | head -c "$chunk"
-printf '\n%s end\n' "$nonce"
+[ "$verb" = tell ] || "$verb"
+tell
