@@ -27,8 +27,7 @@ from projections import clusters, hosts
 from projections.all import PROJECTIONS
 from projections.projection import ReadModels
 from projections.reads import reads
-from runners import removals
-from runners.authenticators import WrongAuthenticator, authentication
+from runners import authenticators, metrics, removals
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import make_investigator, make_ssh, make_watcher
@@ -36,6 +35,8 @@ from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
+from runners.observer import Observer
+from runners.probe import Probe
 from runners.server import CannotListen, Server
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
@@ -47,8 +48,10 @@ from web.app import application
 from web.authentication import Authentication
 from web.clients import Clients
 from web.front import Front
+from web.health import Observation
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
+from web.tallies import Tallies
 
 DATA_MODE = 0o700
 RUNNER_STOP_TIMEOUT_S = 10.0
@@ -160,20 +163,40 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
+        observer = Observer(Probe(engine))
+        stack.push_async_callback(observer.probe.close)
+        observer.watch_database(read_models, writer)
+        observer.watch_files(settings, users, writer, lines)
+        observer.watch_runner("investigator", investigating, followers[0])
+        observer.watch_runner("watcher", watching, followers[1])
+        observer.watch_runner("sources", asking, followers[2])
+        observer.watch_runner("removals", finishing)
+        tallies = Tallies()
+        authentication = _authentication(settings, users, queue, lines)
         app = application(
             writer,
             answers,
             vault,
             lambda raw: read_private_key(raw).fingerprint,
-            _authentication(settings, users, queue, lines),
+            authentication,
             lines.line,
             try_login=SshLoginTrial(ssh),
             log_requests=settings.log_requests,
             clients=Clients(settings.trusted_proxy),
             sources=settings.sources.keys(),
             limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
+            observation=Observation(
+                authentication, observer.parts, observer.figures, settings.observers
+            ),
+            tallies=tallies,
         )
         listening = await _listen(settings, app, tls, lines)
+        observer.collectors += [
+            metrics.http(tallies),
+            metrics.connections(listening.server),
+            metrics.ssh(ssh),
+            metrics.sources(inventories),
+        ]
         stack.push_async_callback(
             _wind_down,
             listening.server,
@@ -324,8 +347,8 @@ def _authentication(
     settings: Settings, users: UsersFile, queue: PasswordQueue, lines: LogLines
 ) -> Authentication:
     try:
-        return authentication(settings, users, queue, lines)
-    except WrongAuthenticator as wrong:
+        return authenticators.authentication(settings, users, queue, lines, os.environ)
+    except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 

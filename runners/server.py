@@ -7,6 +7,7 @@ port is taken, and stops waiting for clients without closing their connections.
 import asyncio
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 
@@ -59,7 +60,14 @@ class Server:
         self._wanted_port = port
         self._port: int | None = None
         self._limits = limits or Limits()
-        self._crowd = Crowd(ServerState(), self._limits, on_fault)
+        self.faults: Counter[str] = Counter()
+        """What was refused before it was a request, since the start, by kind."""
+
+        def count(fault: Fault, client: str, request_id: str) -> None:
+            self.faults[fault.kind] += 1
+            on_fault(fault, client, request_id)
+
+        self._crowd = Crowd(ServerState(), self._limits, count)
         self._listener: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
 
@@ -74,6 +82,11 @@ class Server:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._crowd.state.connections)
+
+    @property
+    def connections_max(self) -> int:
+        """How many connections may be open."""
+        return self._crowd.limits.connections_max
 
     async def start(self) -> None:
         """Listen. Raises `CannotListen`."""

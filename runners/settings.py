@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from web.authentication import Observers
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # IPv4 addresses as IPv6 writes them (RFC 4291, 2.5.5.2).
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -86,6 +88,11 @@ Networks = Annotated[
     BeforeValidator(_split),
     Sources("NETWORK", several=True),
 ]
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_split),
+    Sources("NAME", several=True),
+]
 
 
 class Settings(BaseModel):
@@ -137,6 +144,12 @@ class Settings(BaseModel):
         "json", description="Log lines for machines or for people."
     )
     log_requests: bool = Field(True, description="A log line for every request.")
+
+    observers: Annotated[Observers, Sources("anyone|local|viewer")] = Field(
+        "local",
+        description="Who reads /metrics, and the reasons of /readyz, without logging in: anyone,"
+        " whoever is on this machine and comes through no proxy, or nobody. Every user may.",
+    )
 
     ssh_parallel: Count = Field(32, le=4096, description="Hosts spoken to over SSH at once.")
     ssh_connect_timeout_s: Seconds = Field(
@@ -193,8 +206,8 @@ class Settings(BaseModel):
     tokens: OptionalFile = Field(
         None, description="File of API tokens. Without it: tokens.json in the data directory."
     )
-    authenticators: Annotated[str | None, Sources("NAMES")] = Field(
-        None, description="Installed kinds of credentials to take as well, with commas between."
+    authenticator: Names = Field(
+        (), description="A further kind of credentials, which is installed; may be repeated."
     )
     tls_cert: OptionalFile = Field(
         None,
@@ -320,11 +333,6 @@ class Settings(BaseModel):
     def tokens_file(self) -> Path:
         """Where the API tokens are."""
         return self.tokens or self.data / "tokens.json"
-
-    @property
-    def authenticator_names(self) -> tuple[str, ...]:
-        """The kinds of credentials that are plugged in, by the names of their entry points."""
-        return tuple(filter(None, map(str.strip, (self.authenticators or "").split(","))))
 
     @property
     def vault_key_file(self) -> Path:

@@ -6,6 +6,7 @@ Keys are in memory, host keys come from and go to the caller. Everything has a l
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,6 +92,12 @@ class Ssh:
         self._clock = clock
         self._sleep = sleep
         self._not_before: dict[str, float] = {}  # clock time of the next start, by address
+        self.sessions = 0
+        """Log-ins that succeeded since the start."""
+        self.failures: Counter[str] = Counter()
+        """Failures since the start, by `SshFailure.kind`; of log-ins and of what came after."""
+        self.open = 0
+        """Sessions that there are now."""
         self._lookups = Lookups()
         # asyncssh tells each step of each connection at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -106,10 +113,15 @@ class Ssh:
         await self._turn(target.address)
         try:
             wire, host_key = await self._log_in(target, trust)
+            self.sessions, self.open = self.sessions + 1, self.open + 1
             try:
                 yield Session(target, host_key, self._limits, wire)
             finally:
+                self.open -= 1
                 await _close(wire)
+        except SshFailure as failure:
+            self.failures[failure.kind] += 1
+            raise
         finally:
             self._places.release()
 

@@ -145,9 +145,17 @@ def master_key(text: str | None, path: Path) -> bytes:
     if text is not None:
         return _decoded(text, "COMMISSAIRE_MASTER_KEY")
     try:
-        return _decoded(path.read_text("ascii"), str(path))
+        return kept_master_key(path)
     except FileNotFoundError:
         return _made(path)
+
+
+def kept_master_key(path: Path) -> bytes:
+    """The key in a file. Raises `FileNotFoundError`, or `WrongMasterKey` where it is no key."""
+    try:
+        return _decoded(path.read_text("ascii"), str(path))
+    except FileNotFoundError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise WrongMasterKey(f"the master key {path} cannot be read: {error}") from None
 

@@ -11,12 +11,14 @@ from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.front import Front, Log
+from web.health import Observation
 from web.hosts import Hosts
 from web.keys import ParseKey
 from web.networks import Networks
 from web.requests import Limits
 from web.routes import table
 from web.routing import Routes
+from web.tallies import Tallies
 
 
 def application(
@@ -32,11 +34,14 @@ def application(
     clients: Clients | None = None,
     sources: Collection[str] = (),
     limits: Limits | None = None,
+    observation: Observation | None = None,
+    tallies: Tallies | None = None,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
-    `sources`: the names of the inventories that a host may be owned by.
+    `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
+    are counted.
     """
     routes = table(
         Hosts(writer, reads, secrets, parse_key, sources),
@@ -44,6 +49,7 @@ def application(
         Clusters(writer, reads),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
+        observation or Observation(authentication),
     )
     return Front(
         Routes(routes),
@@ -52,5 +58,6 @@ def application(
         log_requests=log_requests,
         limits=limits or Limits(),
         clients=clients or Clients(),
+        tallies=tallies or Tallies(),
         now=now,
     )

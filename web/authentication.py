@@ -19,6 +19,9 @@ Role = Literal["viewer", "operator", "admin"]
 # Each may do what those before it may.
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 
+Observers = Literal["anyone", "local", "viewer"]
+"""Who sees figures and reasons without logging in: `local` is whoever is on this machine."""
+
 # Any: what servers and middlewares keep in an ASGI scope has no common type.
 Scope = MutableMapping[str, Any]
 

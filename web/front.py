@@ -24,6 +24,7 @@ from web.problems import Problem
 from web.replies import Header
 from web.requests import Limits, Request, RequestIds
 from web.routing import Routes
+from web.tallies import UNKNOWN_PATH, Tallies
 
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
@@ -52,6 +53,7 @@ class Front:
         log_requests: bool,
         limits: Limits,
         clients: Clients,
+        tallies: Tallies,
         now: Callable[[], str],
     ) -> None:
         self.routes = routes
@@ -60,6 +62,7 @@ class Front:
         self._log_requests = log_requests
         self._limits = limits
         self._clients = clients
+        self._tallies = tallies
         self._now = now
         self._ids = RequestIds()
 
@@ -81,8 +84,10 @@ class Front:
         except ClientDisconnect:
             pass  # nobody is there to be told
         finally:
+            seconds = perf_counter() - started
+            self._tallies.add(request.route, scope["method"], status, seconds)
             if self._log_requests:
-                self._log_request(request, status, perf_counter() - started)
+                self._log_request(request, status, seconds)
 
     async def _answer(self, request: Request) -> Response:
         """What the handler says, or the problem that kept it from saying it."""
@@ -93,10 +98,13 @@ class Front:
         except Refusal as refusal:
             return Problem.of(refusal).reply()
         except Unauthenticated as error:
+            self._tallies.refused_logins["missing"] += 1
             return Problem("unauthenticated", str(error), headers=_challenges(error)).reply()
         except Forbidden as error:
+            self._tallies.refused_logins["wrong"] += 1
             return Problem("forbidden", str(error)).reply()
         except TooManyFailures as error:
+            self._tallies.refused_logins["too_many"] += 1
             wait: Header = (b"retry-after", str(error.retry_after_s).encode())
             return Problem("too_many_failures", str(error), headers=[wait]).reply()
         except StorageFull:
@@ -117,6 +125,7 @@ class Front:
     async def _carry_out(self, request: Request) -> Response:
         scope = request.scope
         found = self.routes.find(scope["raw_path"])
+        request.route = found.path or UNKNOWN_PATH
         if found.private:
             # Nearly all are remembered: a question that never waits saves the others a coroutine.
             known = self._authentication.remembered(scope)

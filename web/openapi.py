@@ -198,6 +198,8 @@ def _responses(route: Route, schemas: Schemas) -> Schema:
     if description.is_tagged:
         answers["304"] = {"description": "Nothing has changed.", "headers": _headers("ETag")}
     for status, kinds in _refusals(route).items():
+        if status in description.answers:
+            continue  # `/readyz` says with 503 what it has to say
         answers[str(status)] = {"$ref": f"#/components/responses/{_together(kinds)}"}
     return dict(sorted(answers.items()))
 

@@ -215,6 +215,23 @@ class ProblemRecord(Record):
     errors: list[FaultRecord] = Field(default=[], description="Which keys are wrong.")
 
 
+class PartRecord(Record):
+    """A part of the service; the last three only where it is not ready, and not for strangers."""
+
+    name: str = Field(examples=["database"])
+    ready: bool
+    kind: str = Field("", description="Stable.", examples=["database.away"])
+    reason: str = ""
+    action: str = Field("", description="What a person can do about it.")
+
+
+class ReadinessRecord(Record):
+    """Whether every part of the service can do its work."""
+
+    status: Literal["ready", "not_ready"]
+    parts: list[PartRecord]
+
+
 Names = Annotated[list[str], Field(description="Sorted.", examples=[["db", "web"]])]
 Members = Annotated[
     list[str], Field(description="In order of joining.", examples=[["192.168.100.50"]])

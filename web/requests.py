@@ -15,6 +15,7 @@ from domain.event import Act
 from web.authentication import Identity
 from web.clients import Client
 from web.problems import Problem
+from web.tallies import UNKNOWN_PATH
 
 MEBIBYTE = 1024 * 1024
 
@@ -31,7 +32,10 @@ class Limits(NamedTuple):
 
 
 class Request(StarletteRequest):
-    """One request. `identity` is nobody until it is authenticated."""
+    """One request. `identity` is nobody until it is authenticated.
+
+    `route` is the path in the table of routes that it leads to, once that was looked up.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Request(StarletteRequest):
         self.id = request_id
         self.origin = origin
         self.identity = NOBODY
+        self.route = UNKNOWN_PATH
         self._limits = limits
         self._now = now
 

@@ -18,7 +18,7 @@ from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials
 from web.description import PLAIN_TEXT, changes, makes, reads, removes, tells
-from web.health import healthz
+from web.health import DESCRIBED, Observation, healthz
 from web.hosts import QUERY, Hosts
 from web.networks import Networks
 from web.records import (
@@ -59,6 +59,7 @@ def table(
     clusters: Clusters,
     networks: Networks,
     container_managers: ContainerManagers,
+    observation: Observation,
 ) -> list[Route]:
     """Every route that the service has."""
     v0 = "/api/v0"
@@ -72,6 +73,8 @@ def table(
     described = SelfDescription()
     rows = [
         Route("GET", "/healthz", "anyone", healthz, tells(Text, media_type=PLAIN_TEXT)),
+        Route("GET", "/readyz", "anyone", observation.readyz, DESCRIBED["readyz"]),
+        Route("GET", "/metrics", "anyone", observation.metrics, DESCRIBED["metrics"]),
         *described.pages(),
         Route("GET", "/openapi.json", "viewer", described.document, reads(OpenAPI)),
         Route("GET", f"{v0}/openapi.json", "viewer", described.document, reads(OpenAPI)),

@@ -71,17 +71,24 @@ class Node:
     names: dict[str, "Node"] = field(default_factory=dict)
     any_name: "Node | None" = None
     keys: tuple[str, ...] = ()
+    path: str = ""
+    """As in the table; "" where nothing can be done here."""
     by_verb: dict[str, Route] = field(default_factory=dict)
     is_private: bool = False
+
+
+NOWHERE = Node()
+"""Where a path leads that is not in the table."""
 
 
 class Found:
     """Where a path leads."""
 
-    __slots__ = ("_by_verb", "params", "private")
+    __slots__ = ("_by_verb", "params", "path", "private")
 
-    def __init__(self, by_verb: dict[str, Route], params: dict[str, str], private: bool) -> None:
-        self._by_verb = by_verb
+    def __init__(self, node: Node, params: dict[str, str], private: bool) -> None:
+        self._by_verb = node.by_verb
+        self.path = node.path
         self.params = params
         self.private = private
 
@@ -119,12 +126,12 @@ class Routes:
             following = node.names.get(segment)
             if following is None:
                 if node.any_name is None or not segment:
-                    return Found({}, {}, private)
+                    return Found(NOWHERE, {}, private)
                 following = node.any_name
                 values.append(segment)
             node = following
         private = private or node.is_private
-        return Found(node.by_verb, dict(zip(node.keys, values, strict=True)), private)
+        return Found(node, dict(zip(node.keys, values, strict=True)), private)
 
     def _add(self, route: Route) -> None:
         node = self._root
@@ -139,6 +146,7 @@ class Routes:
         if route.verb in node.by_verb or node.keys not in ((), tuple(keys)):
             raise ValueError(f"{route.verb} {route.path} is in the table twice")
         node.keys = tuple(keys)
+        node.path = route.path
         node.by_verb[route.verb] = route
         node.is_private = node.is_private or route.is_private
         if route.verb == "GET":

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -118,6 +118,20 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.commits: Counter[int] = Counter()
+        """How many commits had so many commands; those that changed nothing share none."""
+        self.storage_was_full_at: float | None = None
+        """By `time.monotonic()`; `None` again as soon as something was stored."""
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a thread that carries commands out."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to carry out commands."""
@@ -196,6 +210,7 @@ class Writer:
                 jobs = jobs[self._transact(jobs) :]
                 error = None
             except StorageFull:
+                self.storage_was_full_at = time.monotonic()
                 self._aggregates.clear()
                 _refuse(jobs, "storage_full", "The disk is full: nothing was stored.")
                 return
@@ -309,6 +324,9 @@ class Writer:
 
     def _publish(self, batch: _Batch) -> None:
         """It is durable: tell everybody. Nothing here may fail a command that is done."""
+        if batch.wrote:
+            self.commits[len(batch.done)] += 1
+            self.storage_was_full_at = None
         if batch.recorded:
             previous, self._position = self._position, batch.recorded[-1].position
             try:

@@ -1,0 +1,272 @@
+"""Every figure of the service, under the name that Prometheus knows it by.
+
+The parts count plain numbers; they get their names here, when somebody asks. So counting costs
+next to nothing, and what is not asked for costs nothing.
+"""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from prometheus_client import Metric, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+
+from domain.host import NEXT
+from domain.log.follower import Follower
+from domain.log.writer import BATCH_COMMANDS_MAX, Writer
+from projections.standing import LogSize, Standing
+from runners.log_lines import LogLines
+from runners.server import Server
+from runners.sources import Sources
+from runners.ssh import Ssh
+from web.health import Exposition, Part
+from web.tallies import SECONDS_BOUNDS, Durations, Tallies
+
+Collector = Callable[[], Iterable[Metric]]
+
+COMMIT_BOUNDS = (1, 2, 4, 8, 16, 32, 64, BATCH_COMMANDS_MAX)
+"""Upper bounds of the buckets of commands that share a commit."""
+
+
+class Collected:
+    """Metrics that were collected already, as the library's encoders want them."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """All of them."""
+        return self._metrics
+
+
+def exposition(metrics: Sequence[Metric], accept: str) -> Exposition:
+    """The text of metrics; OpenMetrics where `Accept` has it."""
+    encode, content_type = choose_encoder(accept)
+    return Exposition(encode(Collected(metrics)), content_type)
+
+
+def process() -> Collector:
+    """Memory, processor time, and open files."""
+    return ProcessCollector(registry=None).collect
+
+
+def http(tallies: Tallies) -> Collector:
+    """Requests, and log-ins that were refused."""
+
+    def collect() -> Iterable[Metric]:
+        total = CounterMetricFamily(
+            "commissaire_http_requests", "Requests answered.", labels=("method", "route", "status")
+        )
+        by_route: dict[tuple[str, str], list[Durations]] = defaultdict(list)
+        for (route, method, status), durations in tallies.requests.items():
+            total.add_metric((method, route, str(status)), durations.count)
+            by_route[method, route].append(durations)
+        yield total
+        yield _durations(by_route)
+        refused = CounterMetricFamily(
+            "commissaire_logins_refused",
+            "Requests without the right credentials, by what was wrong with them.",
+            labels=("reason",),
+        )
+        for reason, count in tallies.refused_logins.items():
+            refused.add_metric((reason,), count)
+        yield refused
+
+    return collect
+
+
+def _durations(by_route: Mapping[tuple[str, str], Sequence[Durations]]) -> Metric:
+    histogram = HistogramMetricFamily(
+        "commissaire_http_request_duration_seconds",
+        "How long requests took, from their head to the end of the answer.",
+        labels=("method", "route"),
+    )
+    for labels, durations in by_route.items():
+        counts = [sum(column) for column in zip(*(d.buckets for d in durations), strict=True)]
+        seconds = sum(d.seconds for d in durations)
+        histogram.add_metric(labels, _cumulative(SECONDS_BOUNDS, counts), seconds)
+    return histogram
+
+
+def _cumulative(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Buckets as Prometheus has them: each holds what those before it hold."""
+    found, sum_so_far = [], 0
+    for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):
+        sum_so_far += count
+        found.append((bound, float(sum_so_far)))
+    return found
+
+
+def connections(server: Server) -> Collector:
+    """Connections of clients."""
+
+    def collect() -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "commissaire_http_connections", "Connections that are open.", server.connections
+        )
+        yield GaugeMetricFamily(
+            "commissaire_http_connections_max",
+            "Connections that may be open.",
+            server.connections_max,
+        )
+        faults = CounterMetricFamily(
+            "commissaire_http_faults",
+            "What came over a connection and was refused before it was a request.",
+            labels=("kind",),
+        )
+        for kind, count in server.faults.items():
+            faults.add_metric((kind,), count)
+        yield faults
+
+    return collect
+
+
+def commits(writer: Writer) -> Collector:
+    """Changes on their way into the log."""
+
+    def collect() -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "commissaire_commands_waiting", "Changes that wait for their turn.", writer.waiting
+        )
+        sizes = dict(writer.commits)
+        counts = [0] * (len(COMMIT_BOUNDS) + 1)
+        for size, count in sizes.items():
+            counts[sum(1 for bound in COMMIT_BOUNDS if bound < size)] += count
+        histogram = HistogramMetricFamily(
+            "commissaire_commit_commands", "How many changes shared a commit.", labels=()
+        )
+        commands = sum(size * count for size, count in sizes.items())
+        histogram.add_metric((), _cumulative(COMMIT_BOUNDS, counts), commands)
+        yield histogram
+
+    return collect
+
+
+def ssh(connections: Ssh) -> Collector:
+    """Sessions on hosts."""
+
+    def collect() -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "commissaire_ssh_sessions_open", "Sessions on hosts that are open.", connections.open
+        )
+        yield CounterMetricFamily(
+            "commissaire_ssh_sessions", "Log-ins on hosts that succeeded.", connections.sessions
+        )
+        failures = CounterMetricFamily(
+            "commissaire_ssh_failures",
+            "Connections to hosts that failed, by what went wrong.",
+            labels=("reason",),
+        )
+        for reason, count in connections.failures.items():
+            failures.add_metric((reason,), count)
+        yield failures
+
+    return collect
+
+
+def sources(inventories: Sources) -> Collector:
+    """External inventories."""
+
+    def collect() -> Iterable[Metric]:
+        answers = CounterMetricFamily(
+            "commissaire_source_answers", "Answers of a source.", labels=("source",)
+        )
+        failures = CounterMetricFamily(
+            "commissaire_source_failures", "Questions that a source failed.", labels=("source",)
+        )
+        stale = GaugeMetricFamily(
+            "commissaire_source_stale", "1 where a source is stale.", labels=("source",)
+        )
+        for name, tally in inventories.tallies.items():
+            answers.add_metric((name,), tally.answers)
+            failures.add_metric((name,), tally.failures)
+            stale.add_metric((name,), tally.stale)
+        yield from (answers, failures, stale)
+
+    return collect
+
+
+def log_lines(lines: LogLines) -> Collector:
+    """The service's own log."""
+    return lambda: (
+        CounterMetricFamily(
+            "commissaire_log_lines_dropped",
+            "Log lines that nobody read in time.",
+            lines.dropped,
+        ),
+    )
+
+
+def space(data: Path) -> Collector:
+    """Room in the data directory, where it is there."""
+
+    def collect() -> Iterable[Metric]:
+        try:
+            free = shutil.disk_usage(data).free
+        except OSError:
+            return
+        yield GaugeMetricFamily(
+            "commissaire_data_free_bytes", "Free space where the data directory is.", free
+        )
+
+    return collect
+
+
+def readiness(parts: Sequence[Part]) -> Iterable[Metric]:
+    """What `/readyz` says."""
+    ready = GaugeMetricFamily("commissaire_ready", "1 where a part is ready.", labels=("part",))
+    for part in parts:
+        ready.add_metric((part.name,), not part.kind)
+    yield ready
+
+
+def fleet(found: Standing) -> Iterable[Metric]:
+    """Hosts and clusters. A status that nobody has is 0, not absent."""
+    hosts = GaugeMetricFamily("commissaire_hosts", "Hosts by status.", labels=("status",))
+    for status in filter(None, NEXT):  # "" is a host that is not registered
+        hosts.add_metric((status,), found.hosts.get(status, 0))
+    clusters = GaugeMetricFamily("commissaire_clusters", "Clusters by status.", labels=("status",))
+    for status in ("ok", "degraded", "failed"):
+        clusters.add_metric((status,), found.clusters.get(status, 0))
+    yield from (hosts, clusters)
+
+
+def log(
+    found: Standing, size: LogSize | None, followers: Mapping[str, Follower]
+) -> Iterable[Metric]:
+    """The log, and how far those who read it have come."""
+    yield GaugeMetricFamily(
+        "commissaire_log_position", "The newest position of the log.", found.head
+    )
+    if size is not None:
+        yield GaugeMetricFamily("commissaire_log_events", "Events in the log.", size.events)
+        yield GaugeMetricFamily(
+            "commissaire_log_bytes", "What the events of the log say, in bytes.", size.bytes
+        )
+    yield GaugeMetricFamily(
+        "commissaire_database_bytes", "The whole database.", found.database_bytes
+    )
+    yield from _places("projection", "a read model", found.positions, found.head)
+    behind = {name: min(follower.position, found.head) for name, follower in followers.items()}
+    yield from _places("follower", "a runner", behind, found.head)
+
+
+def _places(label: str, whose: str, positions: Mapping[str, int], head: int) -> Iterable[Metric]:
+    position = GaugeMetricFamily(
+        f"commissaire_{label}_position", f"Position of the log that {whose} is at.", labels=(label,)
+    )
+    lag = GaugeMetricFamily(
+        f"commissaire_{label}_lag",
+        f"Positions of the log that {whose} is behind its head.",
+        labels=(label,),
+    )
+    for name, at in positions.items():
+        position.add_metric((name,), at)
+        lag.add_metric((name,), head - at)
+    yield from (position, lag)

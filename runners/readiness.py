@@ -1,0 +1,194 @@
+"""Whether every part of the service can do its work: what `/readyz` says, and what to do then."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from eventsourcing.persistence import PersistenceError
+
+from domain.log.follower import Follower
+from domain.log.writer import Writer
+from projections.projection import ReadModels
+from projections.standing import Standing
+from runners.probe import Probe
+from runners.tokens import TokensFile
+from runners.users import UsersFile
+from runners.vault import WrongMasterKey, kept_master_key
+from web.health import Part
+
+FREE_BYTES_MIN = 32 * 1024 * 1024
+"""Less free space than this in the data directory is too little to go on with."""
+FULL_FOR_S = 60.0
+"""How long a disk counts as full after it said so; where nothing is written nobody else tells."""
+BEHIND_FOR_S = 10.0
+"""How long a runner may stand still behind the head of the log."""
+
+ACTIONS = {
+    "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
+    "projection.behind": "Restart the service: it catches up with the log when it starts.",
+    "writer.ended": "Restart the service, and report what its log says: this is a defect.",
+    "runner.ended": "Restart the service, and report what its log says: this is a defect.",
+    "runner.behind": "See that the database answers; restart the service if it stays so.",
+    "vault.key_missing": "Put the master key back from its copy before the next start.",
+    "vault.key_unusable": "Put the master key back from its copy before the next start.",
+    "users.broken": "Mend the users file, or put it back from its copy; it is read at once.",
+    "users.none": "Add a user: commissaire user add NAME.",
+    "tokens.broken": "Mend the tokens file, or put it back from its copy; it is read at once.",
+    "disk.low": "Make room in the data directory; the service goes on by itself.",
+    "disk.full": "Make room where the database is; the service goes on by itself.",
+}
+"""What a person can do, for each kind of reason that there is."""
+
+
+class Fault(NamedTuple):
+    """Why a part is not ready."""
+
+    kind: str
+    sentence: str
+
+
+Check = Callable[[], Awaitable[Fault | None]]
+
+
+class Readiness:
+    """Asks all parts side by side."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = dict(checks)
+
+    async def __call__(self) -> Sequence[Part]:
+        """Every part, in the order in which they were given."""
+        faults = await asyncio.gather(*(check() for check in self._checks.values()))
+        return [
+            Part(name, fault.kind, fault.sentence, ACTIONS[fault.kind]) if fault else Part(name)
+            for name, fault in zip(self._checks, faults, strict=True)
+        ]
+
+
+def database(probe: Probe, read_models: ReadModels) -> Check:
+    """The database answers, and the read models say all that the log says."""
+
+    async def check() -> Fault | None:
+        try:
+            found = await probe.standing()
+        except PersistenceError as error:
+            return Fault("database.away", f"The database does not answer: {error}.")
+        return _behind(found, read_models)
+
+    return check
+
+
+def _behind(found: Standing, read_models: ReadModels) -> Fault | None:
+    for projection in read_models.projections:
+        position = found.positions.get(projection.name, 0)
+        if position < found.head:
+            sentence = (
+                f"The read model of {projection.name} is at position {position} of the log, which"
+                f" goes to {found.head}."
+            )
+            return Fault("projection.behind", sentence)
+    return None
+
+
+def writing(writer: Writer) -> Check:
+    """Commands are carried out."""
+
+    async def check() -> Fault | None:
+        if writer.is_running:
+            return None
+        return Fault("writer.ended", "Nothing carries out commands any more.")
+
+    return check
+
+
+def runner(
+    name: str,
+    task: "asyncio.Task[None]",
+    probe: Probe,
+    follower: Follower | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Check:
+    """A process manager runs, and hears what the log says."""
+    seen, since = -1, clock()
+
+    async def check() -> Fault | None:
+        nonlocal seen, since
+        if task.done():
+            return Fault("runner.ended", f"The runner {name} has ended.")
+        if follower is None:
+            return None
+        try:
+            head = (await probe.standing()).head
+        except PersistenceError:
+            return None  # the database's own affair
+        position = follower.position
+        if position != seen or position >= head:
+            seen, since = position, clock()
+        if clock() - since < BEHIND_FOR_S:
+            return None
+        sentence = f"The runner {name} stands at position {position} of the log, not at {head}."
+        return Fault("runner.behind", sentence)
+
+    return check
+
+
+def master_key(path: Path, in_use: bytes) -> Check:
+    """The file of the master key has the key that is in use: without it no start succeeds."""
+
+    def look() -> Fault | None:
+        try:
+            kept = kept_master_key(path)
+        except FileNotFoundError:
+            return Fault("vault.key_missing", f"The master key {path} is not there any more.")
+        except WrongMasterKey as wrong:
+            return Fault("vault.key_unusable", f"{wrong}.")
+        if kept != in_use:
+            return Fault("vault.key_unusable", f"{path} is not the master key that is in use.")
+        return None
+
+    return lambda: asyncio.to_thread(look)
+
+
+def users(file: UsersFile) -> Check:
+    """Somebody can log in."""
+
+    async def check() -> Fault | None:
+        if broken := file.broken:
+            return Fault("users.broken", broken)
+        if not file.users:
+            return Fault("users.none", f"There are no users in {file.path}.")
+        return None
+
+    return check
+
+
+def tokens(file: TokensFile) -> Check:
+    """What is kept of tokens can be read; none is as good."""
+
+    async def check() -> Fault | None:
+        broken = file.broken
+        return Fault("tokens.broken", broken) if broken else None
+
+    return check
+
+
+def disk(data: Path, writer: Writer, clock: Callable[[], float] = time.monotonic) -> Check:
+    """There is room for what is to be written."""
+
+    async def check() -> Fault | None:
+        full_at = writer.storage_was_full_at
+        if full_at is not None and clock() - full_at < FULL_FOR_S:
+            return Fault("disk.full", "There was no room for what was to be stored.")
+        try:
+            free = shutil.disk_usage(data).free
+        except OSError as error:
+            return Fault("disk.low", f"The data directory {data} is not there: {error.strerror}.")
+        if free < FREE_BYTES_MIN:
+            mebibytes = free // (1024 * 1024)
+            return Fault("disk.low", f"The data directory {data} has {mebibytes} MiB left.")
+        return None
+
+    return check
