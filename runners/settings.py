@@ -189,7 +189,11 @@ class Settings(BaseModel):
     keep_alive_s: Seconds = Field(
         15.0, description="How long a connection may stay open without a request."
     )
-    connections_max: Count = Field(16_384, description="Connections that may be open at once.")
+    connections_max: Count = Field(
+        16_384,
+        description="Connections that may be open at once. Beyond, those without a whole request"
+        " are closed, the oldest first.",
+    )
     command_timeout_s: Seconds = Field(
         10.0, description="How long a change may wait for its turn before the answer is 503."
     )
