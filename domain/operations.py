@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from domain.fleet import Unit
-from domain.host import READY
+from domain.host import READY, FailureKind
 from domain.operation import Operation, OperationRequest
 from domain.operation_events import Evidence, Step
 from domain.refusal import conflict
@@ -176,11 +176,9 @@ def lose_host(
     advance(unit, name)
 
 
-def unreachable(unit: Unit, name: str, address: str, reason: str) -> None:
-    """The host of a step could not be reached: its status says so too, and it is looked for."""
-    _of_a_host_in_process(
-        unit, name, address, lambda: unit.host(address).fail("unreachable", reason)
-    )
+def fail_itself(unit: Unit, name: str, address: str, kind: FailureKind, reason: str) -> None:
+    """The host of a step could not be worked with: its status says so too, until it answers."""
+    _of_a_host_in_process(unit, name, address, lambda: unit.host(address).fail(kind, reason))
 
 
 def refuse_key(unit: Unit, name: str, address: str, fingerprint: str, reason: str) -> None:

@@ -28,11 +28,16 @@ def schema(engine: EngineName) -> list[str]:
 
 
 def add(tx: Transaction, operation: str, address: str, place: int, content: bytes, at: str) -> None:
-    """Keep a piece; one that is there already, from before a crash, says the same."""
+    """Keep a piece, if it goes on where the others end: after a crash, or of another process, the
+    same may come again."""
     sql = """
-        INSERT INTO outputs (operation, address, place, content, at) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT (operation, address, place) DO NOTHING
+        SELECT place + LENGTH(content) FROM outputs WHERE operation = ? AND address = ?
+        ORDER BY place DESC LIMIT 1
     """
+    found = tx.execute(sql, (operation, address)).fetchone()
+    if place != (found[0] if found else 0):
+        return
+    sql = "INSERT INTO outputs (operation, address, place, content, at) VALUES (?, ?, ?, ?, ?)"
     tx.execute(sql, (operation, address, place, content, at))
 
 

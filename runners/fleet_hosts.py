@@ -1,12 +1,18 @@
 """What the log and the vault say of hosts, for the process managers."""
 
+from typing import cast
+
 from domain.event import Recorded
 from domain.host import READY, Host
+from domain.log import recorder
 from domain.log.follower import after
+from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.log.unit import load
+from domain.operation import Operation
+from domain.operation_events import AnyOperationEvent
 from domain.source import Source
-from projections import hosts
+from projections import hosts, operation_reads, outputs
 from projections.reads import Reads
 from runners.investigator import UNSETTLED
 from runners.keys import PrivateKey, kept_private_key
@@ -19,6 +25,7 @@ class FleetHosts:
     def __init__(self, reads: Reads, vault: Vault) -> None:
         self._reads = reads
         self._vault = vault
+        self._operations: dict[str, Operation] = {}  # those that are not over
 
     async def unsettled(self) -> list[tuple[str, str]]:
         """Address and kind of failure of every host that needs a look."""
@@ -30,8 +37,26 @@ class FleetHosts:
         return [address for address, _ in found]
 
     async def occupied(self, address: str) -> bool:
-        """Whether an operation works on the host; there are no operations yet."""
-        return False
+        """Whether an operation works on the host."""
+        return await self._reads.fresh(operation_reads.is_occupied, address)
+
+    async def unfinished(self) -> list[str]:
+        """The ids of operations that are not over."""
+        return await self._reads.fresh(operation_reads.unfinished)
+
+    async def operation(self, name: str) -> Operation:
+        """One operation as the log has it now. It goes on as the log does: keep nothing of it."""
+        known = self._operations.get(name) or Operation(name)
+        news = await self._reads.fresh(events_after, known.id, known.version)
+        known = self._operations.setdefault(name, known)
+        known.follow(event for event in news if event.originator_version > known.version)
+        if known.is_over or not known.version:
+            del self._operations[name]
+        return known
+
+    async def output(self, operation: str, address: str) -> bytes:
+        """What is kept of a host's output in an operation."""
+        return await self._reads.fresh(outputs.output, operation, address)
 
     async def sourced(self) -> list[tuple[str, str]]:
         """Address and name of the source of every host that has one."""
@@ -55,3 +80,9 @@ class FleetHosts:
 
     def _reveal(self, tx: Transaction, subject: str, reader: str) -> PrivateKey:
         return kept_private_key(self._vault.reveal(tx, subject, reader))
+
+
+def events_after(tx: Transaction, aggregate_id: str, version: int) -> list[AnyOperationEvent]:
+    """The further events of an operation."""
+    stored = recorder.stream(tx, aggregate_id, gt=version)
+    return [cast(AnyOperationEvent, to_event(entry)) for entry in stored]

@@ -7,14 +7,17 @@ from functools import partial
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
-from runners import investigator, watcher
+from runners import investigator, rolling_host, watcher
 from runners.findings import Findings
 from runners.fleet_hosts import FleetHosts
 from runners.heartbeats import Heartbeats
 from runners.investigator import Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
-from runners.settings import Settings
+from runners.reach import SshReach
+from runners.rolling import Rolling
+from runners.rolling_host import HostSteps
+from runners.settings import DAY_S, Settings
 from runners.ssh import Limits, Ssh
 from runners.watcher import Watcher
 
@@ -24,7 +27,7 @@ Report = Callable[[str, Exception], None]
 def make_ssh(settings: Settings) -> Ssh:
     """Sessions for all of them: what is asked for and what is routine have places of their own."""
     return Ssh(
-        settings.ssh_parallel + settings.check_parallel,
+        settings.ssh_parallel + settings.check_parallel + settings.operation_parallel,
         limits=Limits(
             connect_s=settings.ssh_connect_timeout_s,
             login_s=settings.ssh_connect_timeout_s,
@@ -65,6 +68,26 @@ def make_watcher(
         now=now,
         chance=random.SystemRandom(),
         on_defect=_on_defect("check.failed", lines),
+    )
+
+
+def make_rolling(
+    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+) -> Rolling:
+    """Whoever takes hosts through the steps of operations."""
+    reach = SshReach(
+        ssh,
+        partial(known.private_key, reader=rolling_host.ACTOR),
+        Findings(writer, rolling_host.ACTOR, now),
+    )
+    on_defect = _on_defect("operation.step_broke_off", lines)
+    return Rolling(
+        writer,
+        known,
+        HostSteps(writer, known, reach, now=now, on_defect=on_defect),
+        parallel=settings.operation_parallel,
+        kept_s=settings.output_kept_days * DAY_S,
+        now=now,
     )
 
 

@@ -33,7 +33,7 @@ class SshLook:
 
     async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
         """The facts, from one connection."""
-        target = await self._target(host)
+        target = await target_of(host, self._private_key)
 
         async def vouch(key: HostKey) -> None:
             await trust(key.algorithm, key.fingerprint)
@@ -46,30 +46,36 @@ class SshLook:
         except SshFailure as failure:
             if failure.kind == "ours":
                 raise CannotLook(failure.sentence) from failure
-            kind = KINDS.get(failure.kind, "unreachable")
-            raise LookFailed(kind, failure.sentence, passing=failure.passing) from failure
+            raise failure_of(failure) from failure
         if reason := sudo_failure(facts, target.user):
             raise LookFailed("sudo", reason)
         return FactsGathered(
             facts.os, facts.os_version, facts.cpus, facts.memory, facts.space, facts.boot_id
         )
 
-    async def _target(self, host: Host) -> Target:
-        """Whom to connect to; a look at a host that was removed meanwhile is recorded nowhere."""
-        try:
-            key = await self._private_key(host.id)
-        except NoSecret:
-            reason = f"There is no private key for {host.name}: remove it and register it again."
-            raise LookFailed("authentication", reason) from None
-        except Refusal as unusable:  # by rules that came after it was taken
-            reason = f"{unusable.sentence} Remove {host.name} and register it with another."
-            raise LookFailed("authentication", reason) from None
-        except WrongMasterKey as wrong:
-            raise LookFailed("authentication", f"{wrong}.") from None
-        return Target(
-            host.name,
-            host.registration.ssh_port,
-            host.registration.remote_user,
-            key,
-            HostKey(host.pinned_algorithm, host.pinned) if host.pinned else None,
-        )
+
+async def target_of(host: Host, private_key: Callable[[str], Awaitable[PrivateKey]]) -> Target:
+    """Whom to connect to; a look at a host that was removed meanwhile is recorded nowhere."""
+    try:
+        key = await private_key(host.id)
+    except NoSecret:
+        reason = f"There is no private key for {host.name}: remove it and register it again."
+        raise LookFailed("authentication", reason) from None
+    except Refusal as unusable:  # by rules that came after it was taken
+        reason = f"{unusable.sentence} Remove {host.name} and register it with another."
+        raise LookFailed("authentication", reason) from None
+    except WrongMasterKey as wrong:
+        raise LookFailed("authentication", f"{wrong}.") from None
+    return Target(
+        host.name,
+        host.registration.ssh_port,
+        host.registration.remote_user,
+        key,
+        HostKey(host.pinned_algorithm, host.pinned) if host.pinned else None,
+    )
+
+
+def failure_of(failure: SshFailure) -> LookFailed:
+    """A failure of SSH in the words of process managers."""
+    kind = KINDS.get(failure.kind, "unreachable")
+    return LookFailed(kind, failure.sentence, passing=failure.passing)

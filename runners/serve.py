@@ -30,7 +30,7 @@ from projections.reads import reads
 from runners import authenticators, metrics, removals
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
-from runners.host_runners import make_investigator, make_ssh, make_watcher
+from runners.host_runners import make_investigator, make_rolling, make_ssh, make_watcher
 from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
@@ -147,18 +147,20 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = reads(engine, settings.command_timeout_s)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        followers = [Follower(position, known.entries_after) for _ in range(3)]
+        followers = [Follower(position, known.entries_after) for _ in range(4)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         ssh = make_ssh(settings)
         investigator = make_investigator(settings, writer, known, ssh, lines)
         watcher = make_watcher(settings, writer, known, ssh, lines)
+        rolling = make_rolling(settings, writer, known, ssh, lines)
         inventories = Sources(
             configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
         )
         investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
         watching = _start_runner("watcher", watcher.run(followers[1]), stack)
         asking = _start_runner("sources", inventories.run(followers[2]), stack)
+        operating = _start_runner("rolling", rolling.run(followers[3]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -170,6 +172,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         observer.watch_runner("investigator", investigating, followers[0])
         observer.watch_runner("watcher", watching, followers[1])
         observer.watch_runner("sources", asking, followers[2])
+        observer.watch_runner("rolling", operating, followers[3])
         observer.watch_runner("removals", finishing)
         tallies = Tallies()
         authentication = _authentication(settings, users, queue, lines)
@@ -200,10 +203,10 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         stack.push_async_callback(
             _wind_down,
             listening.server,
-            (investigator, watcher, inventories),
+            (investigator, watcher, inventories, rolling),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (investigating, watching, asking, finishing)
+        running = (investigating, watching, asking, operating, finishing)
         yield Service(listening.address, running, listening.reload)
 
 

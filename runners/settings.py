@@ -176,6 +176,13 @@ class Settings(BaseModel):
     )
     check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
 
+    operation_parallel: Count = Field(
+        64, le=4096, description="Hosts that operations work on at once, whatever they allow."
+    )
+    output_kept_days: Count = Field(
+        30, le=3650, description="Days that the output of operations is kept."
+    )
+
     body_bytes_max: Bytes = Field(MEBIBYTE, description="Largest body of a request.")
     header_bytes_max: Bytes = Field(
         32 * KIBIBYTE, description="Largest head of a request: its line and all headers."

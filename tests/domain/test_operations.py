@@ -241,9 +241,9 @@ def test_max_unavailable_looks_at_every_member() -> None:
 
 def test_a_host_that_fails_an_operation_out_of_reach_is_failed_itself() -> None:
     unit = running(cluster_of(A, B))
-    operations.unreachable(unit, "1", B, "It waits, so this is about nobody.")
+    operations.fail_itself(unit, "1", B, "unreachable", "It waits, so this is about nobody.")
     assert unit.did() == []
-    operations.unreachable(unit, "1", A, "It is off.")
+    operations.fail_itself(unit, "1", A, "unreachable", "It is off.")
     assert unit.did() == [(f"host/{A}", Failed("unreachable", "It is off."))]
 
 

@@ -1,0 +1,467 @@
+"""Takes one host of an operation through its steps: load, do one thing, record.
+
+Nothing is remembered that matters. What was sent to a host is in the log before it is sent, and a
+step that may have been sent is asked about on the host, under its id, before anything else.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from eventsourcing.persistence import PersistenceError
+
+from domain import operations
+from domain.event import Act
+from domain.host import Host
+from domain.log.unit import Unit
+from domain.operation import HostProgress, Operation
+from domain.operation_events import Evidence
+from domain.refusal import Refusal
+from domain.rolling import seconds_between
+from projections import outputs
+from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
+from runners.steps import Command, StepReport
+from runners.systems import REBOOT, Commands, StepImpossible, commands
+from runners.wakeups import Again, Lane
+
+ACTOR = "runner:rolling"
+
+CONTACT_LIMIT_S = 60.0
+"""A host that cannot be reached for so long when its turn comes has failed: nothing was sent."""
+CANCEL_LIMIT_S = 60.0
+"""What cannot be proved to have stopped so long after a cancellation is unknown."""
+REFUSED_LIMIT_S = 300.0
+"""A host that answers, but does not let us work on it any more, is given up after so long."""
+SESSION_S = 20.0
+"""One connection watches a step for so long; then others get their turn."""
+POLL_FIRST_S = 0.1
+POLL_MAX_S = 2.0
+POLL_GROWTH = 1.3
+RETRY_FIRST_S = 0.5
+RETRY_MAX_S = 5.0
+REBOOT_LOOK_S = 1.0
+HEALTH_LOOK_S = 2.0
+
+
+class Contact(Protocol):
+    """A host that answers; see `runners.steps`. Raises `LookFailed` once it does not any more."""
+
+    async def start(self, step_id: str, commands: Commands) -> StepReport:
+        """Run the commands, unless that was done before."""
+        ...
+
+    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
+        """How the step goes, and what it said beyond the offset."""
+        ...
+
+    async def cancel(self, step_id: str) -> StepReport:
+        """End it."""
+        ...
+
+    async def clear(self, step_id: str) -> None:
+        """Delete its output there."""
+        ...
+
+    async def reboot_needed(self) -> bool:
+        """Whether what was installed takes a reboot to be used."""
+        ...
+
+
+class Reach(Protocol):
+    """The way to a host. Raises `LookFailed` and `OtherHostKey`."""
+
+    def __call__(self, host: Host) -> AbstractAsyncContextManager[Contact]:
+        """A connection, closed at the end of the block."""
+        ...
+
+
+class Writes(Protocol):
+    """Carries out commands on the log."""
+
+    # Any: what the command makes.
+    async def perform(self, act: Act, command: Callable[[Unit], Any]) -> Any:
+        """Decide it, store it, and give its result."""
+        ...
+
+
+class Log(Protocol):
+    """What the log says, and what is kept beside it."""
+
+    async def operation(self, name: str) -> Operation:
+        """One operation as it is now."""
+        ...
+
+    async def load(self, address: str) -> Host:
+        """One host as it is now."""
+        ...
+
+    async def output(self, operation: str, address: str) -> bytes:
+        """What is kept of a host's output."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step of one host, as the log has it."""
+
+    operation: Operation
+    host: Host
+    progress: HostProgress
+    at: str
+    cancel_at: str
+    """When it was asked to stop; "" where it was not."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Of what is remembered for politeness only."""
+        return self.operation.name, self.host.name
+
+    @property
+    def step_id(self) -> str:
+        """Under which the host knows it."""
+        return f"{self.operation.name}-{self.progress.step}"
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether it is to be stopped."""
+        return bool(self.cancel_at)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the step began."""
+        return seconds_between(self.progress.step_at, self.at)
+
+    @property
+    def cancelled_for_s(self) -> float:
+        """Since it was asked to stop."""
+        return seconds_between(self.cancel_at, self.at)
+
+    @property
+    def healthy_for_s(self) -> float:
+        """How long the host has to answer without a break at the end."""
+        return self.operation.request.options.healthy_for_s
+
+    @property
+    def limit_s(self) -> float:
+        """How long the step may take."""
+        longer = self.healthy_for_s if self.progress.step == "health" else 0.0
+        return self.operation.step_timeout_s + longer
+
+
+class HostSteps:
+    """The ticks. `now()` gives the time for events; `hurried` has operations to be cancelled."""
+
+    def __init__(
+        self,
+        writer: Writes,
+        log: Log,
+        reach: Reach,
+        *,
+        now: Callable[[], str],
+        on_defect: Callable[[str, Exception], None],
+    ) -> None:
+        self._writer = writer
+        self._log = log
+        self._reach = reach
+        self._now = now
+        self._on_defect = on_defect
+        self.hurried: set[str] = set()
+        self._failures: dict[tuple[str, str], int] = {}
+        self._healthy: dict[tuple[str, str], tuple[float, str]] = {}
+
+    async def tick(self, name: str, address: str) -> Again | None:
+        """Do what comes next, and say when to come back; None where nothing is left to do."""
+        operation = await self._log.operation(name)
+        progress = operation.hosts.get(address)
+        if progress is None or progress.outcome != "in_process":
+            self._failures.pop((name, address), None)
+            self._healthy.pop((name, address), None)
+            return None
+        # As it is now: others may follow the log meanwhile.
+        progress, cancel_at = replace(progress), operation.cancel_at
+        host = await self._log.load(address)
+        task = Task(operation, host, progress, self._now(), cancel_at)
+        try:
+            if not await self._ended_without_contact(task):
+                async with self._reach(task.host) as contact:
+                    self._failures.pop(task.key, None)
+                    return await self._work(task, contact)
+        except OtherHostKey as other:
+            await self._refuse_key(task, other)
+        except LookFailed as failed:
+            return await self._out_of_reach(task, failed)
+        except (Abandoned, CannotLook, Refusal, PersistenceError):
+            raise
+        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
+            self._on_defect(address, defect)
+            sentence = (
+                f"The step broke off ({type(defect).__name__}): the service's log tells more."
+            )
+            return await self._out_of_reach(task, LookFailed("setup", sentence, passing=True))
+        return Again(0.0, Lane.UNFINISHED)
+
+    async def _work(self, task: Task, contact: Contact) -> Again:
+        match task.progress.step:
+            case "reboot":
+                return await self._reboot(task, contact)
+            case "health":
+                return await self._health(task, contact)
+            case _:
+                return await self._run(task, contact)
+
+    # What needs no contact
+
+    async def _ended_without_contact(self, task: Task) -> bool:
+        if task.cancelling and not task.progress.sent:
+            # Whoever sends it says so in the log before, and is refused from now on.
+            await self._fail(task, f"It was cancelled before its step '{task.progress.step}'.")
+            return True
+        try:
+            self._commands(task)
+        except StepImpossible as impossible:
+            await self._fail(task, str(impossible))
+            return True
+        return False
+
+    def _commands(self, task: Task) -> Commands:
+        request = task.operation.request
+        if task.progress.step in ("reboot", "health"):
+            return REBOOT
+        if task.host.facts is None:
+            raise StepImpossible("Nothing is known of its system yet.")
+        return commands(request.kind, request.version, task.host.facts)
+
+    async def _out_of_reach(self, task: Task, failed: LookFailed) -> Again:
+        """Come back later, until the limit: then the step has failed, or nobody can tell."""
+        if not task.progress.sent and task.progress.step != "health":
+            if not failed.passing or task.elapsed_s > min(CONTACT_LIMIT_S, task.limit_s):
+                await self._lose_touch(
+                    task, failed, operations.fail_host, "Nothing was sent to it."
+                )
+        elif task.progress.step == "health":
+            self._healthy.pop(task.key, None)
+            if task.elapsed_s > task.limit_s:
+                words = f"It was not healthy for {task.healthy_for_s:g} s."
+                await self._lose_touch(task, failed, operations.fail_host, words)
+        elif self._is_given_up(task, failed):
+            words = "What became of its step is not known."
+            await self._lose_touch(task, failed, operations.lose_host, words)
+        failures = self._failures[task.key] = self._failures.get(task.key, 0) + 1
+        return Again(min(RETRY_MAX_S, RETRY_FIRST_S * 1.5**failures), Lane.UNFINISHED)
+
+    @staticmethod
+    def _is_given_up(task: Task, failed: LookFailed) -> bool:
+        if task.cancelling:
+            return task.cancelled_for_s > CANCEL_LIMIT_S
+        limit_s = task.limit_s if failed.passing else min(task.limit_s, REFUSED_LIMIT_S)
+        return task.elapsed_s > limit_s
+
+    async def _lose_touch(
+        self, task: Task, failed: LookFailed, command: Callable[..., None], words: str
+    ) -> None:
+        name, address = task.key
+        reason = f"{failed.reason} {words}"
+
+        def record(unit: Unit) -> None:
+            operations.fail_itself(unit, name, address, failed.kind, failed.reason)
+            command(unit, name, address, task.progress.step, reason, {})
+
+        await self._record(task, record)
+
+    async def _refuse_key(self, task: Task, other: OtherHostKey) -> None:
+        name, address = task.key
+
+        def record(unit: Unit) -> None:
+            operations.refuse_key(unit, name, address, other.fingerprint, other.reason)
+            step = task.progress.step
+            operations.fail_host(unit, name, address, step, other.reason, {})
+
+        await self._record(task, record)
+
+    # An upgrade or a deploy
+
+    async def _run(self, task: Task, contact: Contact) -> Again:
+        if task.cancelling:
+            report = await contact.cancel(task.step_id)
+        elif await self._may_send(task):
+            report = await contact.start(task.step_id, self._commands(task))
+        else:
+            return Again(0.0, Lane.UNFINISHED)
+        place = len(await self._log.output(*task.key))
+        offset, pause_s = 0, POLL_FIRST_S
+        until = asyncio.get_running_loop().time() + SESSION_S
+        while True:
+            if offset <= place < offset + len(report.output):
+                place = await self._keep_output(task, place, report.output[place - offset :])
+            if place >= report.size:
+                if report.state in ("ended", "cancelled", "lost"):
+                    return await self._settle(task, contact, report)
+                late = seconds_between(task.progress.step_at, self._now()) > task.limit_s
+                if late or task.cancelling:
+                    return await self._stop(task, contact)
+                over = asyncio.get_running_loop().time() > until
+                if over or task.operation.name in self.hurried:
+                    return Again(0.0, Lane.UNFINISHED)
+                await asyncio.sleep(pause_s)
+                pause_s = min(POLL_MAX_S, pause_s * POLL_GROWTH)
+            if report.state in ("absent", "waiting") and not task.cancelling:
+                await contact.start(task.step_id, self._commands(task))
+            report, offset = await contact.watch(task.step_id, place), place
+
+    async def _may_send(self, task: Task) -> bool:
+        name, address = task.key
+        may: bool = await self._record(
+            task, lambda unit: operations.send_step(unit, name, address, task.progress.step)
+        )
+        return may
+
+    async def _keep_output(self, task: Task, place: int, piece: bytes) -> int:
+        """Keep a piece beside the log; gives the place of the next."""
+        name, address = task.key
+        at = self._now()
+
+        def keep(unit: Unit) -> None:
+            unit.also(lambda tx: outputs.add(tx, name, address, place, piece, at))
+
+        await self._record(task, keep)
+        return place + len(piece)
+
+    async def _settle(self, task: Task, contact: Contact, report: StepReport) -> Again:
+        """The step is over, one way or another: record how, and clean up over there."""
+        evidence = await self._evidence(task, report)
+        if report.state == "ended" and report.exit_status == 0:
+            await self._finish(task, evidence, reboot=await self._wants_reboot(task, contact))
+        elif report.state == "ended":
+            words = f"{_shown(self._commands(task))} ended with exit status {report.exit_status}."
+            await self._fail(task, f"{words} See its output.", evidence)
+        elif report.state == "cancelled":
+            await self._fail(task, "It was cancelled before its step began.", evidence)
+        elif task.cancelling:
+            await self._fail(task, "It was cancelled: its step was stopped.", evidence)
+        else:
+            rebooted = report.begun_boot_id != report.boot_id
+            why = "the host rebooted meanwhile" if rebooted else "its processes were killed"
+            await self._lose(task, f"Its step was cut short: {why}.", evidence)
+        await contact.clear(task.step_id)
+        return Again(0.0, Lane.UNFINISHED)
+
+    async def _stop(self, task: Task, contact: Contact) -> Again:
+        """It is cancelled, or has taken too long: end it, and see that it is gone."""
+        report = await contact.cancel(task.step_id)
+        if report.state in ("running", "orphaned", "waiting"):
+            since = task.cancelled_for_s if task.cancelling else task.elapsed_s - task.limit_s
+            if since > CANCEL_LIMIT_S:
+                await self._lose(task, "Its step could not be stopped.", {})
+            return Again(POLL_MAX_S, Lane.UNFINISHED)
+        if report.state == "lost" and not task.cancelling:
+            evidence = await self._evidence(task, report)
+            words = f"Its step did not end within {task.limit_s:g} s and was stopped."
+            await self._fail(task, words, evidence)
+            await contact.clear(task.step_id)
+        return Again(0.0, Lane.UNFINISHED)  # it is settled when it is looked at next
+
+    async def _evidence(self, task: Task, report: StepReport) -> Evidence:
+        said = await self._log.output(*task.key)
+        evidence: Evidence = {
+            "output_sha256": hashlib.sha256(said).hexdigest(),
+            "output_bytes": len(said),
+        }
+        if report.exit_status is not None:
+            evidence["exit_status"] = report.exit_status
+        return evidence
+
+    async def _wants_reboot(self, task: Task, contact: Contact) -> bool:
+        match task.operation.request.options.reboot:
+            case "never":
+                return False
+            case "always":
+                return True
+            case "if_needed":
+                return await contact.reboot_needed()
+
+    # A reboot
+
+    async def _reboot(self, task: Task, contact: Contact) -> Again:
+        """Proved by the boot id before and after; a port that answers proves nothing."""
+        before = task.progress.boot_id
+        report = await contact.watch(task.step_id)
+        if not before:
+            if await self._may_reboot(task, report.boot_id):
+                await contact.start(task.step_id, REBOOT)
+                return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
+            return Again(0.0, Lane.UNFINISHED)
+        boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}
+        if report.boot_id != before:
+            await self._finish(task, boot_ids)
+            return Again(0.0, Lane.UNFINISHED)
+        if report.state in ("absent", "waiting"):  # it was to be sent when something broke
+            if task.cancelling:
+                report = await contact.cancel(task.step_id)
+            else:
+                await contact.start(task.step_id, REBOOT)
+        if report.state == "cancelled":
+            await self._fail(task, "It was cancelled before its reboot.", boot_ids)
+        elif task.elapsed_s > task.limit_s:
+            words = f"It did not reboot within {task.limit_s:g} s: its boot id is the same."
+            await self._fail(task, words, boot_ids)
+        return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
+
+    async def _may_reboot(self, task: Task, boot_id: str) -> bool:
+        name, address = task.key
+        may: bool = await self._record(
+            task, lambda unit: operations.request_reboot(unit, name, address, boot_id)
+        )
+        return may
+
+    # Health
+
+    async def _health(self, task: Task, contact: Contact) -> Again:
+        """It must answer without a break, and be the same boot all the while."""
+        report = await contact.watch(task.step_id)
+        clock = asyncio.get_running_loop().time()
+        since, boot_id = self._healthy.setdefault(task.key, (clock, report.boot_id))
+        if boot_id != report.boot_id:
+            since, _ = self._healthy[task.key] = (clock, report.boot_id)
+        left_s = task.healthy_for_s - (clock - since)
+        if left_s <= 0:
+            await self._finish(task, {})
+            return Again(0.0, Lane.UNFINISHED)
+        if task.elapsed_s > task.limit_s:
+            await self._fail(task, f"It was not healthy for {task.healthy_for_s:g} s.")
+        return Again(min(HEALTH_LOOK_S, left_s), Lane.UNFINISHED)
+
+    # Outcomes
+
+    async def _finish(self, task: Task, evidence: Evidence, *, reboot: bool = False) -> None:
+        name, address = task.key
+        step = task.progress.step
+        await self._record(
+            task,
+            lambda unit: operations.finish_step(unit, name, address, step, evidence, reboot=reboot),
+        )
+
+    async def _fail(self, task: Task, reason: str, evidence: Evidence | None = None) -> None:
+        name, address = task.key
+        step, proof = task.progress.step, evidence or {}
+        await self._record(
+            task, lambda unit: operations.fail_host(unit, name, address, step, reason, proof)
+        )
+
+    async def _lose(self, task: Task, reason: str, evidence: Evidence) -> None:
+        name, address = task.key
+        step = task.progress.step
+        await self._record(
+            task, lambda unit: operations.lose_host(unit, name, address, step, reason, evidence)
+        )
+
+    async def _record(self, task: Task, command: Callable[[Unit], Any]) -> Any:
+        return await self._writer.perform(Act(ACTOR, task.operation.id, self._now()), command)
+
+
+def _shown(words: Commands) -> str:
+    """A command as a sentence names it: the last of several is what it is about."""
+    last: Command = words[-1]
+    return f"“{' '.join(word for word in last if '=' not in word and word not in ('env', '-o'))}”"
