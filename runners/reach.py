@@ -56,7 +56,7 @@ class SshReach:
         self._findings = findings
 
     def __call__(self, host: Host) -> AbstractAsyncContextManager[SshContact]:
-        """A connection. Raises `LookFailed` and `CannotLook`, also in the block, and `OtherHostKey`."""
+        """A connection. Raises `OtherHostKey`; `LookFailed` and `CannotLook` also in the block."""
         return self._connected(host)
 
     @asynccontextmanager
