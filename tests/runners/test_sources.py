@@ -23,7 +23,7 @@ from projections import hosts
 from projections.reads import reads
 from runners import metrics
 from runners.fleet_hosts import FleetHosts
-from runners.source import NoAnswer
+from runners.source import NoAnswer, Source
 from runners.source_plugins import ConfiguredSource, Terms
 from runners.sources import Sources, Tally
 from runners.vault import Vault
@@ -69,7 +69,7 @@ class Rack:
 class Play:
     """The process manager on a store, with one source called `rack`."""
 
-    def __init__(self, store: Store, rack: Rack, **terms: Any) -> None:
+    def __init__(self, store: Store, rack: Source, **terms: Any) -> None:
         self.store = store
         self.rack = rack
         self.lines: list[dict[str, object]] = []
@@ -143,8 +143,8 @@ class Play:
 
     async def asked_again(self) -> None:
         """Until every question that is under way, and one more after it, has been answered."""
-        before = len(self.rack.asked)
-        await until(lambda: len(self.rack.asked) >= before + 3)
+        before = self.tally.answers + self.tally.failures
+        await until(lambda: self.tally.answers + self.tally.failures >= before + 3)
 
     def host(self, address: str) -> Host:
         """A host as the log has it now."""
