@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from projections.turn import Turn
+
 FILE_BYTES_MAX = 16 * 1024 * 1024
 LOCK_WAIT_S = 10.0
 LOCK_PAUSE_S = 0.02
@@ -55,6 +57,7 @@ class EntriesFile(Generic[T]):
     ) -> None:
         self.path = path
         self._path_text = str(path)
+        self._turn = Turn()
         self._read_entry = read_entry
         self._write_entry = write_entry
         self._report = report
@@ -66,10 +69,12 @@ class EntriesFile(Generic[T]):
 
     @property
     def entries(self) -> Mapping[str, T]:
-        """All entries by name; costs one stat() while the file stays as it is.
+        """All entries by name; costs one stat() a turn of the event loop while nothing changes.
 
         The same object as long as the file says the same.
         """
+        if not self._turn.is_new():
+            return self._entries
         try:
             found = os.stat(self._path_text)  # noqa: PTH116 - asked with every request
             signature = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
@@ -150,15 +155,15 @@ class EntriesFile(Generic[T]):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                with contextlib.suppress(FileNotFoundError):
-                    before = path.stat()
-                    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                        os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                owner = _owner(path)
+                if owner != (os.geteuid(), os.getegid()):
+                    os.fchown(file.fileno(), *owner)
                 json.dump(written, file, indent=2, ensure_ascii=False)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
+            self._turn.end()
         except BaseException:
             Path(temporary).unlink()
             raise
@@ -170,6 +175,18 @@ def check_new_name(kind: str, name: str) -> None:
         raise ChangeRefused(
             f"A {kind} name is 1 to 64 of A-Z a-z 0-9 . _ @ + - and begins with a letter or digit."
         )
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    """User and group of the file that is there, or that a new one should have."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if os.geteuid() != 0:
+            return os.geteuid(), os.getegid()
+        # Root's first token would be unreadable for a service that is not root.
+        found = path.parent.stat()
+    return found.st_uid, found.st_gid
 
 
 def _text(path: Path) -> bytes | None:
