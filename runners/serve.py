@@ -244,11 +244,20 @@ def _sources(settings: Settings) -> list[ConfiguredSource]:
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:
     given = settings.master_key.get_secret_value() if settings.master_key else None
+    file = settings.vault_key_file
+    # A new key would open nothing, and stand where the right one is to be put.
+    if given is None and _has_sqlite_database(settings) and not file.exists():
+        sentence = f"the master key {file} is missing, and {settings.database_file} needs its own"
+        raise CannotServe(f"{sentence}: put it back from its copy", EXIT_WRONG_SETTING)
     try:
-        key = master_key(given, settings.vault_key_file)
+        key = master_key(given, file)
     except WrongMasterKey as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
     return Vault(key, lambda subject, reader: lines.line("secret_read", subject=subject, by=reader))
+
+
+def _has_sqlite_database(settings: Settings) -> bool:
+    return settings.database is None and settings.database_file.exists()
 
 
 def _open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
