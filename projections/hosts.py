@@ -197,6 +197,11 @@ def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
     tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(),))
 
 
+def forget_heartbeat(tx: Transaction, address: str) -> None:
+    """Of a host that is gone."""
+    tx.execute("DELETE FROM heartbeats WHERE address = ?", (address,))
+
+
 # Queries
 
 

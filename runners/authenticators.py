@@ -1,12 +1,14 @@
 """Which kinds of credentials are on: tokens, HTTP Basic, what is plugged in, client certificates.
 
-A plugged-in kind is an entry point of the group `commissaire.authenticators`: something to call
-with the users (`web.authentication.Users`) that gives a `web.authentication.Authenticator`. It is
-on only where `--authenticators` names it.
+A plugged-in kind is an entry point of the group `commissaire.authenticators`: what it names is
+called with the users and the environment, and gives a `web.authentication.Authenticator`. It is on
+only where `--authenticator` names it; docs/access.md shows how to write one.
 """
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
+from typing import Protocol
 
 from runners.log_lines import LogLines, described
 from runners.settings import Settings
@@ -20,12 +22,24 @@ from web.tokens import TokenAuthentication
 GROUP = "commissaire.authenticators"
 
 
+class OpenAuthenticator(Protocol):
+    """What an entry point of the group names."""
+
+    def __call__(self, users: Users, environ: Mapping[str, str]) -> Authenticator:
+        """Make one that is ready. Raises ValueError with a sentence where it cannot."""
+        ...
+
+
 class WrongAuthenticator(Exception):
     """A kind of credentials that is named in the settings cannot be used; the sentence says why."""
 
 
 def authentication(
-    settings: Settings, users: Users, queue: PasswordQueue, lines: LogLines
+    settings: Settings,
+    users: Users,
+    queue: PasswordQueue,
+    lines: LogLines,
+    environ: Mapping[str, str],
 ) -> Authentication:
     """All kinds that the settings ask for, in the order in which they are asked.
 
@@ -38,27 +52,46 @@ def authentication(
     kinds: list[Authenticator] = [
         TokenAuthentication(tokens),
         BasicAuthentication(users, queue),
-        *_plugged_in(settings.authenticator_names, users, lines),
+        *_plugged_in(settings.authenticator, users, environ, lines),
     ]
     if settings.tls_client_ca is not None:
         kinds.append(CertificateAuthentication(users))
     return Authentication(*kinds)
 
 
-def _plugged_in(names: tuple[str, ...], users: Users, lines: LogLines) -> Iterator[Authenticator]:
+def _plugged_in(
+    names: tuple[str, ...], users: Users, environ: Mapping[str, str], lines: LogLines
+) -> Iterator[Authenticator]:
     installed = {point.name: point for point in entry_points(group=GROUP)}
     for name in names:
         point = installed.get(name)
         if point is None:
             known = ", ".join(sorted(installed)) or "none"
-            raise WrongAuthenticator(f"--authenticators {name}: not installed ({known} is)")
+            raise WrongAuthenticator(f"--authenticator {name}: not installed ({known} is)")
         try:
-            authenticator: Authenticator = point.load()(users)
-        except Exception as error:
-            # Whatever somebody else's code raises; only where it did goes into the log.
-            lines.line("authenticator.failed", level="error", name=name, **described(error))
+            open_authenticator: OpenAuthenticator = point.load()
+            authenticator = open_authenticator(users, environ)
+        except ValueError as error:
+            raise WrongAuthenticator(f"--authenticator {name}: {error}") from None
+        except Exception as error:  # noqa: BLE001 - of somebody else's package, whatever it is
+            # Its words may be a secret, its place is none.
+            where = described(error)["where"]
+            lines.line("authenticator.failed", level="error", name=name, where=where)
             raise WrongAuthenticator(
-                f"--authenticators {name}: {point.value} does not start ({type(error).__name__})"
-            ) from error
+                f"--authenticator {name}: {point.value} does not start ({type(error).__name__})"
+            ) from None
+        if not _is_one(authenticator):
+            raise WrongAuthenticator(
+                f"--authenticator {name}: {point.value} gives no authenticator (docs/access.md)"
+            )
         lines.line("authenticator.on", name=name, origin=point.value)
         yield authenticator
+
+
+def _is_one(candidate: object) -> bool:
+    """Whether it has what is asked of it: found out now, not at the first request."""
+    return (
+        hasattr(candidate, "challenge")
+        and callable(getattr(candidate, "remembered", None))
+        and inspect.iscoroutinefunction(getattr(candidate, "identify", None))
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from uvicorn.server import ServerState
@@ -31,8 +32,8 @@ class Fault(NamedTuple):
     detail: str
 
 
-class Idle(Protocol):
-    """A connection that waits for a request."""
+class Spare(Protocol):
+    """A connection on which nobody waits for an answer."""
 
     def leave(self) -> None:
         """Close, to make room for another."""
@@ -47,15 +48,27 @@ class Crowd:
     limits: Limits
     on_fault: Callable[[Fault, str, str], None]
     """Told of each fault, with the client's address and the request id that it was answered."""
-    idle: "dict[Idle, None]" = field(default_factory=dict)
-    """Those that wait for a request, in the order in which they began to."""
+    unfinished: "dict[Spare, None]" = field(default_factory=dict)
+    """Those that have said nothing yet, or no whole head, or still send what was refused; in the
+    order in which they began to."""
+    idle: "dict[Spare, None]" = field(default_factory=dict)
+    """Those that were answered and wait for the next request, in the order in which they began to.
+    """
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
     def make_room(self) -> bool:
-        """Whether one more connection fits; the one that is idle the longest may have to go."""
+        """Whether one more connection fits; one that waits for no answer may have to go for it.
+
+        Whoever was answered before is most likely to ask again, and goes last.
+        """
         if len(self.state.connections) <= self.limits.connections_max:
             return True
-        for oldest in self.idle:
+        for oldest in chain(self.unfinished, self.idle):
             oldest.leave()
             return True
         return False
+
+    def forget(self, connection: Spare) -> None:
+        """It is gone, or somebody waits for an answer on it."""
+        self.unfinished.pop(connection, None)
+        self.idle.pop(connection, None)

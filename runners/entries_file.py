@@ -150,10 +150,9 @@ class EntriesFile(Generic[T]):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                with contextlib.suppress(FileNotFoundError):
-                    before = path.stat()
-                    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                        os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                owner = _owner(path)
+                if owner != (os.geteuid(), os.getegid()):
+                    os.fchown(file.fileno(), *owner)
                 json.dump(written, file, indent=2, ensure_ascii=False)
                 file.write("\n")
                 file.flush()
@@ -170,6 +169,18 @@ def check_new_name(kind: str, name: str) -> None:
         raise ChangeRefused(
             f"A {kind} name is 1 to 64 of A-Z a-z 0-9 . _ @ + - and begins with a letter or digit."
         )
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    """User and group of the file that is there, or that a new one should have."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if os.geteuid() != 0:
+            return os.geteuid(), os.getegid()
+        # Root's first token would be unreadable for a service that is not root.
+        found = path.parent.stat()
+    return found.st_uid, found.st_gid
 
 
 def _text(path: Path) -> bytes | None:

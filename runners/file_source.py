@@ -3,7 +3,6 @@
 It holds a table of records by address, or a list of records that each have their address.
 """
 
-import asyncio
 import json
 import os
 import stat
@@ -18,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from domain import names
 from domain.refusal import Refusal
 from runners.field_mapping import MISSING, SAME_NAMES, MappedFields, Path, found
+from runners.shared_read import SharedRead
 from runners.source import NoAnswer
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -65,8 +65,8 @@ class FileSource:
         self._parse = PARSERS[kind]
         self._kind = kind
         self._version: Version | None = None
-        self._records: dict[str, object] = {}
-        self._reading = asyncio.Lock()
+        self._records: dict[str, object] | NoAnswer = {}
+        self._read = SharedRead(self._read_if_changed)
 
     @classmethod
     def open(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
@@ -78,12 +78,17 @@ class FileSource:
 
     async def facts(self, address: str) -> Mapping[str, object] | None:
         """What the file says of a host."""
-        async with self._reading:
-            await asyncio.to_thread(self._read_if_changed)
-        record = self._records.get(address, MISSING)
+        record = (await self._read()).get(address, MISSING)
         return None if record is MISSING else self._options.fields.read(record)
 
-    def _read_if_changed(self) -> None:
+    def _read_if_changed(self) -> dict[str, object]:
+        """The records, by address; `NoAnswer` again for what was wrong and has not changed."""
+        self._read_anew()
+        if isinstance(self._records, NoAnswer):
+            raise NoAnswer(str(self._records))
+        return self._records
+
+    def _read_anew(self) -> None:
         try:
             # Not blocking: to open a pipe would take as long as nobody writes into it.
             opened = os.open(self._options.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -97,14 +102,20 @@ class FileSource:
                 text = file.read(FILE_BYTES_MAX + 1)
         except OSError as error:
             raise NoAnswer(f"The file cannot be read: {error.strerror}.") from None
+        try:
+            self._records = self._parsed(text)
+        except NoAnswer as wrong:
+            self._records = wrong
+        self._version = version
+
+    def _parsed(self, text: bytes) -> dict[str, object]:
         if len(text) > FILE_BYTES_MAX:
             raise NoAnswer(f"The file is longer than {FILE_BYTES_MAX} bytes.")
         try:
             content = self._parse(text)
         except (ValueError, RecursionError, yaml.YAMLError) as error:
             raise NoAnswer(f"The file is no {self._kind.upper()}{_line(error)}.") from None
-        self._records = self._by_address(found(content, self._options.hosts))
-        self._version = version
+        return self._by_address(found(content, self._options.hosts))
 
     def _by_address(self, hosts: object) -> dict[str, object]:
         if isinstance(hosts, Mapping):

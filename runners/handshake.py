@@ -57,7 +57,7 @@ class Handshake(asyncio.Protocol):
             self._forget()
             connected.close()
             return
-        self._crowd.idle[self] = None
+        self._crowd.unfinished[self] = None
         self._task = self._loop.create_task(self._agree(connected), name="tls handshake")
 
     def leave(self) -> None:
@@ -94,7 +94,7 @@ class Handshake(asyncio.Protocol):
 
     def _forget(self) -> None:
         """This does not count any more: as a connection of its own, or not at all."""
-        self._crowd.idle.pop(self, None)
+        self._crowd.forget(self)
         self._crowd.state.connections.discard(self)
         if not self._crowd.state.connections:
             self._crowd.empty.set()

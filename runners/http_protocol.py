@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from runners.crowd import Crowd, Fault
+from runners.crowd import KIBIBYTE, Crowd, Fault
 from runners.sending import ClosedWhenRead, StallWatch
 from runners.tls import client_certificate
 from web.certificates import SCOPE_KEY, ClientCertificate
@@ -31,6 +31,13 @@ LINGER_S = 5.0
 """How long the rest of a body is read and dropped after the answer: a client that is still
 sending when the connection closes would lose the answer."""
 
+TURN_BYTES = 32 * KIBIBYTE
+"""After so many bytes in a piece others get their turn: libuv reads on while there is more, up to
+eight megabytes, and everybody would wait for a client that sends faster than we read."""
+REFUSED_PAUSE_S = 0.02
+"""Before more is read of a body that was refused: nobody waits for it, and it costs time."""
+
+CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
 SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
 
 
@@ -70,9 +77,9 @@ class Connection(HttpToolsProtocol):
         self._stall = StallWatch(transport, self.loop, self._limits.send_stall_s)
         if not self._crowd.make_room():
             self.connections.discard(self)
-            self._send(Fault("crowded", "Too many connections are open: try again in a moment."))
+            self._send(CROWDED)
             return
-        self._crowd.idle[self] = None
+        self._crowd.unfinished[self] = None
         self._arm(self._limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,15 +87,18 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._stall.end()
-        self._crowd.idle.pop(self, None)
+        self._crowd.forget(self)
         if not self.connections:
             self._crowd.empty.set()
 
     def leave(self) -> None:
-        """Close an idle connection to make room for another."""
-        self._crowd.idle.pop(self, None)
+        """Make room for another; whoever has begun to ask is told why."""
+        self._crowd.forget(self)
         self.connections.discard(self)
-        self.transport.close()
+        if self._in_head:
+            self._send(CROWDED)
+        else:
+            self.transport.close()
 
     def shutdown(self) -> None:
         """The server stops: answer what is under way, then close."""
@@ -99,6 +109,10 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; they may begin, continue and end several requests."""
+        if len(data) >= TURN_BYTES and not self.flow.read_paused:
+            self.transport.pause_reading()
+            pause_s = REFUSED_PAUSE_S if self._in_body and not self._busy else 0.0
+            self.loop.call_later(pause_s, self._read_on)
         if self._deaf:
             return
         self._crowd.idle.pop(self, None)
@@ -114,6 +128,10 @@ class Connection(HttpToolsProtocol):
         else:
             self._check_progress()
 
+    def _read_on(self) -> None:
+        if not (self.flow.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
+
     def _check_progress(self) -> None:
         """After each chunk: an unfinished request must not be too long or take too long."""
         if self._in_head:
@@ -124,7 +142,7 @@ class Connection(HttpToolsProtocol):
         elif self._in_body:
             if self._request_bytes > self._limits.body_bytes_max * RAW_BYTES_PER_BODY_BYTE:
                 self._refuse(Fault("body_size", "The body does not end."))
-        elif not self._busy:
+        elif not self._busy and self not in self._crowd.unfinished:
             self._crowd.idle[self] = None  # only line ends came: it is idle as before
 
     def on_message_begin(self) -> None:
@@ -146,6 +164,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there: the application can begin."""
         self._in_head = False
+        self._crowd.forget(self)
         self._unset_keepalive_if_required()
         if self._request_bytes > self._limits.header_bytes_max and self._head_is_too_large():
             self._fault = self._head_too_large()
@@ -163,6 +182,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         self.cycle.more_body = False
+        self._crowd.forget(self)
         super().on_message_complete()
         if self._close_when_read:
             self.transport.close()
@@ -188,6 +208,7 @@ class Connection(HttpToolsProtocol):
             # uvicorn reads on whatever waits; a client could fill the memory with requests.
             self.flow.pause_reading()
         elif self._in_body:
+            self._crowd.unfinished[self] = None
             self._arm(LINGER_S)
         elif self._fault:
             self._send(self._fault)
@@ -228,7 +249,7 @@ class Connection(HttpToolsProtocol):
 
     def _send(self, fault: Fault) -> None:
         self._deaf = True
-        self._crowd.idle.pop(self, None)
+        self._crowd.forget(self)
         request_id = token_hex(8)
         lingering = self._in_body and not self._busy
         if not lingering:
@@ -263,6 +284,7 @@ class Connection(HttpToolsProtocol):
 
     def _time_head(self) -> None:
         self._head_is_timed = True
+        self._crowd.unfinished.setdefault(self)
         self._arm(self._limits.header_timeout_s)
 
     def _arm(self, seconds: float) -> None:

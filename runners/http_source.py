@@ -1,6 +1,5 @@
 """An inventory that answers over HTTP with a JSON record for each host."""
 
-import asyncio
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +10,17 @@ import httpx
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from domain.names import quoted
 from runners.field_mapping import SAME_NAMES, MappedFields
-from runners.source import NoAnswer, WrongOptions
+from runners.shared_read import SharedRead
+from runners.source import NoAnswer, WrongOptions, checked
 
 ANSWER_BYTES_MAX = 1024 * 1024
 SECRET_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 100
 ADDRESS = "{address}"
+# Not compressed: a few bytes may become gigabytes, before anybody can count them.
+ASKED_FOR = {"accept": "application/json", "accept-encoding": "identity"}
 GONE = (404, 410)
 """Statuses that say that there is no such host."""
 
@@ -85,6 +88,7 @@ class HttpSource:
     ) -> None:
         self._options = options
         self._variables = variables
+        self._read_values = SharedRead(self._values)
         self._client = httpx.AsyncClient(
             verify=trust,
             trust_env=False,
@@ -96,53 +100,65 @@ class HttpSource:
     @classmethod
     def open(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
         """A source from its options, whose files and variables must be there."""
-        checked = HttpOptions.model_validate(options)
+        said = HttpOptions.model_validate(options)
         variables = {}
-        for name, value in checked.headers.items():
+        for name, value in said.headers.items():
             try:
                 if value.variable is not None:
                     variables[value.variable] = environ[value.variable]
-                _header(value, environ)
+                _value(value, environ)
             except KeyError:
                 raise WrongOptions(f"headers.{name}: {value.variable} is not set") from None
             except NoAnswer as wrong:
                 raise WrongOptions(f"headers.{name}: {wrong}") from None
         try:
-            trust = ssl.create_default_context(cafile=checked.ca_file)
+            trust = ssl.create_default_context(cafile=said.ca_file)
         except OSError as error:
-            raise WrongOptions(f"ca_file: {checked.ca_file}: {error.strerror or error}") from None
-        return cls(checked, variables, trust)
+            raise WrongOptions(f"ca_file: {said.ca_file}: {error.strerror or error}") from None
+        return cls(said, variables, trust)
 
     async def facts(self, address: str) -> Mapping[str, object] | None:
         """What the inventory says of a host."""
         url = self._options.url.replace(ADDRESS, quote(address, safe=""))
-        headers = {"accept": "application/json"} | await asyncio.to_thread(self._headers)
+        values = await self._read_values()
+        headers = httpx.Headers(ASKED_FOR)
+        for name, value in values.items():
+            headers[name] = self._options.headers[name].prefix + value
         try:
             async with self._client.stream("GET", url, headers=headers) as answer:
                 if answer.status_code in GONE:
                     return None
                 if answer.status_code != 200:
                     raise NoAnswer(f"It answered {answer.status_code}.")
-                record = _json(await _body(answer))
+                body = await _body(answer)
         except httpx.ConnectError as error:
             raise NoAnswer(f"It cannot be reached: {error}.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Not its text, which may quote a header.
             raise NoAnswer(f"The exchange failed: {type(error).__name__}.") from None
-        return self._options.fields.read(record)
+        try:
+            facts = self._options.fields.read(_json(body))
+            checked("", facts)
+        except NoAnswer:
+            if any(value.encode() in body for value in values.values()):
+                raise NoAnswer(
+                    "Its answer makes no sense; it is not shown, because it repeats a header."
+                ) from None
+            raise
+        return facts
 
     async def aclose(self) -> None:
         """Close its connections."""
         await self._client.aclose()
 
-    def _headers(self) -> dict[str, str]:
+    def _values(self) -> dict[str, str]:
         return {
-            name: _header(value, self._variables) for name, value in self._options.headers.items()
+            name: _value(value, self._variables) for name, value in self._options.headers.items()
         }
 
 
-def _header(value: HeaderValue, variables: Mapping[str, str]) -> str:
-    """The value of a header as it is now. Raises `NoAnswer`, without the value."""
+def _value(value: HeaderValue, variables: Mapping[str, str]) -> str:
+    """The value of a header as it is now, but for its prefix. Raises `NoAnswer`, without it."""
     if value.file is None:
         text = variables[value.variable or ""]
     else:
@@ -152,15 +168,18 @@ def _header(value: HeaderValue, variables: Mapping[str, str]) -> str:
         except (OSError, RuntimeError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
             raise NoAnswer(f"{value.file} cannot be read: {why}") from None
-    text = value.prefix + text
-    if not text.isascii() or not text.isprintable() or not text.strip():
+    whole = value.prefix + text
+    if not whole.isascii() or not whole.isprintable() or not text.strip():
         raise NoAnswer("its value is not one line of printable characters")
     return text
 
 
 async def _body(answer: httpx.Response) -> bytes:
+    encoding = answer.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise NoAnswer(f"Its answer is encoded as {quoted(encoding)}, which was not asked for.")
     body = bytearray()
-    async for chunk in answer.aiter_bytes():
+    async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > ANSWER_BYTES_MAX:
             raise NoAnswer(f"Its answer is longer than {ANSWER_BYTES_MAX} bytes.")

@@ -356,7 +356,7 @@ def _authentication(
     settings: Settings, users: UsersFile, queue: PasswordQueue, lines: LogLines
 ) -> Authentication:
     try:
-        return authenticators.authentication(settings, users, queue, lines)
+        return authenticators.authentication(settings, users, queue, lines, os.environ)
     except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 

@@ -88,6 +88,11 @@ Networks = Annotated[
     BeforeValidator(_split),
     Sources("NETWORK", several=True),
 ]
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_split),
+    Sources("NAME", several=True),
+]
 
 
 class Settings(BaseModel):
@@ -184,7 +189,11 @@ class Settings(BaseModel):
     keep_alive_s: Seconds = Field(
         15.0, description="How long a connection may stay open without a request."
     )
-    connections_max: Count = Field(16_384, description="Connections that may be open at once.")
+    connections_max: Count = Field(
+        16_384,
+        description="Connections that may be open at once. Beyond, those without a whole request"
+        " are closed, the oldest first.",
+    )
     command_timeout_s: Seconds = Field(
         10.0, description="How long a change may wait for its turn before the answer is 503."
     )
@@ -201,8 +210,8 @@ class Settings(BaseModel):
     tokens: OptionalFile = Field(
         None, description="File of API tokens. Without it: tokens.json in the data directory."
     )
-    authenticators: Annotated[str | None, Sources("NAMES")] = Field(
-        None, description="Installed kinds of credentials to take as well, with commas between."
+    authenticator: Names = Field(
+        (), description="A further kind of credentials, which is installed; may be repeated."
     )
     tls_cert: OptionalFile = Field(
         None,
@@ -328,11 +337,6 @@ class Settings(BaseModel):
     def tokens_file(self) -> Path:
         """Where the API tokens are."""
         return self.tokens or self.data / "tokens.json"
-
-    @property
-    def authenticator_names(self) -> tuple[str, ...]:
-        """The kinds of credentials that are plugged in, by the names of their entry points."""
-        return tuple(filter(None, map(str.strip, (self.authenticators or "").split(","))))
 
     @property
     def vault_key_file(self) -> Path:

@@ -80,7 +80,11 @@ def _open(name: str, table: Mapping[str, object], environ: Mapping[str, str]) ->
 def _opener(here: str, kind: str) -> OpenSource:
     if kind in BUILT_IN:
         return BUILT_IN[kind]
-    added = {point.name: point for point in entry_points(group=GROUP)}
+    points = entry_points(group=GROUP)
+    added = {point.name: point for point in points}
+    offered = sorted({point.value for point in points if point.name == kind})
+    if len(offered) > 1:
+        raise WrongSource(f"{here}.type: {' and '.join(offered)} are both called {quoted(kind)}")
     if kind not in added:
         known = ", ".join(sorted({*BUILT_IN, *added}))
         raise WrongSource(f"{here}.type: there is no type {quoted(kind)}; there are {known}")

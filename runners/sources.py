@@ -33,6 +33,8 @@ LOG_RETRY_S = 1.0
 FIRST_PAUSE_S = 5.0
 """Pause after the first failure for a host; it doubles up to the cache time of the source."""
 DOUBLINGS_MAX = 32
+STOP_TIMEOUT_S = 0.5
+"""How long the end of the service waits for answers; what is cut short is asked again."""
 
 
 class Hosts(Protocol):
@@ -63,6 +65,8 @@ class Log(Protocol):
 class Tally:
     """How it goes with a source since the start, for whoever measures."""
 
+    hosts: int = 0
+    """How many it owns now."""
     answers: int = 0
     failures: int = 0
     stale: bool = False
@@ -100,16 +104,27 @@ class Asker:
         self._log = log
         self._failing: Failing | None = None
         self._reasons: dict[str, tuple[str, int]] = {}  # by address: why it failed, how often
+        self._told = ""  # the reason that the log has of this failing, so that it says it once
+        self._answered_last = ""  # a host of which it has said something
+        self._turning = asyncio.Lock()
         self.wakeups = Wakeups(self._ask, configured.terms.parallel)
 
     async def start(self) -> None:
         """Learn from the log how it stands."""
         self.tally.stale = (await self._hosts.source(self.name)).stale
 
+    def take(self, address: str) -> None:
+        """This host is one of its hosts from now on."""
+        self.tally.hosts += 1
+        self.wakeups.at_once(address)
+
     def forget(self, address: str) -> None:
         """This host is none of its hosts any more."""
+        self.tally.hosts -= 1
         self.wakeups.forget(address)
         self._reasons.pop(address, None)
+        if address == self._answered_last:
+            self._answered_last = ""
 
     async def aclose(self) -> None:
         """Let the source close what it has open."""
@@ -153,6 +168,8 @@ class Asker:
     async def _answered(self, host: Host, facts: FactsSourced) -> None:
         self.tally.answers += 1
         self._failing = None
+        self._told = ""
+        self._answered_last = host.name
         self._reasons.pop(host.name, None)
         if host.would_change(facts):
             subject = Subject(host.name, host.incarnation)
@@ -160,18 +177,22 @@ class Asker:
                 Act(ACTOR, f"{host.id}@{host.incarnation}", self._now()),
                 lambda unit: investigation.supply_facts(unit, subject, facts),
             )
-        if self.tally.stale:
-            await self._writer.perform(self._act(), lambda unit: unit.source(self.name).come_back())
-            self.tally.stale = False
-            self._log("source.came_back", source=self.name)
+        async with self._turning:
+            if self.tally.stale:
+                await self._writer.perform(
+                    self._act(), lambda unit: unit.source(self.name).come_back()
+                )
+                self.tally.stale = False
+                self._log("source.came_back", source=self.name)
 
     async def _failed(self, address: str, reason: str) -> Again:
         self.tally.failures += 1
         clock = asyncio.get_running_loop().time
         failing = self._failing = self._failing or Failing(clock(), self._now())
         before, failures = self._reasons.get(address, ("", 0))
-        if reason != before:
+        if reason not in (before, self._told):
             self._log("source.failed", "warning", source=self.name, host=address, reason=reason)
+            self._told = reason
         self._reasons[address] = (reason, failures + 1)
         pause = min(self._terms.cache_s, FIRST_PAUSE_S * 2.0 ** min(failures, DOUBLINGS_MAX))
         pause *= self._chance.uniform(0.75, 1.25)
@@ -180,13 +201,27 @@ class Asker:
         left_s = failing.since_s + self._terms.stale_after_s - clock()
         if left_s > 0:  # ask once more when the time is up: the answer decides
             return Again(min(pause, left_s), Lane.REPEATED)
-        since = failing.since
-        await self._writer.perform(
-            self._act(), lambda unit: unit.source(self.name).become_stale(since, reason)
-        )
-        self.tally.stale = True
-        self._log("source.became_stale", "warning", source=self.name, since=since, reason=reason)
+        if self._answered_last and self._answered_last not in self._reasons:
+            # Nobody has asked about a host that it had an answer for: this may be this host's
+            # fault alone, and the source as good as ever.
+            self.wakeups.at_once(self._answered_last)
+            return Again(min(pause, FIRST_PAUSE_S), Lane.REPEATED)
+        await self._became_stale(failing, reason)
         return Again(pause, Lane.REPEATED)
+
+    async def _became_stale(self, failing: Failing, reason: str) -> None:
+        async with self._turning:
+            # Meanwhile there may have been an answer, or another host that told.
+            if self._failing is not failing or self.tally.stale:
+                return
+            since = failing.since
+            await self._writer.perform(
+                self._act(), lambda unit: unit.source(self.name).become_stale(since, reason)
+            )
+            self.tally.stale = True
+            self._log(
+                "source.became_stale", "warning", source=self.name, since=since, reason=reason
+            )
 
     def _act(self) -> Act:
         return Act(ACTOR, f"source/{self.name}", self._now())
@@ -212,6 +247,7 @@ class Sources:
             for one in configured
         }
         self._owner: dict[str, str] = {}  # by address: the name of the source
+        self._unknown: set[str] = set()  # names that hosts have and the settings do not
 
     @property
     def tallies(self) -> Mapping[str, Tally]:
@@ -233,7 +269,8 @@ class Sources:
                     self._notice(recorded)
 
     async def stop(self, timeout_s: float) -> None:
-        """Begin no question, and let those that are asked come to an end."""
+        """Begin no question, and let those that are nearly answered come to an end."""
+        timeout_s = min(timeout_s, STOP_TIMEOUT_S)
         async with asyncio.TaskGroup() as group:
             for asker in self._askers.values():
                 group.create_task(asker.wakeups.drain(timeout_s))
@@ -262,7 +299,9 @@ class Sources:
     def _take(self, address: str, name: str) -> None:
         asker = self._askers.get(name)
         if asker is None:  # taken out of the settings: what it said last stays
-            self._log("source.unknown", "warning", source=name, host=address)
-            return
-        self._owner[address] = name
-        asker.wakeups.at_once(address)
+            if name not in self._unknown:  # one line, though it may have had thousands
+                self._log("source.unknown", "warning", source=name, host=address)
+                self._unknown.add(name)
+        elif address not in self._owner:
+            self._owner[address] = name
+            asker.take(address)

@@ -1,5 +1,7 @@
 """An inventory in a file: each format, each shape, and changes of it."""
 
+import asyncio
+import json
 import os
 from pathlib import Path
 
@@ -77,6 +79,14 @@ async def test_a_file_that_is_broken_is_a_failure_each_time_until_it_is_whole(
         assert "s3cret" not in str(failure.value)
     replace(path, "10.0.0.1: {cpus: 6}")
     assert await inventory.facts(A) == FACTS | {"cpus": 6}
+
+
+async def test_many_who_ask_at_once_read_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps({f"10.0.{n // 250}.{n % 250}": {"cpus": 4} for n in range(5000)}))
+    inventory = source(path)
+    answers = await asyncio.gather(*(inventory.facts("10.0.19.249") for _ in range(100)))
+    assert answers == [FACTS] * 100
 
 
 @pytest.mark.parametrize(

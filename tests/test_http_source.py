@@ -1,6 +1,7 @@
 """An inventory over HTTP: a real server that answers well, badly, and not at all."""
 
 import asyncio
+import gzip
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +20,8 @@ class Inventory:
 
     def __init__(self) -> None:
         self.answer = b""
+        self.endless = b""
+        self.sent = 0
         self.asked: list[str] = []
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -45,6 +48,10 @@ class Inventory:
             self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
             writer.write(self.answer)
             await writer.drain()
+            while self.endless:
+                writer.write(self.endless)
+                await writer.drain()
+                self.sent += len(self.endless)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # who asked has heard enough
         finally:
@@ -112,6 +119,63 @@ async def test_headers_come_from_files_and_variables_as_they_are_now(
         await source.facts(A)
     assert "cret" not in str(failure.value)
     await source.aclose()
+
+
+async def test_an_answer_that_repeats_a_header_is_not_quoted(
+    inventory: Inventory, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    headers = {"Authorization": {"file": str(token), "prefix": "Bearer "}}
+    for body in (b'{"cpus": "Bearer s3cret"}', b'{"os": "no such token: s3cret"}'):
+        inventory.says(body)
+        with pytest.raises(NoAnswer, match="repeats a header") as failure:
+            await ask(inventory, headers=headers)
+        assert "s3cret" not in str(failure.value)
+    inventory.says(b'{"cpus": 4, "note": "s3cret"}')
+    assert await ask(inventory, headers=headers, fields={"cpus": "cpus"}) == {"cpus": 4}
+
+
+@pytest.mark.parametrize(
+    "head", ["Content-Length: 1073741824", "X: y", "Content-Length: 1073741824\r\nX: y"]
+)
+async def test_a_gigabyte_is_given_up_after_the_limit(inventory: Inventory, head: str) -> None:
+    inventory.answer = f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode()
+    inventory.endless = b" " * 65536
+    with pytest.raises(NoAnswer, match="longer than"):
+        await ask(inventory)
+    # What buffers on the way may have taken besides.
+    assert inventory.sent < ANSWER_BYTES_MAX + 32 * 1024 * 1024
+
+
+async def test_an_endless_head_is_given_up(inventory: Inventory) -> None:
+    inventory.answer = b"HTTP/1.1 200 OK\r\n"
+    inventory.endless = b"X: y\r\n" * 10_000
+    with pytest.raises(NoAnswer, match="The exchange failed"):
+        await ask(inventory)
+
+
+async def test_nothing_compressed_is_asked_for_or_unpacked(inventory: Inventory) -> None:
+    inventory.says(gzip.compress(b" " * 50_000_000), "200 OK", "Content-Encoding: gzip")
+    with pytest.raises(NoAnswer, match="encoded as 'gzip'"):
+        await ask(inventory)
+    assert "\r\naccept-encoding: identity\r\n" in inventory.asked[0].lower()
+
+
+@pytest.mark.parametrize(
+    "location", ["/elsewhere", "file:///etc/hostname", "http://127.0.0.1:9/", "//x", "\t"]
+)
+async def test_no_redirect_is_followed(inventory: Inventory, location: str) -> None:
+    inventory.says(b"{}", "307 Elsewhere", f"Location: {location}")
+    with pytest.raises(NoAnswer, match=r"It answered 307\."):
+        await ask(inventory)
+    assert len(inventory.asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"7", b'"text"', b"[]", b"null", b"true", b'{"hw": [1]}'])
+async def test_json_of_another_shape_says_nothing(inventory: Inventory, body: bytes) -> None:
+    inventory.says(body)
+    assert await ask(inventory, fields={"cpus": "hw.cpus"}) == {"cpus": None}
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])

@@ -6,8 +6,10 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.service import Service
 from tests.web.service import new_key
@@ -18,24 +20,44 @@ NETRC = "/etc/commissaire/netrc"
 LIMIT_S = 60
 
 
+def cloud_config() -> dict[str, Any]:
+    """The documented user data."""
+    (found,) = re.findall(r"```yaml\n(#cloud-config\n.*?)```", DOCUMENT, re.DOTALL)
+    parsed: dict[str, Any] = yaml.safe_load(found)
+    return parsed
+
+
 def script() -> str:
-    (found,) = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", DOCUMENT, re.DOTALL)
-    return str(found)
+    """What the documented user data runs, once."""
+    config = cloud_config()
+    (path,) = config["runcmd"]
+    (found,) = [file for file in config["write_files"] if file["path"] == path]
+    assert found["permissions"] == "0700"
+    assert found["content"].startswith("#!/bin/sh\n")
+    return str(found["content"])
 
 
 def run(service: Service, home: Path, user: str = "operator") -> subprocess.CompletedProcess[str]:
     """The script, as the document has it, but for where things are."""
     home.mkdir(exist_ok=True)
     netrc = home / "netrc"
-    netrc.write_text(f"machine 127.0.0.1 login {user} password {service.password}\n")
+    (told,) = [file["content"] for file in cloud_config()["write_files"] if file["path"] == NETRC]
+    for there, here in (
+        ("commissaire.example", "127.0.0.1"),
+        ("login machines", f"login {user}"),
+        ("CHANGE-ME", service.password),
+    ):
+        assert told.count(there) == 1
+        told = told.replace(there, here)
+    netrc.write_text(told)
     text = script()
-    for there, here in ((SERVER, service.url), (NETRC, str(netrc))):
+    for there, here in ((SERVER, service.url), (NETRC, str(netrc)), ("~root", str(home))):
         assert text.count(there) == 1
         text = text.replace(there, here)
     return subprocess.run(
         ["/bin/sh"],
         input=text,
-        env={"HOME": str(home), "PATH": os.environ["PATH"], "TMPDIR": str(home)},
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(home)},
         capture_output=True,
         text=True,
         check=False,
@@ -64,6 +86,14 @@ def test_the_script_for_cloud_init_registers_the_machine_once(
     public = (home / ".ssh" / "authorized_keys").read_text().split()[:2]
     assert public[0] == "ssh-ed25519"
     assert [path.name for path in home.iterdir() if path.is_dir()] == [".ssh"]
+    assert [path.stat().st_mode & 0o777 for path in (home / ".ssh").iterdir()] == [0o600]
+
+
+def test_where_nobody_answers_the_script_ends_and_says_so(service: Service, tmp_path: Path) -> None:
+    service.stop()
+    ended = run(service, tmp_path / "machine")
+    assert (ended.returncode, ended.stdout) == (7, "")  # of curl: no connection
+    assert "127.0.0.1" in ended.stderr
 
 
 def test_a_second_machine_at_the_same_address_is_told_why_it_is_refused(

@@ -39,8 +39,14 @@ def site(tmp_path: Path) -> Path:
     assert named
     (information / "entry_points.txt").write_text(
         f"[{named[1]}]\n{points.replace(chr(34), '')}"
-        "broken = rack_source:nothing\nmissing = no_such_module:x\nsync = rack_source_sync:make\n"
+        "broken = rack_source:nothing\nmissing = no_such_module:x\n"
+        "http = rack_source:nothing\nsync = rack_source_sync:make\n"
     )
+    for letter in "ab":
+        other = folder / f"other_{letter}-1.0.dist-info"
+        other.mkdir()
+        (other / "METADATA").write_text(metadata.replace("rack-source", f"other-{letter}"))
+        (other / "entry_points.txt").write_text(f"[{named[1]}]\ntwice = other:{letter}\n")
     (folder / "rack_source_sync.py").write_text(
         "class Sync:\n    def facts(self, address):\n        return {}\n\n"
         "def make(options, environ):\n    return Sync()\n"
@@ -75,9 +81,13 @@ async def test_the_documented_plugin_answers() -> None:
     [
         ({}, "sources.x.type: Field required"),
         ({"type": 3}, "sources.x.type: must be a valid string"),
-        ({"type": "ftp"}, "sources.x.type: there is no type 'ftp'; there are broken, file, http"),
+        (
+            {"type": "ftp"},
+            "sources.x.type: there is no type 'ftp'; there are broken, file, http, mis",
+        ),
         ({"type": "broken"}, "sources.x.type: rack_source:nothing cannot be loaded: Attribute"),
         ({"type": "missing"}, "sources.x.type: no_such_module:x cannot be loaded: ModuleNotFound"),
+        ({"type": "twice"}, "sources.x.type: other:a and other:b are both called 'twice'"),
         ({"type": "sync"}, "sources.x: the type sync has no `async def facts`"),
         ({"type": "rack", "cpus": 4}, "sources.x: a rack needs network (text), machines"),
         ({"type": "file"}, "sources.x.path: Field required"),

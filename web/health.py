@@ -9,10 +9,15 @@ from starlette.types import Scope
 from web.authentication import Authentication, Observers, Unauthenticated
 from web.description import PLAIN_TEXT, Content, Description, tells
 from web.records import ReadinessRecord, Text
-from web.replies import NO_STORE, NOSNIFF, Header, Reply, json_body
+from web.replies import INERT, NO_STORE, NOSNIFF, Header, Reply, json_body
 from web.requests import Request
 
-TEXT: tuple[Header, ...] = ((b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF)
+TEXT: tuple[Header, ...] = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    NO_STORE,
+    NOSNIFF,
+    INERT,
+)
 
 FORWARDING_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"})
 """What a proxy adds: whoever is behind it may be anywhere."""
@@ -111,7 +116,7 @@ class Observation:
             await self._authentication.authenticate(request.scope)
         found = await self._figures(request.headers.get("accept", ""))
         kind: Header = (b"content-type", found.content_type.encode())
-        return Reply(found.body, 200, (kind, NO_STORE, NOSNIFF))
+        return Reply(found.body, 200, (kind, NO_STORE, NOSNIFF, INERT))
 
     async def _may_look(self, scope: Scope) -> bool:
         """Whether whoever asks may see reasons. Wrong credentials are refused all the same."""

@@ -1,6 +1,7 @@
 """Hosts over HTTP."""
 
 from collections.abc import Collection
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qs
 
@@ -10,6 +11,7 @@ from domain import fleet
 from domain.fleet import HostRequest
 from domain.host import Status
 from domain.log.transaction import Transaction
+from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.names import resource_name
 from domain.refusal import Refusal, invalid, not_found
@@ -103,9 +105,12 @@ class Hosts:
     async def remove(self, request: Request) -> Reply:
         """Look after a host no longer."""
         address = known_address(request)
-        await self._writer.perform(
-            request.act(), lambda unit: fleet.remove_host(unit, self._secrets, address)
-        )
+
+        def remove(unit: Unit) -> None:
+            fleet.remove_host(unit, self._secrets, address)
+            unit.also(partial(hosts.forget_heartbeat, address=address))
+
+        await self._writer.perform(request.act(), remove)
         return deleted()
 
 

@@ -9,15 +9,16 @@ from typing import NamedTuple
 import orjson
 
 from domain.refusal import Refusal
-from web.replies import Header, Reply
+from web.replies import INERT, NO_STORE, NOSNIFF, Header, Reply
 
 RETRY_AFTER_S = 2
 """When to come back to a service that is busy or whose database is away."""
 
 PROBLEM_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"application/problem+json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
+    NO_STORE,
+    NOSNIFF,
+    INERT,
 )
 CLOSE: Header = (b"connection", b"close")
 

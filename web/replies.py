@@ -15,12 +15,14 @@ Header = tuple[bytes, bytes]
 JSON: Header = (b"content-type", b"application/json")
 # A browser must not guess another type than the one that is said.
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+# Nor run, load or frame anything, should it be made to show an answer as a page.
+INERT: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_STORE: Header = (b"cache-control", b"no-store")
 # May be kept, but is asked about before each use: what was answered last is always seen.
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
 
-UNSTORED = (JSON, NO_STORE, NOSNIFF)
-STORED = (JSON, REVALIDATE, NOSNIFF)
+UNSTORED = (JSON, NO_STORE, NOSNIFF, INERT)
+STORED = (JSON, REVALIDATE, NOSNIFF, INERT)
 
 EMPTY_LIST = b"[]"
 DIGEST_BYTES = 8
@@ -82,5 +84,5 @@ def _has(header: bytes, tag: bytes) -> bool:
 
 def _not_modified(tag: str) -> Reply:
     reply = Reply(b"", 304)
-    reply.raw_headers = [(b"etag", b'W/"%b"' % tag.encode()), REVALIDATE, NOSNIFF]
+    reply.raw_headers = [(b"etag", b'W/"%b"' % tag.encode()), REVALIDATE, NOSNIFF, INERT]
     return reply

@@ -11,6 +11,8 @@ from tests.fleet.keys import new_key
 from tests.service import Service
 
 ANSWER_TIMEOUT_S = 60.0
+IDLE_MAX_S = 10.0
+"""A connection that was idle for longer may be closed by the service (`--keep-alive-s` is 15)."""
 NO_SSHD_PORT = 1
 """Nothing listens there: a look at such a host is refused at once."""
 
@@ -36,6 +38,7 @@ class Client:
         secret = f"{user}:{service.password}".encode()
         self._authorization = "Basic " + base64.b64encode(secret).decode()
         self._url = ""
+        self._used_at = 0.0
         self.slowest_s = 0.0
         """How long the slowest answer took."""
 
@@ -52,7 +55,8 @@ class Client:
         except BaseException:
             self.close()
             raise
-        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        self._used_at = time.monotonic()
+        self.slowest_s = max(self.slowest_s, self._used_at - began)
         if response.will_close:
             self.close()
         found = {name.lower(): value for name, value in response.getheaders()}
@@ -82,8 +86,9 @@ class Client:
     __del__ = close
 
     def _connected(self) -> http.client.HTTPConnection:
-        if self._connection is None or self._url != self._service.url:
+        if time.monotonic() - self._used_at > IDLE_MAX_S or self._url != self._service.url:
             self.close()
+        if self._connection is None:
             self._url = self._service.url
             place = urlsplit(self._url)
             assert place.hostname is not None

@@ -26,7 +26,7 @@ from tests.fleet.keys import new_key
 from tests.service import Service, wait_for
 
 EXAMPLES, STEPS = 5, 25
-PROOF_EXAMPLES, PROOF_STEPS = 60, 60
+PROOF_EXAMPLES, PROOF_STEPS = 20, 60
 PROOF_SEEDS = range(2, 6)
 
 REACHABLE = ["127.90.0.1", "127.90.0.2", "127.90.0.3", "127.90.0.4"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
 from domain import fleet, investigation
 from domain.event import Recorded
@@ -23,13 +24,16 @@ from projections import hosts
 from projections.reads import reads
 from runners.fleet_hosts import FleetHosts
 from runners.source import NoAnswer
+from runners.source_metrics import SourceMetrics
 from runners.source_plugins import ConfiguredSource, Terms
 from runners.sources import Sources, Tally
 from runners.vault import Vault
-from tests.runners.stage import ALICE, FACTS, NOW, until
+from tests.runners.stage import ALICE, FACTS, LIMIT_S, NOW, until
 from tests.stores import Store
 
 A, B = "10.0.0.1", "10.0.0.2"
+HOSTS_MANY = 40
+FIGURES = ("hosts", "answers_total", "failures_total", "stale")
 QUICK = {"cache_s": 0.02, "timeout_s": 5.0, "stale_after_s": 60.0}
 
 
@@ -109,10 +113,15 @@ class Play:
                 answers.close()
 
     @property
+    def sources(self) -> Sources:
+        """The process manager."""
+        assert self._sources is not None
+        return self._sources
+
+    @property
     def tally(self) -> Tally:
         """How it goes."""
-        assert self._sources is not None
-        return self._sources.tallies["rack"]
+        return self.sources.tallies["rack"]
 
     async def register(self, address: str, source: str = "rack") -> None:
         """As PUT does."""
@@ -344,6 +353,56 @@ async def test_one_host_that_makes_no_sense_does_not_make_its_source_stale(
         assert (line["host"], "cpus" in str(line["reason"])) == (B, True)
 
 
+async def test_one_bad_host_is_no_reason_where_the_others_are_asked_less_often_than_the_limit(
+    store: Store, rack: Rack
+) -> None:
+    async with Play(store, rack, cache_s=3600, stale_after_s=0.01).opened() as play:
+        await play.register(A)
+        await until(lambda: play.record(A)["cpus"] == 64)
+        rack.hosts[B] = {"cpus": "many"}
+        await play.register(B)
+        await until(lambda: rack.asked == [A, B, B, A])  # the one that it had an answer for
+        await until(lambda: play.tally.answers == 2)
+        assert play.events("source.") == []
+        assert play.tally.failures == 2
+
+
+async def test_where_the_host_that_it_knew_fails_too_it_is_stale(store: Store, rack: Rack) -> None:
+    async with Play(store, rack, cache_s=3600, stale_after_s=0.01).opened() as play:
+        await play.register(A)
+        await until(lambda: play.record(A)["cpus"] == 64)
+        rack.failure = NoAnswer("It answered 503.")
+        await play.register(B)
+        await until(lambda: play.tally.stale)
+        assert rack.asked == [A, B, B, A]
+        assert [topic for topic, _ in play.events("source.")] == ["source.became_stale"]
+
+
+async def test_an_outage_of_a_source_of_many_hosts_is_told_once_and_its_end_too(
+    store: Store, rack: Rack
+) -> None:
+    addresses = [f"10.1.{number // 250}.{number % 250 + 1}" for number in range(HOSTS_MANY)]
+    async with Play(store, rack, parallel=20, cache_s=0.2, stale_after_s=0.3).opened() as play:
+        rack.failure = NoAnswer("It answered 503.")
+        for address in addresses:
+            rack.hosts[address] = {"cpus": 3}
+            await play.register(address)
+        await until(lambda: set(rack.asked) == set(addresses))
+        await until(lambda: play.tally.stale)
+        rack.free.clear()
+        await until(lambda: rack.busy >= 10)  # whose answers come all at once
+        rack.failure = None
+        rack.free.set()
+        await until(lambda: len(play.events("host.facts_sourced")) == HOSTS_MANY)
+        assert all(play.record(address)["cpus"] == 3 for address in addresses)
+        assert play.tally.hosts == HOSTS_MANY
+        assert [topic for topic, _ in play.events("source.")] == [
+            *("source.became_stale", "source.came_back")
+        ]
+        told = [line["event"] for line in play.lines]
+        assert told == ["source.failed", "source.became_stale", "source.came_back"]
+
+
 async def test_a_source_that_takes_too_long_is_a_failure(sqlite_store: Store, rack: Rack) -> None:
     async with Play(sqlite_store, rack, timeout_s=0.05).opened() as play:
         rack.free.clear()
@@ -369,7 +428,43 @@ async def test_a_host_whose_source_was_taken_out_of_the_settings_keeps_its_facts
 ) -> None:
     async with Play(sqlite_store, rack).opened() as play:
         await play.register(A, source="gone")
+        await play.register(B, source="gone")
         await until(lambda: play.said("source.unknown"))
         await play.remove(A)
         await play.register(A)
         await until(lambda: play.record(A)["cpus"] == 64)
+        assert len(play.said("source.unknown")) == 1  # one for the name, not for each host
+
+
+async def test_how_it_goes_with_a_source_can_be_scraped(sqlite_store: Store, rack: Rack) -> None:
+    async with Play(sqlite_store, rack, stale_after_s=0.01).opened() as play:
+        registry = CollectorRegistry()
+        registry.register(SourceMetrics(play.sources))
+
+        def figure(name: str) -> float | None:
+            return registry.get_sample_value(f"commissaire_source_{name}", {"source": "rack"})
+
+        assert [figure(name) for name in FIGURES] == [0, 0, 0, 0]
+        await play.register(A)
+        await until(lambda: figure("answers_total") == 1)
+        rack.failure = NoAnswer("It answered 503.")
+        await until(lambda: figure("stale") == 1)
+        assert (figure("hosts"), (figure("failures_total") or 0) >= 2) == (1, True)
+        rack.failure = None
+        await until(lambda: figure("stale") == 0)
+        await play.remove(A)
+        await until(lambda: figure("hosts") == 0)
+
+
+async def test_the_end_of_the_service_does_not_wait_for_a_source_that_hangs(
+    sqlite_store: Store, rack: Rack
+) -> None:
+    async with Play(sqlite_store, rack, timeout_s=3600).opened() as play:
+        rack.free.clear()
+        await play.register(A)
+        await until(lambda: rack.busy == 1)
+        async with asyncio.timeout(LIMIT_S):
+            await play.sources.stop(timeout_s=100 * LIMIT_S)
+        await play.register(B)
+        await until(lambda: play.tally.hosts == 2)
+    assert (rack.asked, rack.busy) == ([A], 0)

@@ -335,3 +335,15 @@ def test_a_heartbeat_moves_last_check_but_not_the_etag(
         new = api.get(path)
         assert "2099-01-01" in new.text
         assert new.headers["ETag"] == old.headers["ETag"]
+
+
+def test_a_heartbeat_goes_with_its_host(service: WebService, api: httpx.Client, key: str) -> None:
+    put(api, "10.0.0.1", key)
+    with service.engine.append(5) as appending:
+        sql = "INSERT INTO heartbeats (address, last_check) VALUES (?, ?)"
+        for address in ("10.0.0.1", "10.0.0.2"):
+            appending.tx.execute(sql, (address, "2099-01-01T00:00:00.000000"))
+        appending.commit()
+    assert api.delete("/host/10.0.0.1").status_code == 200
+    with service.engine.snapshot() as tx:
+        assert tx.execute("SELECT address FROM heartbeats").fetchall() == [("10.0.0.2",)]

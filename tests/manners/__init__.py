@@ -1,0 +1,1 @@
+"""Bad manners in numbers: crowds of rude clients beside good ones."""

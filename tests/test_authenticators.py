@@ -1,0 +1,145 @@
+"""A kind of credentials that a package adds: the documented one works, broken ones do not start."""
+
+import hmac
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runners.authenticators import WrongAuthenticator, authentication
+from runners.log_lines import LogLines
+from runners.settings import read_settings
+from runners.users import UsersFile
+from tests.end_to_end.test_serve import serve
+from tests.service import Service
+from web.authentication import NO_PASSWORD
+from web.password_queue import PasswordQueue
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = (ROOT / "docs" / "access.md").read_text()
+KEY = "a key that both have"
+
+
+def block(language: str, marker: str) -> str:
+    """The one example of the document that has this text in it."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    (found,) = [text for text in blocks if marker in text]
+    return str(found)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the documented plugin in it, as pip leaves a package; services see it."""
+    folder = tmp_path / "site"
+    information = folder / "ticket_login-1.0.dist-info"
+    information.mkdir(parents=True)
+    (folder / "ticket_login.py").write_text(block("python", "class Tickets"))
+    (folder / "broken_login.py").write_text(
+        "class Half:\n    challenge = None\n    def remembered(self, scope): ...\n\n"
+        "def half(users, environ):\n    return Half()\n\n"
+        "def failing(users, environ):\n    raise RuntimeError('hidden-word')\n\n"
+        "class Failing(Half):\n    def remembered(self, scope):\n"
+        "        return ('admin', 'root') if b'x-odd' in dict(scope['headers']) else None\n"
+        "    async def identify(self, scope):\n        raise RuntimeError('hidden-word')\n\n"
+        "def odd(users, environ):\n    return Failing()\n"
+    )
+    (information / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: ticket-login\nVersion: 1.0\n"
+    )
+    group, _, points = block("toml", "project.entry-points").partition("\n")
+    named = re.fullmatch(r'\[project\.entry-points\."(.+)"\]', group)
+    assert named
+    (information / "entry_points.txt").write_text(
+        f"[{named[1]}]\n{points.replace(chr(34), '')}"
+        "half = broken_login:half\nfailing = broken_login:failing\nodd = broken_login:odd\n"
+        "missing = no_such_module:x\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+@pytest.fixture
+def service(site: Path, tmp_path: Path) -> Iterator[Service]:
+    """A service that takes tickets."""
+    flags = ("--authenticator", "ticket")
+    service = Service(tmp_path / "service", None, *flags, TICKET_KEY=KEY)
+    UsersFile(service.data / "users.json").add("robot", NO_PASSWORD, "operator")
+    with service:
+        yield service
+
+
+def ticket(name: str, end: float, key: str = KEY) -> dict[str, str]:
+    """A header."""
+    signed = f"{name}:{int(end)}"
+    signature = hmac.new(key.encode(), signed.encode(), "sha256").hexdigest()
+    return {"Authorization": f"Ticket {signed}:{signature}"}
+
+
+def test_the_documented_kind_logs_in_beside_the_others(service: Service) -> None:
+    later = time.time() + 60
+    hosts, cluster = f"{service.url}/api/v0/hosts", f"{service.url}/api/v0/cluster/web"
+    challenges = httpx.get(hosts).headers.get_list("WWW-Authenticate")
+    realm = 'realm="commissaire"'
+    assert challenges == [f"Bearer {realm}", f"Basic {realm}", f"Ticket {realm}"]
+    assert httpx.get(hosts, headers=ticket("viewer", later)).status_code == 200
+    assert httpx.put(cluster, headers=ticket("viewer", later)).status_code == 403
+    assert httpx.put(cluster, headers=ticket("robot", later)).status_code == 201
+    assert service.client.get("/hosts").status_code == 200
+    wrong = [
+        ticket("viewer", time.time() - 1),
+        ticket("viewer", later, "another key"),
+        ticket("nobody", later),
+        {"Authorization": "Ticket"},
+        {"Authorization": "Ticket a:b:c"},
+    ]
+    for headers in wrong:
+        answer = httpx.get(hosts, headers=headers)
+        assert (answer.status_code, "ticket" in answer.json()["detail"]) == (403, True)
+    assert '"actor":"robot"' in service.read_log().replace(": ", ":")
+
+
+def test_what_a_plugin_does_wrong_lets_nobody_in(site: Path, tmp_path: Path) -> None:
+    with Service(tmp_path / "service", None, "--authenticator", "odd") as service:
+        assert service.client.get("/hosts").status_code == 200
+        for headers in ({}, {"X-Odd": "1"}):
+            answer = httpx.get(f"{service.url}/api/v0/hosts", headers=headers)
+            assert answer.status_code == 500
+            assert "hidden-word" not in answer.text + service.read_log()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("kerberos", "not installed (failing, half, missing, odd, ticket is)"),
+        ("ticket", "TICKET_KEY is not set"),
+        ("half", "broken_login:half gives no authenticator (docs/access.md)"),
+        ("failing", "broken_login:failing does not start (RuntimeError)"),
+        ("missing", "no_such_module:x does not start (ModuleNotFoundError)"),
+    ],
+)
+@pytest.mark.usefixtures("site")
+def test_one_that_cannot_be_used_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    settings = read_settings({"data": str(tmp_path)}, {"COMMISSAIRE_AUTHENTICATOR": name})
+    with (
+        (tmp_path / "log").open("w") as log,
+        closing(LogLines(log.fileno())) as lines,
+        closing(PasswordQueue(1)) as queue,
+        pytest.raises(WrongAuthenticator) as wrong,
+    ):
+        authentication(settings, UsersFile(settings.users_file), queue, lines, {})
+    assert str(wrong.value) == f"--authenticator {name}: {words}"
+    assert "hidden-word" not in (tmp_path / "log").read_text()
+
+
+def test_serve_does_not_start_without_one_that_the_settings_name(tmp_path: Path) -> None:
+    refused = serve("--port", "0", "--authenticator", "kerberos", data=tmp_path / "data")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == (
+        "commissaire: --authenticator kerberos: not installed (none is)"
+    )
