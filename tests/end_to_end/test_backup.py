@@ -5,13 +5,14 @@ import subprocess
 import sys
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.documents import OPERATING, section, shell
 from tests.faults.whole import database_of, must_be_whole
 from tests.fleet import new_key
 from tests.postgres import PostgresServer, find_binaries
@@ -21,6 +22,7 @@ WRITERS = 4
 BEFORE = 40
 """Changes of each writer that were answered before the backup begins."""
 LIMIT_S = 60
+MONDAY = "/var/backups/commissaire/monday"
 UNREACHABLE = "192.0.2.1"
 """Of the range for documentation (RFC 5737): nobody answers there, and nothing is sent far."""
 
@@ -72,18 +74,39 @@ def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def restored(service: Service, directory: Path, source: Path, url: str | None) -> Service:
-    """A service elsewhere, on what was copied and the master key that was kept apart."""
+def documented(heading: str, number: int, places: Mapping[str, Path], **environment: str) -> None:
+    """Run a block of commands of `docs/operating.md`, with our places in place of its own."""
+    script = shell(section(OPERATING, heading))[number]
+    for theirs, ours in places.items():
+        script = script.replace(theirs, str(ours))
+    # There is no such user here.
+    script = script.replace("chown -R commissaire:", ": chown")
+    path = f"{Path(sys.executable).parent}:{find_binaries()}:/usr/bin:/bin"
+    subprocess.run(
+        ["/bin/sh", "-euc", script], check=True, timeout=LIMIT_S, env={"PATH": path, **environment}
+    )
+
+
+def make_token(service: Service) -> str:
+    """A token, which is in a file of its own."""
+    made = command("token", "create", "ci", "--role", "viewer", "--data", str(service.data))
+    return made.stdout.strip()
+
+
+def elsewhere_of(service: Service, directory: Path, url: str | None) -> Service:
+    """A service that is not started, with nothing in its data directory."""
     elsewhere = Service(directory, url)
     shutil.rmtree(elsewhere.data)
-    shutil.copytree(source, elsewhere.data)
-    shutil.copy2(service.data / "master.key", elsewhere.data)
     elsewhere.password = service.password
     return elsewhere
 
 
-def must_answer_the_same(service: Service, elsewhere: Service, names: list[str]) -> None:
-    """What there was before the backup began, and the key in the vault."""
+def must_answer_the_same(
+    service: Service, elsewhere: Service, names: list[str], token: str
+) -> None:
+    """What there was before the backup began, the key in the vault, and who may log in."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{elsewhere.url}/api/v0/hosts", headers=bearer).status_code == 200
     there = set(elsewhere.client.get("/clusters").json())
     assert set(names) <= there
     for name in names[::10]:
@@ -103,58 +126,59 @@ def register_unreachable(service: Service) -> bytes:
 
 
 def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path: Path) -> None:
+    target = tmp_path / "backups" / "monday"
+    apart = {"/root/commissaire-master.key": tmp_path / "apart"}
     with Service(tmp_path / "here") as service:
-        key = register_unreachable(service)
-        load, target = Load(service), tmp_path / "backups" / "today"
+        here = apart | {"/var/lib/commissaire": service.data} | {MONDAY: target}
+        key, token = register_unreachable(service), make_token(service)
+        load = Load(service)
         with load.running():
             before = load.answered
-            taken = command("backup", str(target), "--data", str(service.data))
+            documented("## Backup", 0, here)
+            documented("## Backup", 1, here)
             during = len(load.answered) - len(before)
-        assert taken.returncode == 0, taken.stderr
         assert during > 0, "nobody wrote during the backup: this proves nothing"
-        assert str(target) in taken.stdout
-        assert sorted(path.name for path in target.iterdir()) == ["commissaire.db", "users.json"]
-        assert {oct(path.stat().st_mode & 0o777) for path in target.iterdir()} == {"0o600"}
+        copied = sorted(target.iterdir())
+        assert [p.name for p in copied] == ["commissaire.db", "tokens.json", "users.json"]
+        assert {oct(path.stat().st_mode & 0o777) for path in copied} == {"0o600"}
         master = (service.data / "master.key").read_bytes().strip()
-        for path in target.iterdir():
+        for path in copied:
             assert key not in path.read_bytes()
             assert master not in path.read_bytes()
-        elsewhere = restored(service, tmp_path / "there", target, None)
+        elsewhere = elsewhere_of(service, tmp_path / "there", None)
+        documented("## Restore", 0, here | {"/var/lib/commissaire": elsewhere.data})
         with elsewhere:
-            must_answer_the_same(service, elsewhere, before)
+            must_answer_the_same(service, elsewhere, before, token)
         must_be_whole(database_of(elsewhere, "sqlite"))
 
 
 def test_a_dump_of_postgresql_under_load_has_all_that_was_answered_before_it_began(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    programs = find_binaries()
-    dump = tmp_path / "commissaire.dump"
+    files = tmp_path / "files"
+    files.mkdir()
+    apart = {
+        "/root/commissaire-master.key": tmp_path / "apart",
+        "commissaire.dump": tmp_path / "commissaire.dump",
+    }
     with Service(tmp_path / "here", postgres_url) as service:
+        here = apart | {"/var/lib/commissaire": service.data, "/var/backups/": files}
         register_unreachable(service)
-        load = Load(service)
+        token, load = make_token(service), Load(service)
         with load.running():
             before = load.answered
-            subprocess.run(
-                [programs / "pg_dump", "--format=custom", f"--file={dump}", postgres_url],
-                check=True,
-                timeout=LIMIT_S,
-            )
+            documented("## Backup", 0, here)
+            documented("## Backup", 2, here, COMMISSAIRE_DATABASE=postgres_url)
             during = len(load.answered) - len(before)
         assert during > 0, "nobody wrote during the backup: this proves nothing"
         database = postgres_server.create_database()
         url = postgres_server.url(database)
-        subprocess.run(
-            [programs / "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={url}", dump],
-            check=True,
-            timeout=LIMIT_S,
-        )
-        files = tmp_path / "files"
-        files.mkdir()
-        shutil.copy2(service.data / "users.json", files)
-        elsewhere = restored(service, tmp_path / "there", files, url)
+        elsewhere = elsewhere_of(service, tmp_path / "there", url)
+        there = apart | {MONDAY: files, "/var/lib/commissaire": elsewhere.data}
+        documented("## Restore", 0, there)
+        documented("## Restore", 1, there, COMMISSAIRE_DATABASE=url)
         with elsewhere:
-            must_answer_the_same(service, elsewhere, before)
+            must_answer_the_same(service, elsewhere, before, token)
         must_be_whole(url)
         postgres_server.drop_database(database)
 
