@@ -23,8 +23,8 @@ BEFORE = 40
 """Changes of each writer that were answered before the backup begins."""
 LIMIT_S = 60
 MONDAY = "/var/backups/commissaire/monday"
-UNREACHABLE = "192.0.2.1"
-"""Of the range for documentation (RFC 5737): nobody answers there, and nothing is sent far."""
+UNREACHABLE, CLOSED_PORT = "127.0.0.9", 9
+"""Of this machine; nobody listens on the port of `discard`."""
 
 
 class Load:
@@ -120,7 +120,7 @@ def must_answer_the_same(
 
 def register_unreachable(service: Service) -> bytes:
     key = new_key().private
-    body = {"ssh_priv_key": b64encode(key).decode()}
+    body = {"ssh_priv_key": b64encode(key).decode(), "ssh_port": CLOSED_PORT}
     assert service.client.put(f"/host/{UNREACHABLE}", json=body).status_code == 201
     return key
 
