@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import investigating, keeping, reading, watching, writing
+from bench import authenticating, crowding, investigating, keeping, reading, watching, writing
 from bench.figure import Figure, Scale
 from bench.ground import Ground
 from bench.table import table
@@ -24,6 +24,9 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "start": keeping.start,
     "memory": keeping.memory,
     "disk": keeping.disk,
+    "auth": authenticating.headers,
+    "certificate": authenticating.certificate,
+    "p99": crowding.p99,
     "checks": watching.rate,
     "fleet": watching.fleet,
 }
@@ -36,9 +39,10 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=MEASURES, metavar="NAME",
                         help=f"one of {', '.join(MEASURES)}; may be given again")  # fmt: skip
     chosen = parser.parse_args()
-    if shutil.which("wrk") is None:
-        print("bench: wrk is missing (`make bench` installs it)", file=sys.stderr)
-        return 2
+    for program in ("wrk", "ab"):
+        if shutil.which(program) is None:
+            print(f"bench: {program} is missing (`make bench` installs it)", file=sys.stderr)
+            return 2
     scale = Scale.quick() if chosen.quick else Scale()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="commissaire-bench-") as scratch:

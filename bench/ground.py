@@ -8,6 +8,8 @@ from bench.seed import seed
 
 HOSTS = 10_000
 EVENTS = 100_000
+UNWATCHED = ("--check-interval", "86400")
+"""The hosts of a seed are nowhere: they are checked as rarely as can be."""
 
 
 class Ground:
@@ -23,15 +25,17 @@ class Ground:
         self._count += 1
         return self._directory / f"{self._count}-{name}"
 
-    def ours(self, event_count: int | None = None, *flags: str) -> Ours:
+    def ours(self, event_count: int | None = None, *flags: str, module: str | None = None) -> Ours:
         """A service that is not started: on an empty log, or one of `HOSTS` hosts.
 
-        Such a log has `event_count` events at least.
+        Such a log has `event_count` events at least. `module` runs instead of `commissaire`.
         """
         directory = self.new_directory("ours")
         if event_count is not None:
             shutil.copytree(self._seed(event_count), directory / "data")
-        return Ours(directory, None, *flags)
+        service = Ours(directory, None, *UNWATCHED, *flags)
+        service.module = module
+        return service
 
     def seeded_database(self, event_count: int, hosts: int = HOSTS) -> Path:
         """The database of a service that was seeded and never started."""

@@ -43,9 +43,13 @@ def resident_mb(pid: int) -> float:
 class Ours(Service):
     """The service, on its CPU, with its log of requests in a file."""
 
+    module: str | None = None
+    """What to run instead of the command line of the product; it takes the same arguments."""
+
     def command(self) -> list[str]:
         """The command line."""
-        return pinned(SERVER_CPU, super().command())
+        python, option, module, *arguments = super().command()
+        return pinned(SERVER_CPU, [python, option, self.module or module, *arguments])
 
     @property
     def headers(self) -> dict[str, str]:

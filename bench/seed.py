@@ -25,12 +25,14 @@ from tests.fleet import new_key
 ACT = Act("bench", "bench", "2026-01-02T03:04:05.000006")
 FACTS = FactsGathered("fedora", "43", 8, 16_384_000, 104_857_600, "b" * 36)
 TIMEOUT_S = 120.0
+CLOSED_PORT = 1
+"""Whoever looks for a host of the seed learns at once that it is not there."""
 COMMANDS_AT_ONCE = 512
 
 
 def address(number: int) -> str:
     """The address of a host, as `scripts/hosts.lua` has it."""
-    return f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
+    return f"127.{number // 65536}.{number // 256 % 256}.{number % 256}"
 
 
 def seed(data: Path, host_count: int, event_count: int = 0) -> None:
@@ -41,7 +43,13 @@ def seed(data: Path, host_count: int, event_count: int = 0) -> None:
     addresses = [address(number) for number in range(host_count)]
     with _writer(data / "commissaire.db", vault) as (engine, writer):
         offered = OfferedKey(key.private, lambda raw: key.fingerprint)
-        _carry_out(writer, (_registered(vault, name, HostRequest(offered)) for name in addresses))
+        _carry_out(
+            writer,
+            (
+                _registered(vault, name, HostRequest(offered, ssh_port=CLOSED_PORT))
+                for name in addresses
+            ),
+        )
         _carry_out(writer, (_settled(name) for name in addresses))
         with engine.snapshot() as tx:
             missing = event_count - head(tx).position

@@ -18,7 +18,7 @@ BODY = b"{}"
 
 def one_client(ground: Ground, scale: Scale) -> list[Figure]:
     """One after the other, against a bare route that commits a row."""
-    names = _prefixes()
+    names = prefixes()
     with ground.ours() as ours, Bare(ground.new_directory("bare")) as bare:
         cluster = f"{ours.url}/api/v0/cluster/"
         return under_load(
@@ -33,7 +33,7 @@ def one_client(ground: Ground, scale: Scale) -> list[Figure]:
 
 def many_clients(ground: Ground, scale: Scale) -> list[Figure]:
     """Many at once, against a loop without HTTP that commits rows one by one."""
-    names = _prefixes()
+    names = prefixes()
     directory = ground.new_directory("rows")
     directory.mkdir()
     with ground.ours() as ours, closing(open_rows(directory / "rows.db")) as rows:
@@ -59,7 +59,7 @@ def many_clients(ground: Ground, scale: Scale) -> list[Figure]:
     return [figure]
 
 
-def _prefixes() -> Iterator[str]:
+def prefixes() -> Iterator[str]:
     """So that no round asks for a name of another round."""
     return (f"r{number}-" for number in count())
 

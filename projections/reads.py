@@ -12,6 +12,7 @@ from eventsourcing.persistence import OperationalError
 from domain.log.engine import Engine, Stopped
 from domain.log.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
+from projections.turn import Turn
 
 TIMEOUT_S = 10.0
 """How long a read that runs beside the event loop may take, its turn included."""
@@ -102,7 +103,9 @@ class SQLiteReads:
     """Points on the event loop (one takes microseconds), from memory while nobody wrote.
 
     `PRAGMA data_version` changes when any other connection, of any process, committed. It is
-    asked before every use of what is remembered, so that memory never tells an older state.
+    asked before what is remembered is used, so that memory never tells an older state: after
+    every commit of this process, and once in a turn of the event loop for the others (`Turn` says
+    why that is enough).
     """
 
     def __init__(self, engine: SQLiteEngine, timeout_s: float = TIMEOUT_S) -> None:
@@ -110,6 +113,9 @@ class SQLiteReads:
         self._connection = engine.connect(read_only=True)
         self._tx: Transaction = SQLiteTransaction(self._connection)
         self._version = self._connection.cursor()
+        self._turn = Turn()
+        self._engine = engine
+        self._commits = -1
         self._seen = -1
         self._hot: dict[Any, Any] = {}
         self._bytes = 0
@@ -163,6 +169,10 @@ class SQLiteReads:
                 raise
 
     def _forget_if_changed(self) -> None:
+        commits = self._engine.commits
+        if commits == self._commits and not self._turn.is_new():
+            return
+        self._commits = commits
         version = self._data_version()
         if version != self._seen:
             self._seen = version

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from projections.turn import Turn
+
 FILE_BYTES_MAX = 16 * 1024 * 1024
 LOCK_WAIT_S = 10.0
 LOCK_PAUSE_S = 0.02
@@ -55,6 +57,7 @@ class EntriesFile(Generic[T]):
     ) -> None:
         self.path = path
         self._path_text = str(path)
+        self._turn = Turn()
         self._read_entry = read_entry
         self._write_entry = write_entry
         self._report = report
@@ -66,10 +69,12 @@ class EntriesFile(Generic[T]):
 
     @property
     def entries(self) -> Mapping[str, T]:
-        """All entries by name; costs one stat() while the file stays as it is.
+        """All entries by name; costs one stat() a turn of the event loop while nothing changes.
 
         The same object as long as the file says the same.
         """
+        if not self._turn.is_new():
+            return self._entries
         try:
             found = os.stat(self._path_text)  # noqa: PTH116 - asked with every request
             signature = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
@@ -158,6 +163,7 @@ class EntriesFile(Generic[T]):
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
+            self._turn.end()
         except BaseException:
             Path(temporary).unlink()
             raise

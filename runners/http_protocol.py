@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from runners.crowd import KIBIBYTE, Crowd, Fault
-from runners.sending import ClosedWhenRead, StallWatch
+from runners.sending import OneWrite, StallWatch
 from runners.tls import client_certificate
 from web.certificates import SCOPE_KEY, ClientCertificate
 from web.problems import Problem
@@ -176,8 +176,9 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade() or self.expect_100_continue:
             # Whether a client that was answered still sends its body cannot be known.
             self.cycle.keep_alive = False
-        if not self.cycle.keep_alive:
-            self.cycle.transport = ClosedWhenRead(self.transport, self._close_after_request)  # type: ignore[assignment] # what is used of it
+        # A connection that is closed while the client still sends is reset, and the answer lost.
+        close = self.transport.close if self.cycle.keep_alive else self._close_after_request
+        self.cycle.transport = OneWrite(self.transport, self.cycle, close)  # type: ignore[assignment] # what is used of it
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""

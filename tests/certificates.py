@@ -57,12 +57,13 @@ class Authority:
         *others: str,
         valid: timedelta = timedelta(days=1),
         file: str = "client",
+        purpose: x509.ObjectIdentifier | None = None,
     ) -> Pair:
         """For a client; of the other names, mail addresses are those with an @."""
         names: list[x509.GeneralName] = [
             x509.RFC822Name(other) if "@" in other else x509.DNSName(other) for other in others
         ]
-        return self._certify(file, common_name, names, valid)
+        return self._certify(file, common_name, names, valid, purpose)
 
     def trust(self, client: Pair | None = None) -> ssl.SSLContext:
         """What a client has that trusts this CA."""
@@ -77,12 +78,15 @@ class Authority:
         common_name: str,
         names: list[x509.GeneralName],
         valid: timedelta = timedelta(days=1),
+        purpose: x509.ObjectIdentifier | None = None,
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = self._builder(subject, key, valid)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if purpose is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         pair = Pair(self._directory / f"{file}.crt", self._directory / f"{file}.key")
         pair.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))

@@ -113,8 +113,8 @@ PrivateKey = Annotated[
     _said(
         {
             "contentEncoding": "base64",
+            "format": "ssh-private-key",
             "description": "A private key without a passphrase, in base64.",
-            "examples": ["dGVzdAo="],
         }
     ),
 ]

@@ -166,10 +166,10 @@ def _operation_id(route: Route) -> str:
 
 def _tag(route: Route) -> str:
     """What belongs together for readers: hosts, clusters, networks …"""
-    segments = [segment for segment in route.segments if segment not in ("api", "v0")]
-    if not route.path.startswith("/api/"):
+    above, _, below = route.path.partition("/api/v0/")
+    if above or "openapi" in below:
         return "the service itself"
-    return segments[0].removesuffix("s") + "s"
+    return below.split("/")[0].removesuffix("s") + "s"
 
 
 def _parameters(route: Route, schemas: Schemas) -> Iterable[Schema]:

@@ -2,7 +2,7 @@
 function init(arguments)
     prepared = {}
     for number = 0, tonumber(arguments[2]) - 1 do
-        local address = string.format("10.%d.%d.%d", number / 65536, number / 256 % 256, number % 256)
+        local address = string.format("127.%d.%d.%d", number / 65536, number / 256 % 256, number % 256)
         prepared[number + 1] = wrk.format("GET", arguments[1] .. address)
     end
     turn = 0

@@ -3,8 +3,9 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from eventsourcing.persistence import (
@@ -37,14 +38,20 @@ SETTINGS = (
 class SQLiteAppending:
     """A `BEGIN IMMEDIATE` transaction: SQLite lets one connection write at a time."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, on_commit: Callable[[], None] = lambda: None
+    ) -> None:
         self._connection = connection
+        self._on_commit = on_commit
         self.tx = SQLiteTransaction(connection)
         self.head = Head(*(connection.execute(HEAD).fetchone() or EMPTY))
 
     def commit(self) -> None:
         """Make it durable."""
-        self._connection.execute("COMMIT")
+        try:
+            self._connection.execute("COMMIT")
+        finally:
+            self._on_commit()
 
 
 class SQLiteEngine:
@@ -54,6 +61,9 @@ class SQLiteEngine:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.commits = 0
+        """Another number after each commit of this process, before anybody is told of it."""
+        self._numbers = count(1)
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._threads = threading.local()
@@ -80,7 +90,7 @@ class SQLiteEngine:
     def append(self, lock_timeout_s: float) -> Iterator[SQLiteAppending]:
         """Take the write lock, or raise `Contended`."""
         with self._writing(lock_timeout_s) as connection:
-            yield SQLiteAppending(connection)
+            yield SQLiteAppending(connection, self._count_commit)
 
     @contextmanager
     def _writing(self, lock_timeout_s: float) -> Iterator[sqlite3.Connection]:
@@ -125,6 +135,7 @@ class SQLiteEngine:
             for statement in statements:
                 connection.execute(statement)
             connection.execute("COMMIT")
+            self._count_commit()
 
     def close(self) -> None:
         """Close every connection, whichever thread it was for."""
@@ -132,6 +143,10 @@ class SQLiteEngine:
             connections, self._connections = self._connections, []
         for connection in connections:
             connection.close()
+
+    def _count_commit(self) -> None:
+        # Whichever of two threads stores its number last: it is one that was not seen before.
+        self.commits = next(self._numbers)
 
     def _of_this_thread(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)

@@ -1,16 +1,28 @@
 """A client certificate is a user's; the role is in the users file, and so is the way to end it."""
 
+import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from runners.users import UsersFile
 from tests.certificates import Authority, Pair
-from tests.service import Service
-from web.authentication import NO_PASSWORD
+from tests.service import Service, wait_for
+from web.authentication import (
+    NO_PASSWORD,
+    Account,
+    Authentication,
+    Forbidden,
+    Identity,
+    Scope,
+)
+from web.certificates import SCOPE_KEY, CertificateAuthentication, ClientCertificate
 
 LIMIT_S = 20.0
 
@@ -105,14 +117,16 @@ def test_a_removed_user_is_refused_at_once_on_an_open_connection(
         assert leaver.get("/clusters").status_code == 403
 
 
-@pytest.mark.parametrize("what", ["expired", "of another CA"])
+@pytest.mark.parametrize("what", ["expired", "of another CA", "for servers only"])
 def test_a_certificate_that_is_not_vouched_for_gets_no_answer(
     service: Service, authority: Authority, tmp_path: Path, what: str
 ) -> None:
     if what == "expired":
         pair = authority.client("admin", valid=timedelta(minutes=-1))
-    else:
+    elif what == "of another CA":
         pair = Authority(tmp_path, "ca").client("admin")
+    else:
+        pair = authority.client("admin", purpose=ExtendedKeyUsageOID.SERVER_AUTH)
     with client(service, authority, pair) as somebody, pytest.raises(httpx.TransportError):
         somebody.get("/clusters")
 
@@ -127,3 +141,37 @@ def test_where_certificates_are_required_nobody_else_gets_as_far_as_a_request(
         assert service.client.get("/clusters").status_code == 200
         with client(service, authority, None) as nobody, pytest.raises(httpx.TransportError):
             nobody.get("/clusters", auth=("admin", service.password))
+
+
+async def test_a_certificate_that_expires_on_an_open_connection_is_refused() -> None:
+    users, clock = SimpleNamespace(users={"robot": Account(NO_PASSWORD, "operator")}), [99.9]
+    door = Authentication(CertificateAuthentication(users, lambda: clock[0]))
+    scope: Scope = {"headers": [], SCOPE_KEY: ClientCertificate(("robot",), expires_at=100.0)}
+    assert await door.authenticate(scope) == Identity("robot", "operator")
+    clock[0] = 100.0
+    assert door.remembered(scope) is None
+    with pytest.raises(Forbidden, match="has expired"):
+        await door.authenticate(scope)
+
+
+def test_a_ca_that_was_taken_out_is_trusted_no_more_after_sighup(
+    authority: Authority, tmp_path: Path
+) -> None:
+    ca = tmp_path / "clients.pem"
+    ca.write_bytes(authority.file.read_bytes())
+    service = Service(
+        tmp_path, None, *authority.server("swapped").flags, "--tls-client-ca", str(ca)
+    )
+    service.trusted = authority.trust()
+    # One context, so that a session could be resumed.
+    trust = authority.trust(authority.client("viewer"))
+    with service:
+        clusters = f"{service.url}/api/v0/clusters"
+        assert httpx.get(clusters, verify=trust).status_code == 200
+        other = Authority(tmp_path, "other")
+        ca.write_bytes(other.file.read_bytes())
+        os.kill(service.pid, signal.SIGHUP)
+        wait_for(lambda: "tls.reloaded" in service.read_log())
+        with pytest.raises(httpx.TransportError):
+            httpx.get(clusters, verify=trust)
+        assert service.client.get("/clusters").status_code == 200

@@ -1,5 +1,6 @@
 """Credentials are rotated on real hosts: tried over SSH, kept, used; the old ones are destroyed."""
 
+import json
 from base64 import b64encode
 from typing import Any
 
@@ -9,7 +10,7 @@ from tests.end_to_end.test_secrets import assert_nowhere, traces, vault_rows
 from tests.fleet import Fleet
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key
-from tests.service import Service
+from tests.service import Service, wait_for
 
 
 def rotate(service: Service, host: Host, key: KeyPair, **more: Any) -> httpx.Response:
@@ -43,6 +44,49 @@ def test_a_key_is_rotated_once_the_host_takes_it_and_the_old_one_is_gone_for_goo
     # Not as ciphertext either: in no page of the database, nor in what it logs ahead.
     assert len(vault_rows(service, database_url)) == 2
     assert_nowhere([*old, *traces(new.private), *sealed], service, database_url)
+
+
+def test_after_a_wrong_key_nothing_is_changed_and_the_old_one_still_works(
+    tmp_path: Any, fleet: Fleet
+) -> None:
+    host = fleet.add("debian")
+    with Service(tmp_path, None, "--check-interval", "0.2") as service:
+        service.register(host)
+        service.wait_for_status(host.address, "disassociated")
+        before = service.client.get(f"/host/{host.address}/creds").json()
+        refused = rotate(service, host, new_key(), remote_user="root", ssh_port=host.port)
+        assert refused.status_code == 409
+        assert refused.json()["type"] == "urn:commissaire:problem:conflict"
+        assert refused.json()["detail"].endswith("Nothing was changed.")
+        assert service.client.get(f"/host/{host.address}/creds").json() == before
+        assert "host.credentials_rotated" not in service.read_log()
+        path = f"/host/{host.address}"
+        checked = service.client.get(path).json()["last_check"]
+        wait_for(lambda: service.client.get(path).json()["last_check"] > checked)
+        assert service.status(host.address) == "disassociated"
+
+
+def test_every_rotation_is_an_event_with_who_did_it_and_no_secret(
+    service: Service, database_url: str, fleet: Fleet
+) -> None:
+    host = fleet.add("debian")
+    service.register(host)
+    keys = [new_key(), new_key()]
+    for number, (key, more) in enumerate(zip(keys, ({}, {"unchecked": True}), strict=True)):
+        host.let_in(key.public)
+        answer = rotate(service, host, key, **more)
+        assert answer.status_code == 201
+        lines = [line for line in service.read_log().splitlines() if '"change"' in line]
+        rotations = [json.loads(line) for line in lines if "host.credentials_rotated" in line]
+        assert len(rotations) == number + 1
+        assert rotations[-1]["actor"] == "admin"
+        assert rotations[-1]["correlation"] == answer.headers["X-Request-ID"]
+    service.wait_for_status(host.address, "disassociated")
+    changes = [json.loads(x) for x in service.read_log().splitlines() if '"change"' in x]
+    assert {change["actor"] for change in changes} == {"admin", "runner:investigator"}
+    assert all(change["correlation"] for change in changes)
+    secrets = [piece for key in keys for piece in traces(key.private)]
+    assert_nowhere(secrets, service, database_url)
 
 
 def test_a_failed_host_is_looked_at_again_at_once_with_the_new_credentials(
