@@ -100,7 +100,9 @@ ContainerManager = Annotated[
     AfterValidator(_or_said_why(_container_manager)),
     _said({"pattern": f"^({names.NAME.pattern})?$", "description": "Empty for none."}),
 ]
-Address = Annotated[str, AfterValidator(_or_said_why(host_address)), _said(addresses.SCHEMA)]
+Address = Annotated[
+    str, AfterValidator(_or_said_why(host_address)), WithJsonSchema(addresses.SCHEMA)
+]
 RemoteUser = Annotated[
     str,
     AfterValidator(_or_said_why(names.remote_user)),
