@@ -25,6 +25,7 @@ from web.replies import Header
 from web.requests import Limits, Request, RequestIds
 from web.routing import Routes
 from web.tallies import UNKNOWN_PATH, Tallies
+from web.tokens import without_tokens
 
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
@@ -147,7 +148,7 @@ class Front:
         self._log(
             "request",
             method=scope["method"],
-            path=scope["raw_path"].decode("ascii", "replace"),
+            path=without_tokens(scope["raw_path"]).decode("ascii", "replace"),
             status=status,
             ms=round(seconds * 1000, 2),
             user=request.identity.user,
