@@ -41,7 +41,8 @@ class Rack:
 
     def __init__(self) -> None:
         self.hosts: dict[str, Mapping[str, object] | None] = {}
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.hangs_at_the_end = False
         self.free = asyncio.Event()
         self.free.set()
         self.asked: list[str] = []
@@ -64,6 +65,8 @@ class Rack:
     async def aclose(self) -> None:
         """Note it."""
         self.closed = True
+        if self.hangs_at_the_end:
+            await asyncio.Event().wait()
 
 
 class Play:
@@ -420,6 +423,46 @@ async def test_a_defect_of_a_plugin_is_a_failure_whose_text_is_not_shown(
         await until(lambda: play.events("source."))
         assert play.said("source.failed")[0]["reason"] == "It failed: RuntimeError."
         assert "s3cret" not in str(play.lines) + str(play.events(""))
+
+
+class Rotten(dict[str, object]):
+    """A mapping that fails when it is looked into."""
+
+    def get(self, key: str, default: object = None) -> object:
+        """Fail."""
+        raise LookupError(key, default)
+
+
+async def test_whatever_a_plugin_does_it_is_asked_again(sqlite_store: Store, rack: Rack) -> None:
+    async with Play(sqlite_store, rack).opened() as play:
+        await play.register(A)
+        await until(lambda: play.record(A)["cpus"] == 64)
+        rack.failure = asyncio.CancelledError()
+        await until(lambda: play.said("source.failed"))
+        rack.failure = None
+        rack.hosts[A] = Rotten()
+        await until(lambda: len(play.said("source.failed")) == 2)
+        rack.hosts[A] = ["no", "mapping"]  # type: ignore[assignment]
+        await until(lambda: len(play.said("source.failed")) == 3)
+        rack.hosts[A] = {"cpus": 65}
+        await until(lambda: play.record(A)["cpus"] == 65)
+        assert [line["reason"] for line in play.said("source.failed")] == [
+            "It cancelled its own answer.",
+            "It failed: LookupError.",
+            "Its answer is neither a mapping nor None.",
+        ]
+
+
+async def test_a_plugin_that_does_not_close_is_left_alone_in_the_end(
+    sqlite_store: Store, rack: Rack
+) -> None:
+    rack.hangs_at_the_end = True
+    async with asyncio.timeout(LIMIT_S):
+        async with Play(sqlite_store, rack).opened() as play:
+            await play.register(A)
+            await until(lambda: play.record(A)["cpus"] == 64)
+        (line,) = play.said("source.defect")
+        assert (line["error"], rack.closed) == ("TimeoutError", True)
 
 
 async def test_a_host_whose_source_was_taken_out_of_the_settings_keeps_its_facts(
