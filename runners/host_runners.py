@@ -1,5 +1,6 @@
 """The process managers that speak to hosts, made from the settings."""
 
+import os
 import random
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +19,7 @@ from runners.reach import SshReach
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
 from runners.settings import DAY_S, Settings
-from runners.ssh import Limits, Ssh
+from runners.ssh import Limits, Ssh, name_ourselves
 from runners.watcher import Watcher
 
 Report = Callable[[str, Exception], None]
@@ -26,6 +27,7 @@ Report = Callable[[str, Exception], None]
 
 def make_ssh(settings: Settings) -> Ssh:
     """Sessions for all of them: what is asked for and what is routine have places of their own."""
+    name_ourselves(os.environ)
     return Ssh(
         settings.ssh_parallel + settings.check_parallel + settings.operation_parallel,
         limits=Limits(

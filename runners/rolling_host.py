@@ -266,6 +266,9 @@ class HostSteps:
         reason = f"{failed.reason} {words}"
 
         def record(unit: Unit) -> None:
+            now = unit.operation(name).hosts[address]
+            if (now.step, now.sent) != (task.progress.step, task.progress.sent):
+                return  # it was sent meanwhile, perhaps by us a moment ago: that changes the case
             operations.fail_itself(unit, name, address, failed.kind, failed.reason)
             command(unit, name, address, task.progress.step, reason, {})
 

@@ -132,7 +132,8 @@ def _no_common_algorithm(address: str, reason: str) -> SshFailure:
 def _wrong_key(address: str, user: str) -> SshFailure:
     sentence = (
         f"{address} did not let {plain(user)} log in with this key: is its public half in that"
-        " user's ~/.ssh/authorized_keys?"
+        " user's ~/.ssh/authorized_keys, and does sshd let the user in at all (PermitRootLogin,"
+        " AllowUsers)?"
     )
     return SshFailure("authentication", sentence, passing=False)
 

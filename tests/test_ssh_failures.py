@@ -108,6 +108,14 @@ def says(*pieces: bytes, then_waits: bool = False) -> Talk:
     return talk
 
 
+async def drips(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A line now and then, for ever: as a tar pit does."""
+    while True:
+        writer.write(b"x\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
 # -- no connection ------------------------------------------------------------------------------
 
 
@@ -169,6 +177,7 @@ async def test_a_name_that_is_not_found_is_said_so(
         (says(b"220 mx ESMTP\r\n", b"500 what?\r\n", then_waits=True), "not_ssh", False),
         (says(os.urandom(100_000).replace(b"\n", b"")), "not_ssh", False),
         (says(b"x\n" * 5000), "not_ssh", False),
+        (drips, "not_ssh", False),
         (says(b"SSH-1.5-old\r\n"), "protocol", False),
         (says(b"SSH-2.0-\xff\xfe\r\n", then_waits=True), "protocol", False),
         (says(b"SSH-2.0-x\r\n", b"\0\0\0\x0c\x04" + b"z" * 900), "protocol", False),
@@ -184,6 +193,7 @@ async def test_a_name_that_is_not_found_is_said_so(
         "smtp",
         "bytes",
         "lines",
+        "lines without haste",
         "ssh 1",
         "a version in no letters",
         "nonsense",
@@ -208,6 +218,15 @@ async def test_a_key_that_the_host_does_not_know_is_not_tried_again(
             failure = await failure_of(ssh, replace(sshd.target, key=KEY))
         assert (failure.kind, failure.passing) == ("authentication", False)
         assert sshd.target.user in failure.sentence
+
+
+async def test_where_the_user_may_not_log_in_at_all_the_reason_says_so(
+    tmp_path: Path, ssh: Ssh
+) -> None:
+    with plain_sshd(tmp_path, "DenyUsers *") as sshd:
+        failure = await failure_of(ssh, sshd.target)
+    assert failure.kind == "authentication"
+    assert "PermitRootLogin" in failure.sentence
 
 
 async def test_an_unknown_user_is_an_authentication_failure(tmp_path: Path, ssh: Ssh) -> None:

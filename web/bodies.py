@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import (
@@ -21,12 +21,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from domain import container_manager, names, network
+from domain.options import Known
 from domain.refusal import Refusal
 from web import addresses
 from web.problems import KeyFault, Problem
@@ -98,7 +100,9 @@ ContainerManager = Annotated[
     AfterValidator(_or_said_why(_container_manager)),
     _said({"pattern": f"^({names.NAME.pattern})?$", "description": "Empty for none."}),
 ]
-Address = Annotated[str, AfterValidator(_or_said_why(host_address)), _said(addresses.SCHEMA)]
+Address = Annotated[
+    str, AfterValidator(_or_said_why(host_address)), WithJsonSchema(addresses.SCHEMA)
+]
 OPERATION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 OperationId = Annotated[str, Field(pattern=f"^{OPERATION_ID.pattern}$")]
 RemoteUser = Annotated[
@@ -126,9 +130,22 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Body(BaseModel):
-    """A JSON object. Errors never quote what was sent: it may be a secret."""
+    """A JSON object. Errors never quote what was sent: it may be a secret.
+
+    `None` of an optional key: it was not said.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+def _shown(**example: JsonValue) -> ConfigDict:
+    """An example of a body, for `/openapi.json`."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+def _options(known: Known) -> str:
+    """Which options each type can use, for people."""
+    return "; ".join(f"{kind}: {', '.join(options) or 'none'}" for kind, options in known.items())
 
 
 class ClusterBody(Body):
@@ -137,19 +154,29 @@ class ClusterBody(Body):
     network: Name = network.DEFAULT_NETWORK
     container_manager: ContainerManager = ""
 
+    model_config = _shown(network="default", container_manager="prod_openshift")
+
 
 class NetworkBody(Body):
-    """What a PUT of a network asks for; `domain.network` knows which options a type has."""
+    """What a PUT of a network asks for."""
 
     type: NetworkType = network.DEFAULT_TYPE
-    options: dict[str, object] = Field(default_factory=dict)
+    options: dict[str, object] = Field(default_factory=dict, description=_options(network.OPTIONS))
+
+    model_config = _shown(type="flannel_server", options={"address": "192.168.152.101:8080"})
 
 
 class ContainerManagerBody(Body):
     """What a PUT of a container manager asks for; a token may be among the options."""
 
     type: ContainerManagerType = container_manager.DEFAULT_TYPE
-    options: dict[str, object] = Field(default_factory=dict, repr=False)
+    options: dict[str, object] = Field(
+        default_factory=dict, repr=False, description=_options(container_manager.OPTIONS)
+    )
+
+    model_config = _shown(
+        type="openshift", options={"apiserver": "https://192.168.152.101:8080/api/"}
+    )
 
 
 class MembersBody(Body):
@@ -158,9 +185,11 @@ class MembersBody(Body):
     old: list[Address]
     new: list[Address]
 
+    model_config = _shown(old=["192.168.100.50"], new=["192.168.100.50", "192.168.100.51"])
+
 
 class HostBody(Body):
-    """What a PUT of a host asks for; `ssh_priv_key` is bytes here. `None`: not said."""
+    """What a PUT of a host asks for."""
 
     ssh_priv_key: PrivateKey = Field(repr=False)
     remote_user: RemoteUser | None = None
@@ -168,14 +197,18 @@ class HostBody(Body):
     ssh_port: Port | None = None
     source: str | None = None
 
+    model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root", cluster="default")
+
 
 class CredentialsBody(Body):
-    """What a PUT of credentials asks for. `None`: as they are."""
+    """What a PUT of credentials asks for; what is left out stays as it is."""
 
     ssh_priv_key: PrivateKey = Field(repr=False)
     remote_user: RemoteUser | None = None
     ssh_port: Port | None = None
     unchecked: bool = False
+
+    model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root")
 
 
 class HostKeyBody(Body):
@@ -183,38 +216,7 @@ class HostKeyBody(Body):
 
     fingerprint: Fingerprint
 
-
-class OperationBody(Body):
-    """How careful an operation is to be; `domain.rolling` knows which values are possible."""
-
-    max_parallel: int | str | None = None
-    max_failures: int | str | None = None
-    max_unavailable: int | str | None = None
-    healthy_for_s: float | None = None
-    step_timeout_s: float | None = None
-    reboot: Literal["never", "if_needed", "always"] | None = None
-    drain: bool | None = None
-    dry_run: bool = False
-
-
-class UpgradeBody(OperationBody):
-    """What a PUT of an upgrade asks for."""
-
-
-class RestartBody(OperationBody):
-    """What a PUT of a restart asks for."""
-
-
-class DeployBody(OperationBody):
-    """What a PUT of a deploy asks for."""
-
-    version: str
-
-
-class StateBody(Body):
-    """Where an operation is to be steered."""
-
-    state: Literal["paused", "in_process", "cancelled"]
+    model_config = _shown(fingerprint="SHA256:2KvQJsVfDcDZbTVf0OYLOnWWdLIqLLMlUIIxJzWbFjw")
 
 
 async def read(request: Request, kind: type[B]) -> B:

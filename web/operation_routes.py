@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from domain.rolling import Kind, Status
-from web.bodies import Body, Name, StateBody
+from web.bodies import Body, Name
 from web.description import PLAIN_TEXT, Content, Description, makes, reads, tells
+from web.operation_bodies import StateBody
 from web.operation_records import (
     DeployRecord,
     ListedOperation,

@@ -20,14 +20,21 @@ from projections.operation_reads import Filter
 from projections.reads import Reads
 from web import bodies
 from web.names import address_in, known_cluster
+from web.operation_bodies import (
+    DeployBody,
+    OperationBody,
+    RestartBody,
+    StateBody,
+    UpgradeBody,
+)
 from web.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
 from web.requests import Request
 from web.routing import Handler
 
-ACCEPTED: Mapping[Kind, type[bodies.OperationBody]] = {
-    "deploy": bodies.DeployBody,
-    "upgrade": bodies.UpgradeBody,
-    "restart": bodies.RestartBody,
+ACCEPTED: Mapping[Kind, type[OperationBody]] = {
+    "deploy": DeployBody,
+    "upgrade": UpgradeBody,
+    "restart": RestartBody,
 }
 PARAMETERS_MAX = 100
 PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -106,7 +113,7 @@ class Operations:
     async def steer(self, request: Request) -> Reply:
         """Pause, resume or cancel."""
         name = _id(request)
-        wanted = await bodies.read(request, bodies.StateBody)
+        wanted = await bodies.read(request, StateBody)
         record = await self._writer.perform(
             request.act(),
             lambda unit: operations.steer(unit, name, wanted.state),
@@ -151,8 +158,8 @@ def _id(request: Request) -> str:
     return text
 
 
-def _wanted(kind: Kind, cluster: str, body: bodies.OperationBody) -> OperationRequest:
-    version = body.version if isinstance(body, bodies.DeployBody) else ""
+def _wanted(kind: Kind, cluster: str, body: OperationBody) -> OperationRequest:
+    version = body.version if isinstance(body, DeployBody) else ""
     if body.drain:
         raise invalid("drain needs a container manager, and none can be drained yet.", "drain")
     keys = Options.__dataclass_fields__.keys()

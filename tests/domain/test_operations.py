@@ -1,5 +1,6 @@
 """Operations: what starts them, steers them, ends them, and what must wait for them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -35,15 +36,20 @@ A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 def cluster_of(*addresses: str) -> MemoryUnit:
     """A cluster with these members, all active."""
     unit = MemoryUnit()
+    settle_members(unit, addresses)
+    return unit
+
+
+def settle_members(unit: MemoryUnit, addresses: Sequence[str], os: str = "fedora") -> None:
+    """Make a cluster with these members, all active."""
     fleet.create_cluster(unit, "web", "default", "")
     for address in addresses:
         fleet.register_host(unit, SECRETS, address, request("web"))
         host = unit.host(address)
-        host.gather_facts(FACTS)
+        host.gather_facts(replace(FACTS, os=os))
         host.finish_bootstrap()
         host.activate()
     unit.did()
-    return unit
 
 
 def running(unit: MemoryUnit, wanted: OperationRequest = UPGRADE, name: str = "1") -> MemoryUnit:

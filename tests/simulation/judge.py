@@ -1,0 +1,101 @@
+"""What must be so in every story, whatever befell the fleet."""
+
+from typing import Any
+
+from domain.host import Failed, Recovered
+from domain.operation import Operation
+from domain.operation_events import HostDone, HostStarted, StepSent
+from tests.simulation.story import NAME, Told
+
+
+def judge(told: Told) -> None:
+    """Fails, with the whole story, where a promise was broken."""
+    try:
+        assert not told.defects
+        _starts_keep_to_the_limits(told)
+        _everybody_is_accounted_for(told)
+        _nothing_ran_twice(told)
+        _outcomes_are_true(told)
+    except AssertionError as broken:
+        raise AssertionError(f"{broken}\n{told.words}") from broken
+
+
+def _starts_keep_to_the_limits(told: Told) -> None:
+    replayed = Operation(NAME)
+    unavailable = {
+        address
+        for address, host in told.log.unit.hosts.items()
+        if any(isinstance(e, Failed) for e in _before_the_story(told, address))
+    }
+    started: set[str] = set()
+    for _, _, event in told.log.entries:
+        kind, _, name = event.originator_id.partition("/")
+        if kind == "host" and isinstance(event, Failed):
+            unavailable.add(name)
+        if kind == "host" and isinstance(event, Recovered):
+            unavailable.discard(name)
+        if kind != "operation":
+            continue
+        if isinstance(event, HostStarted):
+            limits, busy = replayed.limits, replayed.those("in_process")
+            assert replayed.state == "in_process", "nothing starts in a paused or cancelled one"
+            assert len(busy) < limits.parallel, "max_parallel"
+            assert len(replayed.those("failed", "unknown")) <= limits.failures, "max_failures"
+            if limits.unavailable is not None:
+                away = unavailable | {*busy, event.address}
+                assert len(away) <= limits.unavailable, "max_unavailable"
+            assert event.address not in started, "no host is started twice"
+            started.add(event.address)
+        stream: Any = event
+        replayed.follow([stream])
+    assert replayed.is_over, "every operation ends"
+
+
+def _before_the_story(told: Told, address: str) -> list[Any]:
+    told_positions = {id(entry.event) for entry in told.log.entries}
+    return [
+        event
+        for event in told.log.unit.history
+        if event.originator_id == f"host/{address}" and id(event) not in told_positions
+    ]
+
+
+def _everybody_is_accounted_for(told: Told) -> None:
+    operation = told.operation
+    everybody = operation.those("waiting", "done", "failed", "unknown", "skipped")
+    assert sorted(everybody) == sorted(told.machines), "nobody is silently dropped"
+    if operation.state == "finished":
+        assert sorted(operation.those("done")) == sorted(told.machines)
+    assert told.log.unit.cluster("web").operation == "", "the cluster is free again"
+
+
+def _nothing_ran_twice(told: Told) -> None:
+    for machine in told.machines.values():
+        assert all(count == 1 for count in machine.ran.values()), f"{machine.address} ran twice"
+        assert machine.sent_after_other_key == 0, "something was sent behind another host key"
+
+
+def _outcomes_are_true(told: Told) -> None:
+    operation = told.operation
+    sent = {
+        (e.event.address, e.event.step) for e in told.log.entries if isinstance(e.event, StepSent)
+    }
+    kind = operation.request.kind
+    for address, host in operation.hosts.items():
+        machine = told.machines[address]
+        first = "reboot" if kind == "restart" else kind
+        ran = machine.ran[f"{NAME}-{first}"]
+        if host.outcome == "done":
+            assert ran == 1, f"{address} is done, and nothing ran"
+            if kind != "restart":
+                assert machine.steps[f"{NAME}-{first}"].exit_status == 0
+            if host.boot_id:
+                assert host.evidence["boot_id_after"] != host.evidence["boot_id_before"]
+        if host.outcome in ("waiting", "skipped"):
+            assert ran == 0, f"{address} was never started, and something ran"
+        if kind != "restart" and (address, first) not in sent:
+            assert ran == 0, f"{address} ran what was never said to be sent"
+        if host.outcome == "failed" and kind != "restart":
+            assert not machine.running(told.seconds), f"{address} failed, and still runs"
+    done = [e.event for e in told.log.entries if isinstance(e.event, HostDone)]
+    assert len({event.address for event in done}) == len(done)

@@ -1,0 +1,99 @@
+"""A log in memory, between whose appends the service may die."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from domain.event import Act, Event, Recorded
+from domain.host import Host
+from domain.log.transaction import SQLiteTransaction, Transaction
+from domain.operation import Operation
+from domain.refusal import Refusal
+from projections import outputs
+from tests.domain.memory_unit import MemoryUnit
+
+COMMIT_S = 0.002
+
+
+class PlayedUnit(MemoryUnit):
+    """Aggregates, and writes beside the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[Callable[[Transaction], None]] = []
+
+    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+        """Write when it is stored."""
+        self.writes.append(write)
+
+
+class PlayedLog:
+    """What is appended stays. `crash` may never return."""
+
+    def __init__(self, unit: PlayedUnit, crash: Callable[[], Awaitable[None]]) -> None:
+        self.unit = unit
+        self.crash = crash
+        self.entries: list[Recorded] = []
+        self.on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None
+        self._tx = SQLiteTransaction(sqlite3.connect(":memory:"))
+        for statement in outputs.schema("sqlite"):
+            self._tx.execute(statement)
+
+    async def perform(self, act: Act, command: Callable[[Any], Any]) -> Any:
+        """Decide and store."""
+        await asyncio.sleep(COMMIT_S)
+        await self.crash()
+        result = self.do(act, command)
+        await self.crash()
+        return result
+
+    def do(self, act: Act, command: Callable[[Any], Any]) -> Any:
+        """At once."""
+        unit = self.unit
+        unit.act, unit.pending, unit.writes = act, [], []
+        try:
+            result = command(unit)
+        except Refusal:
+            unit.refused(lambda: self._refuse_again(unit))
+            raise
+        for write in unit.writes:
+            write(self._tx)
+        self._append([event for _, event in unit.did()])
+        return result
+
+    @staticmethod
+    def _refuse_again(unit: PlayedUnit) -> None:
+        raise Refusal("conflict", "It was refused.")
+
+    def _append(self, events: Sequence[Event]) -> None:
+        if events:
+            previous = len(self.entries)
+            recorded = [
+                Recorded(previous + number + 1, event.at, event)
+                for number, event in enumerate(events)
+            ]
+            self.entries += recorded
+            self.on_commit(previous, recorded)
+
+    async def after(self, position: int) -> list[Recorded]:
+        """Further entries."""
+        return self.entries[position:]
+
+    async def unfinished(self) -> list[str]:
+        """Operations that are not over."""
+        found = self.unit.operations.values()
+        return [each.name for each in found if each.state and not each.is_over]
+
+    async def operation(self, name: str) -> Operation:
+        """One operation."""
+        await asyncio.sleep(0)
+        return self.unit.operations[name]
+
+    async def load(self, address: str) -> Host:
+        """One host."""
+        return self.unit.hosts[address]
+
+    async def output(self, operation: str, address: str) -> bytes:
+        """What is kept."""
+        return outputs.output(self._tx, operation, address)

@@ -1,0 +1,204 @@
+"""One story by one seed: a fleet, an operation, operators, faults, and a service that dies."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+from domain import operations
+from domain.event import Act
+from domain.log.follower import Follower
+from domain.operation import Operation, OperationRequest
+from domain.operations import Wish
+from domain.rolling import Amount, Kind, Options
+from runners.rolling import Rolling
+from runners.rolling_host import HostSteps
+from tests.domain.test_operations import settle_members
+from tests.simulation.clock import VirtualLoop
+from tests.simulation.log import PlayedLog, PlayedUnit
+from tests.simulation.world import CALM, Machine, World, weather
+
+HOSTS_MAX = 8
+PARALLEL: list[Amount] = [1, 2, 5, "25%", "50%", "100%"]
+FAILURES: list[Amount] = [0, 0, 1, 3, "25%", "100%"]
+LONGEST_S = 24 * 3600.0
+"""An operation that is not over by then never is."""
+WISHES: list[Wish] = ["paused", "paused", "in_process", "cancelled"]
+NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
+
+
+@dataclass
+class Told:
+    """How a story ended."""
+
+    seed: int
+    log: PlayedLog
+    machines: dict[str, Machine]
+    operation: Operation
+    seconds: float
+    crashes: int
+    defects: list[Exception]
+
+    @property
+    def words(self) -> str:
+        """The whole story, for a failing test."""
+        head = f"seed {self.seed}: {self.operation.request}, {self.crashes} crashes"
+        events = [entry.event for entry in self.log.entries]
+        return "\n".join([head, *(f"  {e.at[11:22]} {e.originator_id} {e}" for e in events)])
+
+
+class Story:
+    """The stage, and who acts on it."""
+
+    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.chance = random.Random(seed)
+        self.crashes = 0
+        self.defects: list[Exception] = []
+        self._dies = asyncio.Event()
+        self._crash_rate = self.chance.choice([0.0, 0.0, 0.005, 0.05])
+        faults = weather(self.chance) if self.chance.random() < 0.9 else CALM
+        self.world = World(self.chance, faults, self._crash)  # type: ignore[arg-type]
+        self.log = PlayedLog(self._fleet(), self._crash)
+        self.parallel = self.chance.choice([1, 3, 64])
+
+    def _fleet(self) -> PlayedUnit:
+        size = self.chance.randrange(1, HOSTS_MAX + 1)
+        addresses = [f"10.0.0.{number + 1}" for number in range(size)]
+        for address in addresses:
+            self.world.machines[address] = Machine(address)
+        unit = PlayedUnit()
+        settle_members(unit, addresses, os="atomic")
+        for address in addresses:
+            if self.chance.random() < 0.05:
+                unit.host(address).fail("unreachable", "It is off.")
+        unit.did()
+        return unit
+
+    def request(self) -> OperationRequest:
+        """What is asked for."""
+        chance = self.chance
+        parallel: Amount = chance.choice(PARALLEL)
+        failures: Amount = chance.choice(FAILURES)
+        kind: Kind = chance.choice(["upgrade", "deploy", "restart"])
+        options = Options(
+            max_parallel=parallel,
+            max_failures=failures,
+            max_unavailable=chance.choice([None, None, 1, 2, "50%"]),
+            healthy_for_s=chance.choice([0.0, 0.0, 5.0, 30.0]),
+            step_timeout_s=chance.choice([30.0, 90.0, 300.0]),
+            reboot="never"
+            if kind == "restart"
+            else chance.choice(["never", "if_needed", "always"]),
+        )
+        return OperationRequest(kind, "web", "27.93" if kind == "deploy" else "", options)
+
+    async def _crash(self) -> None:
+        """Perhaps the service dies here: whoever is in the middle of something never goes on."""
+        if self.chance.random() < self._crash_rate:
+            self._dies.set()
+        if self._dies.is_set():
+            await asyncio.Event().wait()
+
+    def act(self, actor: str) -> Act:
+        """Somebody acts, now."""
+        return Act(actor, "story", self.loop.now())
+
+    async def tell(self) -> Told:
+        """From the request to the end."""
+        request = self.request()
+        self.log.do(self.act("alice"), lambda unit: operations.start(unit, NAME, request))
+        others = [asyncio.create_task(self._operator()), asyncio.create_task(self._members())]
+        operation = self.log.unit.operations[NAME]
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                while not operation.is_over:
+                    await self._live(operation)
+                    operation = self.log.unit.operations[NAME]
+        finally:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+        return Told(
+            self.seed,
+            self.log,
+            self.world.machines,
+            operation,
+            self.loop.time(),
+            self.crashes,
+            self.defects,
+        )
+
+    async def _live(self, operation: Operation) -> None:
+        """One life of the service: until it dies, or everything is done."""
+        self._dies = asyncio.Event()
+        follower = Follower(len(self.log.entries), self.log.after)
+        self.log.on_commit = follower.push
+        steps = HostSteps(
+            self.log,
+            self.log,
+            self.world,
+            now=self.loop.now,
+            on_defect=lambda _, error: self.defects.append(error),
+        )
+        rolling = Rolling(
+            self.log, self.log, steps, parallel=self.parallel, kept_s=1e6, now=self.loop.now
+        )
+        running = asyncio.create_task(rolling.run(follower))
+        dying = asyncio.create_task(self._dies.wait())
+        ending = asyncio.create_task(self._until_over())
+        done, _ = await asyncio.wait((running, dying, ending), return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, dying, ending):
+            task.cancel()
+        results = await asyncio.gather(running, dying, ending, return_exceptions=True)
+        if running in done:
+            raise results[0] or AssertionError("the runner ended by itself")
+        if ending not in done:
+            self.crashes += 1
+            self._crash_rate *= 0.9  # so that it comes to an end
+            await asyncio.sleep(self.chance.uniform(0.1, 60.0))  # until somebody starts it again
+
+    async def _until_over(self) -> None:
+        while not self.log.unit.operations[NAME].is_over:  # noqa: ASYNC110 - in virtual time
+            await asyncio.sleep(0.5)
+
+    async def _operator(self) -> None:
+        """Pauses, resumes, perhaps cancels."""
+        if self.chance.random() < 0.6:
+            return
+        while True:
+            await asyncio.sleep(self.chance.uniform(1.0, 120.0))
+            self._steer(self.chance.choice(WISHES))
+            await asyncio.sleep(self.chance.uniform(1.0, 120.0))
+            self._steer("in_process")
+
+    def _steer(self, wish: Wish) -> None:
+        operation = self.log.unit.operations[NAME]
+        if not operation.is_over and operation.state != "cancelling":
+            self.log.do(self.act("alice"), lambda unit: operations.steer(unit, NAME, wish))
+
+    async def _members(self) -> None:
+        """Hosts fail by themselves, and those that failed come back."""
+        while True:
+            await asyncio.sleep(self.chance.uniform(10.0, 200.0))
+            self._change(self.chance.choice(list(self.world.machines)))
+
+    def _change(self, address: str) -> None:
+        host = self.log.unit.hosts[address]
+        if host.status == "failed" and host.facts is not None:
+            facts, act = host.facts, self.act("runner:investigator")
+            self.log.do(act, lambda unit: unit.host(address).gather_facts(facts))
+        elif self.chance.random() < 0.2:
+            act = self.act("runner:watcher")
+            self.log.do(act, lambda unit: unit.host(address).fail("unreachable", "It is off."))
+
+
+def told(seed: int) -> Told:
+    """The story of a seed, always the same."""
+    loop = VirtualLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(Story(seed, loop).tell())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

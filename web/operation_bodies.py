@@ -1,0 +1,73 @@
+"""Bodies of requests about operations; `domain.rolling` knows which values are possible."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from domain.rolling import (
+    COUNT_MAX,
+    HEALTHY_FOR_S_MAX,
+    PERCENTAGE,
+    STEP_TIMEOUT_S_MAX,
+    VERSION,
+    Reboot,
+)
+from web.bodies import Body
+
+PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
+
+
+def _amount(least: int, of: str) -> WithJsonSchema:
+    number = {"type": "integer", "minimum": least, "maximum": COUNT_MAX}
+    return WithJsonSchema(
+        {"anyOf": [number, PERCENT], "description": f"A number, or a percentage of {of}."}
+    )
+
+
+def _seconds(least: float, most: float) -> WithJsonSchema:
+    return WithJsonSchema({"type": "number", "minimum": least, "maximum": most})
+
+
+Parallel = Annotated[int | str, _amount(1, "the hosts that it takes")]
+Failures = Annotated[int | str, _amount(0, "the hosts that it takes")]
+Unavailable = Annotated[int | str, _amount(1, "the members")]
+Version = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": f"^{VERSION.pattern}$", "maxLength": 128})
+]
+
+
+class OperationBody(Body):
+    """How careful an operation is to be. Without any of it: one host at a time."""
+
+    max_parallel: Parallel | None = None
+    max_failures: Failures | None = None
+    max_unavailable: Unavailable | None = None
+    healthy_for_s: Annotated[float, _seconds(0, HEALTHY_FOR_S_MAX)] | None = None
+    step_timeout_s: Annotated[float, _seconds(1, STEP_TIMEOUT_S_MAX)] | None = None
+    drain: Annotated[bool, Field(description="Not possible yet.")] | None = None
+    dry_run: bool = False
+
+
+class UpgradeBody(OperationBody):
+    """What a PUT of an upgrade asks for."""
+
+    reboot: Reboot | None = None
+
+
+class RestartBody(OperationBody):
+    """What a PUT of a restart asks for."""
+
+    reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
+
+
+class DeployBody(OperationBody):
+    """What a PUT of a deploy asks for."""
+
+    version: Version
+    reboot: Reboot | None = None
+
+
+class StateBody(Body):
+    """Where an operation is to be steered."""
+
+    state: Literal["paused", "in_process", "cancelled"]
