@@ -215,6 +215,9 @@ class Settings(BaseModel):
     authenticator: Names = Field(
         (), description="A further kind of credentials, which is installed; may be repeated."
     )
+    authenticator_timeout_s: Seconds = Field(
+        10.0, description="How long such a kind may keep a client waiting."
+    )
     tls_cert: OptionalFile = Field(
         None,
         description="PEM file of the server's certificate and those between it and its root:"

@@ -171,6 +171,20 @@ def test_what_is_no_tls_is_closed_and_one_log_line(secure: Service) -> None:
     assert "Traceback" not in secure.read_log()
 
 
+def test_handshakes_that_fail_leave_nothing_open(secure: Service, authority: Authority) -> None:
+    def open_files() -> int:
+        return len(list(Path(f"/proc/{secure.pid}/fd").iterdir()))
+
+    assert secure.client.get("/clusters").status_code == 200
+    before = open_files()
+    for number in range(60):
+        with socket.create_connection(place(secure), TIMEOUT_S) as plain:
+            plain.sendall((b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"")[number % 3])
+    # Those that say no more are cut off after half a second.
+    wait_for(lambda: open_files() <= before)
+    assert secure.client.get("/clusters").status_code == 200
+
+
 def test_those_who_dawdle_make_room_for_those_who_do_not(secure: Service) -> None:
     dawdling = [socket.create_connection(place(secure), TIMEOUT_S) for _ in range(24)]
     with secure.client_as("viewer") as client:
