@@ -23,6 +23,7 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "investigate": investigating.cpu,
     "start": keeping.start,
     "memory": keeping.memory,
+    "disk": keeping.disk,
     "auth": authenticating.headers,
     "certificate": authenticating.certificate,
     "p99": crowding.p99,

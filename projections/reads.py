@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from eventsourcing.persistence import OperationalError
 
-from domain.log.engine import Engine
+from domain.log.engine import Engine, Stopped
 from domain.log.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
 from projections.turn import Turn
@@ -50,6 +50,22 @@ def reads(engine: Engine, timeout_s: float = TIMEOUT_S) -> Reads:
     if isinstance(engine, SQLiteEngine):
         return SQLiteReads(engine, timeout_s)
     return ThreadedReads(engine, timeout_s)
+
+
+class StoppedReads:
+    """Instead of all others while a read model has stopped: what it says is not so any more."""
+
+    def __init__(self, why: Stopped) -> None:
+        self._why = str(why)
+
+    async def point(self, query: "Query[T]", *args: Any) -> T:
+        """Raise `Stopped`."""
+        raise Stopped(self._why)
+
+    scan = fresh = point
+
+    def close(self) -> None:
+        """There is nothing to stop."""
 
 
 class ThreadedReads:

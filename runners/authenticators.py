@@ -5,15 +5,17 @@ called with the users and the environment, and gives a `web.authentication.Authe
 only where `--authenticator` names it; docs/access.md shows how to write one.
 """
 
+import asyncio
 import inspect
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Protocol
 
+from domain.refusal import unavailable
 from runners.log_lines import LogLines, described
 from runners.settings import Settings
 from runners.tokens import TokensFile
-from web.authentication import Authentication, Authenticator, Users
+from web.authentication import Authentication, Authenticator, Identity, Scope, Users
 from web.basic import BasicAuthentication
 from web.certificates import CertificateAuthentication
 from web.password_queue import PasswordQueue
@@ -34,6 +36,27 @@ class WrongAuthenticator(Exception):
     """A kind of credentials that is named in the settings cannot be used; the sentence says why."""
 
 
+class Bounded:
+    """What is plugged in, with a limit on how long it keeps a client waiting."""
+
+    def __init__(self, name: str, plugged_in: Authenticator, timeout_s: float) -> None:
+        self.challenge = plugged_in.challenge
+        self.remembered = plugged_in.remembered
+        self._name = name
+        self._plugged_in = plugged_in
+        self._timeout_s = timeout_s
+
+    async def identify(self, scope: Scope) -> Identity | None:
+        """As of what is plugged in. Raises `Refusal` where it does not come to an end."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._plugged_in.identify(scope)
+        except TimeoutError:
+            raise unavailable(
+                f"Logging in by {self._name} takes longer than {self._timeout_s:g} s: try again."
+            ) from None
+
+
 def authentication(
     settings: Settings,
     users: Users,
@@ -52,7 +75,10 @@ def authentication(
     kinds: list[Authenticator] = [
         TokenAuthentication(tokens),
         BasicAuthentication(users, queue),
-        *_plugged_in(settings.authenticator, users, environ, lines),
+        *(
+            Bounded(name, plugged_in, settings.authenticator_timeout_s)
+            for name, plugged_in in _plugged_in(settings.authenticator, users, environ, lines)
+        ),
     ]
     if settings.tls_client_ca is not None:
         kinds.append(CertificateAuthentication(users))
@@ -61,7 +87,7 @@ def authentication(
 
 def _plugged_in(
     names: tuple[str, ...], users: Users, environ: Mapping[str, str], lines: LogLines
-) -> Iterator[Authenticator]:
+) -> Iterator[tuple[str, Authenticator]]:
     installed = {point.name: point for point in entry_points(group=GROUP)}
     for name in names:
         point = installed.get(name)
@@ -85,7 +111,7 @@ def _plugged_in(
                 f"--authenticator {name}: {point.value} gives no authenticator (docs/access.md)"
             )
         lines.line("authenticator.on", name=name, origin=point.value)
-        yield authenticator
+        yield name, authenticator
 
 
 def _is_one(candidate: object) -> bool:

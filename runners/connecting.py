@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import socket
 import threading
@@ -45,9 +46,9 @@ class Lookups:
 
         try:
             threading.Thread(target=look_up, name=f"lookup {name}", daemon=True).start()
-        except RuntimeError as error:  # the machine lends us no more threads
+        except RuntimeError as error:  # "can't start new thread"
             self._slots.release()
-            raise OSError(f"no thread for the look-up of its name: {error}") from error
+            raise OSError(errno.EAGAIN, "No thread is left to look up names") from error
         return await found
 
     def _hand_over(

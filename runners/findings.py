@@ -40,6 +40,10 @@ class OtherHostKey(Exception):
         self.reason = reason
 
 
+class CannotLook(Exception):
+    """What a look takes is used up on this machine: that says nothing of the host."""
+
+
 class Abandoned(Exception):
     """What the log says of the host has changed meanwhile: this look is about nobody."""
 
@@ -56,7 +60,7 @@ class Look(Protocol):
     """Connects to a host and asks it what it is."""
 
     async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
-        """The facts. Raises `LookFailed`, `OtherHostKey`, and what `trust` raises."""
+        """The facts. Raises `LookFailed`, `OtherHostKey`, `CannotLook`, what `trust` raises."""
         ...
 
 

@@ -1,5 +1,6 @@
 """The process managers that speak to hosts, made from the settings."""
 
+import os
 import random
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +16,7 @@ from runners.investigator import Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
 from runners.settings import Settings
-from runners.ssh import Limits, Ssh
+from runners.ssh import Limits, Ssh, name_ourselves
 from runners.watcher import Watcher
 
 Report = Callable[[str, Exception], None]
@@ -23,6 +24,7 @@ Report = Callable[[str, Exception], None]
 
 def make_ssh(settings: Settings) -> Ssh:
     """Sessions for all of them: what is asked for and what is routine have places of their own."""
+    name_ourselves(os.environ)
     return Ssh(
         settings.ssh_parallel + settings.check_parallel,
         limits=Limits(

@@ -20,6 +20,7 @@ from domain.refusal import Refusal
 from runners.findings import (
     LOG_RETRY_S,
     Abandoned,
+    CannotLook,
     Findings,
     Look,
     LookFailed,
@@ -157,7 +158,7 @@ class Investigator:
             host = await self._hosts.load(address)
             again = await self._tick(host) if host.status in UNSETTLED else None
         # The log is away, or went on without us: what was found is found again.
-        except (Abandoned, Refusal, PersistenceError):
+        except (Abandoned, CannotLook, Refusal, PersistenceError):
             tries = self._tries.setdefault(address, Tries(0))
             tries.unrecorded += 1
             return Again(LOG_PAUSES.after(tries.unrecorded, self._chance), Lane.UNFINISHED)
@@ -176,6 +177,9 @@ class Investigator:
             if failed.passing and (again := self._next_attempt(host)):
                 return again
             return await self._fail(host, failed.kind, failed.reason)
+        except CannotLook as ours:
+            self._on_defect(host.name, ours)
+            raise
         except (Abandoned, Refusal, PersistenceError):
             raise
         except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from domain.host import FactsGathered, FailureKind, Host
 from domain.refusal import Refusal
 from runners.facts import gather, sudo_failure
-from runners.findings import LookFailed, OtherHostKey, Trust
+from runners.findings import CannotLook, LookFailed, OtherHostKey, Trust
 from runners.keys import PrivateKey
 from runners.ssh import Ssh, Target
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
@@ -44,6 +44,8 @@ class SshLook:
         except HostKeyMismatch as mismatch:
             raise OtherHostKey(mismatch.offered.fingerprint, mismatch.sentence) from mismatch
         except SshFailure as failure:
+            if failure.kind == "ours":
+                raise CannotLook(failure.sentence) from failure
             kind = KINDS.get(failure.kind, "unreachable")
             raise LookFailed(kind, failure.sentence, passing=failure.passing) from failure
         if reason := sudo_failure(facts, target.user):

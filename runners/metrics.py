@@ -174,6 +174,9 @@ def sources(inventories: Sources) -> Collector:
     """External inventories."""
 
     def collect() -> Iterable[Metric]:
+        hosts = GaugeMetricFamily(
+            "commissaire_source_hosts", "Hosts that a source owns.", labels=("source",)
+        )
         answers = CounterMetricFamily(
             "commissaire_source_answers", "Answers of a source.", labels=("source",)
         )
@@ -184,10 +187,11 @@ def sources(inventories: Sources) -> Collector:
             "commissaire_source_stale", "1 where a source is stale.", labels=("source",)
         )
         for name, tally in inventories.tallies.items():
+            hosts.add_metric((name,), tally.hosts)
             answers.add_metric((name,), tally.answers)
             failures.add_metric((name,), tally.failures)
             stale.add_metric((name,), tally.stale)
-        yield from (answers, failures, stale)
+        yield from (hosts, answers, failures, stale)
 
     return collect
 

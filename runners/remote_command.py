@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from runners.ssh_failure import SshFailure, plain
+from runners.ssh_failure import REFUSED_KEY, SshFailure, plain
 
 # A login script may leave a process behind that holds the output open; what comes later than
 # this after the command's own end is not waited for.
@@ -65,8 +65,10 @@ async def run_command(
     except (asyncssh.Error, OSError, ValueError) as error:
         lost = wire.is_closed()
         await _hang_up(wire)
+        if wire.get_extra_info(REFUSED_KEY) is not None:
+            raise _changed_key(address) from error
         if lost or isinstance(error, (asyncssh.DisconnectError, OSError)):
-            raise _cut(address) from error
+            raise (_cut(address) if running.began else _turned_away(address)) from error
         reason = error.reason if isinstance(error, asyncssh.Error) else str(error)
         sentence = f"{address} let us log in but runs no commands: {plain(reason)}."
         raise SshFailure("command", sentence, passing=False) from error
@@ -78,8 +80,9 @@ async def run_command(
             passing=False,
         )
     if running.exit_status is None and not running.signal:
+        changed = wire.get_extra_info(REFUSED_KEY) is not None
         await _hang_up(wire)
-        raise _cut(address)
+        raise _changed_key(address) if changed else _cut(address)
     return Output(
         running.exit_status,
         running.signal,
@@ -98,6 +101,21 @@ def _cut(address: str) -> SshFailure:
     return SshFailure("dropped", sentence, passing=True)
 
 
+def _turned_away(address: str) -> SshFailure:
+    sentence = (
+        f"{address} let us log in and closed the connection at once: do sshd's or PAM's rules end"
+        " this user's sessions?"
+    )
+    return SshFailure("dropped", sentence, passing=True)
+
+
+def _changed_key(address: str) -> SshFailure:
+    sentence = (
+        f"{address} showed another host key in the middle of a session: is somebody between us?"
+    )
+    return SshFailure("host_key", sentence, passing=False)
+
+
 class _Running(asyncssh.SSHClientSession[bytes]):
     """Collects what a command says until it is over, or has said too much."""
 
@@ -105,12 +123,16 @@ class _Running(asyncssh.SSHClientSession[bytes]):
         self._loop = asyncio.get_running_loop()
         self._left = output_bytes
         self.over: asyncio.Future[None] = self._loop.create_future()
+        self.began = False
         self.exceeded = False
         self.exit_status: int | None = None
         self.signal = ""
         self.stdout = bytearray()
         self.stderr = bytearray()
         self._late: asyncio.TimerHandle | None = None
+
+    def session_started(self) -> None:
+        self.began = True
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         self._left -= len(data)

@@ -76,6 +76,8 @@ def _network(value: object) -> Network:
         raise ValueError(f"must be networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
     if network.version == 6 and network.subnet_of(MAPPED):
         raise ValueError("must have IPv4 as IPv4: clients that use it are compared as such")
+    if network.prefixlen == 0:
+        raise ValueError("must be the proxies alone: everybody could say that they are anybody")
     return network
 
 
@@ -212,6 +214,9 @@ class Settings(BaseModel):
     )
     authenticator: Names = Field(
         (), description="A further kind of credentials, which is installed; may be repeated."
+    )
+    authenticator_timeout_s: Seconds = Field(
+        10.0, description="How long such a kind may keep a client waiting."
     )
     tls_cert: OptionalFile = Field(
         None,

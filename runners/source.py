@@ -72,4 +72,4 @@ def _number(name: str, value: object) -> int | None:
         raise NoAnswer(f"It says that {name} is a {type(value).__name__}: it must be an int.")
     if not 1 <= value <= MOST[name]:
         raise NoAnswer(f"The number that it says for {name} is not 1 to {MOST[name]}.")
-    return value
+    return int(value)  # and no subclass that stores as something else

@@ -72,6 +72,11 @@ def _open(name: str, table: Mapping[str, object], environ: Mapping[str, str]) ->
         raise WrongSource(_sentence(here, error)) from None
     except ValueError as error:
         raise WrongSource(f"{here}: {error}") from None
+    except WrongSource:
+        raise
+    except Exception as defect:  # noqa: BLE001 - of somebody else's package, whatever it is
+        # Not its text, which may quote a secret.
+        raise WrongSource(f"{here}: its type has a defect: {type(defect).__name__}") from None
     if not inspect.iscoroutinefunction(getattr(source, "facts", None)):
         raise WrongSource(f"{here}: the type {terms.type} has no `async def facts`")
     return ConfiguredSource(name, terms, source)

@@ -131,7 +131,8 @@ class Asker:
         close = getattr(self._source, "aclose", None)
         if close is not None:
             try:
-                await close()
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await close()
             except Exception as defect:  # noqa: BLE001 - of a plugin, and we are going anyway
                 self._log("source.defect", "error", source=self.name, error=type(defect).__name__)
 
@@ -155,7 +156,12 @@ class Asker:
         limit = self._terms.timeout_s
         try:
             async with asyncio.timeout(limit):
-                said = await self._source.facts(address)
+                return checked(self.name, await self._source.facts(address))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise NoAnswer("It cancelled its own answer.") from None
         except TimeoutError:
             raise NoAnswer(f"It did not answer within {limit:g} seconds.") from None
         except NoAnswer:
@@ -163,7 +169,6 @@ class Asker:
         except Exception as defect:  # noqa: BLE001 - a plugin's, and not to be the end of all
             # Not its text, which may quote a secret.
             raise NoAnswer(f"It failed: {type(defect).__name__}.") from None
-        return checked(self.name, said)
 
     async def _answered(self, host: Host, facts: FactsSourced) -> None:
         self.tally.answers += 1

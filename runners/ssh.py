@@ -5,9 +5,11 @@ Keys are in memory, host keys come from and go to the caller. Everything has a l
 
 import asyncio
 import logging
+import os
+import pwd
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,7 +21,7 @@ from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
 from runners.ssh_login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
 
 __all__ = ["HostKey", "HostKeyMismatch", "Limits", "Output", "Session", "Ssh", "SshFailure"]
-__all__ += ["Target", "Trust"]
+__all__ += ["Target", "Trust", "name_ourselves"]
 
 CONNECT_TIMEOUT_S = 10.0  # name look-up and TCP
 LOGIN_TIMEOUT_S = 20.0  # from SSH's banner until the key is accepted
@@ -39,6 +41,22 @@ class Limits:
     login_s: float = LOGIN_TIMEOUT_S
     command_s: float = COMMAND_TIMEOUT_S
     output_bytes: int = OUTPUT_BYTES_MAX
+
+
+def name_ourselves(environment: MutableMapping[str, str]) -> None:
+    """Put our user's name and home into the process's environment where they are missing.
+
+    asyncssh asks for both with each connection, and needs neither. Without them in the environment
+    it would open /etc/passwd each time, and fail where that cannot be, or has no such user: as in
+    a container whose uid was made up.
+    """
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        name, home = user.pw_name, user.pw_dir
+    except KeyError:
+        name, home = "commissaire", "/"
+    for variable, value in (("LOGNAME", name), ("HOME", home)):
+        environment[variable] = environment.get(variable) or value
 
 
 class Session:

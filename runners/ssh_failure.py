@@ -1,5 +1,6 @@
 """What can go wrong between us and a host over SSH, in sentences that an operator can act on."""
 
+import errno
 import re
 import socket
 from dataclasses import dataclass
@@ -7,6 +8,10 @@ from dataclasses import dataclass
 import asyncssh
 
 TEXT_CHARACTERS_MAX = 200  # of what a host said, in a sentence of ours
+REFUSED_KEY = "refused_key"
+"""Where a connection of asyncssh keeps the host key that ended it."""
+OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)
+"""Errors that tell of this machine, not of the host: files, memory, threads."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class SshFailure(Exception):
 
     `kind` is stable: refused, timeout, unreachable, name (does not resolve), dropped (connection
     closed on us), not_ssh (another service answers), protocol (no common algorithms), host_key,
-    authentication, command (it did not run, or ended badly), output (too much of it), facts.
+    authentication, command (it did not run, or ended badly), output (too much of it), facts, ours
+    (this machine has nothing left to connect with; it says nothing of the host).
     `sentence` is for people. `passing` says whether trying again a little later may help.
     """
 
@@ -62,6 +68,12 @@ def no_connection(address: str, port: int, limit_s: float, error: OSError) -> Ss
         passing = error.errno == socket.EAI_AGAIN
         why = "the name servers do not answer" if passing else "the name does not resolve"
         return SshFailure("name", f"{address} cannot be looked up: {why}.", passing)
+    if error.errno in OURS:
+        sentence = (
+            f"No connection to {address} could be tried: {plain(error.strerror or str(error))}, on"
+            " the machine that Commissaire runs on."
+        )
+        return SshFailure("ours", sentence, passing=True)
     if isinstance(error, ConnectionRefusedError):
         sentence = f"{address} refused the connection on port {port}: is sshd running there?"
         return SshFailure("refused", sentence, passing=True)
@@ -120,7 +132,8 @@ def _no_common_algorithm(address: str, reason: str) -> SshFailure:
 def _wrong_key(address: str, user: str) -> SshFailure:
     sentence = (
         f"{address} did not let {plain(user)} log in with this key: is its public half in that"
-        " user's ~/.ssh/authorized_keys?"
+        " user's ~/.ssh/authorized_keys, and does sshd let the user in at all (PermitRootLogin,"
+        " AllowUsers)?"
     )
     return SshFailure("authentication", sentence, passing=False)
 

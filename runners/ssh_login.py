@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import asyncssh
 
 from runners.keys import PrivateKey
-from runners.ssh_failure import HostKey, HostKeyMismatch, no_host_key, no_login, not_ssh, slow_login
+from runners.ssh_failure import (
+    REFUSED_KEY,
+    HostKey,
+    HostKeyMismatch,
+    no_host_key,
+    no_login,
+    not_ssh,
+    slow_login,
+)
 
 # Asked for in this order. Certificates are left out: a pin is a key.
 HOST_KEY_ALGORITHMS = {
@@ -166,6 +174,8 @@ class _Visitor(asyncssh.SSHClient):
         wanted = self._accepted or self._pinned
         if wanted is not None and wanted.fingerprint != shown.fingerprint:
             self.refused = shown
+            if self._wire is not None:
+                self._wire.set_extra_info(**{REFUSED_KEY: shown})
             return False
         self._accepted = shown
         return True

@@ -103,7 +103,7 @@ def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
 
     try:
         context.load_cert_chain(certificate, key, passphrase)
-    except (ssl.SSLError, ValueError) as error:
+    except (OSError, ValueError) as error:  # errors of TLS are of the first kind
         reason = getattr(error, "reason", None) or ""
         if locked:
             sentence = f"{key} has a passphrase, which nobody could type here"
@@ -126,7 +126,7 @@ def _readable(path: Path) -> None:
 def _explained(load: Callable[[], None], sentence: str) -> None:
     try:
         load()
-    except ssl.SSLError:
+    except OSError:  # errors of TLS are some; a file may also go while it is looked at
         raise WrongTls(sentence) from None
 
 

@@ -19,7 +19,15 @@ from domain.event import Recorded
 from domain.host import READY, FailureKind, Host
 from domain.log.follower import Follower
 from domain.refusal import Refusal
-from runners.findings import Abandoned, Findings, Look, LookFailed, OtherHostKey, once_it_answers
+from runners.findings import (
+    Abandoned,
+    CannotLook,
+    Findings,
+    Look,
+    LookFailed,
+    OtherHostKey,
+    once_it_answers,
+)
 from runners.heartbeats import Heartbeats
 from runners.wakeups import Again, Lane, Wakeups
 
@@ -134,7 +142,7 @@ class Watcher:
             if not await self._hosts.occupied(address):
                 await self._tick(host)
         # The log is away, or went on without us: what was found is found again.
-        except (Abandoned, Refusal, PersistenceError):
+        except (Abandoned, CannotLook, Refusal, PersistenceError):
             return Again(self._interval_s * self._chance.random(), LANE)
         taken = self._clock() - begun
         return Again(max(0.0, self._pause_s() - taken), LANE)
@@ -148,6 +156,9 @@ class Watcher:
         except LookFailed as failed:
             await self._miss(host, failed.kind, failed.reason)
             return
+        except CannotLook as ours:
+            self._on_defect(host.name, ours)
+            raise
         except (Abandoned, Refusal, PersistenceError):
             raise
         except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all

@@ -21,6 +21,7 @@ from web.password_queue import PasswordQueue
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "access.md").read_text()
+LIMIT_S = 20.0
 KEY = "a key that both have"
 
 
@@ -45,7 +46,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "class Failing(Half):\n    def remembered(self, scope):\n"
         "        return ('admin', 'root') if b'x-odd' in dict(scope['headers']) else None\n"
         "    async def identify(self, scope):\n        raise RuntimeError('hidden-word')\n\n"
-        "def odd(users, environ):\n    return Failing()\n"
+        "def odd(users, environ):\n    return Failing()\n\n"
+        "import asyncio\n\nclass Hanging(Half):\n    async def identify(self, scope):\n"
+        "        await asyncio.Event().wait()\n\n"
+        "def hanging(users, environ):\n    return Hanging()\n"
     )
     (information / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: ticket-login\nVersion: 1.0\n"
@@ -56,6 +60,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (information / "entry_points.txt").write_text(
         f"[{named[1]}]\n{points.replace(chr(34), '')}"
         "half = broken_login:half\nfailing = broken_login:failing\nodd = broken_login:odd\n"
+        "hanging = broken_login:hanging\n"
         "missing = no_such_module:x\n"
     )
     monkeypatch.syspath_prepend(folder)
@@ -111,10 +116,20 @@ def test_what_a_plugin_does_wrong_lets_nobody_in(site: Path, tmp_path: Path) -> 
             assert "hidden-word" not in answer.text + service.read_log()
 
 
+@pytest.mark.usefixtures("site")
+def test_one_that_never_answers_keeps_nobody_waiting_for_ever(tmp_path: Path) -> None:
+    flags = ("--authenticator", "hanging", "--authenticator-timeout-s", "0.3")
+    with Service(tmp_path / "service", None, *flags) as service:
+        assert service.client.get("/hosts").status_code == 200
+        stranger = httpx.get(f"{service.url}/api/v0/hosts", timeout=LIMIT_S)
+        assert stranger.status_code == 503
+        assert "Logging in by hanging takes longer than 0.3 s" in stranger.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("kerberos", "not installed (failing, half, missing, odd, ticket is)"),
+        ("kerberos", "not installed (failing, half, hanging, missing, odd, ticket is)"),
         ("ticket", "TICKET_KEY is not set"),
         ("half", "broken_login:half gives no authenticator (docs/access.md)"),
         ("failing", "broken_login:failing does not start (RuntimeError)"),

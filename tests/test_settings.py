@@ -58,7 +58,8 @@ def test_a_setting_of_several_is_repeated_or_has_commas_or_is_a_list(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "network", ["10.0.0.1/8", "proxy.example", "10.0.0.0/8,", "::ffff:a00:0/104"]
+    "network",
+    ["10.0.0.1/8", "proxy.example", "10.0.0.0/8,", "::ffff:a00:0/104", "0.0.0.0/0", "::/0"],
 )
 def test_what_is_no_network_of_proxies_is_refused(network: str) -> None:
     line = wrong({}, {"COMMISSAIRE_TRUSTED_PROXY": network})

@@ -41,6 +41,7 @@ def site(tmp_path: Path) -> Path:
         f"[{named[1]}]\n{points.replace(chr(34), '')}"
         "broken = rack_source:nothing\nmissing = no_such_module:x\n"
         "http = rack_source:nothing\nsync = rack_source_sync:make\n"
+        "defect = rack_source_sync:broken\n"
     )
     for letter in "ab":
         other = folder / f"other_{letter}-1.0.dist-info"
@@ -49,7 +50,8 @@ def site(tmp_path: Path) -> Path:
         (other / "entry_points.txt").write_text(f"[{named[1]}]\ntwice = other:{letter}\n")
     (folder / "rack_source_sync.py").write_text(
         "class Sync:\n    def facts(self, address):\n        return {}\n\n"
-        "def make(options, environ):\n    return Sync()\n"
+        "def make(options, environ):\n    return Sync()\n\n"
+        "def broken(options, environ):\n    raise KeyError('s3cret')\n"
     )
     return folder
 
@@ -83,11 +85,12 @@ async def test_the_documented_plugin_answers() -> None:
         ({"type": 3}, "sources.x.type: must be a valid string"),
         (
             {"type": "ftp"},
-            "sources.x.type: there is no type 'ftp'; there are broken, file, http, mis",
+            "sources.x.type: there is no type 'ftp'; there are broken, defect, file, ht",
         ),
         ({"type": "broken"}, "sources.x.type: rack_source:nothing cannot be loaded: Attribute"),
         ({"type": "missing"}, "sources.x.type: no_such_module:x cannot be loaded: ModuleNotFound"),
         ({"type": "twice"}, "sources.x.type: other:a and other:b are both called 'twice'"),
+        ({"type": "defect"}, "sources.x: its type has a defect: KeyError"),
         ({"type": "sync"}, "sources.x: the type sync has no `async def facts`"),
         ({"type": "rack", "cpus": 4}, "sources.x: a rack needs network (text), machines"),
         ({"type": "file"}, "sources.x.path: Field required"),

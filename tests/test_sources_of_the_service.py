@@ -8,6 +8,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.service import Service, wait_for
@@ -85,6 +86,10 @@ def body(source: str = "cmdb") -> dict[str, object]:
     return {"ssh_priv_key": base64_of(new_key()), "source": source}
 
 
+def scraped(service: Service) -> str:
+    return httpx.get(f"{service.url}/metrics").text
+
+
 def test_a_source_that_hangs_holds_up_no_answer_and_not_the_end(
     tmp_path: Path, inventory: Inventory, token: Path
 ) -> None:
@@ -108,12 +113,15 @@ def test_what_a_source_is_told_in_secret_is_nowhere(
         inventory.body = json.dumps({"os": f"Bearer {SECRET}", "cpus": SECRET}).encode()
         assert service.client.put(HOST, json=body()).status_code == 201
         wait_for(lambda: "source.became_stale" in service.read_log())
+        wait_for(lambda: 'commissaire_source_stale{source="cmdb"} 1.0' in scraped(service))
         assert inventory.asked[0] == f"Bearer {SECRET}"
         inventory.status = 401
         wait_for(lambda: "It answered 401." in service.read_log())
         inventory.status, inventory.body = 200, b'{"cpus": 48}'
         wait_for(lambda: "source.came_back" in service.read_log())
         wait_for(lambda: service.client.get(HOST).json()["cpus"] == 48)
+        assert 'commissaire_source_stale{source="cmdb"} 0.0' in scraped(service)
+        assert SECRET not in scraped(service)
         assert SECRET not in service.client.get(HOST).text
         assert service.stop() == 0
     files = [path for path in (tmp_path / "service").rglob("*") if path.is_file()]

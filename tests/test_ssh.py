@@ -314,7 +314,9 @@ async def test_nothing_is_left_after_sessions_failures_and_cancellation(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     host = fleet.add("fedora")
-    ssh = Ssh(per_host_interval_s=0, limits=Limits(connect_s=1, login_s=0.3, command_s=0.3))
+    ssh = Ssh(per_host_interval_s=0)
+    brief = Ssh(per_host_interval_s=0, limits=Limits(command_s=0.3))
+    quick = Ssh(per_host_interval_s=0, limits=Limits(login_s=0.3))
     good = target(host)
     with plain_sshd(tmp_path) as sshd:
 
@@ -322,7 +324,7 @@ async def test_nothing_is_left_after_sessions_failures_and_cancellation(
             await run(ssh, good, "echo in")
             for script in ("sleep 60", "exec cat /dev/zero"):
                 with pytest.raises(SshFailure):
-                    await run(ssh, sshd.target, script)
+                    await run(brief, sshd.target, script)
             with pytest.raises(SshFailure):
                 await run(ssh, replace(sshd.target, key=new_key()), ":")
             with pytest.raises(HostKeyMismatch):
@@ -341,7 +343,7 @@ async def test_nothing_is_left_after_sessions_failures_and_cancellation(
         assert open_files() == before
     host.freeze()
     with pytest.raises(SshFailure, match=r"not done within 0\.3 s"):
-        await run(ssh, good, ":")
+        await run(quick, good, ":")
     host.thaw()
     assert asyncio.all_tasks() == tasks
     assert open_files() <= before

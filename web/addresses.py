@@ -8,17 +8,20 @@ LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 IPV4 = {
     "title": "IPv4 address",
+    "type": "string",
     # Neither "any" (0.0.0.0) nor "many" (224.0.0.0/4).
     "pattern": rf"^(?!0\.0\.0\.0$)(?!22[4-9]\.|23[0-9]\.)({OCTET}\.){{3}}{OCTET}$",
 }
 IPV6 = {
     "title": "IPv6 address",
+    "type": "string",
     "format": "ipv6",
     # The same: not `::`, not ff00::/8; and no zone.
     "pattern": "^(?=.*:)(?=.*[1-9A-Fa-f])(?![Ff]{2}[0-9A-Fa-f]{2}:)[0-9A-Fa-f:.]+$",
 }
 HOST_NAME = {
     "title": "host name",
+    "type": "string",
     # Its last label must not be what a resolver would read as a number.
     "pattern": (rf"^(?=.{{1,253}}$)({LABEL}\.)*(?![0-9]+$)(?!0[Xx][0-9A-Fa-f]*$){LABEL}$"),
 }

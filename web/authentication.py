@@ -22,6 +22,9 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 Observers = Literal["anyone", "local", "viewer"]
 """Who sees figures and reasons without logging in: `local` is whoever is on this machine."""
 
+AUTHORIZATION_KEY = "commissaire.authorization"
+"""Where the ASGI scope of a request has its `Authorization` header, once somebody asked."""
+
 # Any: what servers and middlewares keep in an ASGI scope has no common type.
 Scope = MutableMapping[str, Any]
 
@@ -138,5 +141,9 @@ def authorization(scope: Scope) -> bytes | None:
 
     Several are put together as HTTP has it (RFC 9110, 5.3), which makes them malformed.
     """
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    return b", ".join(values) or None
+    # Each kind of credentials asks: the headers are gone through once, and not for each.
+    if AUTHORIZATION_KEY not in scope:
+        values = [value for name, value in scope["headers"] if name == b"authorization"]
+        scope[AUTHORIZATION_KEY] = b", ".join(values) or None
+    header: bytes | None = scope[AUTHORIZATION_KEY]
+    return header

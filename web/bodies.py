@@ -21,12 +21,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from domain import container_manager, names, network
+from domain.options import Known
 from domain.refusal import Refusal
 from web import addresses
 from web.problems import KeyFault, Problem
@@ -98,7 +100,9 @@ ContainerManager = Annotated[
     AfterValidator(_or_said_why(_container_manager)),
     _said({"pattern": f"^({names.NAME.pattern})?$", "description": "Empty for none."}),
 ]
-Address = Annotated[str, AfterValidator(_or_said_why(host_address)), _said(addresses.SCHEMA)]
+Address = Annotated[
+    str, AfterValidator(_or_said_why(host_address)), WithJsonSchema(addresses.SCHEMA)
+]
 RemoteUser = Annotated[
     str,
     AfterValidator(_or_said_why(names.remote_user)),
@@ -124,9 +128,22 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Body(BaseModel):
-    """A JSON object. Errors never quote what was sent: it may be a secret."""
+    """A JSON object. Errors never quote what was sent: it may be a secret.
+
+    `None` of an optional key: it was not said.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+def _shown(**example: JsonValue) -> ConfigDict:
+    """An example of a body, for `/openapi.json`."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+def _options(known: Known) -> str:
+    """Which options each type can use, for people."""
+    return "; ".join(f"{kind}: {', '.join(options) or 'none'}" for kind, options in known.items())
 
 
 class ClusterBody(Body):
@@ -135,19 +152,29 @@ class ClusterBody(Body):
     network: Name = network.DEFAULT_NETWORK
     container_manager: ContainerManager = ""
 
+    model_config = _shown(network="default", container_manager="prod_openshift")
+
 
 class NetworkBody(Body):
-    """What a PUT of a network asks for; `domain.network` knows which options a type has."""
+    """What a PUT of a network asks for."""
 
     type: NetworkType = network.DEFAULT_TYPE
-    options: dict[str, object] = Field(default_factory=dict)
+    options: dict[str, object] = Field(default_factory=dict, description=_options(network.OPTIONS))
+
+    model_config = _shown(type="flannel_server", options={"address": "192.168.152.101:8080"})
 
 
 class ContainerManagerBody(Body):
     """What a PUT of a container manager asks for; a token may be among the options."""
 
     type: ContainerManagerType = container_manager.DEFAULT_TYPE
-    options: dict[str, object] = Field(default_factory=dict, repr=False)
+    options: dict[str, object] = Field(
+        default_factory=dict, repr=False, description=_options(container_manager.OPTIONS)
+    )
+
+    model_config = _shown(
+        type="openshift", options={"apiserver": "https://192.168.152.101:8080/api/"}
+    )
 
 
 class MembersBody(Body):
@@ -156,9 +183,11 @@ class MembersBody(Body):
     old: list[Address]
     new: list[Address]
 
+    model_config = _shown(old=["192.168.100.50"], new=["192.168.100.50", "192.168.100.51"])
+
 
 class HostBody(Body):
-    """What a PUT of a host asks for; `ssh_priv_key` is bytes here. `None`: not said."""
+    """What a PUT of a host asks for."""
 
     ssh_priv_key: PrivateKey = Field(repr=False)
     remote_user: RemoteUser | None = None
@@ -166,20 +195,26 @@ class HostBody(Body):
     ssh_port: Port | None = None
     source: str | None = None
 
+    model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root", cluster="default")
+
 
 class CredentialsBody(Body):
-    """What a PUT of credentials asks for. `None`: as they are."""
+    """What a PUT of credentials asks for; what is left out stays as it is."""
 
     ssh_priv_key: PrivateKey = Field(repr=False)
     remote_user: RemoteUser | None = None
     ssh_port: Port | None = None
     unchecked: bool = False
 
+    model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root")
+
 
 class HostKeyBody(Body):
     """The host key that an administrator vouches for."""
 
     fingerprint: Fingerprint
+
+    model_config = _shown(fingerprint="SHA256:2KvQJsVfDcDZbTVf0OYLOnWWdLIqLLMlUIIxJzWbFjw")
 
 
 async def read(request: Request, kind: type[B]) -> B:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.log.engine import StorageFull
+from domain.log.engine import Stopped, StorageFull
 from domain.refusal import Refusal
 from web.authentication import Authentication, Forbidden, TooManyFailures, Unauthenticated
 from web.clients import Clients
@@ -25,6 +25,7 @@ from web.replies import Header
 from web.requests import Limits, Request, RequestIds
 from web.routing import Routes
 from web.tallies import UNKNOWN_PATH, Tallies
+from web.tokens import without_tokens
 
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
@@ -109,6 +110,8 @@ class Front:
             return Problem("too_many_failures", str(error), headers=[wait]).reply()
         except StorageFull:
             return Problem("storage_full", "The disk is full.").reply()
+        except Stopped as stopped:
+            return Problem("unavailable", str(stopped)).reply()
         except OperationalError:
             return Problem("unavailable", "The database cannot be reached: try again.").reply()
         except ClientDisconnect:
@@ -145,7 +148,7 @@ class Front:
         self._log(
             "request",
             method=scope["method"],
-            path=scope["raw_path"].decode("ascii", "replace"),
+            path=without_tokens(scope["raw_path"]).decode("ascii", "replace"),
             status=status,
             ms=round(seconds * 1000, 2),
             user=request.identity.user,

@@ -168,7 +168,7 @@ def _tag(route: Route) -> str:
     """What belongs together for readers: hosts, clusters, networks …"""
     above, _, below = route.path.partition("/api/v0/")
     if above or "openapi" in below:
-        return "the service itself"
+        return "service"
     return below.split("/")[0].removesuffix("s") + "s"
 
 

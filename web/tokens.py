@@ -4,6 +4,7 @@ A token is 256 random bits, so its SHA-256 cannot be turned back and costs a mic
 needs to be remembered, and what is revoked or expires counts with the next request.
 """
 
+import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -14,6 +15,7 @@ from web.authentication import REALM, Forbidden, Identity, Scope, authorization
 PREFIX = "cmsr_"
 """What every token begins with, so that scanners find one that was published by mistake."""
 SCHEME = b"bearer "
+TOKEN = re.compile(rb"cmsr_[A-Za-z0-9_-]*")
 
 
 class Token(NamedTuple):
@@ -34,6 +36,11 @@ class Tokens(Protocol):
 def digest(token: bytes) -> bytes:
     """What is kept of a token."""
     return sha256(token).digest()
+
+
+def without_tokens(text: bytes) -> bytes:
+    """What may be kept of what a client sent in a place that is no place for a token."""
+    return TOKEN.sub(b"TOKEN", text) if PREFIX.encode() in text else text
 
 
 class TokenAuthentication:

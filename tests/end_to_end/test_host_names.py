@@ -25,6 +25,7 @@ LIMITS = ("--ssh-connect-timeout-s", "2", "--investigation-attempts", "1")
 STOPPED_WITHIN_S = 10.0
 PATIENCE = "options timeout:30 attempts:5\n"
 """Of the resolver: far more than ours."""
+IPV6 = "::1"
 GONE = b"\x04gone"
 """Part of the names that do not exist; others are not answered."""
 MOUNT = 'mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@"'
@@ -109,6 +110,7 @@ def host(fleet: Fleet) -> Host:
 def service(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Iterator[Service]:
     with dead_address(host.port) as dead, name_server() as server:
         names = f"{dead} a.example\n{host.address} a.example b.example\n{dead} b.example\n"
+        names += f"{IPV6} six.example\n"
         with NamingService(tmp_path_factory.mktemp("service"), names, server) as running:
             yield running
 
@@ -117,6 +119,15 @@ def test_of_a_name_s_addresses_a_dead_one_does_no_harm(service: Service, host: H
     for name in ("a.example", "b.example"):
         assert service.register(host, name).status_code == 201
     for name in ("a.example", "b.example"):
+        service.wait_for_status(name, "disassociated")
+
+
+def test_an_ipv6_address_and_a_name_that_has_nothing_else_lead_to_a_host(
+    service: Service, fleet: Fleet
+) -> None:
+    host = fleet.add("debian", address=IPV6)
+    for name in (IPV6, "six.example"):
+        assert service.register(host, name).json()["address"] == name
         service.wait_for_status(name, "disassociated")
 
 

@@ -81,6 +81,10 @@ def test_every_rotation_is_an_event_with_who_did_it_and_no_secret(
         assert len(rotations) == number + 1
         assert rotations[-1]["actor"] == "admin"
         assert rotations[-1]["correlation"] == answer.headers["X-Request-ID"]
+    service.wait_for_status(host.address, "disassociated")
+    changes = [json.loads(x) for x in service.read_log().splitlines() if '"change"' in x]
+    assert {change["actor"] for change in changes} == {"admin", "runner:investigator"}
+    assert all(change["correlation"] for change in changes)
     secrets = [piece for key in keys for piece in traces(key.private)]
     assert_nowhere(secrets, service, database_url)
 

@@ -20,6 +20,7 @@ from tests.service import Service, wait_for
 
 TIMEOUT_S = 20.0
 HSTS = "Strict-Transport-Security"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def test_a_request_that_comes_together_with_the_end_of_the_handshake_is_answered
                 plain.sendall(outgoing.read())
                 incoming.write(plain.recv(65536))
         for _ in range(2):
-            tls.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            tls.write(HEALTH)
         plain.sendall(outgoing.read())  # the client's Finished, and two requests
         answers = b""
         while answers.count(b"ok\n") < 2:
@@ -170,6 +171,20 @@ def test_what_is_no_tls_is_closed_and_one_log_line(secure: Service) -> None:
     assert "Traceback" not in secure.read_log()
 
 
+def test_handshakes_that_fail_leave_nothing_open(secure: Service, authority: Authority) -> None:
+    def open_files() -> int:
+        return len(list(Path(f"/proc/{secure.pid}/fd").iterdir()))
+
+    assert secure.client.get("/clusters").status_code == 200
+    before = open_files()
+    for number in range(60):
+        with socket.create_connection(place(secure), TIMEOUT_S) as plain:
+            plain.sendall((b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"")[number % 3])
+    # Those that say no more are cut off after half a second.
+    wait_for(lambda: open_files() <= before)
+    assert secure.client.get("/clusters").status_code == 200
+
+
 def test_those_who_dawdle_make_room_for_those_who_do_not(secure: Service) -> None:
     dawdling = [socket.create_connection(place(secure), TIMEOUT_S) for _ in range(24)]
     with secure.client_as("viewer") as client:
@@ -198,18 +213,33 @@ def test_sighup_takes_new_certificates_for_new_connections_and_drops_none(
     authority = Authority(tmp_path)
     service = Service(tmp_path / "service", None, *authority.server().flags)
     service.trusted = authority.trust()
-    with service:
-        assert service.client.get("/clusters").status_code == 200
-        first = served_certificate(service, authority.trust())
-        served = len(lines(service, "tls.reloaded"))
+    with (
+        service,
+        socket.create_connection(place(service), TIMEOUT_S) as plain,
+        authority.trust().wrap_socket(plain, server_hostname="127.0.0.1") as kept,
+    ):
+        first = kept.getpeercert(binary_form=True)
+        assert _healthy(kept)
+        kept.sendall(HEALTH[:10])  # it is in the middle of a request
         renewed = authority.server()
         assert served_certificate(service, authority.trust()) == first
-        _hang_up(service, "tls.reloaded", served)
-        assert ssl.DER_cert_to_PEM_cert(served_certificate(service, authority.trust())) in (
-            renewed.certificate.read_text()
-        )
-        # The connection that was open all the time.
-        assert service.client.get("/clusters").status_code == 200
+        _hang_up(service, "tls.reloaded", 0)
+        second = served_certificate(service, authority.trust())
+        assert ssl.DER_cert_to_PEM_cert(second) in renewed.certificate.read_text()
+        assert second != first
+        assert _healthy(kept, HEALTH[10:])
+        assert _healthy(kept)
+
+
+def _healthy(connection: ssl.SSLSocket, said: bytes = HEALTH) -> bool:
+    """Whether this, the end of a request, is answered on the same connection."""
+    connection.sendall(said)
+    answer = b""
+    while not answer.endswith(b"ok\n"):
+        received = connection.recv(65536)
+        assert received, answer
+        answer += received
+    return answer.startswith(b"HTTP/1.1 200")
 
 
 def test_broken_new_certificates_change_nothing_and_are_an_error_in_the_log(
@@ -230,6 +260,23 @@ def test_broken_new_certificates_change_nothing_and_are_an_error_in_the_log(
         pair.certificate.write_bytes(good)
         _hang_up(service, "tls.reloaded", 0)
         assert served_certificate(service, authority.trust()) == first
+
+
+def test_certificates_that_are_gone_at_sighup_change_nothing(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.server()
+    service = Service(
+        tmp_path / "service", None, *pair.flags, "--tls-client-ca", str(authority.file)
+    )
+    service.trusted = authority.trust()
+    with service:
+        for gone in (authority.file, pair.key, pair.certificate):
+            gone.unlink()
+            _hang_up(service, "tls.broken", len(lines(service, "tls.broken")))
+            reason = str(lines(service, "tls.broken")[-1]["reason"])
+            assert f"{gone} cannot be read: No such file" in reason
+        assert service.client.get("/clusters").status_code == 200
+        assert service.stop() == 0
 
 
 def test_sighup_without_tls_is_survived(tmp_path: Path) -> None:

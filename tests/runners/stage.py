@@ -220,8 +220,8 @@ class Stage:
         return self.host(address)
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
     """Wait for a condition, with a limit."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - of what has no event to wait for
             await asyncio.sleep(POLL_S)

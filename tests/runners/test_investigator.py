@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.host import Failed
-from runners.findings import Abandoned, LookFailed, OtherHostKey
+from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
 from tests.runners.stage import ATTEMPTS_MAX, FACTS, NO_SUDO, PARALLEL, REFUSED, Stage, until
 from tests.stores import Store
 
@@ -154,6 +154,17 @@ async def test_a_host_whose_look_breaks_off_by_a_defect_fails_and_the_others_go_
     assert "ValueError" in host.failure.reason
     assert "secret" not in host.failure.reason
     assert len(stage.defects) == 1
+
+
+async def test_a_look_that_this_machine_has_nothing_left_for_is_no_failure_of_the_host(
+    stage: Stage,
+) -> None:
+    await stage.register(A)
+    await stage.end(A, CannotLook("Too many open files"))
+    await stage.end(A, FACTS)
+    await stage.until_status(A, "disassociated")
+    assert "host.failed" not in stage.store.topics()
+    assert [str(told) for told in stage.defects] == ["Too many open files"]
 
 
 async def test_dead_hosts_that_take_long_do_not_hold_up_a_new_one(stage: Stage) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
 
 from domain import fleet, investigation
 from domain.event import Recorded
@@ -22,9 +21,9 @@ from domain.log.writer import Writer
 from domain.source import Source as SourceOfLog
 from projections import hosts
 from projections.reads import reads
+from runners import metrics
 from runners.fleet_hosts import FleetHosts
-from runners.source import NoAnswer
-from runners.source_metrics import SourceMetrics
+from runners.source import NoAnswer, Source
 from runners.source_plugins import ConfiguredSource, Terms
 from runners.sources import Sources, Tally
 from runners.vault import Vault
@@ -42,7 +41,8 @@ class Rack:
 
     def __init__(self) -> None:
         self.hosts: dict[str, Mapping[str, object] | None] = {}
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.hangs_at_the_end = False
         self.free = asyncio.Event()
         self.free.set()
         self.asked: list[str] = []
@@ -65,12 +65,14 @@ class Rack:
     async def aclose(self) -> None:
         """Note it."""
         self.closed = True
+        if self.hangs_at_the_end:
+            await asyncio.Event().wait()
 
 
 class Play:
     """The process manager on a store, with one source called `rack`."""
 
-    def __init__(self, store: Store, rack: Rack, **terms: Any) -> None:
+    def __init__(self, store: Store, rack: Source, **terms: Any) -> None:
         self.store = store
         self.rack = rack
         self.lines: list[dict[str, object]] = []
@@ -144,8 +146,8 @@ class Play:
 
     async def asked_again(self) -> None:
         """Until every question that is under way, and one more after it, has been answered."""
-        before = len(self.rack.asked)
-        await until(lambda: len(self.rack.asked) >= before + 3)
+        before = self.tally.answers + self.tally.failures
+        await until(lambda: self.tally.answers + self.tally.failures >= before + 3)
 
     def host(self, address: str) -> Host:
         """A host as the log has it now."""
@@ -423,6 +425,46 @@ async def test_a_defect_of_a_plugin_is_a_failure_whose_text_is_not_shown(
         assert "s3cret" not in str(play.lines) + str(play.events(""))
 
 
+class Rotten(dict[str, object]):
+    """A mapping that fails when it is looked into."""
+
+    def get(self, key: str, default: object = None) -> object:
+        """Fail."""
+        raise LookupError(key, default)
+
+
+async def test_whatever_a_plugin_does_it_is_asked_again(sqlite_store: Store, rack: Rack) -> None:
+    async with Play(sqlite_store, rack).opened() as play:
+        await play.register(A)
+        await until(lambda: play.record(A)["cpus"] == 64)
+        rack.failure = asyncio.CancelledError()
+        await until(lambda: play.said("source.failed"))
+        rack.failure = None
+        rack.hosts[A] = Rotten()
+        await until(lambda: len(play.said("source.failed")) == 2)
+        rack.hosts[A] = ["no", "mapping"]  # type: ignore[assignment]
+        await until(lambda: len(play.said("source.failed")) == 3)
+        rack.hosts[A] = {"cpus": 65}
+        await until(lambda: play.record(A)["cpus"] == 65)
+        assert [line["reason"] for line in play.said("source.failed")] == [
+            "It cancelled its own answer.",
+            "It failed: LookupError.",
+            "Its answer is neither a mapping nor None.",
+        ]
+
+
+async def test_a_plugin_that_does_not_close_is_left_alone_in_the_end(
+    sqlite_store: Store, rack: Rack
+) -> None:
+    rack.hangs_at_the_end = True
+    async with asyncio.timeout(LIMIT_S):
+        async with Play(sqlite_store, rack).opened() as play:
+            await play.register(A)
+            await until(lambda: play.record(A)["cpus"] == 64)
+        (line,) = play.said("source.defect")
+        assert (line["error"], rack.closed) == ("TimeoutError", True)
+
+
 async def test_a_host_whose_source_was_taken_out_of_the_settings_keeps_its_facts(
     sqlite_store: Store, rack: Rack
 ) -> None:
@@ -438,18 +480,24 @@ async def test_a_host_whose_source_was_taken_out_of_the_settings_keeps_its_facts
 
 async def test_how_it_goes_with_a_source_can_be_scraped(sqlite_store: Store, rack: Rack) -> None:
     async with Play(sqlite_store, rack, stale_after_s=0.01).opened() as play:
-        registry = CollectorRegistry()
-        registry.register(SourceMetrics(play.sources))
+        collect = metrics.sources(play.sources)
 
-        def figure(name: str) -> float | None:
-            return registry.get_sample_value(f"commissaire_source_{name}", {"source": "rack"})
+        def figure(name: str) -> float:
+            samples = [sample for metric in collect() for sample in metric.samples]
+            (value,) = [
+                sample.value
+                for sample in samples
+                if (sample.name, sample.labels)
+                == (f"commissaire_source_{name}", {"source": "rack"})
+            ]
+            return value
 
         assert [figure(name) for name in FIGURES] == [0, 0, 0, 0]
         await play.register(A)
         await until(lambda: figure("answers_total") == 1)
         rack.failure = NoAnswer("It answered 503.")
         await until(lambda: figure("stale") == 1)
-        assert (figure("hosts"), (figure("failures_total") or 0) >= 2) == (1, True)
+        assert (figure("hosts"), figure("failures_total") >= 2) == (1, True)
         rack.failure = None
         await until(lambda: figure("stale") == 0)
         await play.remove(A)

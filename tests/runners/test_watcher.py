@@ -8,7 +8,7 @@ import pytest
 
 from domain.host import Failed
 from projections import hosts
-from runners.findings import OtherHostKey
+from runners.findings import CannotLook, OtherHostKey
 from tests.runners.stage import (
     FACTS,
     LATER,
@@ -83,6 +83,15 @@ async def test_a_host_fails_only_after_so_many_misses_in_a_row(stage: Stage) -> 
     await stage.end(A, REFUSED)
     host = await stage.until_status(A, "failed")
     assert host.failure == Failed("unreachable", "refused")
+
+
+async def test_a_check_that_this_machine_has_nothing_left_for_is_no_miss(stage: Stage) -> None:
+    before = await set_up(stage)
+    for _ in range(2 * MISSES_MAX):
+        await stage.end(A, CannotLook("Too many open files"))
+    await stage.end(A, FACTS)
+    assert stage.store.topics() == before
+    assert len(stage.defects) == 2 * MISSES_MAX
 
 
 async def test_a_failed_host_that_answers_again_is_what_it_was_and_is_checked_again(

@@ -58,8 +58,8 @@ def generate(service: WebService, directory: Path, seed: str, *arguments: str) -
 def test_hundreds_of_generated_requests_are_answered_as_described(
     service: WebService, tmp_path: Path
 ) -> None:
-    arguments = ("--phases", "examples,fuzzing,stateful", "--max-examples", "5", "--no-shrink")
-    assert generate(service, tmp_path, SEED or "1", *arguments) > 300
+    arguments = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4", "--no-shrink")
+    assert generate(service, tmp_path, SEED or "1", *arguments) > 250
 
 
 @pytest.mark.proof

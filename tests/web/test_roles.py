@@ -1,10 +1,12 @@
 """The table of roles: as it is documented, and what it lets nobody do."""
 
+import re
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.web.service import WebService
+from tests.web.service import WebService, raw_answers
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "access.md"
 
@@ -81,3 +83,40 @@ def test_no_answer_can_run_or_be_framed_or_guessed_at_and_no_other_origin_is_let
         assert answer.headers["Cache-Control"] in {"no-store", "private, no-cache"}
         assert not [name for name in answer.headers if name.startswith("access-control-")]
         assert "Server" not in answer.headers
+
+
+def put(*headers: bytes) -> bytes:
+    """A request that only an operator may make."""
+    return b"PUT /api/v0/cluster/smuggled HTTP/1.1\r\nHost: x\r\n" + b"".join(headers)
+
+
+VIEWER = b"Authorization: Basic dmlld2VyOnZpZXdlcg==\r\n"
+ADMIN = b"Authorization: Basic YWRtaW46YWRtaW4=\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+NO_BODY = b"Content-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "statuses"),
+    [
+        (put(VIEWER, ADMIN, NO_BODY), [403]),
+        (put(VIEWER, ADMIN.replace(b"Auth", b"aUTH"), NO_BODY), [403]),
+        (put(VIEWER, CHUNKED, b"\r\n0\r\n", ADMIN, b"\r\n"), [403]),
+        (put(VIEWER, CHUNKED, b"Content-Length: 5\r\n\r\n0\r\n\r\n", put(ADMIN, NO_BODY)), [400]),
+        (put(VIEWER, b"Content-Length: 5\r\n", NO_BODY, put(ADMIN, NO_BODY)), [400]),
+        (put(b"Authorization: Basic\r\n YWRtaW46YWRtaW4=\r\n", NO_BODY), [400]),
+        (put(b"Authorization : Basic YWRtaW46YWRtaW4=\r\n", NO_BODY), [400]),
+        (put(b"X-Request-ID: a\rAuthorization: Basic YWRtaW46YWRtaW4=\r\n", NO_BODY), [400]),
+        (b"GET /api/v0/hosts HTTP/1.1\r\nHost: x\r\n" + ADMIN + b"\r\n" + put(NO_BODY), [200, 401]),
+    ],
+)
+def test_nobodys_credentials_count_for_another_request(
+    front: WebService, client: httpx.Client, request_bytes: bytes, statuses: list[int]
+) -> None:
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with front.connect() as connection:
+        connection.sendall(request_bytes + last)
+        answers = raw_answers(connection)
+    found = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
+    assert found == statuses + ([] if statuses == [400] else [200])
+    assert client.get("/cluster/smuggled").status_code == 404

@@ -1,0 +1,73 @@
+"""A service in poor surroundings blames no host for them."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.history import first_failure
+from tests.fleet import Fleet
+from tests.fleet.addresses import Place, take
+from tests.service import Service, wait_for
+
+FILES_MAX = 64
+SILENT = 48
+"""Hosts: each takes a file while it is waited for; half of the files are taken anyway."""
+LIMITS = ("--ssh-parallel", "64", "--ssh-connect-timeout-s", "2", "--investigation-attempts", "1")
+RETRIES = ("--retry-pause-s", "1000", "--retry-pause-max-s", "1000")
+
+
+class PoorService(Service):
+    """A service that may open few files."""
+
+    def command(self) -> list[str]:
+        """The same under the limit."""
+        return ["prlimit", f"--nofile={FILES_MAX}", *super().command()]
+
+
+class NamelessService(Service):
+    """A service as in a container: its uid is in no /etc/passwd, its environment empty."""
+
+    def command(self) -> list[str]:
+        """The same in a user namespace."""
+        unset = [word for name in ("HOME", "LOGNAME", "USER") for word in ("-u", name)]
+        return ["unshare", "--user", "--map-user=54321", "env", *unset, *super().command()]
+
+
+@pytest.fixture
+def silent(fleet: Fleet) -> Iterator[list[Place]]:
+    """Places, all with one port, where somebody accepts and never says a word."""
+    with ExitStack() as opened:
+        port = take(None, None, may_use_22=False)
+        opened.callback(port.release)
+        places = [take(None, port.port, may_use_22=False) for _ in range(SILENT)]
+        for place in places:
+            opened.callback(place.release)
+            opened.enter_context(socket.create_server((place.address, place.port)))
+        yield places
+
+
+def test_hosts_that_there_was_no_file_for_are_looked_at_later(
+    tmp_path: Path, fleet: Fleet, silent: list[Place]
+) -> None:
+    host = fleet.add("fedora")
+    with PoorService(tmp_path / "service", None, *LIMITS, *RETRIES) as service:
+        for place in silent:
+            assert service.register(host, place.address, ssh_port=place.port).status_code == 201
+        service.register(host)
+        wait_for(lambda: "Too many open files" in service.read_log())
+        service.wait_for_status(host.address, "disassociated")
+        for place in silent:
+            service.wait_for_status(place.address, "failed")
+            assert "the login was not done" in first_failure(service, place.address).reason
+
+
+def test_a_service_without_a_name_and_a_home_reaches_its_hosts(
+    tmp_path: Path, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    with NamelessService(tmp_path / "service") as service:
+        service.register(host)
+        service.wait_for_status(host.address, "disassociated")
