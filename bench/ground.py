@@ -17,7 +17,7 @@ class Ground:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._seeded: dict[int, Path] = {}
+        self._seeded: dict[tuple[int, int], Path] = {}  # by events and hosts
         self._count = 0
 
     def new_directory(self, name: str) -> Path:
@@ -37,8 +37,13 @@ class Ground:
         service.module = module
         return service
 
-    def _seed(self, event_count: int) -> Path:
-        if event_count not in self._seeded:
-            self._seeded[event_count] = data = self.new_directory("seeded")
-            seed(data, HOSTS, event_count)
-        return self._seeded[event_count]
+    def seeded_database(self, event_count: int, hosts: int = HOSTS) -> Path:
+        """The database of a service that was seeded and never started."""
+        return self._seed(event_count, hosts) / "commissaire.db"
+
+    def _seed(self, event_count: int, hosts: int = HOSTS) -> Path:
+        found = self._seeded.get((event_count, hosts))
+        if found is None:
+            found = self._seeded[event_count, hosts] = self.new_directory("seeded")
+            seed(found, hosts, event_count)
+        return found

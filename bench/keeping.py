@@ -1,7 +1,10 @@
-"""What a large log and a large fleet cost: time to start, and memory."""
+"""What a large log and a large fleet cost: time to start, memory, and disk."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import EVENTS, HOSTS, Ground
@@ -57,6 +60,26 @@ def memory(ground: Ground, scale: Scale) -> list[Figure]:
         )
         for what, size in (("after reading", read), ("after load", loaded))
     ]
+
+
+def disk(ground: Ground, scale: Scale) -> list[Figure]:
+    """What a host that is set up takes of the database, and what each further event does."""
+    empty, _ = _size(ground.seeded_database(0, hosts=0))
+    fleet, fleet_events = _size(ground.seeded_database(0))
+    grown, grown_events = _size(ground.seeded_database(EVENTS))
+    of_host = (fleet - empty) / HOSTS
+    of_event = (grown - fleet) / (grown_events - fleet_events)
+    name = f"disk of a host, {fleet_events / HOSTS:g} events each (bare: of a further event)"
+    return [Figure(name, of_host, of_event, of_host / of_event, "bytes", "for comparison")]
+
+
+def _size(database: Path) -> tuple[int, int]:
+    """Bytes of a database, and events in its log."""
+    with closing(sqlite3.connect(database)) as connection:
+        pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        (size,) = connection.execute(pages).fetchone()
+        (events,) = connection.execute("SELECT count(*) FROM stored_events").fetchone()
+    return int(size), int(events)
 
 
 def _loads(ours: Ours, scale: Scale) -> Iterator[Load]:

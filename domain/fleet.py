@@ -20,7 +20,7 @@ from domain.operation import Operation
 from domain.options import wrong
 from domain.refusal import conflict, invalid
 
-REMOVAL_BATCH_HOSTS = 200
+REMOVAL_BATCH_HOSTS = 50
 """How many hosts leave in one transaction while a large cluster is removed."""
 
 

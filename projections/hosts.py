@@ -162,7 +162,7 @@ def _head(row: HostRow) -> str:
     return record[:-1].decode() + ',"last_check":"'
 
 
-PROJECTION = Projection("hosts", 1, (HOSTS, HOST_LIST), project)
+PROJECTION = Projection("hosts", 2, (HOSTS, HOST_LIST), project)
 
 
 # What is beside the log: when a host answered last, though nothing had changed.

@@ -1,16 +1,18 @@
 """A projection folds the log into tables; its position says how far it has come."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 import orjson
+from eventsourcing.persistence import PersistenceError
 
 from domain.event import Recorded
 from domain.log import recorder
-from domain.log.engine import Engine
+from domain.log.engine import Engine, Stopped
 from domain.log.mapper import to_event
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import TEXT, MemoryTables, Opened, StoredTables, Table
@@ -58,22 +60,38 @@ SAVE_POSITION = """
 """
 
 
+FORGET_POSITION = "DELETE FROM projection_positions WHERE name = '{name}'"
+
+
 class ReadModels:
     """All projections of a service, kept up to date in the transactions that append."""
 
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.projections = tuple(projections)
+        self.stopped: dict[str, Stopped] = {}
+        """Why a projection, by its name, cannot go on with the log."""
 
     def create_tables(self, engine: Engine) -> None:
-        """Create what is not there."""
-        statements = [positions_schema(engine.name)]
+        """Create what is not there, and anew what another version of a projection had made."""
+        engine.execute_schema([positions_schema(engine.name)])
+        with engine.snapshot() as tx:
+            versions = dict(tx.execute("SELECT name, version FROM projection_positions").fetchall())
+        statements = []
         for projection in self.projections:
+            if versions.get(projection.name, projection.version) != projection.version:
+                statements += [table.drop for table in projection.tables]
+                statements.append(FORGET_POSITION.format(name=projection.name))
             for table in projection.tables:
                 statements += table.schema(engine.name)
         engine.execute_schema(statements)
 
     def project(self, tx: Transaction, events: Sequence[Recorded]) -> None:
-        """Bring all tables up to date with events that are being appended."""
+        """Bring all tables up to date with events that are being appended.
+
+        Raises `Stopped` where one of them does not say what the log says.
+        """
+        for stopped in self.stopped.values():
+            raise Stopped(str(stopped))
         tables = StoredTables(tx)
         for projection in self.projections:
             for recorded in events:
@@ -89,17 +107,34 @@ class ReadModels:
         """Project what is missing up to a position, in a transaction that holds the append lock.
 
         Nothing is, where everybody appends through `domain.log.writer`; but what somebody else
-        inserted must not be jumped over when the next position is saved.
+        inserted must not be jumped over when the next position is saved. Raises `Stopped`.
         """
         for projection in self.projections:
-            while stored_position(tx, projection.name) < position and _project_some(tx, projection):
-                pass
+            with self._stopping(projection):
+                while stored_position(tx, projection.name) < position and _project_some(
+                    tx, projection
+                ):
+                    pass
+        for stopped in self.stopped.values():
+            raise Stopped(str(stopped))
 
     def catch_up(self, engine: Engine) -> None:
-        """Project what the log has beyond each projection's position, in batches."""
+        """Project what the log has beyond each projection's position, in batches.
+
+        One that cannot handle an event stops there, for as long as this process runs; it is never
+        skipped. The others go on.
+        """
         for projection in self.projections:
-            while _catch_up_some(engine, projection):
-                pass
+            with self._stopping(projection):
+                while _catch_up_some(engine, projection):
+                    pass
+
+    @contextmanager
+    def _stopping(self, projection: Projection) -> Iterator[None]:
+        try:
+            yield
+        except Stopped as stopped:
+            self.stopped[projection.name] = stopped
 
 
 def _catch_up_some(engine: Engine, projection: Projection) -> bool:
@@ -117,8 +152,16 @@ def _project_some(tx: Transaction, projection: Projection) -> bool:
         return False
     tables = StoredTables(tx)
     for entry in entries:
-        recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
-        projection.project(recorded, tables)
+        try:
+            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
+            projection.project(recorded, tables)
+        except PersistenceError:
+            raise
+        except Exception as defect:
+            raise Stopped(
+                f"The read model of {projection.name} has stopped before position {entry.position}"
+                f" of the log: it cannot handle {entry.stored.topic} ({type(defect).__name__})."
+            ) from defect
     tables.flush()
     tx.execute(SAVE_POSITION, (projection.name, projection.version, entries[-1].position))
     return True

@@ -67,6 +67,11 @@ class Table(Generic[R]):
         """All rows, in the order of their keys."""
         return f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {self.columns[0]}"
 
+    @cached_property
+    def drop(self) -> str:
+        """Take the table away, with its rows."""
+        return f"DROP TABLE IF EXISTS {self.name}"
+
     def schema(self, engine: EngineName) -> list[str]:
         """Statements that create it where it is not there."""
         return [sql.format(table=self.name, text=TEXT[engine]) for sql in self.create]

@@ -1,4 +1,4 @@
-"""The command line: `commissaire serve`, `commissaire user …` and `commissaire token …`.
+"""The command line: `commissaire serve`, `backup`, `user …` and `token …`.
 
 What goes wrong is one line on stderr: exit status 2 where the command was used wrongly, 1 where
 it failed.
@@ -13,6 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic.fields import FieldInfo
 
+from runners.backup import BackupRefused
+from runners.backup_command import backup
 from runners.entries_file import BrokenFile, ChangeRefused
 from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
 from runners.settings import (
@@ -44,6 +46,7 @@ app = typer.Typer(
 user_commands = typer.Typer(rich_markup_mode=None, help="Who may log in, and what they may do.")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
+app.command("backup")(backup)
 
 
 def main() -> NoReturn:
@@ -61,7 +64,7 @@ def run(arguments: list[str]) -> int:
         return _fail(*wrong.sentences, status=USED_WRONGLY)
     except typer.TyperException as error:
         return _fail(f"{error.format_message()} (see --help)", status=USED_WRONGLY)
-    except (ChangeRefused, BrokenFile) as refused:
+    except (BackupRefused, ChangeRefused, BrokenFile) as refused:
         return _fail(str(refused))
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", status=INTERRUPTED)

@@ -28,6 +28,7 @@ BEHIND_FOR_S = 10.0
 
 ACTIONS = {
     "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
+    "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",
     "writer.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
@@ -82,6 +83,8 @@ def database(probe: Probe, read_models: ReadModels) -> Check:
 
 
 def _behind(found: Standing, read_models: ReadModels) -> Fault | None:
+    for stopped in read_models.stopped.values():
+        return Fault("projection.stopped", str(stopped))
     for projection in read_models.projections:
         position = found.positions.get(projection.name, 0)
         if position < found.head:

@@ -26,7 +26,7 @@ from domain.log.writer import Writer
 from projections import clusters, hosts
 from projections.all import PROJECTIONS
 from projections.projection import ReadModels
-from projections.reads import reads
+from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, removals
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
@@ -35,6 +35,7 @@ from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
+from runners.memory import give_back_large_blocks
 from runners.observer import Observer
 from runners.probe import Probe
 from runners.server import CannotListen, Server
@@ -76,6 +77,7 @@ class CannotServe(Exception):
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit status of the process."""
+    give_back_large_blocks()
     lines = LogLines(sys.stderr.fileno(), settings.log_format)
     bridge_logging(lines)
     try:
@@ -144,7 +146,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
         read_models, position = _open_database(engine, vault)
-        answers = reads(engine, settings.command_timeout_s)
+        answers = _reads(settings, engine, read_models, lines)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
         followers = [Follower(position, known.entries_after) for _ in range(3)]
@@ -244,11 +246,20 @@ def _sources(settings: Settings) -> list[ConfiguredSource]:
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:
     given = settings.master_key.get_secret_value() if settings.master_key else None
+    file = settings.vault_key_file
+    # A new key would open nothing, and stand where the right one is to be put.
+    if given is None and _has_sqlite_database(settings) and not file.exists():
+        sentence = f"the master key {file} is missing, and {settings.database_file} needs its own"
+        raise CannotServe(f"{sentence}: put it back from its copy", EXIT_WRONG_SETTING)
     try:
-        key = master_key(given, settings.vault_key_file)
+        key = master_key(given, file)
     except WrongMasterKey as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
     return Vault(key, lambda subject, reader: lines.line("secret_read", subject=subject, by=reader))
+
+
+def _has_sqlite_database(settings: Settings) -> bool:
+    return settings.database is None and settings.database_file.exists()
 
 
 def _open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -277,6 +288,15 @@ def _open_database(engine: Engine, vault: Vault) -> tuple[ReadModels, int]:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
     except PersistenceError as error:
         raise CannotServe(f"the database cannot be used: {error}") from None
+
+
+def _reads(settings: Settings, engine: Engine, read_models: ReadModels, lines: LogLines) -> Reads:
+    """What GET reads; nothing, while a read model has stopped."""
+    for name, stopped in read_models.stopped.items():
+        lines.line("projection.stopped", level="error", projection=name, reason=str(stopped))
+    for stopped in read_models.stopped.values():
+        return StoppedReads(stopped)
+    return reads(engine, settings.command_timeout_s)
 
 
 def _scrub(engine: Engine) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.log.engine import StorageFull
+from domain.log.engine import Stopped, StorageFull
 from domain.refusal import Refusal
 from web.authentication import Authentication, Forbidden, TooManyFailures, Unauthenticated
 from web.clients import Clients
@@ -110,6 +110,8 @@ class Front:
             return Problem("too_many_failures", str(error), headers=[wait]).reply()
         except StorageFull:
             return Problem("storage_full", "The disk is full.").reply()
+        except Stopped as stopped:
+            return Problem("unavailable", str(stopped)).reply()
         except OperationalError:
             return Problem("unavailable", "The database cannot be reached: try again.").reply()
         except ClientDisconnect:

@@ -21,6 +21,10 @@ class CommitUnknown(OperationalError):
     """The connection broke while committing: it may or may not have happened."""
 
 
+class Stopped(OperationalError):
+    """A read model cannot go on with the log; trying again does not help, a person must."""
+
+
 class Head(NamedTuple):
     """The newest entry of the log; position 0 where it is empty."""
 

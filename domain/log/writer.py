@@ -27,6 +27,7 @@ from domain.log.engine import (
     Contended,
     Engine,
     Head,
+    Stopped,
     StorageFull,
 )
 from domain.log.mapper import to_stored
@@ -217,6 +218,10 @@ class Writer:
             except CommitUnknown:
                 self._aggregates.clear()
                 _refuse(jobs, "unavailable", MAYBE_DONE)
+                return
+            except Stopped as stopped:
+                self._aggregates.clear()
+                _refuse(jobs, "unavailable", str(stopped))
                 return
             except OperationalError as passing:
                 self._aggregates.clear()

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families as plain_met
 from domain.log.recorder import LogRecorder
 from domain.log.sqlite import SQLiteEngine
 from tests.faults.small_disk import CrampedService
+from tests.faults.whole import database_of
 from tests.postgres import PostgresServer
 from tests.service import Service, wait_for
+from tests.stores import Store
 
 OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 FORWARDED = {"X-Forwarded-For": "192.0.2.7"}
@@ -250,6 +253,29 @@ def test_a_read_model_behind_the_log_makes_it_unready_and_the_position_is_named(
     local.client.put("/cluster/next")  # a change brings the read models up to date
     assert red(local) == {}
     assert {"late", "next", "web"} <= set(local.client.get("/clusters").json())
+
+
+def test_an_event_that_nobody_knows_stops_the_read_models_and_the_position_is_named(
+    tmp_path: Path, database_url: str
+) -> None:
+    service = Service(tmp_path / "service", database_url)
+    with service:
+        service.client.put("/cluster/web")
+        service.stop()
+        with ExitStack() as opened:
+            engine = Store(database_of(service, database_url), opened).engine
+            LogRecorder(engine).insert_events([StoredEvent("moon/1", 1, "moon.rose", b"{}")])
+        service.start()
+        fault = red(service)["database"]
+        assert fault["kind"] == "projection.stopped"
+        assert "before position 2 of the log" in fault["reason"]
+        assert "moon.rose" in fault["reason"]
+        assert figures(service, projection="clusters")["commissaire_projection_lag"] == 1
+        for answer in (service.client.get("/clusters"), service.client.put("/cluster/db")):
+            assert answer.status_code == 503
+            assert "moon.rose" in answer.json()["detail"]
+        assert '"event":"projection.stopped"' in service.read_log()
+        assert service.stop() == 0
 
 
 def test_a_database_that_is_away_makes_it_unready_and_figures_come_without_it(

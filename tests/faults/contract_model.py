@@ -6,19 +6,19 @@ compares waits until the service has looked at it.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from tests.faults.fake_host import CPUS, MEMORY_KB, OS, SPACE_KB
+from tests.faults.infrastructure_model import (
+    CONFLICT,
+    NOT_FOUND,
+    Resources,
+    Said,
+    container_managers,
+    networks,
+)
 
 CHECKED = "…"
 """Stands for any time of a check."""
-
-
-class Said(NamedTuple):
-    """A status and, where it succeeds, the body."""
-
-    status: int
-    body: object = None
 
 
 @dataclass
@@ -31,19 +31,27 @@ class Host:
     cluster: str = ""
 
 
-NOT_FOUND, CONFLICT = Said(404), Said(409)
+@dataclass
+class Cluster:
+    """A cluster; its members in order of joining."""
+
+    network: str
+    container_manager: str
+    members: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Model:
-    """All clusters with their members in order of joining, and all hosts.
+    """All clusters, hosts, networks and container managers.
 
     `reachable`: addresses that answer; the others fail.
     """
 
     reachable: Collection[str]
-    clusters: dict[str, list[str]] = field(default_factory=dict)
+    clusters: dict[str, Cluster] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
+    networks: Resources = field(default_factory=networks)
+    container_managers: Resources = field(default_factory=container_managers)
 
     # Hosts
 
@@ -57,7 +65,7 @@ class Model:
         if host is None:
             self.hosts[address] = Host(key, user or "root", port, cluster or "")
             if cluster is not None:
-                self.clusters[cluster].append(address)
+                self.clusters[cluster].members.append(address)
             return Said(201, self._record(address, "investigating", looked_at=False))
         if key != host.key or (cluster is not None and cluster != host.cluster):
             return CONFLICT
@@ -75,8 +83,13 @@ class Model:
         """The status record."""
         if address not in self.hosts:
             return NOT_FOUND
-        checked = {"last_check": CHECKED, "status": self.status(address)}
-        return Said(200, {"type": "host_only", "host": checked, "container_manager": {}})
+        status = self.status(address)
+        checked = {"last_check": CHECKED, "status": status}
+        cluster = self.clusters.get(self.hosts[address].cluster)
+        # The trivial one, the only kind that clusters have here, knows who is set up.
+        is_node = cluster is not None and cluster.container_manager and status == "active"
+        node = {"node": address, "status": "ok"} if is_node else {}
+        return Said(200, {"type": "host_only", "host": checked, "container_manager": node})
 
     def get_creds(self, address: str) -> Said:
         """The key."""
@@ -98,7 +111,7 @@ class Model:
         if host is None:
             return NOT_FOUND
         if host.cluster:
-            self.clusters[host.cluster].remove(address)
+            self.clusters[host.cluster].members.remove(address)
         return Said(200, [])
 
     def status(self, address: str) -> str:
@@ -109,18 +122,24 @@ class Model:
 
     # Clusters
 
-    def put_cluster(self, name: str, network: str) -> Said:
-        """There is one network."""
-        if network != "default":
+    def put_cluster(self, name: str, network: str, container_manager: str) -> Said:
+        """With a network and a container manager that are there, and never others later."""
+        there = self.clusters.get(name)
+        if there is None:
+            known = container_manager in ("", *self.container_managers.of)
+            if network not in self.networks.of or not known:
+                return CONFLICT
+            self.clusters[name] = Cluster(network, container_manager)
+        elif (there.network, there.container_manager) != (network, container_manager):
             return CONFLICT
-        self.clusters.setdefault(name, [])
         return Said(201, self.get_cluster(name).body)
 
     def get_cluster(self, name: str) -> Said:
         """The record with its counts."""
         if name not in self.clusters:
             return NOT_FOUND
-        members = self.clusters[name]
+        cluster = self.clusters[name]
+        members = cluster.members
         available = sum(self.status(address) == "active" for address in members)
         unavailable = len(members) - available
         health = "ok" if not unavailable else "degraded" if available else "failed"
@@ -129,8 +148,8 @@ class Model:
             {
                 "name": name,
                 "status": health,
-                "network": "default",
-                "container_manager": "",
+                "network": cluster.network,
+                "container_manager": cluster.container_manager,
                 "hosts": {
                     "total": len(members),
                     "available": available,
@@ -147,21 +166,33 @@ class Model:
         """Its hosts stay."""
         if name not in self.clusters:
             return NOT_FOUND
-        for address in self.clusters.pop(name):
+        for address in self.clusters.pop(name).members:
             self.hosts[address].cluster = ""
         return Said(200, [])
+
+    # Networks and container managers
+
+    def delete_network(self, name: str) -> Said:
+        """Not while a cluster uses it."""
+        used = any(cluster.network == name for cluster in self.clusters.values())
+        return self.networks.delete(name, used=used)
+
+    def delete_container_manager(self, name: str) -> Said:
+        """Not while a cluster uses it."""
+        used = any(cluster.container_manager == name for cluster in self.clusters.values())
+        return self.container_managers.delete(name, used=used)
 
     # Members
 
     def get_members(self, name: str) -> Said:
         """In order of joining."""
-        return Said(200, list(self.clusters[name])) if name in self.clusters else NOT_FOUND
+        return Said(200, list(self.clusters[name].members)) if name in self.clusters else NOT_FOUND
 
     def put_members(self, name: str, old: list[str], new: list[str]) -> Said:
         """Compare and swap."""
         if name not in self.clusters:
             return NOT_FOUND
-        members = self.clusters[name]
+        members = self.clusters[name].members
         if set(new) == set(members):
             return Said(200, list(members))
         newcomers = [address for address in dict.fromkeys(new) if address not in members]
@@ -175,13 +206,15 @@ class Model:
 
     def get_member(self, name: str, address: str) -> Said:
         """Whether it is one."""
-        return Said(200, [address]) if address in self.clusters.get(name, ()) else NOT_FOUND
+        cluster = self.clusters.get(name)
+        is_member = cluster is not None and address in cluster.members
+        return Said(200, [address]) if is_member else NOT_FOUND
 
     def put_member(self, name: str, address: str) -> Said:
         """A member already is not judged again."""
         if name not in self.clusters or address not in self.hosts:
             return NOT_FOUND
-        if address not in self.clusters[name]:
+        if address not in self.clusters[name].members:
             if not self._may_join(address, name):
                 return CONFLICT
             self._join(address, name)
@@ -191,7 +224,7 @@ class Model:
         """No member already is as good."""
         if name not in self.clusters:
             return NOT_FOUND
-        if address in self.clusters[name]:
+        if address in self.clusters[name].members:
             self._leave(address, name)
         return Said(200, [])
 
@@ -200,11 +233,11 @@ class Model:
         return host is not None and host.cluster in ("", name) and address in self.reachable
 
     def _join(self, address: str, name: str) -> None:
-        self.clusters[name].append(address)
+        self.clusters[name].members.append(address)
         self.hosts[address].cluster = name
 
     def _leave(self, address: str, name: str) -> None:
-        self.clusters[name].remove(address)
+        self.clusters[name].members.remove(address)
         self.hosts[address].cluster = ""
 
     def _record(self, address: str, status: str, *, looked_at: bool = True) -> dict[str, object]:

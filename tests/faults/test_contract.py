@@ -19,13 +19,14 @@ from hypothesis.stateful import (
 )
 
 from tests.faults.client import NO_SSHD_PORT, Answer, Client
-from tests.faults.contract_model import CHECKED, Model, Said
+from tests.faults.contract_model import CHECKED, Model
 from tests.faults.fake_host import FakeHosts
+from tests.faults.infrastructure_model import MANAGER_BODIES, NETWORK_BODIES, TRIVIAL_BODIES, Said
 from tests.faults.whole import database_of, must_be_whole
 from tests.fleet.keys import new_key
 from tests.service import Service, wait_for
 
-EXAMPLES, STEPS = 5, 25
+EXAMPLES, STEPS = 4, 20
 PROOF_EXAMPLES, PROOF_STEPS = 20, 60
 PROOF_SEEDS = range(2, 6)
 
@@ -36,6 +37,9 @@ SETTLED_TIMEOUT_S = 30.0
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
 
 names = st.sampled_from(["web", "db", "Web"])
+networks = st.sampled_from(["net", "mesh", "default"])
+managers = st.sampled_from(["trivial", "kube"])
+"""Only the first is one of a cluster: nobody answers for the second."""
 addresses = st.sampled_from(REACHABLE + UNREACHABLE)
 some_addresses = st.lists(addresses, max_size=5)
 
@@ -56,6 +60,10 @@ class Comparison(RuleBasedStateMachine):
             assert self.client.delete(f"/cluster/{name}").status == 200
         for host in self.client.get("/hosts"):
             assert self.client.delete(f"/host/{host['address']}").status == 200
+        for kind in ("network", "containermanager"):
+            for name in self.client.get(f"/{kind}s"):
+                wanted = 409 if name == "default" else 200
+                assert self.client.delete(f"/{kind}/{name}").status == wanted
         self.model = Model(REACHABLE)
 
     # Hosts
@@ -90,16 +98,51 @@ class Comparison(RuleBasedStateMachine):
 
     # Clusters
 
-    @rule(name=names, network=st.sampled_from(["default"] * 4 + ["other"]))
-    def put_cluster(self, name: str, network: str) -> None:
+    @rule(
+        name=names,
+        network=st.sampled_from(["default"] * 3 + ["net", "mesh"]),
+        manager=st.sampled_from(["", "", "trivial", "trivial", "none"]),
+    )
+    def put_cluster(self, name: str, network: str, manager: str) -> None:
         """Create, again, or otherwise."""
-        answer = self.client.put(f"/cluster/{name}", {"network": network})
-        agree(answer, self.model.put_cluster(name, network))
+        body = {"network": network, "container_manager": manager}
+        answer = self.client.put(f"/cluster/{name}", body)
+        agree(answer, self.model.put_cluster(name, network, manager))
 
     @rule(name=names)
     def delete_cluster(self, name: str) -> None:
         """Remove."""
         agree(self.client.delete(f"/cluster/{name}"), self.model.delete_cluster(name))
+
+    # Networks and container managers
+
+    @rule(name=networks, body=st.sampled_from(NETWORK_BODIES))
+    def put_network(self, name: str, body: dict[str, Any]) -> None:
+        """Create, again, otherwise, or wrong."""
+        agree(self.client.put(f"/network/{name}", body), self.model.networks.put(name, body))
+
+    @rule(name=networks)
+    def delete_network(self, name: str) -> None:
+        """Remove."""
+        agree(self.client.delete(f"/network/{name}"), self.model.delete_network(name))
+
+    @rule(body=st.sampled_from(TRIVIAL_BODIES))
+    def put_trivial_manager(self, body: dict[str, Any]) -> None:
+        """Create, or again."""
+        answer = self.client.put("/containermanager/trivial", body)
+        agree(answer, self.model.container_managers.put("trivial", body))
+
+    @rule(body=st.sampled_from(MANAGER_BODIES))
+    def put_manager(self, body: dict[str, Any]) -> None:
+        """Create, again, otherwise, or wrong."""
+        answer = self.client.put("/containermanager/kube", body)
+        agree(answer, self.model.container_managers.put("kube", body))
+
+    @rule(name=managers)
+    def delete_manager(self, name: str) -> None:
+        """Remove."""
+        answer = self.client.delete(f"/containermanager/{name}")
+        agree(answer, self.model.delete_container_manager(name))
 
     # Members
 
@@ -126,7 +169,7 @@ class Comparison(RuleBasedStateMachine):
     def put_members_with_the_right_old(self, data: Any, new: list[str], stay: bool) -> None:
         """Swap the list as somebody does who has read it."""
         name = data.draw(st.sampled_from(sorted(self.model.clusters)))
-        old = data.draw(st.permutations(self.model.clusters[name]))
+        old = data.draw(st.permutations(self.model.clusters[name].members))
         new = [*old, *new] if stay else new
         answer = self.client.put(f"/cluster/{name}/hosts", {"old": old, "new": new})
         agree(answer, self.model.put_members(name, old, new))
@@ -151,6 +194,11 @@ class Comparison(RuleBasedStateMachine):
         for name in ("web", "db"):
             expected[f"/cluster/{name}"] = model.get_cluster(name)
             expected[f"/cluster/{name}/hosts"] = model.get_members(name)
+        expected["/networks"] = model.networks.get_all()
+        expected["/containermanagers"] = model.container_managers.get_all()
+        expected["/network/net"] = model.networks.get("net")
+        for name in ("trivial", "kube"):
+            expected[f"/containermanager/{name}"] = model.container_managers.get(name)
         for address in (REACHABLE[0], UNREACHABLE[0]):
             expected[f"/host/{address}"] = model.get_host(address)
             expected[f"/host/{address}/status"] = model.get_host_status(address)

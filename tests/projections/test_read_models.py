@@ -242,6 +242,23 @@ def test_empty_read_models_catch_up_with_an_existing_log(
     store.models.catch_up(store.engine)
 
 
+def test_what_another_version_made_is_made_anew(store: Store) -> None:
+    carry_out(store, random_history(3, 60))
+    with store.engine.snapshot() as tx:
+        live = [digest(tx, projection) for projection in store.models.projections]
+    with store.engine.append(1) as appending:
+        appending.tx.execute("UPDATE projection_positions SET version = 0 WHERE name = 'hosts'")
+        appending.tx.execute("DROP TABLE hosts")
+        appending.tx.execute("CREATE TABLE hosts (address TEXT PRIMARY KEY, of_old TEXT)")
+        appending.commit()
+    store.models.create_tables(store.engine)
+    assert positions(store).count(0) == 1
+    store.models.catch_up(store.engine)
+    with store.engine.snapshot() as tx:
+        assert [digest(tx, projection) for projection in store.models.projections] == live
+    assert set(positions(store)) == {query(store, recorder.head).position}
+
+
 def test_projections_are_pure(store: Store) -> None:
     """The same events give the same rows: twice, and whatever other projection ran before."""
     carry_out(store, random_history(4, 200))
