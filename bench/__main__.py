@@ -39,10 +39,9 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=MEASURES, metavar="NAME",
                         help=f"one of {', '.join(MEASURES)}; may be given again")  # fmt: skip
     chosen = parser.parse_args()
-    for program in ("wrk", "ab"):
-        if shutil.which(program) is None:
-            print(f"bench: {program} is missing (`make bench` installs it)", file=sys.stderr)
-            return 2
+    if shutil.which("wrk") is None:
+        print("bench: wrk is missing (`make bench` installs it)", file=sys.stderr)
+        return 2
     scale = Scale.quick() if chosen.quick else Scale()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="commissaire-bench-") as scratch:

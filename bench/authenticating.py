@@ -30,7 +30,7 @@ def headers(ground: Ground, scale: Scale) -> list[Figure]:
         for name, credentials in (("Basic", ours.headers), ("a token", _token(ours))):
             asked = hosts_in_turn(ours.url, "/api/v0", scale, credentials)
             figures += under_load(
-                f"GET /host/{{address}} with {name} (bare: no authentication)",
+                f"GET a host with {name} (bare: nobody asked)",
                 lambda asked=asked: sample(ours.pid, asked),  # type: ignore[misc] # bound early
                 lambda: sample(bare.pid, unasked),
                 scale.rounds,
@@ -56,9 +56,9 @@ def certificate(ground: Ground, scale: Scale) -> list[Figure]:
         ours, bare = sides
         _check_open(bare.url, authority.trust())
         return under_load(
-            "GET /host/{address} with a client certificate (bare: no authentication)",
-            lambda: tls_sample(ours.pid, f"{ours.url}{PATH}", shown, scale.seconds),
-            lambda: tls_sample(bare.pid, f"{bare.url}{PATH}", shown, scale.seconds),
+            "GET a host with a client certificate (bare: nobody asked)",
+            lambda: tls_sample(ours.pid, ours.url, PATH, shown, scale.seconds),
+            lambda: tls_sample(bare.pid, bare.url, PATH, shown, scale.seconds),
             scale.rounds,
             "at least",
             FLOOR,

@@ -24,7 +24,7 @@ def p99(ground: Ground, scale: Scale) -> list[Figure]:
             return found.p99_ms
 
         figure = side_by_side(
-            f"p99 of GET /host/{{address}} while {WRITERS} clients PUT (bare: nobody does)",
+            f"p99 of GET a host while {WRITERS} clients PUT (bare: none)",
             while_others_write,
             lambda: answered(reading).p99_ms,
             scale.rounds,

@@ -1,7 +1,8 @@
-"""Load from `wrk` and `ab`, which are no Python: they must not be what is measured."""
+"""Load from `wrk`, which is no Python: it must not be what is measured."""
 
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +18,7 @@ RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
 COUNT = re.compile(r"(\d+) requests in")
 P99 = re.compile(r"99%\s+([0-9.]+)(us|ms|s)\b")
 FAILURES = re.compile(r"Non-2xx or 3xx responses: \d+|Socket errors: .*")
-AB_RATE = re.compile(r"Requests per second:\s+([0-9.]+)")
-AB_COUNT = re.compile(r"Complete requests:\s+(\d+)")
-AB_FAILURES = re.compile(r"Non-2xx responses|Failed requests:\s+[1-9]")
 TLS_CONNECTIONS = 16
-REQUESTS_MAX = 1_000_000
 MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 US_PER_S = 1e6
 
@@ -86,25 +83,18 @@ def sample(pid: int, load: Load) -> Sample:
     return Sample(done.per_second, (cpu_seconds(pid) - begin) * US_PER_S / done.requests)
 
 
-def tls_sample(pid: int, url: str, certificate: Path, seconds: float) -> Sample:
-    """The same over TLS with a client certificate (and its key, in one file), by `ab`.
-
-    wrk has no client certificates. Connections are kept: the handshakes are in the first moment.
-    """
-    command = ["ab", "-q", "-k", f"-c{TLS_CONNECTIONS}", f"-t{max(1, round(seconds))}"]
-    command += ["-n", str(REQUESTS_MAX), "-E", str(certificate), url]
+def tls_sample(pid: int, url: str, path: str, certificate: Path, seconds: float) -> Sample:
+    """The same over TLS with a client certificate (and its key, in one file)."""
+    host, _, port = url.partition("://")[2].partition(":")
+    command = [sys.executable, "-m", "bench.tls_client", host, port, path, str(certificate)]
     begin = cpu_seconds(pid)
     said = subprocess.run(
-        pinned(LOAD_CPU, command),
+        pinned(LOAD_CPU, [*command, str(TLS_CONNECTIONS), str(seconds)]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
         timeout=seconds + EXIT_TIMEOUT_S,
-        check=False,
+        check=True,
     ).stdout
-    cpu_s = cpu_seconds(pid) - begin
-    count, rate = AB_COUNT.search(said), AB_RATE.search(said)
-    if not (count and rate) or AB_FAILURES.search(said):
-        raise RuntimeError(f"ab {url}: {said}")
-    return Sample(float(rate[1]), cpu_s * US_PER_S / int(count[1]))
+    count, passed_s = map(float, said.split())
+    return Sample(count / passed_s, (cpu_seconds(pid) - begin) * US_PER_S / count)

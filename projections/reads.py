@@ -119,6 +119,7 @@ class SQLiteReads:
         self._seen = -1
         self._hot: dict[Any, Any] = {}
         self._bytes = 0
+        self._under_way: dict[Any, asyncio.Task[Any]] = {}
 
     async def point(self, query: "Query[T]", *args: Any) -> T:
         """Run a query here and now, or give what it found when nothing has changed since."""
@@ -137,13 +138,29 @@ class SQLiteReads:
     async def scan(self, query: "Query[T]", *args: Any) -> T:
         """Run a query in a thread, or give what it found when nothing has changed since."""
         self._forget_if_changed()
-        key, seen = (query, *args), self._seen
+        key = (query, *args)
         found = self._hot.get(key, self)
         if found is self:
-            found = await self._scans.scan(query, *args)
-            if seen == self._data_version():
-                self._keep(key, found)
+            # All who ask while it runs share what it finds: nothing has changed since it began.
+            scan = self._under_way.get(key)
+            if scan is None:
+                scan = self._under_way[key] = asyncio.create_task(self._scan(key, query, args))
+                scan.add_done_callback(partial(self._scanned, key))
+            found = await asyncio.shield(scan)  # the others wait on where one of them leaves
         return cast(T, found)
+
+    async def _scan(self, key: Any, query: "Query[T]", args: tuple[Any, ...]) -> T:
+        seen = self._seen
+        found = await self._scans.scan(query, *args)
+        if seen == self._data_version():
+            self._keep(key, found)
+        return found
+
+    def _scanned(self, key: Any, scan: "asyncio.Task[Any]") -> None:
+        if self._under_way.get(key) is scan:
+            del self._under_way[key]
+        if not scan.cancelled():
+            scan.exception()  # told to whoever still waits; with nobody there it is no news
 
     async def fresh(self, query: "Query[T]", *args: Any) -> T:
         """Run a query in a thread, and do not remember what it finds."""
@@ -177,6 +194,7 @@ class SQLiteReads:
         if version != self._seen:
             self._seen = version
             self._hot.clear()
+            self._under_way.clear()
             self._bytes = 0
 
     def _keep(self, key: Any, found: Any) -> None:

@@ -35,6 +35,7 @@ from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
+from runners.memory import give_back_large_blocks
 from runners.observer import Observer
 from runners.probe import Probe
 from runners.server import CannotListen, Server
@@ -76,6 +77,7 @@ class CannotServe(Exception):
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit status of the process."""
+    give_back_large_blocks()
     lines = LogLines(sys.stderr.fileno(), settings.log_format)
     bridge_logging(lines)
     try:

@@ -16,9 +16,10 @@ ONCE = ("--investigation-attempts", "1", "--retry-pause-s", "80000", "--retry-pa
 QUICK = ("--ssh-connect-timeout-s", "1.5", "--ssh-command-timeout-s", "3", "--ssh-parallel", "64")
 ROUNDS = [(1, 2), pytest.param((10, 46), marks=pytest.mark.proof)]
 """Before what is measured, and measured; a round is an investigation of each host."""
-OBJECTS_MAX = 500
-"""More than before: half an object an investigation in the long run. A connection has hundreds."""
-RESIDENT_KB_MAX = 8192
+OBJECTS_MAX = 1000
+"""More than before: what is there at any moment varies by some hundreds, as many as one connection
+that is kept has."""
+RESIDENT_KB_MAX = 12_288
 """More than before: what an allocator keeps varies with which noisy hosts met."""
 
 
