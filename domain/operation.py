@@ -126,7 +126,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         return self.request.options.step_timeout_s or STEP_TIMEOUT_S[self.request.kind]
 
     def those(self, *outcomes: Outcome) -> list[str]:
-        """The addresses of hosts with these outcomes: waiting ones in order, others as they came."""
+        """The addresses of hosts with these outcomes: waiting in order, others as they came."""
         return [address for outcome in outcomes for address in self._by_outcome[outcome]]
 
     # Commands
