@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 
 from domain.rolling import (
     COUNT_MAX,
@@ -15,6 +15,10 @@ from domain.rolling import (
 from web.bodies import Body
 
 PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
+
+
+def _shown(**example: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 def _amount(least: int, of: str) -> WithJsonSchema:
@@ -53,11 +57,15 @@ class UpgradeBody(OperationBody):
 
     reboot: Reboot | None = None
 
+    model_config = _shown(max_parallel="25%", max_failures=1, reboot="if_needed")
+
 
 class RestartBody(OperationBody):
     """What a PUT of a restart asks for."""
 
     reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
+
+    model_config = _shown(max_parallel=2, max_unavailable="10%", healthy_for_s=30)
 
 
 class DeployBody(OperationBody):
@@ -66,8 +74,12 @@ class DeployBody(OperationBody):
     version: Version
     reboot: Reboot | None = None
 
+    model_config = _shown(version="27.93", max_parallel=2)
+
 
 class StateBody(Body):
     """Where an operation is to be steered."""
 
     state: Literal["paused", "in_process", "cancelled"]
+
+    model_config = _shown(state="paused")
