@@ -11,7 +11,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.log.follower import Follower
 from domain.log.writer import Writer
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from projections.standing import Standing
 from runners.probe import Probe
 from runners.tokens import TokensFile

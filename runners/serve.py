@@ -25,7 +25,7 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, removals
 from runners.data_lock import DataDirectoryTaken, DataLock
