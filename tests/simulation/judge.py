@@ -99,7 +99,10 @@ def _outcomes_are_true(told: Told) -> None:
                 step is not None and step.exit_status == 0 and not step.killed
             )
             if host.boot_id:
-                assert host.evidence["boot_id_after"] != host.evidence["boot_id_before"]
+                after = host.evidence.get("boot_id_after")
+                assert after not in (None, host.boot_id), (
+                    f"{address} is done, and no boot proves it"
+                )
                 assert machine.boot > int(host.boot_id), f"{address} is done, and never rebooted"
         if host.outcome in ("waiting", "skipped"):
             assert ran == 0, f"{address} was never started, and something ran"

@@ -165,7 +165,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "the intent": (sends_before_it_says_so, "never said to be sent"),
     "a proof of the end": (believes_in_cancelling, "still runs"),
     "unknown": (takes_silence_for_success, "is done"),
-    "a boot id": (takes_an_open_port_for_a_reboot, "boot_id_after"),
+    "a boot id": (takes_an_open_port_for_a_reboot, "no boot proves it"),
     "health": (does_not_wait_for_health, "it was not waited for"),
     "going on": (forgets_at_a_crash, "every operation ends"),
 }
