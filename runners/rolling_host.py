@@ -178,7 +178,7 @@ class HostSteps:
 
     def forget_those(self, addresses: Container[str]) -> None:
         """Others work on these hosts: what was seen of them is old when they come back to us."""
-        for seen in (self._failures, self._healthy):
+        for seen in (self._pauses_s, self._healthy):
             for key in [key for key in seen if key[1] in addresses]:
                 del seen[key]
 
