@@ -39,6 +39,22 @@ class MemberRow:
     available: int
 
 
+def _derive(row: ClusterRow) -> None:
+    row.record = orjson.dumps(
+        {
+            "name": row.name,
+            "status": health(row.total, row.available),
+            "network": row.network,
+            "container_manager": row.container_manager,
+            "hosts": {
+                "total": row.total,
+                "available": row.available,
+                "unavailable": row.total - row.available,
+            },
+        }
+    ).decode()
+
+
 CLUSTERS = Table(
     "clusters",
     ClusterRow,
@@ -56,6 +72,7 @@ CLUSTERS = Table(
         )
         """,
     ),
+    _derive,
 )
 
 MEMBERS = Table(
@@ -144,19 +161,6 @@ def _known(clusters: Rows[ClusterRow], name: str, recorded: Recorded) -> Cluster
 
 def _put(clusters: Rows[ClusterRow], row: ClusterRow, recorded: Recorded) -> None:
     row.tag = tag(recorded)
-    row.record = orjson.dumps(
-        {
-            "name": row.name,
-            "status": health(row.total, row.available),
-            "network": row.network,
-            "container_manager": row.container_manager,
-            "hosts": {
-                "total": row.total,
-                "available": row.available,
-                "unavailable": row.total - row.available,
-            },
-        }
-    ).decode()
     clusters.put(row)
 
 

@@ -49,6 +49,9 @@ class ReadModels:
         """Why a projection, by its name, is to be made anew. Those that are not in `stopped` as
         well are served as they are until then."""
 
+        self.given_up: dict[str, str] = {}
+        """Why a projection, by its name, could not be made anew by this version."""
+
     def create_tables(self, engine: Engine) -> None:
         """Create what is not there, and find out what has to be made anew."""
         engine.execute_schema([positions_schema(engine.name)])
@@ -93,6 +96,20 @@ class ReadModels:
             return
         self.outdated[name] = why
         self.stopped[name] = BeingBuilt(f"The read model of {name} is being made: {why}.")
+
+    def tell_progress(self, names: Sequence[str], position: int, head: int) -> None:
+        """How far those have come that are being made."""
+        for name in names:
+            if isinstance(self.stopped.get(name), BeingBuilt):
+                sentence = f"The read model of {name} is being made: at position {position} of the"
+                self.stopped[name] = BeingBuilt(f"{sentence} log, which goes to {head}.")
+
+    def give_up(self, name: str, why: str) -> None:
+        """A projection cannot be made anew; what can be served is served on."""
+        self.outdated.pop(name, None)
+        self.given_up[name] = why
+        if name in self.stopped:
+            self.stopped[name] = Stopped(why)
 
     def must_go_on(self) -> None:
         """Raise `Stopped` where one of the tables does not say what the log says."""
@@ -149,8 +166,7 @@ class ReadModels:
             rebuilt = rebuild(engine, missing, scratch)
         self.look(engine)
         for name, halt in rebuilt.halted.items():
-            self.stopped[name] = Stopped(halt.why)
-            self.outdated.pop(name, None)
+            self.give_up(name, halt.why)
 
     def _catch_up_some(self, engine: Engine, projection: Projection) -> bool:
         with engine.append(LOCK_TIMEOUT_S) as appending:

@@ -25,11 +25,11 @@ BATCH_EVENTS = 5_000
 SWITCH_EVENTS_MAX = 500
 """How many events the transaction of the switch folds at most; others wait meanwhile."""
 SAVE_EVERY_S = 2.0
-"""What a rebuild that dies has to do again, at most."""
+SAVE_SHARE = 0.05
+"""Of the time, what saving may take: a rebuild that dies has to do again what came after it."""
 LOCK_TIMEOUT_S = 60.0
 PACES_A_SECOND = 5
 """How many batches a rebuild that is held back spreads its events of a second over."""
-WRITE_ROWS = 100
 
 Advance = Callable[[int, int], None]
 """Told how far it is, and how far the log goes."""
@@ -62,15 +62,15 @@ def rebuild(
     Raises `PersistenceError`; calling it again then goes on, and never does harm.
     """
     _must_be_of_this_log(engine, scratch)
-    fold = Fold(projections, scratch, scratch.position)
+    fold = Fold(projections, scratch.tables, scratch.position)
     pace = _Pace(events_per_second, clock, sleep)
-    saved_at = clock()
+    save_at = clock() + SAVE_EVERY_S
     while fold.going:
         rows, head = _next_rows(engine, fold.position, pace.batch_events)
         fold.add(rows)
-        if rows and clock() - saved_at > SAVE_EVERY_S and not fold.halted:
+        if rows and (begun := clock()) >= save_at and not fold.halted:
             scratch.save(fold.position, _place(rows[-1]))
-            saved_at = clock()
+            save_at = clock() + max(SAVE_EVERY_S, (clock() - begun) / SAVE_SHARE)
         advance(fold.position, head)
         if len(rows) < pace.batch_events:
             changed = _switch(engine, fold, scratch)
@@ -159,15 +159,13 @@ def _replace(tx: Transaction, projection: Projection, scratch: Scratch) -> int:
 
 
 def _put_right(tx: Transaction, table: Table[Any], wanted: Iterator[tuple[Any, ...]]) -> int:
-    changed, waiting = 0, []
+    gone, written = [], []
     for key, _, new in differences(every_row(tx, table), wanted):
-        changed += 1
         if new is None:
-            tx.execute(table.delete, (key,))
-            continue
-        waiting.append(new)
-        if len(waiting) == WRITE_ROWS:
-            table.write(tx, waiting)
-            waiting.clear()
-    table.write(tx, waiting)
-    return changed
+            gone.append(key)
+        else:
+            written.append(new)
+    for key in gone:
+        tx.execute(table.delete, (key,))
+    table.write(tx, written)
+    return len(gone) + len(written)

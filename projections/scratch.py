@@ -48,7 +48,8 @@ class Scratch:
                 for each in projections
             ]
         )
-        self._tables: StoredTables
+        self.tables: StoredTables
+        """As projections see them."""
         self.position = 0
         self.place = ""
         """What the log has at that position, in the words of whoever rebuilds."""
@@ -76,26 +77,22 @@ class Scratch:
     ) -> None:
         self._connection.close()
 
-    def __call__(self, table: Table[Any]) -> Any:
-        """The rows of a table, as a projection sees them."""
-        return self._tables(table)
-
     def rows(self, table: Table[Any]) -> Iterator[tuple[Any, ...]]:
         """All rows, in the order of their keys."""
-        self._tables.flush()
+        self.tables.flush()
         return every_row(self._tx, table)
 
     def save(self, position: int, place: str) -> None:
         """Keep what has been projected up to a position, to go on from there."""
         with translated():
-            self._tables.flush()
+            self.tables.flush()
             sql = "UPDATE scratch SET position = ?, place = ?"
             self._connection.execute(sql, (position, place))
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
         self.position, self.place = position, place
-        if self._tables.row_count > ROWS_IN_MEMORY_MAX:
-            self._tables = StoredTables(self._tx)
+        if self.tables.row_count > ROWS_IN_MEMORY_MAX:
+            self.tables.forget()
 
     def begin_anew(self) -> None:
         """Forget everything."""
@@ -108,7 +105,7 @@ class Scratch:
             self._connection.execute(table.schema("sqlite")[0])  # rows are found by their keys only
         self._connection.execute("COMMIT")
         self._connection.execute("BEGIN IMMEDIATE")
-        self._tables = StoredTables(self._tx)
+        self.tables = StoredTables(self._tx)
         self.position, self.place = 0, ""
 
     def delete(self) -> None:
@@ -134,7 +131,7 @@ class Scratch:
             self.begin_anew()
         else:
             _, self.position, self.place = found
-            self._tables = StoredTables(self._tx)
+            self.tables = StoredTables(self._tx)
 
     def _found(self) -> Any:
         sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'scratch'"

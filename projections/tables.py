@@ -12,6 +12,8 @@ R = TypeVar("R")
 
 TEXT: dict[EngineName, str] = {"sqlite": "TEXT", "postgresql": 'TEXT COLLATE "C"'}
 """Text that sorts by code point on both engines."""
+WRITTEN_ROWS = 50
+"""How many rows one statement writes, where there are as many."""
 PAGE_ROWS = 2_000
 """How many rows of a whole table are read at once."""
 
@@ -29,12 +31,14 @@ class Table(Generic[R]):
     """What a table is called, what its rows are, and how it is created.
 
     `row` is a dataclass whose first field is the primary key. `create` is SQL with `{table}` for
-    the name and `{text}` for the type of text.
+    the name and `{text}` for the type of text. `derive` fills in the columns that others of the
+    row say already, such as its record: once, when it is written, however often it changed before.
     """
 
     name: str
     row: type[R]
     create: tuple[str, ...]
+    derive: Callable[[R], None] | None = None
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -49,7 +53,15 @@ class Table(Generic[R]):
     @cached_property
     def values(self) -> Callable[[R], tuple[Any, ...]]:
         """All values of a row, in the order of the columns."""
-        return attrgetter(*self.columns)
+        values, derive = attrgetter(*self.columns), self.derive
+        if derive is None:
+            return values
+
+        def whole(row: R) -> tuple[Any, ...]:
+            derive(row)
+            return values(row)
+
+        return whole
 
     @cached_property
     def select(self) -> str:
@@ -92,11 +104,18 @@ class Table(Generic[R]):
         )
 
     def write(self, tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
-        """Rows that are new, or take the place of others; by one statement."""
-        if rows:
-            one = f"({', '.join('?' * len(self.columns))})"
-            several = self.upsert.replace(one, ", ".join([one] * len(rows)))
-            tx.execute(several, [value for row in rows for value in row])
+        """Rows that are new, or take the place of others: many of them by one statement."""
+        whole = len(rows) - len(rows) % WRITTEN_ROWS
+        for start in range(0, whole, WRITTEN_ROWS):
+            some = rows[start : start + WRITTEN_ROWS]
+            tx.execute(self._upsert_several, [value for row in some for value in row])
+        for row in rows[whole:]:
+            tx.execute(self.upsert, row)
+
+    @cached_property
+    def _upsert_several(self) -> str:
+        one = f"({', '.join('?' * len(self.columns))})"
+        return self.upsert.replace(one, ", ".join([one] * WRITTEN_ROWS))
 
     @cached_property
     def drop(self) -> str:
@@ -237,13 +256,21 @@ class StoredRows(Generic[R]):
 
     def flush(self) -> None:
         """Write what changed."""
+        gone, rows = [], []
         for key in self._changed:
             row = self._known[key]
             if row is None:
-                self._tx.execute(self._table.delete, (key,))
+                gone.append(key)
             else:
-                self._tx.execute(self._table.upsert, self._table.values(row))
+                rows.append(self._table.values(row))
+        for key in gone:
+            self._tx.execute(self._table.delete, (key,))
+        self._table.write(self._tx, rows)
         self._changed.clear()
+
+    def forget(self) -> None:
+        """Read what is needed again; what changed has been written."""
+        self._known.clear()
 
 
 class StoredTables:
@@ -269,6 +296,11 @@ class StoredTables:
         """Write what changed."""
         for rows in self._opened.values():
             rows.flush()
+
+    def forget(self) -> None:
+        """Read what is needed again; what changed has been written."""
+        for rows in self._opened.values():
+            rows.forget()
 
 
 class MemoryTables:

@@ -1,4 +1,4 @@
-"""The command line: `commissaire serve`, `backup`, `log …`, `user …` and `token …`.
+"""The command line: `commissaire serve`, `backup`, `log …`, `projections …`, `user …`, `token …`.
 
 Exit status 0: done. 1: it failed, or what was looked for is wrong. 2: the command was used
 wrongly. 130: Ctrl-C. What goes wrong with a command is one line on stderr.
@@ -19,6 +19,7 @@ from runners.entries_file import BrokenFile, ChangeRefused
 from runners.existing_database import DatabaseRefused
 from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
 from runners.log_commands import log_commands
+from runners.projection_commands import projection_commands
 from runners.settings import (
     Settings,
     WrongSettings,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 user_commands = typer.Typer(rich_markup_mode=None, help="Who may log in, and what they may do.")
 app.add_typer(log_commands, name="log")
+app.add_typer(projection_commands, name="projections")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)

@@ -26,7 +26,7 @@ from domain.log.writer import Writer
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
 from projections.read_models import ReadModels
-from projections.reads import Reads, StoppedReads, reads
+from projections.reads import GatedReads, Reads, reads
 from runners import authenticators, metrics, removals
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
@@ -38,6 +38,7 @@ from runners.login_trial import SshLoginTrial
 from runners.memory import give_back_large_blocks
 from runners.observer import Observer
 from runners.probe import Probe
+from runners.rebuilding import Rebuilding
 from runners.server import CannotListen, Server
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
@@ -150,6 +151,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
         followers = [Follower(position, known.entries_after) for _ in range(4)]
+        rebuilding = Rebuilding(settings, engine, read_models, lines.line)
+        making_anew = _start_runner("rebuilding", rebuilding.run(), stack)
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         ssh = make_ssh(settings)
@@ -208,7 +211,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             (investigator, watcher, inventories, rolling),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (investigating, watching, asking, operating, finishing)
+        running = (investigating, watching, asking, operating, finishing, making_anew)
         yield Service(listening.address, running, listening.reload)
 
 
@@ -297,9 +300,7 @@ def _reads(settings: Settings, engine: Engine, read_models: ReadModels, lines: L
     """What GET reads; nothing, while a read model has stopped."""
     for name, stopped in read_models.stopped.items():
         lines.line("projection.stopped", level="error", projection=name, reason=str(stopped))
-    for stopped in read_models.stopped.values():
-        return StoppedReads(stopped)
-    return reads(engine, settings.command_timeout_s)
+    return GatedReads(reads(engine, settings.command_timeout_s), read_models.must_go_on)
 
 
 def _scrub(engine: Engine) -> None:

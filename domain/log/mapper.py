@@ -10,6 +10,8 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
+# Whoever reads the log knows every event, whatever else it imports.
+from domain import cluster, container_manager, host, network, operation_events, source  # noqa: F401
 from domain.event import TOPICS, Event
 
 PLAIN_ONLY = (

@@ -32,6 +32,12 @@ def rebuilt(store: Store, path: Path, projections: Sequence[Projection] = PROJEC
         return rebuild.rebuild(store.engine, projections, scratch)
 
 
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After every batch."""
+    monkeypatch.setattr(rebuild, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(rebuild, "SAVE_SHARE", float("inf"))
+
+
 def digests(store: Store) -> list[str]:
     """Of all projections."""
     with store.engine.snapshot() as tx:
@@ -224,7 +230,7 @@ def test_it_goes_on_where_it_died(
     carry_out(store, random_history(seed, 120))
     write(store, "UPDATE hosts SET tag = 'x'")
     monkeypatch.setattr(rebuild, "BATCH_EVENTS", 10)
-    monkeypatch.setattr(rebuild, "SAVE_EVERY_S", -1.0)
+    save_always(monkeypatch)
     began: list[int] = []
 
     def dies(position: int, head: int) -> None:
@@ -246,7 +252,7 @@ def test_it_goes_on_where_it_died(
 def half_done(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rebuild that died half-way."""
     monkeypatch.setattr(rebuild, "BATCH_EVENTS", 10)
-    monkeypatch.setattr(rebuild, "SAVE_EVERY_S", -1.0)
+    save_always(monkeypatch)
 
     def dies(position: int, head: int) -> None:
         if position > 30:
@@ -294,7 +300,7 @@ def test_few_rows_in_memory_are_enough(
     carry_out(store, random_history(6, 150))
     monkeypatch.setattr("projections.scratch.ROWS_IN_MEMORY_MAX", 1)
     monkeypatch.setattr(rebuild, "BATCH_EVENTS", 7)
-    monkeypatch.setattr(rebuild, "SAVE_EVERY_S", -1.0)
+    save_always(monkeypatch)
     before = digests(store)
     names = [table.name for each in PROJECTIONS for table in each.tables]
     write(store, *(f"DELETE FROM {name}" for name in names))  # noqa: S608 - names are ours
