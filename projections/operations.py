@@ -236,4 +236,10 @@ def _change(
     hosts.put(row)
 
 
-PROJECTION = Projection("operations", 1, (OPERATIONS, OPERATION_HOSTS, LATEST), project)
+PROJECTION = Projection(
+    "operations",
+    1,
+    (OPERATIONS, OPERATION_HOSTS, LATEST),
+    (OperationEvent, ClusterRemoved),
+    project,
+)
