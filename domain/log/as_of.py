@@ -1,4 +1,4 @@
-"""The log as of a moment: the position that it had come to, and what of it matters to a question."""
+"""The log as of a moment: how far it had come, and what of it matters to a question."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
