@@ -5,7 +5,8 @@ from typing import Any, cast
 import orjson
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
-from domain.event import TOPICS, Event
+from domain.event import Event
+from domain.every_event import TOPICS
 
 PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS
