@@ -196,6 +196,7 @@ BEAT = """
     JOIN hosts h ON h.address = seen.key
     WHERE true
     ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
+    WHERE excluded.last_check > heartbeats.last_check
 """
 EACH = {
     "sqlite": {"each": "json_each", "json": "TEXT"},
@@ -204,7 +205,10 @@ EACH = {
 
 
 def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
-    """Keep when these hosts answered last; those that are gone meanwhile are passed over."""
+    """Keep when these hosts answered last; those that are gone meanwhile are passed over.
+
+    What is older than what is kept comes from a process that was held up: another knows better.
+    """
     tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(),))
 
 

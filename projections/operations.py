@@ -67,6 +67,7 @@ OPERATIONS = Table(
         "CREATE INDEX IF NOT EXISTS {table}_by_position ON {table} (position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_end ON {table} (is_over, position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (kind, status)",
     ),
 )
 

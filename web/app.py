@@ -10,6 +10,7 @@ from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
+from web.events import Events
 from web.front import Front, Log
 from web.health import Observation
 from web.hosts import Hosts
@@ -51,6 +52,7 @@ def application(
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
+        Events(reads),
         observation or Observation(authentication),
     )
     return Front(

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection
 from functools import partial
-from typing import Annotated, Any, Literal, get_args
-from urllib.parse import parse_qs
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
@@ -22,15 +21,14 @@ from web import bodies
 from web.bodies import Address, Name, host_address
 from web.keys import ParseKey, offered
 from web.names import known_address, new_address, own_address
+from web.query import number, parameters
 from web.records import HostStatusName
 from web.replies import Reply, answered, created, deleted, unchanged
 from web.requests import Request
 
 LIMIT_MAX = 1_000_000
-PARAMETERS_MAX = 100
 STATUSES = frozenset(get_args(Status)) - {""}
 
-Parameter = Literal["status", "cluster", "after", "limit"]
 # Any: annotations.
 QUERY: dict[str, Any] = {
     "status": Annotated[HostStatusName, Field(description="Only hosts of this status.")],
@@ -127,30 +125,13 @@ def _listed(tx: Transaction, which: Filter) -> Answer:
 
 def filter_of(query: bytes) -> Filter:
     """What `?status=&cluster=&after=&limit=` asks for. Refuses bad values; others are ignored."""
-    if not query:
-        return Filter()
-    try:
-        given = parse_qs(
-            query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=PARAMETERS_MAX,
-        )
-    except ValueError:
-        raise invalid("The query is no text, or has too many parameters.") from None
+    given = parameters(query, QUERY)
     return Filter(
-        status=_status(_one(given, "status")),
-        cluster=_cluster(_one(given, "cluster")),
-        after=_after(_one(given, "after")),
-        limit=_limit(_one(given, "limit")),
+        status=_status(given.get("status")),
+        cluster=_cluster(given.get("cluster")),
+        after=_after(given.get("after")),
+        limit=_limit(given.get("limit")),
     )
-
-
-def _one(given: dict[str, list[str]], name: Parameter) -> str | None:
-    values = given.get(name, [None])
-    if len(values) > 1:
-        raise invalid(f"{name} is in the query more than once.", name)
-    return values[0]
 
 
 def _status(text: str | None) -> str | None:
@@ -175,8 +156,4 @@ def _after(text: str | None) -> str | None:
 
 
 def _limit(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= LIMIT_MAX):
-        raise invalid(f"limit must be a number from 1 to {LIMIT_MAX}.", "limit")
-    return int(text)
+    return text if text is None else number(text, "limit", 1, LIMIT_MAX)

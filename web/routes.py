@@ -18,6 +18,8 @@ from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials
 from web.description import PLAIN_TEXT, changes, makes, reads, removes, tells
+from web.event_routes import event_routes
+from web.events import Events
 from web.health import DESCRIBED, Observation, healthz
 from web.hosts import QUERY, Hosts
 from web.networks import Networks
@@ -62,6 +64,7 @@ def table(
     networks: Networks,
     container_managers: ContainerManagers,
     operations: Operations,
+    events: Events,
     observation: Observation,
 ) -> list[Route]:
     """Every route that the service has."""
@@ -103,6 +106,7 @@ def table(
         Route("PUT", member, "operator", clusters.add_member, changes(OneMember, GONE, CLASH)),
         Route("DELETE", member, "operator", clusters.remove_member, removes(GONE, CLASH)),
         *operation_routes(operations),
+        *event_routes(events),
         Route("GET", f"{v0}/networks", "viewer", networks.index, reads(Names)),
         Route("GET", network, "viewer", networks.show, reads(NetworkRecord, GONE)),
         Route("PUT", network, "operator", networks.create, makes(NetworkRecord, NetworkBody)),
