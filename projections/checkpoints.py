@@ -108,14 +108,31 @@ def resume(tx: Transaction, scratch: Scratch, up_to: int) -> None:
         return
 
 
-def wanted(head: int, known: Sequence[Checkpoint]) -> list[int]:
-    """At which positions there should be one: as many as may be, evenly over the log."""
-    largest = max((checkpoint.bytes for checkpoint in known), default=0)
-    count = min(COUNT_MAX, BYTES_MAX // max(1, largest))
-    step = INTERVAL_EVENTS
-    while count and head // step > count:
+class Plan(NamedTuple):
+    """What is to be done, so that as many as may be lie evenly over the log."""
+
+    missing: list[int]
+    obsolete: list[int]
+
+
+def plan(head: int, known: Sequence[Checkpoint]) -> Plan:
+    """For a log that has come to `head`, and the checkpoints that there are.
+
+    Once there are fewer to a length of the log there are never more again: else those of a size
+    near the limit would be dropped and made, again and again.
+    """
+    ours = [checkpoint for checkpoint in known if checkpoint.version == VERSION]
+    largest = max((checkpoint.bytes for checkpoint in ours), default=1)
+    count = max(1, min(COUNT_MAX, BYTES_MAX // largest))
+    step = min((checkpoint.position for checkpoint in ours), default=INTERVAL_EVENTS)
+    while head // step > count:
         step *= 2
-    return list(range(step, head + 1, step))[:count]
+    wanted = range(step, head + 1, step)
+    kept = {checkpoint.position for checkpoint in ours if checkpoint.position in wanted}
+    return Plan(
+        [position for position in wanted if position not in kept],
+        [checkpoint.position for checkpoint in known if checkpoint.position not in kept],
+    )
 
 
 class Pieces:

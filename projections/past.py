@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError, PersistenceError
 
-from domain.event import TOPICS, Event, Recorded
+from domain.event import Event, Recorded
+from domain.every_event import TOPICS
 from domain.log import as_of, recorder
 from domain.log.engine import Engine, Head, Stopped
 from domain.log.mapper import to_event

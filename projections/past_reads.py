@@ -78,6 +78,10 @@ class PastReads:
         finally:
             asyncio.get_running_loop().call_later(FLEETS_KEPT_S, self._forget_fleets)
 
+    async def tag(self, moment: str) -> str:
+        """The validator of all answers about that time."""
+        return await self._subjects.run(self._tag, moment)
+
     def close(self) -> None:
         """Begin no further question, and wait for those under way."""
         self._subjects.close()
@@ -89,6 +93,9 @@ class PastReads:
         breathe = Breath(WORK_S, PAUSE_S, deadline)
         head = place(self._engine, moment, self._now)
         return AsOf(ask(head.position, query, *args, breathe=breathe), tag_of(*head))
+
+    def _tag(self, _: float, moment: str) -> str:
+        return tag_of(*place(self._engine, moment, self._now))
 
     def _forget_fleets(self) -> None:
         with suppress(RuntimeError):  # it is closed
