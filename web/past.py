@@ -21,6 +21,7 @@ QUERY: dict[str, Any] = {
             description="The answer as it was at this time: ISO 8601, UTC where no offset is said,"
             " and not in the future.",
             examples=[LAST_CHECK],
+            json_schema_extra={"format": "date-time"},
         ),
     ]
 }
