@@ -35,7 +35,7 @@ from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
-from runners.memory import give_back_large_blocks
+from runners.memory import give_back_large_blocks, keep_what_is_there
 from runners.observer import Observer
 from runners.probe import Probe
 from runners.server import CannotListen, Server
@@ -98,6 +98,8 @@ async def _serve(settings: Settings, lines: LogLines) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with service(settings, lines) as running:
+        if os.environ.get("SWI"): sys.setswitchinterval(float(os.environ["SWI"]))
+        keep_what_is_there()
         print(f"Commissaire serves on {running.address}", flush=True)
         lines.line("started", address=running.address, database=settings.database_shown)
         reloading = asyncio.create_task(_reload(hangup, running.reload), name="reload")
