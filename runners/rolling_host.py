@@ -6,7 +6,7 @@ step that may have been sent is asked about on the host, under its id, before an
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from domain.operation_events import Evidence
 from domain.refusal import Refusal
 from domain.rolling import seconds_between
 from projections import outputs
+from runners.claims import ALONE, Claims
 from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
 from runners.steps import Command, StepReport
 from runners.systems import REBOOT, Commands, StepImpossible, commands
@@ -162,15 +163,23 @@ class HostSteps:
         *,
         now: Callable[[], str],
         on_defect: Callable[[str, Exception], None],
+        claims: Claims = ALONE,
     ) -> None:
         self._writer = writer
         self._log = log
+        self._claims = claims
         self._reach = reach
         self._now = now
         self._on_defect = on_defect
         self.hurried: set[str] = set()
         self._failures: dict[tuple[str, str], int] = {}
         self._healthy: dict[tuple[str, str], tuple[float, str]] = {}
+
+    def forget_those(self, addresses: Container[str]) -> None:
+        """Others work on these hosts: what was seen of them is old when they come back to us."""
+        for seen in (self._failures, self._healthy):
+            for key in [key for key in seen if key[1] in addresses]:
+                del seen[key]
 
     async def tick(self, name: str, address: str) -> Again | None:
         """Do what comes next, and say when to come back; None where nothing is left to do."""
@@ -461,7 +470,8 @@ class HostSteps:
         )
 
     async def _record(self, task: Task, command: Callable[[Unit], Any]) -> Any:
-        return await self._writer.perform(Act(ACTOR, task.operation.id, self._now()), command)
+        act = Act(ACTOR, task.operation.id, self._now())
+        return await self._writer.perform(act, self._claims.fenced(task.host.name, command))
 
 
 def _shown(words: Commands) -> str:
