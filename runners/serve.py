@@ -98,7 +98,8 @@ async def _serve(settings: Settings, lines: LogLines) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with service(settings, lines) as running:
-        if os.environ.get("SWI"): sys.setswitchinterval(float(os.environ["SWI"]))
+        if os.environ.get("SWI"):
+            sys.setswitchinterval(float(os.environ["SWI"]))
         keep_what_is_there()
         print(f"Commissaire serves on {running.address}", flush=True)
         lines.line("started", address=running.address, database=settings.database_shown)
