@@ -61,6 +61,9 @@ STOP_SHARE = 0.5
 """Of the time to stop, what requests and looks may take; the rest is for ending what did not end
 by itself, and for the writer."""
 ADMIN_PASSWORD_BYTES = 18
+SWITCH_INTERVAL_S = 0.0001
+"""How long a thread may keep the interpreter while others wait for it. Python's own 5 ms would make
+every request wait that long several times, wherever a thread reads a long body or list."""
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
@@ -78,6 +81,7 @@ class CannotServe(Exception):
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit status of the process."""
     give_back_large_blocks()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     lines = LogLines(sys.stderr.fileno(), settings.log_format)
     bridge_logging(lines)
     try:
