@@ -90,6 +90,17 @@ HOST_LIST = Table(
 )
 
 
+UNSEEN = (
+    events.KeyPinned,
+    events.KeyRefused,
+    events.KeyApproved,
+    events.KeyForgotten,
+    events.CredentialsRead,
+    events.CredentialsRotated,
+)
+"""What happens to a host and is no part of its record: it moves the validators only."""
+
+
 def project(recorded: Recorded, tables: Opened) -> None:
     """Fold one event into the tables."""
     event = recorded.event
@@ -144,15 +155,8 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             row.status, row.failure_kind, row.last_check = "failed", event.kind, event.at
         case events.Recovered():
             row.status, row.failure_kind, row.last_check = event.status, "", event.at
-        case (
-            events.KeyPinned()
-            | events.KeyRefused()
-            | events.KeyApproved()
-            | events.KeyForgotten()
-            | events.CredentialsRead()
-            | events.CredentialsRotated()
-        ):
-            pass  # not part of any record
+        case _ if isinstance(event, UNSEEN):
+            pass
         case _:
             raise TypeError(f"the hosts projection does not know {event.TOPIC}")
 

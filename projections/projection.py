@@ -70,7 +70,12 @@ def tag(recorded: Recorded) -> str:
 
     The position alone would come again with other content after a backup was restored.
     """
-    return f"{recorded.position:x}-{crc32(recorded.recorded_at.encode()):08x}"
+    return tag_of(recorded.position, recorded.recorded_at)
+
+
+def tag_of(position: int, recorded_at: str) -> str:
+    """A validator for what the log said when it had come to a position."""
+    return f"{position:x}-{crc32(recorded_at.encode()):08x}"
 
 
 def positions_schema(engine: EngineName) -> str:

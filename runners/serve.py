@@ -25,9 +25,11 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
+from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, removals
+from runners.checkpointer import Checkpointer
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import make_investigator, make_rolling, make_ssh, make_watcher
@@ -155,6 +157,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         read_models, position = _open_database(engine, vault)
         answers = _reads(settings, engine, read_models, lines)
         stack.callback(answers.close)
+        past = PastReads(engine)
+        stack.callback(past.close)
         known = FleetHosts(answers, vault)
         followers = [Follower(position, known.entries_after) for _ in range(4)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
@@ -172,6 +176,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         operating = _start_runner("rolling", rolling.run(followers[3]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
+        checkpointer = Checkpointer(engine, writer, now)
+        remembering = _start_runner("checkpointer", checkpointer.run(), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
         observer = Observer(Probe(engine))
@@ -188,6 +194,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         app = application(
             writer,
             answers,
+            past,
             vault,
             lambda raw: read_private_key(raw).fingerprint,
             authentication,
@@ -215,7 +222,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             (investigator, watcher, inventories, rolling),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (investigating, watching, asking, operating, finishing)
+        running = (investigating, watching, asking, operating, finishing, remembering)
         yield Service(listening.address, running, listening.reload)
 
 
