@@ -39,7 +39,7 @@ imports: install ## Check that imports point down: runners, web, projections, do
 	@$(BIN)/lint-imports --no-logo
 
 proof: tools ## Run the long tests: faults and many seeds
-	@$(BIN)/python -m pytest -m proof $(ARGS)
+	@$(BIN)/python -m pytest -m proof -o faulthandler_timeout=1800 $(ARGS)
 
 bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only host", …)
 	@.ci/packages $$(sed 's/#.*//' bench/packages.txt)
