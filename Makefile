@@ -17,7 +17,7 @@ serve: ## Serve on 127.0.0.1:8000 from ./data (DATA=… for another directory, A
 	@[ -d "$(DATA)" ] || (umask 077 && mkdir -p "$(DATA)")
 	@exec $(BIN)/commissaire serve --data "$(DATA)" $(ARGS)
 
-demo: tools ## Five hosts of different systems become active before your eyes
+demo: tools ## Five hosts become active and are restarted, though the service is killed
 	@$(BIN)/python -m tests.fleet $(ARGS)
 
 test: tools ## Run the tests, against a real sshd and a real PostgreSQL (ARGS=… for pytest)

@@ -53,7 +53,7 @@ CLUSTERS = Table(
             removing BIGINT NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )
@@ -68,7 +68,7 @@ MEMBERS = Table(
             cluster {text} NOT NULL,
             position BIGINT NOT NULL,
             available BIGINT NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
     ),

@@ -69,7 +69,7 @@ HOSTS = Table(
             failure_kind {text} NOT NULL,
             tag {text} NOT NULL,
             head {text} NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (status, address)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, address)",
@@ -79,7 +79,14 @@ HOSTS = Table(
 HOST_LIST = Table(
     "host_list",
     HostListRow,
-    ("CREATE TABLE IF NOT EXISTS {table} (name {text} PRIMARY KEY, tag {text} NOT NULL)",),
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            name {text} PRIMARY KEY,
+            tag {text} NOT NULL
+        ) {clustered}
+        """,
+    ),
 )
 
 

@@ -37,7 +37,7 @@ from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
-from runners.memory import give_back_large_blocks
+from runners.memory import give_back_large_blocks, keep_what_is_there
 from runners.observer import Observer
 from runners.probe import Probe
 from runners.server import CannotListen, Server
@@ -63,6 +63,9 @@ STOP_SHARE = 0.5
 """Of the time to stop, what requests and looks may take; the rest is for ending what did not end
 by itself, and for the writer."""
 ADMIN_PASSWORD_BYTES = 18
+SWITCH_INTERVAL_S = 0.0001
+"""How long a thread may keep the interpreter while others wait for it. Python's own 5 ms would make
+every request wait that long several times, wherever a thread reads a long body or list."""
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
@@ -80,6 +83,7 @@ class CannotServe(Exception):
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit status of the process."""
     give_back_large_blocks()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     lines = LogLines(sys.stderr.fileno(), settings.log_format)
     bridge_logging(lines)
     try:
@@ -100,6 +104,9 @@ async def _serve(settings: Settings, lines: LogLines) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with service(settings, lines) as running:
+        if os.environ.get("SWI"):
+            sys.setswitchinterval(float(os.environ["SWI"]))
+        keep_what_is_there()
         print(f"Commissaire serves on {running.address}", flush=True)
         lines.line("started", address=running.address, database=settings.database_shown)
         reloading = asyncio.create_task(_reload(hangup, running.reload), name="reload")

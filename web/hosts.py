@@ -105,7 +105,7 @@ class Hosts:
         body = await bodies.read(request, bodies.HostBody)
         is_new = await self._reads.point(hosts.host, address) is None
         wanted = HostRequest(
-            await offered(body.ssh_priv_key, self._parse_key, now=is_new),
+            await offered(request, body.ssh_priv_key, self._parse_key, now=is_new),
             body.cluster,
             body.remote_user,
             body.ssh_port,
