@@ -81,7 +81,7 @@ HOSTS = Table(
             failure_kind {text} NOT NULL,
             tag {text} NOT NULL,
             head {text} NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (status, address)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, address)",
@@ -92,8 +92,26 @@ HOSTS = Table(
 HOST_LIST = Table(
     "host_list",
     HostListRow,
-    ("CREATE TABLE IF NOT EXISTS {table} (name {text} PRIMARY KEY, tag {text} NOT NULL)",),
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            name {text} PRIMARY KEY,
+            tag {text} NOT NULL
+        ) {clustered}
+        """,
+    ),
 )
+
+
+UNSEEN = (
+    events.KeyPinned,
+    events.KeyRefused,
+    events.KeyApproved,
+    events.KeyForgotten,
+    events.CredentialsRead,
+    events.CredentialsRotated,
+)
+"""What happens to a host and is no part of its record: it moves the validators only."""
 
 
 def project(recorded: Recorded, tables: Opened) -> None:
@@ -147,15 +165,8 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             row.status = "disassociated"
         case events.Activated():
             row.status = "active"
-        case (
-            events.KeyPinned()
-            | events.KeyRefused()
-            | events.KeyApproved()
-            | events.KeyForgotten()
-            | events.CredentialsRead()
-            | events.CredentialsRotated()
-        ):
-            pass  # not part of any record
+        case _ if isinstance(event, UNSEEN):
+            pass
         case _:
             raise TypeError(f"the hosts projection does not know {event.TOPIC}")
 

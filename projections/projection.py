@@ -38,7 +38,12 @@ def tag(recorded: Recorded) -> str:
 
     The position alone would come again with other content after a backup was restored.
     """
-    return f"{recorded.position:x}-{_mark(recorded.recorded_at)}"
+    return tag_of(recorded.position, recorded.recorded_at)
+
+
+def tag_of(position: int, recorded_at: str) -> str:
+    """A validator for what the log said when it had come to a position."""
+    return f"{position:x}-{_mark(recorded_at)}"
 
 
 @lru_cache(maxsize=8)
@@ -158,13 +163,15 @@ def positions_schema(engine: EngineName) -> str:
     """
 
 
-SAVE_POSITION = """
-    INSERT INTO projection_positions (name, version, position) VALUES (?, ?, ?)
+SAVE_POSITIONS = """
+    INSERT INTO projection_positions (name, version, position) VALUES {rows}
     ON CONFLICT (name) DO UPDATE SET position = excluded.position, version = CASE
         WHEN excluded.version < projection_positions.version THEN excluded.version
         ELSE projection_positions.version END
 """
 """Rows are as old as the oldest version that had a hand in them: only a rebuild makes them new."""
+ROW = "(?, ?, ?)"
+SAVE_POSITION = SAVE_POSITIONS.format(rows=ROW)
 
 SAVE_REBUILT = """
     INSERT INTO projection_positions (name, version, position) VALUES (?, ?, ?)

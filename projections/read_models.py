@@ -13,7 +13,9 @@ from domain.log import recorder
 from domain.log.engine import Engine, Stopped
 from domain.log.transaction import Transaction
 from projections.projection import (
+    ROW,
     SAVE_POSITION,
+    SAVE_POSITIONS,
     Concerned,
     Fold,
     Made,
@@ -43,6 +45,7 @@ class ReadModels:
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.projections = tuple(projections)
         self._concerned = Concerned(projections)
+        self._save_positions = SAVE_POSITIONS.format(rows=", ".join([ROW] * len(self.projections)))
         self.stopped: dict[str, Stopped] = {}
         """Why a projection, by its name, cannot go on with the log."""
         self.outdated: dict[str, str] = {}
@@ -127,8 +130,10 @@ class ReadModels:
 
     def save_position(self, tx: Transaction, position: int) -> None:
         """Note that all projections have come this far."""
+        values: list[object] = []
         for projection in self.projections:
-            tx.execute(SAVE_POSITION, (projection.name, projection.version, position))
+            values += (projection.name, projection.version, position)
+        tx.execute(self._save_positions, values)
 
     def follow(self, tx: Transaction, position: int) -> None:
         """Project what is missing up to a position, in a transaction that holds the append lock.

@@ -10,9 +10,8 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
-# Whoever reads the log knows every event, whatever else it imports.
-from domain import cluster, container_manager, host, network, operation_events, source  # noqa: F401
-from domain.event import TOPICS, Event
+from domain.event import Event
+from domain.every_event import TOPICS
 
 PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS
