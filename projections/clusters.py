@@ -14,6 +14,8 @@ from projections.hosts import Answer
 from projections.projection import Projection, tag
 from projections.tables import Opened, Rows, Table
 
+VERSION = 1
+
 
 @dataclass(slots=True)
 class ClusterRow:
@@ -166,7 +168,7 @@ def _known(clusters: Rows[ClusterRow], name: str, recorded: Recorded) -> Cluster
 
 
 def _put(clusters: Rows[ClusterRow], row: ClusterRow, recorded: Recorded) -> None:
-    row.tag = tag(recorded)
+    row.tag = tag(recorded, VERSION)
     clusters.put(row)
 
 
@@ -178,7 +180,7 @@ def health(total: int, available: int) -> str:
 
 
 HANDLES = (ClusterEvent, *COUNTED)
-PROJECTION = Projection("clusters", 1, (CLUSTERS, MEMBERS), HANDLES, project)
+PROJECTION = Projection("clusters", VERSION, (CLUSTERS, MEMBERS), HANDLES, project)
 
 
 # Queries

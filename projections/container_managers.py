@@ -13,6 +13,8 @@ from projections.networks import encoded
 from projections.projection import Projection, tag
 from projections.tables import Opened, Table
 
+VERSION = 1
+
 
 @dataclass(slots=True)
 class ContainerManagerRow:
@@ -71,7 +73,9 @@ def project(recorded: Recorded, tables: Opened) -> None:
     match event:
         case events.Created():
             record = encoded(name, event.type, event.options)
-            managers.put(ContainerManagerRow(name, event.type, tag(recorded), record.decode()))
+            managers.put(
+                ContainerManagerRow(name, event.type, tag(recorded, VERSION), record.decode())
+            )
         case events.Removed():
             managers.delete(name)
         case events.NodeRegistered():
@@ -85,7 +89,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
 
 
 PROJECTION = Projection(
-    "container_managers", 1, (CONTAINER_MANAGERS, NODES), (ContainerManagerEvent,), project
+    "container_managers", VERSION, (CONTAINER_MANAGERS, NODES), (ContainerManagerEvent,), project
 )
 
 

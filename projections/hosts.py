@@ -14,6 +14,7 @@ from domain.log.transaction import EngineName, Transaction
 from projections.projection import Projection, tag
 from projections.tables import TEXT, Opened, Table
 
+VERSION = 3
 ALL = "hosts"
 """The key of the row that says when anything in the list changed last."""
 
@@ -121,7 +122,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
         return
     hosts = tables(HOSTS)
     address = event.originator_id.partition("/")[2]
-    changed = tag(recorded)
+    changed = tag(recorded, VERSION)
     tables(HOST_LIST).put(HostListRow(ALL, changed))
     if isinstance(event, events.Removed):
         hosts.delete(address)
@@ -171,7 +172,7 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             raise TypeError(f"the hosts projection does not know {event.TOPIC}")
 
 
-PROJECTION = Projection("hosts", 2, (HOSTS, HOST_LIST), (HostEvent,), project)
+PROJECTION = Projection("hosts", VERSION, (HOSTS, HOST_LIST), (HostEvent,), project)
 
 
 # What is beside the log: when a host answered last, though nothing had changed.

@@ -33,23 +33,24 @@ class Projection:
     goes_on_from: int = 1
 
 
-def tag(recorded: Recorded) -> str:
+def tag(recorded: Recorded, version: int) -> str:
     """A validator for what an event changed: another text for every event of every log.
 
-    The position alone would come again with other content after a backup was restored.
+    The position alone would come again with other content after a backup was restored. With the
+    version of the projection, because another version may say something else of the same event.
     """
-    return tag_of(recorded.position, recorded.recorded_at)
+    return tag_of(recorded.position, recorded.recorded_at, version)
 
 
-def tag_of(position: int, recorded_at: str) -> str:
+def tag_of(position: int, recorded_at: str, version: int = 1) -> str:
     """A validator for what the log said when it had come to a position."""
-    return f"{position:x}-{_mark(recorded_at)}"
+    return f"{position:x}-{_mark(recorded_at, version)}"
 
 
 @lru_cache(maxsize=8)
-def _mark(recorded_at: str) -> str:
+def _mark(recorded_at: str, version: int) -> str:
     # What is appended together has one time.
-    return f"{crc32(recorded_at.encode()):08x}"
+    return f"{crc32(recorded_at.encode(), version - 1):08x}"
 
 
 class Concerned:
