@@ -25,7 +25,7 @@ from projections import outputs
 from runners.claims import ALONE, Claims
 from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
 from runners.steps import Command, StepReport
-from runners.systems import REBOOT, Commands, StepImpossible, commands
+from runners.systems import Commands, StepImpossible, commands, reboot
 from runners.wakeups import Again, Lane
 
 ACTOR = "runner:rolling"
@@ -238,7 +238,7 @@ class HostSteps:
     def _commands(self, task: Task) -> Commands:
         request = task.operation.request
         if task.progress.step in ("reboot", "health"):
-            return REBOOT
+            return reboot(task.progress.boot_id)
         if task.host.facts is None:
             raise StepImpossible("Nothing is known of its system yet.")
         return commands(request.kind, request.version, task.host.facts)
@@ -402,7 +402,7 @@ class HostSteps:
         report = await contact.watch(task.step_id)
         if not before:
             if await self._may_reboot(task, report.boot_id):
-                await contact.start(task.step_id, REBOOT)
+                await contact.start(task.step_id, reboot(report.boot_id))
                 return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
             return Again(0.0, Lane.UNFINISHED)
         boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}
@@ -413,7 +413,7 @@ class HostSteps:
             if task.cancelling:
                 report = await contact.cancel(task.step_id)
             else:
-                await contact.start(task.step_id, REBOOT)
+                await contact.start(task.step_id, reboot(before))
         if report.state == "cancelled":
             await self._fail(task, "It was cancelled before its reboot.", boot_ids)
         elif task.elapsed_s > task.limit_s:

@@ -42,6 +42,8 @@ POLL_S = 0.1
 """How often a wait for the server looks at the clock and at signals."""
 RECONNECT_TIMEOUT_S = 2.0
 """After which the pool starts anew: its pauses double, and a server that is back must not wait."""
+IDLE_WITH_LOCK_TIMEOUT_S = 5
+"""The same for one that holds the append lock: everybody else waits for it."""
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
 
 T = TypeVar("T")
@@ -64,13 +66,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             raise
 
 
-class PostgresAppending:
-    """A transaction that holds the log's EXCLUSIVE lock: others read, and wait to append."""
+class PostgresWriting:
+    """A transaction that writes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.tx = PostgresTransaction(connection)
-        self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
 
     def commit(self) -> None:
         """Make it durable."""
@@ -80,6 +81,14 @@ class PostgresAppending:
             raise  # the server says itself that it did not happen
         except psycopg.OperationalError as error:
             raise CommitUnknown(str(error)) from error
+
+
+class PostgresAppending(PostgresWriting):
+    """One that holds the log's EXCLUSIVE lock: others read, and wait to append."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
 
 
 class PostgresEngine:
@@ -118,13 +127,21 @@ class PostgresEngine:
         silence_s = max(min(lock_timeout_s, SILENCE_TIMEOUT_S), SILENCE_TIMEOUT_MIN_S)
         with self._connection(silence_s, min(lock_timeout_s, POOL_WAIT_TIMEOUT_S)) as connection:
             connection.execute(
-                "SELECT set_config('lock_timeout', %s, true)",
-                (f"{_milliseconds(lock_timeout_s)}ms",),
+                "SELECT set_config('lock_timeout', %s, true),"
+                " set_config('idle_in_transaction_session_timeout', %s, true)",
+                (f"{_milliseconds(lock_timeout_s)}ms", f"{IDLE_WITH_LOCK_TIMEOUT_S}s"),
             )
             connection.silence_timeout_s = lock_timeout_s + silence_s
             connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
             connection.silence_timeout_s = silence_s
             yield PostgresAppending(connection)
+            connection.rollback()
+
+    @contextmanager
+    def beside(self, silence_timeout_s: float) -> Iterator[PostgresWriting]:
+        """Write beside the log, without its lock: what is no matter of events."""
+        with self._connection(silence_timeout_s, silence_timeout_s) as connection:
+            yield PostgresWriting(connection)
             connection.rollback()
 
     @contextmanager
