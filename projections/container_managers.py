@@ -84,7 +84,9 @@ def project(recorded: Recorded, tables: Opened) -> None:
             raise TypeError(f"the container managers projection does not know {event.TOPIC}")
 
 
-PROJECTION = Projection("container_managers", 1, (CONTAINER_MANAGERS, NODES), project)
+PROJECTION = Projection(
+    "container_managers", 1, (CONTAINER_MANAGERS, NODES), (ContainerManagerEvent,), project
+)
 
 
 # Queries

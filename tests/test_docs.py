@@ -3,6 +3,7 @@
 import re
 import subprocess
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,14 @@ def test_every_link_and_every_file_that_a_document_names_is_there(document: Path
         assert (document.parent / name).exists(), name
     for name in files:
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_heading_stands_apart_and_no_line_is_there_twice_in_a_row(document: Path) -> None:
+    lines = document.read_text().split("\n")
+    for before, line in pairwise(lines):
+        assert not (before and line.startswith("## ")), line
+        assert not (before == line and line.strip("`| -")), line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
