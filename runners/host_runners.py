@@ -2,13 +2,14 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
 from runners import investigator, rolling_host, watcher
+from runners.claims import Claims
 from runners.findings import Findings
 from runners.fleet_hosts import FleetHosts
 from runners.heartbeats import Heartbeats
@@ -19,6 +20,8 @@ from runners.reach import SshReach
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
 from runners.settings import DAY_S, Settings
+from runners.source_plugins import ConfiguredSource
+from runners.sources import Sources
 from runners.ssh import Limits, Ssh, name_ourselves
 from runners.watcher import Watcher
 
@@ -39,30 +42,41 @@ def make_ssh(settings: Settings) -> Ssh:
 
 
 def make_investigator(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    ssh: Ssh,
+    lines: LogLines,
+    claims: Claims,
 ) -> Investigator:
     """Whoever looks at new hosts, and at those that failed."""
     return Investigator(
-        Findings(writer, investigator.ACTOR, now),
+        Findings(writer, investigator.ACTOR, now, claims),
         known,
-        SshLook(ssh, partial(known.private_key, reader=investigator.ACTOR)),
+        SshLook(ssh, partial(known.private_key, reader=investigator.ACTOR), claims),
         parallel=settings.ssh_parallel,
         attempts_max=settings.investigation_attempts,
         pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
         known_pause_max_s=settings.check_interval,
         chance=random.SystemRandom(),
         on_defect=_on_defect("investigation.failed", lines),
+        claims=claims,
     )
 
 
 def make_watcher(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    ssh: Ssh,
+    lines: LogLines,
+    claims: Claims,
 ) -> Watcher:
     """Whoever checks the hosts that are set up."""
     return Watcher(
-        Findings(writer, watcher.ACTOR, now),
+        Findings(writer, watcher.ACTOR, now, claims),
         known,
-        SshLook(ssh, partial(known.private_key, reader=watcher.ACTOR)),
+        SshLook(ssh, partial(known.private_key, reader=watcher.ACTOR), claims),
         Heartbeats(writer, hosts.beat, watcher.ACTOR, now),
         interval_s=settings.check_interval,
         parallel=settings.check_parallel,
@@ -70,26 +84,53 @@ def make_watcher(
         now=now,
         chance=random.SystemRandom(),
         on_defect=_on_defect("check.failed", lines),
+        claims=claims,
     )
 
 
 def make_rolling(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    ssh: Ssh,
+    lines: LogLines,
+    claims: Claims,
 ) -> Rolling:
     """Whoever takes hosts through the steps of operations."""
     reach = SshReach(
         ssh,
         partial(known.private_key, reader=rolling_host.ACTOR),
-        Findings(writer, rolling_host.ACTOR, now),
+        Findings(writer, rolling_host.ACTOR, now, claims),
+        claims,
     )
     on_defect = _on_defect("operation.step_broke_off", lines)
     return Rolling(
         writer,
         known,
-        HostSteps(writer, known, reach, now=now, on_defect=on_defect),
+        HostSteps(writer, known, reach, now=now, on_defect=on_defect, claims=claims),
         parallel=settings.operation_parallel,
         kept_s=settings.output_kept_days * DAY_S,
         now=now,
+        claims=claims,
+    )
+
+
+def make_sources(
+    configured: Sequence[ConfiguredSource],
+    writer: Writer,
+    known: FleetHosts,
+    lines: LogLines,
+    claims: Claims,
+) -> Sources:
+    """Whoever asks inventories about the hosts that they own."""
+    return Sources(
+        configured,
+        writer,
+        known,
+        now=now,
+        chance=random.SystemRandom(),
+        log=lines.line,
+        claims=claims,
     )
 
 

@@ -24,6 +24,7 @@ from domain.log.follower import Follower
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
 from domain.rolling import Kind, Outcome, Status
 from projections.standing import LogSize, Standing
+from runners.leases import Leases
 from runners.log_lines import LogLines
 from runners.server import Server
 from runners.sources import Sources
@@ -197,6 +198,25 @@ def sources(inventories: Sources) -> Collector:
         yield from (hosts, answers, failures, stale)
 
     return collect
+
+
+def leases(ours: Leases) -> Collector:
+    """Which part of the work is this process's."""
+    return lambda: (
+        GaugeMetricFamily(
+            "commissaire_leases_held", "Shards of all work that are this process's.", ours.held
+        ),
+        CounterMetricFamily(
+            "commissaire_leases_taken_over",
+            "Shards that this process took over from one that had died, or was held up.",
+            ours.tally.taken_over,
+        ),
+        CounterMetricFamily(
+            "commissaire_leases_lost",
+            "Shards that this process lost because it could not renew its lease.",
+            ours.tally.lost,
+        ),
+    )
 
 
 def log_lines(lines: LogLines) -> Collector:

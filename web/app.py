@@ -10,6 +10,7 @@ from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
+from web.elsewhere import leave_to_others
 from web.front import Front, Log
 from web.health import Observation
 from web.hosts import Hosts
@@ -37,12 +38,13 @@ def application(
     limits: Limits | None = None,
     observation: Observation | None = None,
     tallies: Tallies | None = None,
+    elsewhere: bool = False,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
-    are counted.
+    are counted. `elsewhere`: the API is served by other processes, and this one says so.
     """
     routes = table(
         Hosts(writer, reads, secrets, parse_key, sources),
@@ -53,6 +55,8 @@ def application(
         Operations(writer, reads),
         observation or Observation(authentication),
     )
+    if elsewhere:
+        routes = leave_to_others(routes)
     return Front(
         Routes(routes),
         authentication,
