@@ -67,6 +67,7 @@ CLAIM = """
     RETURNING c.shard, c.epoch, before.member
 """
 RELEASE = "UPDATE lease_claims SET member = '' WHERE shard = ANY(?) AND member = ?"
+RELEASE_ALL = "UPDATE lease_claims SET member = '' WHERE member = ?"
 LEAVE = "DELETE FROM lease_members WHERE name = ?"
 FENCE = """
     SELECT 1 FROM lease_claims c JOIN lease_members m ON m.name = c.member
@@ -185,7 +186,12 @@ class LeaseTable:
 
     async def leave(self, me: str) -> None:
         """Be no member any more."""
-        await self._beside(lambda tx: tx.execute(LEAVE, (me,)))
+
+        def left(tx: Transaction) -> None:
+            tx.execute(RELEASE_ALL, (me,))
+            tx.execute(LEAVE, (me,))
+
+        await self._beside(left)
 
     def holds(self, tx: Transaction, shard: int, me: str, epoch: int) -> bool:
         """Whether the claim holds."""
