@@ -20,7 +20,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.log.unit import Unit
 from domain.refusal import conflict
-from runners.claims import Gained, Lost, Part, shard_of
+from runners.claims import Gained, Lost, Part, Tally, shard_of
 from runners.lease_table import Standing, Table, Taken
 from runners.shares import moves
 from runners.witness import is_dead, witness
@@ -36,16 +36,6 @@ T = TypeVar("T")
 def since_boot() -> float:
     """Seconds that went by, those included in which the machine was suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-@dataclass
-class Tally:
-    """What happened since the start."""
-
-    taken_over: int = 0
-    """Shards whose holder had died, or had not renewed its lease."""
-    lost: int = 0
-    """Shards whose lease ran out while they were ours."""
 
 
 @dataclass(eq=False)

@@ -24,7 +24,7 @@ from domain.log.follower import Follower
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
 from domain.rolling import Kind, Outcome, Status
 from projections.standing import LogSize, Standing
-from runners.leases import Leases
+from runners.claims import Claims
 from runners.log_lines import LogLines
 from runners.server import Server
 from runners.sources import Sources
@@ -200,7 +200,7 @@ def sources(inventories: Sources) -> Collector:
     return collect
 
 
-def leases(ours: Leases) -> Collector:
+def leases(ours: Claims) -> Collector:
     """Which part of the work is this process's."""
     return lambda: (
         GaugeMetricFamily(

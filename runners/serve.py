@@ -170,6 +170,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         crew = Crew(stack, observer, follow)
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
+            observer.collectors.append(metrics.leases(claims))
             crew.add("investigator", make_investigator(settings, writer, known, ssh, lines, claims))
             crew.add("watcher", make_watcher(settings, writer, known, ssh, lines, claims))
             crew.add("rolling", make_rolling(settings, writer, known, ssh, lines, claims))
@@ -236,7 +237,6 @@ async def _claims(
     await leases.start()
     crew.run("leases", leases.run())
     observer.checks["leases"] = readiness.leases(leases, observer.checks["leases"])
-    observer.collectors.append(metrics.leases(leases))
     return leases
 
 
