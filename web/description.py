@@ -47,9 +47,10 @@ def reads(
     *refuses: str,
     query: Mapping[str, Shape] | None = None,
     media_type: str = JSON_TYPE,
+    headers: Mapping[str, str] | None = None,
 ) -> Description:
     """A GET whose answer has an `ETag`."""
-    content = Content(shape, media_type)
+    content = Content(shape, media_type, headers or {})
     return Description({200: content}, refuses, query=query or {}, is_tagged=True)
 
 
@@ -63,7 +64,7 @@ def makes(shape: Shape, body: type[BaseModel], *refuses: str) -> Description:
     return Description({201: Content(shape)}, ("conflict", *refuses), body)
 
 
-def changes(shape: Shape, *refuses: str, body: type[BaseModel] | None = None) -> Description:
+def changes(shape: Shape, *refuses: str, body: type[BaseModel]) -> Description:
     """A PUT that is answered with 200."""
     return Description({200: Content(shape)}, refuses, body)
 

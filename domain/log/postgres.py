@@ -44,6 +44,13 @@ RECONNECT_TIMEOUT_S = 2.0
 """After which the pool starts anew: its pauses double, and a server that is back must not wait."""
 IDLE_WITH_LOCK_TIMEOUT_S = 5
 """The same for one that holds the append lock: everybody else waits for it."""
+APPEND_SETTINGS = f"""
+    SELECT set_config('lock_timeout', %s, true),
+        set_config('idle_in_transaction_session_timeout', '{IDLE_WITH_LOCK_TIMEOUT_S}s', true),
+        set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, true)
+    FROM current_setting('synchronous_commit') AS setting
+"""  # noqa: S608 - a number of ours
+"""Of one transaction: what was answered survives a loss of power, however the server is set."""
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
 
 T = TypeVar("T")
@@ -126,11 +133,7 @@ class PostgresEngine:
         """Take the append lock, or raise `Contended`."""
         silence_s = max(min(lock_timeout_s, SILENCE_TIMEOUT_S), SILENCE_TIMEOUT_MIN_S)
         with self._connection(silence_s, min(lock_timeout_s, POOL_WAIT_TIMEOUT_S)) as connection:
-            connection.execute(
-                "SELECT set_config('lock_timeout', %s, true),"
-                " set_config('idle_in_transaction_session_timeout', %s, true)",
-                (f"{_milliseconds(lock_timeout_s)}ms", f"{IDLE_WITH_LOCK_TIMEOUT_S}s"),
-            )
+            connection.execute(APPEND_SETTINGS, (f"{_milliseconds(lock_timeout_s)}ms",))
             connection.silence_timeout_s = lock_timeout_s + silence_s
             connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
             connection.silence_timeout_s = silence_s
