@@ -1,4 +1,4 @@
-"""The process managers that speak to hosts, made from the settings."""
+"""The process managers that speak to hosts and to container managers, made from the settings."""
 
 import os
 import random
@@ -9,6 +9,7 @@ from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
 from runners import investigator, rolling_host, watcher
+from runners.container_managers import ContainerManagers
 from runners.findings import Findings
 from runners.fleet_hosts import FleetHosts
 from runners.heartbeats import Heartbeats
@@ -16,10 +17,12 @@ from runners.investigator import Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
 from runners.reach import SshReach
+from runners.registrar import Registrar
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
 from runners.settings import DAY_S, Settings
 from runners.ssh import Limits, Ssh, name_ourselves
+from runners.vault import Vault
 from runners.watcher import Watcher
 
 Report = Callable[[str, Exception], None]
@@ -90,6 +93,26 @@ def make_rolling(
         parallel=settings.operation_parallel,
         kept_s=settings.output_kept_days * DAY_S,
         now=now,
+    )
+
+
+def make_registrar(
+    writer: Writer,
+    vault: Vault,
+    known: FleetHosts,
+    managers: ContainerManagers,
+    lines: LogLines,
+) -> Registrar:
+    """Whoever tells container managers which hosts are their nodes."""
+    return Registrar(
+        writer,
+        vault,
+        known,
+        managers,
+        now=now,
+        chance=random.SystemRandom(),
+        log=lines.line,
+        on_defect=_on_defect("container_manager.defect", lines),
     )
 
 

@@ -28,9 +28,16 @@ from projections.all import PROJECTIONS, beside_the_log
 from projections.projection import ReadModels
 from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, removals
+from runners.container_managers import ContainerManagers
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
-from runners.host_runners import make_investigator, make_rolling, make_ssh, make_watcher
+from runners.host_runners import (
+    make_investigator,
+    make_registrar,
+    make_rolling,
+    make_ssh,
+    make_watcher,
+)
 from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
@@ -149,7 +156,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = _reads(settings, engine, read_models, lines)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        followers = [Follower(position, known.entries_after) for _ in range(4)]
+        followers = [Follower(position, known.entries_after) for _ in range(5)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         ssh = make_ssh(settings)
@@ -163,6 +170,10 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         watching = _start_runner("watcher", watcher.run(followers[1]), stack)
         asking = _start_runner("sources", inventories.run(followers[2]), stack)
         operating = _start_runner("rolling", rolling.run(followers[3]), stack)
+        managers = ContainerManagers(known)
+        stack.push_async_callback(managers.aclose)
+        registrar = make_registrar(writer, vault, known, managers, lines)
+        registering = _start_runner("registrar", registrar.run(followers[4]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -175,6 +186,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         observer.watch_runner("watcher", watching, followers[1])
         observer.watch_runner("sources", asking, followers[2])
         observer.watch_runner("rolling", operating, followers[3])
+        observer.watch_runner("registrar", registering, followers[4])
         observer.watch_runner("removals", finishing)
         tallies = Tallies()
         authentication = _authentication(settings, users, queue, lines)
@@ -201,14 +213,15 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             metrics.connections(listening.server),
             metrics.ssh(ssh),
             metrics.sources(inventories),
+            metrics.container_managers(managers.results, registrar),
         ]
         stack.push_async_callback(
             _wind_down,
             listening.server,
-            (investigator, watcher, inventories, rolling),
+            (investigator, watcher, inventories, rolling, registrar),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (investigating, watching, asking, operating, finishing)
+        running = (investigating, watching, asking, operating, registering, finishing)
         yield Service(listening.address, running, listening.reload)
 
 

@@ -42,6 +42,20 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("container_manager.released", "container_manager/prod", '"cluster":"web"'),
     ("container_manager.node_registered", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.node_removed", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.node_wanted", "container_manager/prod", ('"address":"10.0.0.7",'
+     '"cluster":"web","mark":"container_manager/prod@3 2026-01-02T03:04:05.000006"')),
+    ("container_manager.node_registered", "container_manager/prod",
+     '"address":"10.0.0.7","found":true'),
+    ("container_manager.node_unwanted", "container_manager/prod", ('"address":"10.0.0.7",'
+     '"mark":"container_manager/prod@3 2026-01-02T03:04:05.000006"')),
+    ("container_manager.node_removed", "container_manager/prod",
+     '"address":"10.0.0.7","left":true'),
+    ("container_manager.node_given_up", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.uncordon_wanted", "container_manager/prod",
+     '"address":"10.0.0.7","operation":"0193-7"'),
+    ("container_manager.node_uncordoned", "container_manager/prod",
+     '"address":"10.0.0.7","operation":"0193-7"'),
+    ("container_manager.removal_started", "container_manager/prod", ""),
     ("container_manager.removed", "container_manager/prod", ""),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
