@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bench.months import pass_months
 from domain import fleet, investigation
 from domain.event import Act
 from domain.fleet import HostRequest, OfferedKey
@@ -35,7 +36,10 @@ def address(number: int) -> str:
 
 
 def seed(data: Path, host_count: int, event_count: int = 0) -> None:
-    """Fill an empty data directory: hosts that are set up, and readings of keys up to a number."""
+    """Fill an empty data directory: hosts that are set up, and what happens to them later.
+
+    There are `event_count` events at least.
+    """
     data.mkdir(parents=True, exist_ok=True)
     key = new_key()
     vault = Vault(master_key(None, data / "master.key"), lambda subject, reader: None)
@@ -52,7 +56,7 @@ def seed(data: Path, host_count: int, event_count: int = 0) -> None:
         _carry_out(writer, (_settled(name) for name in addresses))
         with engine.snapshot() as tx:
             missing = event_count - head(tx).position
-        _carry_out(writer, map(_key_read, islice(cycle(addresses), max(0, missing))))
+        pass_months(engine, addresses, missing)
 
 
 @contextmanager
@@ -92,7 +96,3 @@ def _settled(name: str) -> Command:
         investigation.settle(unit, subject, FACTS)
 
     return settle
-
-
-def _key_read(name: str) -> Command:
-    return lambda unit: unit.host(name).read_credentials()

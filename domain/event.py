@@ -33,6 +33,8 @@ class Event:
     """One change of one aggregate. Two events are equal when they say the same."""
 
     TOPIC: ClassVar[str] = ""
+    class_version: ClassVar[int] = 1
+    """Of the fields. A class that is at 2 has a static method `upcast_v1_v2(content)`."""
 
     originator_id: str = field(default="", kw_only=True, compare=False, repr=False)
     originator_version: int = field(default=0, kw_only=True, compare=False, repr=False)

@@ -167,7 +167,11 @@ def health(total: int, available: int) -> str:
     return "degraded" if available else "failed"
 
 
-PROJECTION = Projection("clusters", 1, (CLUSTERS, MEMBERS), project)
+HANDLES = (
+    ClusterEvent,
+    *(host_events.Activated, host_events.Recovered, host_events.Failed),
+)
+PROJECTION = Projection("clusters", 1, (CLUSTERS, MEMBERS), HANDLES, project)
 
 
 # Queries

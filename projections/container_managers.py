@@ -183,7 +183,13 @@ def _forget_node(nodes: Rows[NodeRow], name: str, address: str) -> None:
         nodes.delete(address)
 
 
-PROJECTION = Projection("container_managers", 2, (CONTAINER_MANAGERS, NODES, WISHES), project)
+PROJECTION = Projection(
+    "container_managers",
+    2,
+    (CONTAINER_MANAGERS, NODES, WISHES),
+    (ContainerManagerEvent,),
+    project,
+)
 
 
 # Queries

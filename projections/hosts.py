@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -97,9 +98,11 @@ def project(recorded: Recorded, tables: Opened) -> None:
     row = _fresh(address) if isinstance(event, events.Registered) else hosts.get(address)
     if row is None:
         raise LookupError(f"{event.TOPIC} at {recorded.position}: {address} is not registered")
+    before = _in_record(row)
     _fold(row, event)
     row.tag = changed
-    row.head = _head(row)
+    if not row.head or _in_record(row) != before:
+        row.head = _head(row)
     hosts.put(row)
 
 
@@ -147,6 +150,10 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             raise TypeError(f"the hosts projection does not know {event.TOPIC}")
 
 
+_in_record = attrgetter("status", "os", "cpus", "memory", "space", "sourced")
+"""What `_head` is made of; encoding it anew costs more than all the rest of most events."""
+
+
 def _head(row: HostRow) -> str:
     record = orjson.dumps(
         {
@@ -162,7 +169,7 @@ def _head(row: HostRow) -> str:
     return record[:-1].decode() + ',"last_check":"'
 
 
-PROJECTION = Projection("hosts", 2, (HOSTS, HOST_LIST), project)
+PROJECTION = Projection("hosts", 2, (HOSTS, HOST_LIST), (HostEvent,), project)
 
 
 # What is beside the log: when a host answered last, though nothing had changed.
@@ -185,6 +192,7 @@ BEAT = """
     JOIN hosts h ON h.address = seen.key
     WHERE true
     ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
+    WHERE excluded.last_check > heartbeats.last_check
 """
 EACH = {
     "sqlite": {"each": "json_each", "json": "TEXT"},
@@ -193,7 +201,10 @@ EACH = {
 
 
 def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
-    """Keep when these hosts answered last; those that are gone meanwhile are passed over."""
+    """Keep when these hosts answered last; those that are gone meanwhile are passed over.
+
+    What is older than what is kept comes from a process that was held up: another knows better.
+    """
     tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(),))
 
 

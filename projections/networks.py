@@ -62,7 +62,7 @@ def encoded(name: str, kind: str, options: Options) -> bytes:
     return orjson.dumps({"name": name, "type": kind, "options": options})
 
 
-PROJECTION = Projection("networks", 1, (NETWORKS,), project)
+PROJECTION = Projection("networks", 1, (NETWORKS,), (NetworkEvent,), project)
 
 BUILT_IN = Answer(encoded(DEFAULT_NETWORK, DEFAULT_TYPE, {}), "built-in")
 

@@ -67,6 +67,7 @@ OPERATIONS = Table(
         "CREATE INDEX IF NOT EXISTS {table}_by_position ON {table} (position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_end ON {table} (is_over, position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (kind, status)",
     ),
 )
 
@@ -236,4 +237,10 @@ def _change(
     hosts.put(row)
 
 
-PROJECTION = Projection("operations", 1, (OPERATIONS, OPERATION_HOSTS, LATEST), project)
+PROJECTION = Projection(
+    "operations",
+    1,
+    (OPERATIONS, OPERATION_HOSTS, LATEST),
+    (OperationEvent, ClusterRemoved),
+    project,
+)

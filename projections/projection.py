@@ -10,7 +10,7 @@ from zlib import crc32
 import orjson
 from eventsourcing.persistence import PersistenceError
 
-from domain.event import Recorded
+from domain.event import TOPICS, Event, Recorded
 from domain.log import recorder
 from domain.log.engine import Engine, Stopped
 from domain.log.mapper import to_event
@@ -26,13 +26,43 @@ LOCK_TIMEOUT_S = 60.0
 class Projection:
     """One read model. `project` is pure: the same events give the same rows, wherever they are.
 
-    `version` grows with every change of `project` or the tables that needs a rebuild.
+    `version` grows with every change of `project` or the tables that needs a rebuild. `handles`
+    are the classes of events that change a row; it is not called for others.
     """
 
     name: str
     version: int
     tables: tuple[Table[Any], ...]
+    handles: tuple[type[Event], ...]
     project: Callable[[Recorded, Opened], None]
+
+
+class Concerned:
+    """Which of some projections an event is for."""
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self._projections = tuple(projections)
+        self._by_topic: dict[str, tuple[Projection, ...]] = {}
+
+    def by(self, topic: str) -> tuple[Projection, ...]:
+        """The projections that handle it. An event that nobody knows may be for any of those that
+        handle its kind of aggregate (`host.` …), or for all where nobody knows that either.
+        """
+        found = self._by_topic.get(topic)
+        if found is None:
+            found = tuple(each for each in self._projections if _handles(each, topic))
+            if topic in TOPICS:
+                self._by_topic[topic] = found
+        return found
+
+
+def _handles(projection: Projection, topic: str) -> bool:
+    known = TOPICS.get(topic)
+    if known is not None:
+        return issubclass(known, projection.handles)
+    kind = topic.partition(".")[0]
+    of_kind = [event for name, event in TOPICS.items() if name.partition(".")[0] == kind]
+    return not of_kind or any(issubclass(event, projection.handles) for event in of_kind)
 
 
 def tag(recorded: Recorded) -> str:
@@ -68,6 +98,7 @@ class ReadModels:
 
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.projections = tuple(projections)
+        self._concerned = Concerned(projections)
         self.stopped: dict[str, Stopped] = {}
         """Why a projection, by its name, cannot go on with the log."""
 
@@ -93,8 +124,8 @@ class ReadModels:
         for stopped in self.stopped.values():
             raise Stopped(str(stopped))
         tables = StoredTables(tx)
-        for projection in self.projections:
-            for recorded in events:
+        for recorded in events:
+            for projection in self._concerned.by(recorded.event.TOPIC):
                 projection.project(recorded, tables)
         tables.flush()
 

@@ -18,6 +18,11 @@ CLUSTERS = """
            ELSE 'degraded' END AS status, count(*)
     FROM clusters GROUP BY 1
 """
+OPERATIONS = "SELECT kind, status, count(*) FROM operations GROUP BY kind, status"
+OPERATION_HOSTS = """
+    SELECT outcome, count(*) FROM operation_hosts
+    WHERE operation IN (SELECT id FROM operations WHERE is_over = 0) GROUP BY outcome
+"""
 POSITIONS = "SELECT name, position FROM projection_positions"
 LOG_SIZE = """
     SELECT count(*), coalesce(sum(length(state)), 0)
@@ -40,6 +45,10 @@ class Standing(NamedTuple):
     """How many hosts have a status."""
     clusters: dict[str, int]
     """How many clusters have a status."""
+    operations: dict[tuple[str, str], int]
+    """How many operations of a kind have a status."""
+    operation_hosts: dict[str, int]
+    """Of the operations that are not over: how many of their hosts have an outcome."""
     database_bytes: int
     """The whole database, without SQLite's WAL."""
 
@@ -60,6 +69,8 @@ def standing(tx: Transaction) -> Standing:
         dict(tx.execute(POSITIONS).fetchall()),
         dict(tx.execute(HOSTS).fetchall()),
         dict(tx.execute(CLUSTERS).fetchall()),
+        {(kind, status): count for kind, status, count in tx.execute(OPERATIONS).fetchall()},
+        dict(tx.execute(OPERATION_HOSTS).fetchall()),
         int(tx.execute(DATABASE_BYTES[tx.engine]).fetchone()[0]),
     )
 

@@ -1,7 +1,7 @@
-"""The command line: `commissaire serve`, `backup`, `user …` and `token …`.
+"""The command line: `commissaire serve`, `backup`, `log …`, `user …` and `token …`.
 
-What goes wrong is one line on stderr: exit status 2 where the command was used wrongly, 1 where
-it failed.
+Exit status 0: done. 1: it failed, or what was looked for is wrong. 2: the command was used
+wrongly. 130: Ctrl-C. What goes wrong with a command is one line on stderr.
 """
 
 import inspect
@@ -16,7 +16,9 @@ from pydantic.fields import FieldInfo
 from runners.backup import BackupRefused
 from runners.backup_command import backup
 from runners.entries_file import BrokenFile, ChangeRefused
+from runners.existing_database import DatabaseRefused
 from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
+from runners.log_commands import log_commands
 from runners.settings import (
     Settings,
     WrongSettings,
@@ -25,6 +27,7 @@ from runners.settings import (
     sources,
     variable,
 )
+from runners.showing import printable
 from runners.token_commands import token_commands
 from runners.users import DEFAULT_ROLE, UsersFile, hash_password
 from web.authentication import NO_PASSWORD, ROLES
@@ -44,6 +47,7 @@ app = typer.Typer(
     help="A fleet manager for container hosts and clusters.",
 )
 user_commands = typer.Typer(rich_markup_mode=None, help="Who may log in, and what they may do.")
+app.add_typer(log_commands, name="log")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)
@@ -64,7 +68,7 @@ def run(arguments: list[str]) -> int:
         return _fail(*wrong.sentences, status=USED_WRONGLY)
     except typer.TyperException as error:
         return _fail(f"{error.format_message()} (see --help)", status=USED_WRONGLY)
-    except (BackupRefused, ChangeRefused, BrokenFile) as refused:
+    except (BackupRefused, ChangeRefused, BrokenFile, DatabaseRefused) as refused:
         return _fail(str(refused))
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", status=INTERRUPTED)
@@ -78,8 +82,7 @@ def run(arguments: list[str]) -> int:
 
 def _fail(*sentences: str, status: int = FAILED) -> int:
     for sentence in sentences:
-        line = "".join(c if c.isprintable() else " " for c in sentence)
-        print(f"{PROGRAM}: {line}", file=sys.stderr)
+        print(f"{PROGRAM}: {printable(sentence)}", file=sys.stderr)
     return status
 
 

@@ -12,6 +12,7 @@ from domain.host import FactsGathered, FailureKind, Host
 from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from runners.claims import ALONE, Claims
 
 LOG_RETRY_S = 1.0
 
@@ -67,13 +68,17 @@ class Look(Protocol):
 class Findings:
     """Records what was found under a runner's name. `now()` gives the time for events.
 
-    What was found of a host that was removed or registered anew meanwhile is dropped.
+    What was found of a host that was removed or registered anew meanwhile is dropped; so is what
+    was found of one that is another process's by now.
     """
 
-    def __init__(self, writer: Writer, actor: str, now: Callable[[], str]) -> None:
+    def __init__(
+        self, writer: Writer, actor: str, now: Callable[[], str], claims: Claims = ALONE
+    ) -> None:
         self._writer = writer
         self._actor = actor
         self._now = now
+        self._claims = claims
 
     def trust(self, host: Host) -> Trust:
         """Pin the key of the first contact."""
@@ -106,7 +111,8 @@ class Findings:
 
     async def _record(self, host: Host, command: Callable[[Unit], T]) -> T:
         act = Act(self._actor, f"{host.id}@{host.incarnation}", self._now())
-        result: T = await self._writer.perform(act, command)
+        fenced = self._claims.fenced(host.name, command)
+        result: T = await self._writer.perform(act, fenced)
         return result
 
 

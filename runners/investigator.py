@@ -17,6 +17,7 @@ from domain.event import Recorded
 from domain.host import READY, FailureKind, Host
 from domain.log.follower import Follower
 from domain.refusal import Refusal
+from runners.claims import ALONE, Claims, Part
 from runners.findings import (
     LOG_RETRY_S,
     Abandoned,
@@ -98,6 +99,7 @@ class Investigator:
         on_defect: Callable[[str, Exception], None],
         known_pause_max_s: float = math.inf,
         attempt_pauses: Pauses = ATTEMPT_PAUSES,
+        claims: Claims = ALONE,
     ) -> None:
         self._findings = findings
         self._hosts = hosts
@@ -108,6 +110,7 @@ class Investigator:
         self._known_pause_max_s = known_pause_max_s
         self._chance = chance
         self._on_defect = on_defect
+        self._claims = claims
         self._tries: dict[str, Tries] = {}
         self._wakeups = Wakeups(self._investigate, parallel)
 
@@ -118,12 +121,7 @@ class Investigator:
 
     async def run(self, follower: Follower) -> None:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
-        async with self._wakeups.running():
-            for address, failure in await once_it_answers(self._hosts.unsettled):
-                if failure == "":
-                    self._wakeups.at_once(address)
-                else:
-                    self._wakeups.within(self._pauses.first_s * self._chance.random(), address)
+        async with self._wakeups.running(), self._claims.told(self._take_over, self._drop):
             async for batch in follower.batches():
                 for recorded in batch:
                     self._notice(recorded)
@@ -132,8 +130,23 @@ class Investigator:
         """Begin no look, and let those that run come to an end, `timeout_s` at most."""
         await self._wakeups.drain(timeout_s)
 
+    async def _take_over(self, part: Part) -> None:
+        for address, failure in await once_it_answers(self._hosts.unsettled):
+            if address not in part or not self._claims.holds(address):
+                continue
+            if failure == "":
+                self._wakeups.at_once(address)
+            else:
+                self._wakeups.within(self._pauses.first_s * self._chance.random(), address)
+
+    def _drop(self, part: Part) -> None:
+        self._wakeups.forget_those(part)
+        self._tries = {address: t for address, t in self._tries.items() if address not in part}
+
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
+        if not self._claims.holds(address):
+            return
         match recorded.event:
             case (
                 events.Registered()

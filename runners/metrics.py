@@ -7,7 +7,9 @@ next to nothing, and what is not asked for costs nothing.
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 from prometheus_client import Metric, ProcessCollector
 from prometheus_client.core import (
@@ -20,6 +22,7 @@ from prometheus_client.exposition import choose_encoder
 from domain.host import NEXT
 from domain.log.follower import Follower
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
+from domain.rolling import Kind, Outcome, Status
 from projections.standing import LogSize, Standing
 from runners.log_lines import LogLines
 from runners.registrar import Registrar
@@ -262,6 +265,23 @@ def fleet(found: Standing) -> Iterable[Metric]:
     for status in ("ok", "degraded", "failed"):
         clusters.add_metric((status,), found.clusters.get(status, 0))
     yield from (hosts, clusters)
+
+
+def operations(found: Standing) -> Iterable[Metric]:
+    """All operations ever run, and the hosts of those that are not over."""
+    begun = GaugeMetricFamily(
+        "commissaire_operations", "Operations by kind and status.", labels=("kind", "status")
+    )
+    for kind, status in product(get_args(Kind), get_args(Status)):
+        begun.add_metric((kind, status), found.operations.get((kind, status), 0))
+    hosts = GaugeMetricFamily(
+        "commissaire_operation_hosts",
+        "Hosts of operations that are not over, by outcome.",
+        labels=("outcome",),
+    )
+    for outcome in get_args(Outcome):
+        hosts.add_metric((outcome,), found.operation_hosts.get(outcome, 0))
+    yield from (begun, hosts)
 
 
 def log(

@@ -78,4 +78,9 @@ class Observer:
             return [up]
         up.add_metric((), 1)
         size = await self.probe.log_size(standing.head)
-        return [up, *metrics.fleet(standing), *metrics.log(standing, size, self._followers)]
+        return [
+            up,
+            *metrics.fleet(standing),
+            *metrics.operations(standing),
+            *metrics.log(standing, size, self._followers),
+        ]

@@ -14,6 +14,7 @@ from domain import fleet
 from domain.event import Act
 from domain.log.writer import Writer
 from domain.refusal import Refusal
+from runners.claims import ALONE, Claims
 
 ACTOR = "runner:removals"
 LOOK_EVERY_S = 2.0
@@ -25,6 +26,7 @@ async def run(
     writer: Writer,
     half_removed: Callable[[], Awaitable[Sequence[str]]],
     now: Callable[[], str],
+    claims: Claims = ALONE,
 ) -> None:
     """Until cancelled: finish what was begun before the start, and what is left lying later.
 
@@ -34,7 +36,8 @@ async def run(
     while True:
         try:
             for name in await half_removed():
-                await _finish(writer, name, now)
+                if claims.holds(f"cluster/{name}"):
+                    await _finish(writer, name, now)
         except PersistenceError:
             pass  # the database is away: the next look finds the same
         await asyncio.sleep(LOOK_EVERY_S)

@@ -6,7 +6,7 @@ step that may have been sent is asked about on the host, under its id, before an
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -22,8 +22,9 @@ from domain.operation_events import Evidence
 from domain.refusal import Refusal
 from domain.rolling import seconds_between
 from projections import outputs
+from runners.claims import ALONE, Claims
 from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
-from runners.steps import Command, StepReport
+from runners.steps import OUTPUT_BYTES_MAX, Command, StepReport
 from runners.systems import REBOOT, Commands, StepImpossible, commands
 from runners.wakeups import Again, Lane
 
@@ -42,6 +43,7 @@ POLL_MAX_S = 2.0
 POLL_GROWTH = 1.3
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 5.0
+RETRY_GROWTH = 1.5
 REBOOT_LOOK_S = 1.0
 HEALTH_LOOK_S = 2.0
 
@@ -162,22 +164,30 @@ class HostSteps:
         *,
         now: Callable[[], str],
         on_defect: Callable[[str, Exception], None],
+        claims: Claims = ALONE,
     ) -> None:
         self._writer = writer
         self._log = log
+        self._claims = claims
         self._reach = reach
         self._now = now
         self._on_defect = on_defect
         self.hurried: set[str] = set()
-        self._failures: dict[tuple[str, str], int] = {}
+        self._pauses_s: dict[tuple[str, str], float] = {}
         self._healthy: dict[tuple[str, str], tuple[float, str]] = {}
+
+    def forget_those(self, addresses: Container[str]) -> None:
+        """Others work on these hosts: what was seen of them is old when they come back to us."""
+        for seen in (self._pauses_s, self._healthy):
+            for key in [key for key in seen if key[1] in addresses]:
+                del seen[key]
 
     async def tick(self, name: str, address: str) -> Again | None:
         """Do what comes next, and say when to come back; None where nothing is left to do."""
         operation = await self._log.operation(name)
         progress = operation.hosts.get(address)
         if progress is None or progress.outcome != "in_process":
-            self._failures.pop((name, address), None)
+            self._pauses_s.pop((name, address), None)
             self._healthy.pop((name, address), None)
             return None
         # As it is now: others may follow the log meanwhile.
@@ -187,7 +197,7 @@ class HostSteps:
         try:
             if not await self._ended_without_contact(task):
                 async with self._reach(task.host) as contact:
-                    self._failures.pop(task.key, None)
+                    self._pauses_s.pop(task.key, None)
                     return await self._work(task, contact)
         except OtherHostKey as other:
             await self._refuse_key(task, other)
@@ -249,8 +259,9 @@ class HostSteps:
         elif self._is_given_up(task, failed):
             words = "What became of its step is not known."
             await self._lose_touch(task, failed, operations.lose_host, words)
-        failures = self._failures[task.key] = self._failures.get(task.key, 0) + 1
-        return Again(min(RETRY_MAX_S, RETRY_FIRST_S * 1.5**failures), Lane.UNFINISHED)
+        pause_s = self._pauses_s.get(task.key, RETRY_FIRST_S)
+        self._pauses_s[task.key] = min(RETRY_MAX_S, pause_s * RETRY_GROWTH)
+        return Again(pause_s, Lane.UNFINISHED)
 
     @staticmethod
     def _is_given_up(task: Task, failed: LookFailed) -> bool:
@@ -289,6 +300,8 @@ class HostSteps:
     async def _run(self, task: Task, contact: Contact) -> Again:
         if task.cancelling:
             report = await contact.cancel(task.step_id)
+        elif self._is_late(task):  # while we were away; what has not begun by now is not to begin
+            report = await contact.watch(task.step_id)
         elif await self._may_send(task):
             report = await contact.start(task.step_id, self._commands(task))
         else:
@@ -297,22 +310,27 @@ class HostSteps:
         offset, pause_s = 0, POLL_FIRST_S
         until = asyncio.get_running_loop().time() + SESSION_S
         while True:
-            if offset <= place < offset + len(report.output):
-                place = await self._keep_output(task, place, report.output[place - offset :])
-            if place >= report.size:
-                if report.state in ("ended", "cancelled", "lost"):
-                    return await self._settle(task, contact, report)
-                late = seconds_between(task.progress.step_at, self._now()) > task.limit_s
-                if late or task.cancelling:
-                    return await self._stop(task, contact)
-                over = asyncio.get_running_loop().time() > until
-                if over or task.operation.name in self.hurried:
-                    return Again(0.0, Lane.UNFINISHED)
+            news = report.output[place - offset :] if offset <= place else b""
+            if news := news[: OUTPUT_BYTES_MAX - place]:  # a host may say more than it was told to
+                place = await self._keep_output(task, place, news)
+            has_more = bool(news) and place < min(report.size, OUTPUT_BYTES_MAX)
+            is_over = report.state in ("ended", "cancelled", "lost")
+            if is_over and not has_more:
+                return await self._settle(task, contact, report)
+            if not is_over and (task.cancelling or self._is_late(task)):
+                return await self._stop(task, contact)
+            tired = asyncio.get_running_loop().time() > until
+            if tired or task.operation.name in self.hurried:
+                return Again(0.0, Lane.UNFINISHED)
+            if not has_more:
                 await asyncio.sleep(pause_s)
                 pause_s = min(POLL_MAX_S, pause_s * POLL_GROWTH)
-            if report.state in ("absent", "waiting") and not task.cancelling:
+            if report.state in ("absent", "waiting"):
                 await contact.start(task.step_id, self._commands(task))
             report, offset = await contact.watch(task.step_id, place), place
+
+    def _is_late(self, task: Task) -> bool:
+        return seconds_between(task.progress.step_at, self._now()) > task.limit_s
 
     async def _may_send(self, task: Task) -> bool:
         name, address = task.key
@@ -340,8 +358,11 @@ class HostSteps:
         elif report.state == "ended":
             words = f"{_shown(self._commands(task))} ended with exit status {report.exit_status}."
             await self._fail(task, f"{words} See its output.", evidence)
-        elif report.state == "cancelled":
+        elif report.state == "cancelled" and task.cancelling:
             await self._fail(task, "It was cancelled before its step began.", evidence)
+        elif report.state == "cancelled":
+            words = f"Its step had not begun within {task.limit_s:g} s, and never will."
+            await self._fail(task, words, evidence)
         elif task.cancelling:
             await self._fail(task, "It was cancelled: its step was stopped.", evidence)
         else:
@@ -461,7 +482,8 @@ class HostSteps:
         )
 
     async def _record(self, task: Task, command: Callable[[Unit], Any]) -> Any:
-        return await self._writer.perform(Act(ACTOR, task.operation.id, self._now()), command)
+        act = Act(ACTOR, task.operation.id, self._now())
+        return await self._writer.perform(act, self._claims.fenced(task.host.name, command))
 
 
 def _shown(words: Commands) -> str:

@@ -6,6 +6,7 @@ port is taken, and stops waiting for clients without closing their connections.
 
 import asyncio
 import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from runners.tls import Tls
 __all__ = ["CannotListen", "Limits", "Server"]
 
 BACKLOG = 2048
+ANY_ADDRESS = "::"
+"""Every address of this machine, of IPv6 and of IPv4."""
 DATE_EVERY_S = 1.0
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 """Over TLS only (RFC 6797): a browser that was here once never asks without TLS again, for a
@@ -108,12 +111,7 @@ class Server:
         self._crowd.limits = self._limits._replace(connections_max=connections_max)
         self._set_date(loop)
         try:
-            self._listener = await loop.create_server(
-                self._protocols(config, loop),
-                self._host,
-                self._wanted_port,
-                backlog=BACKLOG,
-            )
+            self._listener = await self._listen(self._protocols(config, loop), loop)
         except (OSError, OverflowError) as error:
             self._stop_clock()
             reason = getattr(error, "strerror", None) or str(error)
@@ -121,6 +119,16 @@ class Server:
                 f"cannot listen on {self._host} port {self._wanted_port}: {reason}"
             ) from None
         self._port = int(self._listener.sockets[0].getsockname()[1])
+
+    async def _listen(
+        self, protocols: Callable[[], asyncio.BaseProtocol], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Server:
+        if self._host == ANY_ADDRESS and socket.has_dualstack_ipv6():
+            # Left to asyncio, it would be those of IPv6 only.
+            address = (self._host, self._wanted_port)
+            both = socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True)
+            return await loop.create_server(protocols, sock=both, backlog=BACKLOG)
+        return await loop.create_server(protocols, self._host, self._wanted_port, backlog=BACKLOG)
 
     async def stop(self, timeout_s: float) -> None:
         """Take no more requests, answer those that came, and close all connections.

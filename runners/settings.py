@@ -116,7 +116,8 @@ class Settings(BaseModel):
         " data directory. A password is better given in the variable than in the flag.",
     )
     host: Annotated[str, Sources("ADDRESS")] = Field(
-        "127.0.0.1", description="Address to listen on."
+        "127.0.0.1",
+        description="Address to listen on; 0.0.0.0 is all of IPv4, :: is all of IPv6 and IPv4.",
     )
     port: Annotated[int, Sources("PORT")] = Field(
         8000, ge=0, le=65535, description="Port to listen on; 0 takes any that is free."

@@ -19,9 +19,11 @@ from domain.event import Act, Recorded
 from domain.host import FactsSourced, Host
 from domain.investigation import Subject
 from domain.log.follower import Follower
+from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal
 from domain.source import Source as SourceOfLog
+from runners.claims import ALONE, EVERYTHING, Claims, Part
 from runners.log_lines import Level
 from runners.source import NoAnswer, checked
 from runners.source_plugins import ConfiguredSource
@@ -92,8 +94,10 @@ class Asker:
         now: Callable[[], str],
         chance: random.Random,
         log: Log,
+        claims: Claims = ALONE,
     ) -> None:
         self.name = configured.name
+        self.key = f"source/{configured.name}"
         self.tally = Tally()
         self._terms = configured.terms
         self._source = configured.source
@@ -102,6 +106,7 @@ class Asker:
         self._now = now
         self._chance = chance
         self._log = log
+        self._claims = claims
         self._failing: Failing | None = None
         self._reasons: dict[str, tuple[str, int]] = {}  # by address: why it failed, how often
         self._told = ""  # the reason that the log has of this failing, so that it says it once
@@ -125,6 +130,13 @@ class Asker:
         self._reasons.pop(address, None)
         if address == self._answered_last:
             self._answered_last = ""
+
+    def drop(self) -> None:
+        """Another process asks it from now on, about all of its hosts."""
+        self.tally.hosts = 0
+        self.wakeups.forget_those(EVERYTHING)
+        self._reasons.clear()
+        self._failing, self._told, self._answered_last = None, "", ""
 
     async def aclose(self) -> None:
         """Let the source close what it has open."""
@@ -178,15 +190,13 @@ class Asker:
         self._reasons.pop(host.name, None)
         if host.would_change(facts):
             subject = Subject(host.name, host.incarnation)
-            await self._writer.perform(
+            await self._record(
                 Act(ACTOR, f"{host.id}@{host.incarnation}", self._now()),
                 lambda unit: investigation.supply_facts(unit, subject, facts),
             )
         async with self._turning:
             if self.tally.stale:
-                await self._writer.perform(
-                    self._act(), lambda unit: unit.source(self.name).come_back()
-                )
+                await self._record(self._act(), lambda unit: unit.source(self.name).come_back())
                 self.tally.stale = False
                 self._log("source.came_back", source=self.name)
 
@@ -220,7 +230,7 @@ class Asker:
             if self._failing is not failing or self.tally.stale:
                 return
             since = failing.since
-            await self._writer.perform(
+            await self._record(
                 self._act(), lambda unit: unit.source(self.name).become_stale(since, reason)
             )
             self.tally.stale = True
@@ -228,12 +238,18 @@ class Asker:
                 "source.became_stale", "warning", source=self.name, since=since, reason=reason
             )
 
+    async def _record(self, act: Act, command: Callable[[Unit], None]) -> None:
+        await self._writer.perform(act, self._claims.fenced(self.key, command))
+
     def _act(self) -> Act:
         return Act(ACTOR, f"source/{self.name}", self._now())
 
 
 class Sources:
-    """The process manager: an asker for each source of the settings, and hosts shared out."""
+    """The process manager: an asker for each source of the settings, and hosts shared out.
+
+    One process asks a source about all of its hosts, so that one knows whether it is stale.
+    """
 
     def __init__(
         self,
@@ -244,11 +260,13 @@ class Sources:
         now: Callable[[], str],
         chance: random.Random,
         log: Log,
+        claims: Claims = ALONE,
     ) -> None:
         self._hosts = hosts
         self._log = log
+        self._claims = claims
         self._askers = {
-            one.name: Asker(one, writer, hosts, now=now, chance=chance, log=log)
+            one.name: Asker(one, writer, hosts, now=now, chance=chance, log=log, claims=claims)
             for one in configured
         }
         self._owner: dict[str, str] = {}  # by address: the name of the source
@@ -264,11 +282,8 @@ class Sources:
         async with AsyncExitStack() as stack:
             for asker in self._askers.values():
                 stack.push_async_callback(asker.aclose)
-            known = await self._known()
-            for asker in self._askers.values():
                 await stack.enter_async_context(asker.wakeups.running())
-            for address, name in known:
-                self._take(address, name)
+            await stack.enter_async_context(self._claims.told(self._take_over, self._drop))
             async for batch in follower.batches():
                 for recorded in batch:
                     self._notice(recorded)
@@ -280,14 +295,28 @@ class Sources:
             for asker in self._askers.values():
                 group.create_task(asker.wakeups.drain(timeout_s))
 
-    async def _known(self) -> list[tuple[str, str]]:
+    async def _take_over(self, part: Part) -> None:
+        ours = [asker for asker in self._askers.values() if asker.key in part]
+        for address, name in await self._known(ours):
+            if f"source/{name}" in part:
+                self._take(address, name)
+
+    async def _known(self, askers: Sequence[Asker]) -> list[tuple[str, str]]:
         while True:
             try:
-                for asker in self._askers.values():
+                for asker in askers:
                     await asker.start()
                 return await self._hosts.sourced()
             except PersistenceError:
                 await asyncio.sleep(LOG_RETRY_S)
+
+    def _drop(self, part: Part) -> None:
+        for asker in self._askers.values():
+            if asker.key in part:
+                asker.drop()
+        self._owner = {
+            address: name for address, name in self._owner.items() if f"source/{name}" not in part
+        }
 
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
@@ -302,6 +331,8 @@ class Sources:
                 pass  # nothing that calls for a question
 
     def _take(self, address: str, name: str) -> None:
+        if not self._claims.holds(f"source/{name}"):
+            return
         asker = self._askers.get(name)
         if asker is None:  # taken out of the settings: what it said last stays
             if name not in self._unknown:  # one line, though it may have had thousands

@@ -21,11 +21,14 @@ CHUNK_BYTES = 256 * 1024
 """So much of it comes with one answer."""
 GUARD_DAYS = 90
 """How long a host remembers the id of a step that is over, so that it never runs again."""
+OUTPUT_DAYS = 7
+"""What nobody came to clear (of a step that was given up) goes when another step begins later."""
 NONCE_BYTES = 16
 
 SCRIPT = files("runners").joinpath("step.sh").read_text(encoding="utf-8")
 RUN = files("runners").joinpath("step_run.sh").read_text(encoding="utf-8")
 
+_BOOT_ID = re.compile(r"[0-9a-f-]{0,36}", re.ASCII)
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,127}", re.ASCII)
 
 State = Literal["absent", "waiting", "running", "ended", "cancelled", "orphaned", "lost"]
@@ -68,7 +71,7 @@ class Runs(Protocol):
 async def start(session: Runs, step_id: str, commands: Sequence[Command]) -> StepReport:
     """Run the commands, one after the other until one fails, unless that was done before."""
     lines = " &&\n".join(shlex.join(command) for command in commands)
-    run = f"output_most={OUTPUT_BYTES_MAX}\ncommands() {{\n{lines}\n}}\n{RUN}"
+    run = f"output_most={OUTPUT_BYTES_MAX}\ncommands() {{\n{lines}\n}}\n{RUN.rstrip()}"
     return await _ask(session, "start", step_id, run=run)
 
 
@@ -104,6 +107,7 @@ async def _ask(
         "offset": str(offset),
         "most": str(CHUNK_BYTES),
         "keep_days": str(GUARD_DAYS),
+        "keep_output_days": str(OUTPUT_DAYS),
         "run": run,
     }
     variables = "".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items())
@@ -140,17 +144,22 @@ def parse(output: Output, nonce: str) -> StepReport:
         key, _, value = line.partition("=")
         told[key] = value
     state, status, size = told.get("state", ""), told.get("status", ""), told.get("size", "")
-    if state not in get_args(State) or not re.fullmatch(
-        r"[0-9]{0,3} [0-9]{1,18}", f"{status} {size}"
+    begun, boot_id = told.get("begun", ""), told.get("boot_id", "")
+    if (
+        state not in get_args(State)
+        or not re.fullmatch(r"[0-9]{1,3}" if state == "ended" else "", status, re.ASCII)
+        or not re.fullmatch(r"[0-9]{1,18}", size, re.ASCII)
+        or not (_BOOT_ID.fullmatch(begun) and _BOOT_ID.fullmatch(boot_id) and boot_id)
     ):
+        # It gets into the log: a host is not believed what it could not mean.
         sentence = f"The host's words on a step make no sense: “{plain(' '.join(lines))}”."
         raise SshFailure("command", sentence, passing=False)
     return StepReport(
         state=state,  # type: ignore[arg-type]  # checked above
         exit_status=int(status) if status != "" else None,
-        begun_boot_id=told.get("begun", ""),
-        boot_id=told.get("boot_id", ""),
+        begun_boot_id=begun,
+        boot_id=boot_id,
         size=int(size),
-        output=step_output,
+        output=step_output[:CHUNK_BYTES],
         detach=plain(told.get("detach", "")),
     )

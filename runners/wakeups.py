@@ -1,7 +1,7 @@
 """Things to do, each under a key, so many at once, and one key never twice at the same time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from typing import NamedTuple
@@ -72,6 +72,13 @@ class Wakeups:
         self._unwish(key)
         if task := self._busy.get(key):
             task.cancel()
+
+    def forget_those(self, keys: Container[str]) -> None:
+        """The same for all of these."""
+        known = self._busy.keys() | self._timers.keys() | set().union(*self._due)
+        for key in known:
+            if key in keys:
+                self.forget(key)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -19,6 +19,7 @@ from domain.event import Recorded
 from domain.host import READY, FailureKind, Host
 from domain.log.follower import Follower
 from domain.refusal import Refusal
+from runners.claims import ALONE, Claims, Part
 from runners.findings import (
     Abandoned,
     CannotLook,
@@ -84,6 +85,7 @@ class Watcher:
         chance: random.Random,
         on_defect: Callable[[str, Exception], None],
         clock: Callable[[], float] = time.monotonic,
+        claims: Claims = ALONE,
     ) -> None:
         self._findings = findings
         self._hosts = hosts
@@ -95,6 +97,7 @@ class Watcher:
         self._chance = chance
         self._on_defect = on_defect
         self._clock = clock
+        self._claims = claims
         self._misses: dict[str, Misses] = {}
         self._wakeups = Wakeups(self._check, parallel)
 
@@ -105,9 +108,8 @@ class Watcher:
 
     async def run(self, follower: Follower) -> None:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
-        async with self._wakeups.running(), self._heartbeats.running():
-            for address in await once_it_answers(self._hosts.settled):
-                self._wakeups.within(self._interval_s * self._chance.random(), address, LANE)
+        told = self._claims.told(self._take_over, self._drop)
+        async with self._wakeups.running(), self._heartbeats.running(), told:
             async for batch in follower.batches():
                 for recorded in batch:
                     self._notice(recorded)
@@ -116,8 +118,19 @@ class Watcher:
         """Begin no check, and let those that run come to an end, `timeout_s` at most."""
         await self._wakeups.drain(timeout_s)
 
+    async def _take_over(self, part: Part) -> None:
+        for address in await once_it_answers(self._hosts.settled):
+            if address in part and self._claims.holds(address):
+                self._wakeups.within(self._interval_s * self._chance.random(), address, LANE)
+
+    def _drop(self, part: Part) -> None:
+        self._wakeups.forget_those(part)
+        self._misses = {address: m for address, m in self._misses.items() if address not in part}
+
     def _notice(self, recorded: Recorded) -> None:
         address = recorded.event.originator_id.partition("/")[2]
+        if not self._claims.holds(address):
+            return
         match recorded.event:
             case events.Bootstrapped():
                 self._watch(address)

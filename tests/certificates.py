@@ -48,7 +48,8 @@ class Authority:
 
     def server(self, name: str = "server") -> Pair:
         """For a server on loopback."""
-        names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        loopback = [ip_address(text) for text in ("127.0.0.1", "::1")]
+        names = [*map(x509.IPAddress, loopback), x509.DNSName("localhost")]
         return self._certify(name, "commissaire", names)
 
     def client(

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import PostgresServer
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("commissaire", deadline=None)
+settings.load_profile("commissaire")
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ README = (ROOT / "README.md").read_text()
 HTTP = (ROOT / "docs/http.md").read_text()
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 LIMIT_S = 30
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def examples(text: str) -> list[tuple[str, str]]:
@@ -37,29 +38,53 @@ def examples(text: str) -> list[tuple[str, str]]:
 def shape(text: str) -> str:
     """An answer without what differs from machine to machine."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}", "TIME", text)
+    text = UUID.sub("UUID", text)
     text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT", text)
     text = re.sub(r'"ssh_priv_key":"[^"]+"', '"ssh_priv_key":"KEY"', text)
     return re.sub(r'"(cpus|memory|space)":[1-9]\d*', r'"\1":N', text)
 
 
-def same(answer: Callable[[], str], expected: str) -> bool:
-    """Whether it is now what the example says."""
-    return shape(answer()) == shape(expected)
+def asks(command: str, verb: str, path: str) -> bool:
+    """Whether an example's command is a request of this route."""
+    asked = re.search(r"localhost:8000(/[^'? ]*)", command)
+    given = re.search(r"-X ([A-Z]+)", command)
+    place = re.sub(r"{\w+}", "[^/]+", path)
+    return bool(asked and re.fullmatch(place, asked[1]) and verb == (given[1] if given else "GET"))
 
 
-def answer(command: str, directory: Path, service: Service, host: Host) -> str:
-    """What an example's command prints, with `service` for localhost:8000 and `host`."""
-    here = command.replace("localhost:8000", service.url).replace("10.0.0.7", host.address)
-    ended = subprocess.run(
-        ["/bin/sh", "-c", here.replace("curl ", "curl -sS ", 1)],
-        cwd=directory,
-        env={"PASSWORD": service.password, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=LIMIT_S,
-    )
-    return ended.stdout.replace(host.address, "10.0.0.7").strip()
+class Stage:
+    """Where examples run: `service` is their localhost:8000, and `host` their 10.0.0.7."""
+
+    def __init__(self, directory: Path, service: Service, host: Host) -> None:
+        self._directory = directory
+        self._service = service
+        self._host = host
+        self._ids: dict[str, str] = {}
+        """What operations of the examples are called here."""
+
+    def answer(self, command: str) -> str:
+        """What an example's command prints, in the words of the example."""
+        here = command.replace("localhost:8000", self._service.url)
+        here = here.replace("10.0.0.7", self._host.address)
+        here = UUID.sub(lambda found: self._ids[found[0]], here)
+        ended = subprocess.run(
+            ["/bin/sh", "-c", here.replace("curl ", "curl -sS ", 1)],
+            cwd=self._directory,
+            env={"PASSWORD": self._service.password, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=LIMIT_S,
+        )
+        return ended.stdout.replace(self._host.address, "10.0.0.7").strip()
+
+    def is_answered(self, command: str, expected: str) -> bool:
+        """Whether the answer is now what the example says."""
+        said = self.answer(command)
+        if shape(said) != shape(expected):
+            return False
+        self._ids |= zip(UUID.findall(expected), UUID.findall(said), strict=True)
+        return True
 
 
 def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
@@ -67,13 +92,13 @@ def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
     host = fleet.add("fedora")
     (directory / "id_ed25519").write_bytes(host.private_key)
     with Service(directory / "service") as service:
+        stage = Stage(directory, service, host)
         for command, expected in shown:
-            say = partial(answer, command, directory, service, host)
             if "-X" in command:
-                assert shape(say()) == shape(expected)
+                assert stage.is_answered(command, expected), command
             else:
                 # "A moment later": the host is looked at meanwhile.
-                wait_for(partial(same, say, expected))
+                wait_for(partial(stage.is_answered, command, expected))
 
 
 def test_the_example_of_the_readme_answers_what_it_says(tmp_path: Path, fleet: Fleet) -> None:
@@ -94,11 +119,7 @@ def test_every_route_has_a_heading_and_an_example_that_answers_what_it_says(
     wanted = [route for route in routes if not route[1].startswith("/docs/")]
     assert sorted((verb, path) for verb, path, _ in headings) == sorted(wanted)
     for verb, path, text in headings:
-        (command, _) = examples(text)[0]
-        asked = re.search(r"localhost:8000(/[^'? ]*)", command)
-        assert asked, command
-        assert re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), asked[1]), command
-        assert (f"-X {verb}" in command) == (verb != "GET")
+        assert any(asks(command, verb, path) for command, _ in examples(text)), f"{verb} {path}"
     check(examples(HTTP), tmp_path, fleet)
 
 
@@ -111,6 +132,14 @@ def test_every_link_and_every_file_that_a_document_names_is_there(document: Path
         assert (document.parent / name).exists(), name
     for name in files:
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_heading_stands_apart_and_no_line_is_there_twice_in_a_row(document: Path) -> None:
+    lines = document.read_text().split("\n")
+    for before, line in pairwise(lines):
+        assert not (before and line.startswith("## ")), line
+        assert not (before == line and line.strip("`| -")), line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

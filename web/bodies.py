@@ -148,6 +148,12 @@ def _options(known: Known) -> str:
     return "; ".join(f"{kind}: {', '.join(options) or 'none'}" for kind, options in known.items())
 
 
+class NoBody(Body):
+    """Of a PUT that has nothing to say: what comes must be an object all the same."""
+
+    model_config = _shown()
+
+
 class ClusterBody(Body):
     """What a PUT of a cluster asks for."""
 

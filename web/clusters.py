@@ -31,7 +31,7 @@ class Clusters:
         return answered(request, _found(await self._reads.point(clusters.cluster, name), name))
 
     async def create(self, request: Request) -> Reply:
-        """Be there; the same again is answered the same."""
+        """Create a cluster; the same again is answered the same."""
         name = new_name(request)
         wanted = await bodies.read(request, bodies.ClusterBody)
         record = await self._writer.perform(
@@ -79,6 +79,7 @@ class Clusters:
     async def add_member(self, request: Request) -> Reply:
         """Make a host a member."""
         name, address = known_cluster(request), known_address(request)
+        await bodies.read(request, bodies.NoBody)
         await self._writer.perform(request.act(), lambda unit: fleet.join(unit, name, address))
         return Reply(json_body([address]))
 

@@ -32,7 +32,7 @@ class ContainerManagers:
         return answered(request, _found(answer, name))
 
     async def create(self, request: Request) -> Reply:
-        """Be there; the same again, with the token or its mask, is answered the same."""
+        """Name a container manager; the same, with the token or its mask, is answered the same."""
         name = new_name(request)
         body = await bodies.read(request, bodies.ContainerManagerBody)
         wanted = container_manager_request(body.type, body.options)

@@ -63,7 +63,7 @@ def makes(shape: Shape, body: type[BaseModel], *refuses: str) -> Description:
     return Description({201: Content(shape)}, ("conflict", *refuses), body)
 
 
-def changes(shape: Shape, *refuses: str, body: type[BaseModel] | None = None) -> Description:
+def changes(shape: Shape, *refuses: str, body: type[BaseModel]) -> Description:
     """A PUT that is answered with 200."""
     return Description({200: Content(shape)}, refuses, body)
 

@@ -77,11 +77,11 @@ class Hosts:
         return answered(request, found(answer, address))
 
     async def register(self, request: Request) -> Reply:
-        """Look after a host; the same again is answered the same."""
+        """Register a host; the same again is answered the same."""
         return await self._register(request, new_address(request))
 
     async def register_itself(self, request: Request) -> Reply:
-        """Look after the host that asks for it."""
+        """Register the host that asks for it, under the address that it comes from."""
         return await self._register(request, own_address(request))
 
     async def _register(self, request: Request, address: str) -> Reply:
@@ -103,7 +103,7 @@ class Hosts:
         return created(record)
 
     async def remove(self, request: Request) -> Reply:
-        """Look after a host no longer."""
+        """Remove a host, and destroy its credentials."""
         address = known_address(request)
 
         def remove(unit: Unit) -> None:

@@ -29,7 +29,7 @@ class Networks:
         return answered(request, _found(await self._reads.point(networks.network, name), name))
 
     async def create(self, request: Request) -> Reply:
-        """Be there; the same again is answered the same."""
+        """Create a network; the same again is answered the same."""
         name = new_name(request)
         body = await bodies.read(request, bodies.NetworkBody)
         wanted = network_request(body.type, body.options)

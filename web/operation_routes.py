@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from domain.rolling import Kind, Status
-from web.bodies import Body, Name
+from web.bodies import Body, Name, NoBody
 from web.description import PLAIN_TEXT, Content, Description, makes, reads, tells
 from web.operation_bodies import StateBody
 from web.operation_records import (
@@ -36,7 +36,7 @@ QUERY: dict[str, Any] = {
 """How the parameters of the list are described; `web.operations.filter_of` parses them."""
 
 
-def _begins(shape: Any, body: type[Body] | None, *, plans: bool = False) -> Description:
+def _begins(shape: Any, body: type[Body], *, plans: bool = False) -> Description:
     answers = {201: Content(shape, headers=LOCATION)}
     if plans:
         answers[200] = Content(PlanRecord)
@@ -52,7 +52,9 @@ def operation_routes(operations: Operations) -> list[Route]:
         Route("GET", f"{v0}/operations", "viewer", operations.index, _listed()),
         Route("GET", one, "viewer", operations.show, reads(OperationRecord, GONE)),
         Route("PUT", f"{one}/state", "operator", operations.steer, _steers()),
-        Route("PUT", f"{one}/retry", "operator", operations.retry, _begins(OperationRecord, None)),
+        Route(
+            "PUT", f"{one}/retry", "operator", operations.retry, _begins(OperationRecord, NoBody)
+        ),
         Route("GET", output, "viewer", operations.output, tells(Text, GONE, media_type=PLAIN_TEXT)),
     ]
     for kind, record in V0_RECORDS.items():

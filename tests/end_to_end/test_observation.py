@@ -66,7 +66,7 @@ def test_a_service_that_runs_is_ready_and_names_its_parts(service: Service) -> N
     assert answer.json()["status"] == "ready"
     parts = [part["name"] for part in answer.json()["parts"]]
     assert parts[:6] == ["database", "writer", "disk", "users", "tokens", "vault"]
-    assert {"investigator", "watcher", "sources", "removals"} == set(parts[6:])
+    assert {"investigator", "watcher", "sources", "rolling", "removals"} <= set(parts[6:])
 
 
 @pytest.mark.parametrize("accept", [{}, OPEN_METRICS], ids=["text", "openmetrics"])
@@ -164,6 +164,18 @@ def test_figures_tell_of_the_log_and_of_who_reads_it(service: Service) -> None:
     assert figures(service, status="failed")["commissaire_hosts"] == 0
     assert found["commissaire_commit_commands_sum"] == 5
     assert found["commissaire_ready"] == found["commissaire_database_up"] == 1
+
+
+def test_figures_tell_of_operations(service: Service) -> None:
+    def operations(status: str) -> float:
+        return figures(service, kind="upgrade", status=status)["commissaire_operations"]
+
+    assert operations("finished") == operations("in_process") == 0
+    service.client.put("/cluster/web")
+    assert service.client.put("/cluster/web/upgrade").status_code == 201
+    wait_for(lambda: operations("finished") == 1)
+    assert operations("in_process") == 0
+    assert figures(service, outcome="waiting")["commissaire_operation_hosts"] == 0
 
 
 def test_figures_are_for_this_machine_and_for_users(local: Service) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.test_observation import figures
 from tests.fleet import Fleet
 from tests.service import Service, wait_for
 
@@ -176,6 +177,10 @@ def test_a_paused_operation_finishes_its_host_and_goes_on_when_it_is_resumed(
     assert rolled.steer("paused")["status"] == "paused"
     wait_for(lambda: outcomes(rolled.record)[0] == "done")
     assert outcomes(rolled.record) == ["done", "waiting"]
+    paused = figures(service, kind="upgrade", status="paused")
+    assert paused["commissaire_operations"] == 1
+    for outcome, count in (("done", 1), ("waiting", 1), ("in_process", 0)):
+        assert figures(service, outcome=outcome)["commissaire_operation_hosts"] == count
     rolled.steer("in_process")
     assert rolled.over()["status"] == "finished"
 

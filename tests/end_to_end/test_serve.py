@@ -8,9 +8,13 @@ from pathlib import Path
 
 import httpx
 
+from tests.certificates import Authority
+from tests.faults.client import registration
 from tests.service import Service, wait_for
 
 LIMIT_S = 30
+FOUR, SIX = "127.0.0.5", "::1"
+"""Addresses of this machine, to come from."""
 
 
 def serve(*arguments: str, data: Path) -> "subprocess.CompletedProcess[str]":
@@ -32,6 +36,25 @@ def test_sigterm_ends_with_status_0_and_what_was_answered_is_there_at_the_next_s
     service.start()
     assert service.client.get("/clusters").json() == ["web"]
     assert service.stop(signal.SIGINT) == 0
+
+
+def test_on_all_addresses_machines_of_both_families_register_themselves(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    for flags in ([], authority.server().flags):
+        service = Service(tmp_path / f"{len(flags)}", None, "--host", "::", *flags)
+        service.trusted = authority.trust()
+        with service:
+            url = httpx.URL(service.url)
+            for address, of_the_service in ((FOUR, "127.0.0.1"), (SIX, SIX)):
+                transport = httpx.HTTPTransport(local_address=address, verify=service.trusted)
+                auth = ("operator", service.password)
+                where = url.copy_with(host=of_the_service, path="/api/v0/host")
+                with httpx.Client(transport=transport, auth=auth, timeout=LIMIT_S) as client:
+                    answer = client.put(where, json=registration())
+                assert answer.status_code == 201, answer.text
+                assert answer.json()["address"] == address
+            assert '"client":"127.0.0.5"' in service.read_log()
+            assert "::ffff:" not in service.read_log()
 
 
 def test_a_second_serve_on_the_same_data_directory_is_refused_with_the_holders_name(

@@ -13,7 +13,7 @@ from domain.cluster import AnyClusterEvent, ClusterEvent
 from domain.container_manager_events import AnyContainerManagerEvent, ContainerManagerEvent
 from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
-from domain.log.mapper import UnknownTopic, to_event, to_stored
+from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
 from domain.network import AnyNetworkEvent, NetworkEvent
 from domain.operation_events import AnyOperationEvent, OperationEvent
 from domain.source import AnySourceEvent, SourceEvent
@@ -56,6 +56,7 @@ def test_every_event_ever_stored_comes_back_and_is_stored_the_same_today(
     stored = StoredEvent(subject, 7, topic, state)
     event = to_event(stored)
     assert type(event) is TOPICS[topic]
+    assert vars(event) == vars(MAPPER.to_domain_event(stored))
     assert (event.originator_id, event.originator_version) == (subject, 7)
     assert (event.at, event.actor) == ("2026-01-02T03:04:05.000006", "alice")
     again = to_stored(event)
@@ -70,10 +71,45 @@ def test_an_unknown_topic_is_refused_and_nothing_is_imported_for_it() -> None:
     assert "antigravity" not in sys.modules
 
 
-@pytest.mark.parametrize("state", [b"", b"junk", b"\xff", b'{"cut'])
+@pytest.mark.parametrize("state", [b"", b"junk", b"\xff", b'{"cut', b"[]", b"7", b'"text"'])
 def test_a_state_that_is_no_json_is_an_error_that_names_the_event(state: bytes) -> None:
     with pytest.raises(MapperDeserialisationError, match="host/a"):
         to_event(StoredEvent("host/a", 1, "host.removed", state))
+
+
+@dataclass(frozen=True)
+class Grown(Event):
+    """An event for this test that has been changed twice."""
+
+    TOPIC: ClassVar[str] = "test.grown"
+    class_version: ClassVar[int] = 3
+    size_mm: int
+
+    @staticmethod
+    def upcast_v1_v2(content: dict[str, Any]) -> None:
+        """It was called length."""
+        content["size"] = content.pop("length")
+
+    @staticmethod
+    def upcast_v2_v3(content: dict[str, Any]) -> None:
+        """It was in centimetres."""
+        content["size_mm"] = 10 * content.pop("size")
+
+
+@pytest.mark.parametrize(
+    "state", [b'{"length":7}', b'{"size":7,"class_version":2}', b'{"size_mm":70,"class_version":3}']
+)
+def test_an_older_version_is_upcast_step_by_step_as_the_package_does_it(state: bytes) -> None:
+    stored = StoredEvent("test/a", 1, "test.grown", state)
+    assert vars(to_event(stored)) == vars(MAPPER.to_domain_event(stored))
+    assert to_event(stored) == Grown(70)
+    assert b'"class_version":3' in to_stored(Grown(70)).state
+
+
+def test_a_newer_version_of_an_event_is_not_taken_for_one_of_today() -> None:
+    state = b'{"size_mm":70,"class_version":4}'
+    with pytest.raises(UnknownTopic, match=r"'test.grown' up to version 3, not 4"):
+        to_event(StoredEvent("test/a", 1, "test.grown", state))
 
 
 @dataclass(frozen=True)

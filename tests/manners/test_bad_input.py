@@ -35,6 +35,7 @@ ADDRESSES = (
 )
 WRONG_BODIES: dict[str, list[dict[str, object]]] = {
     "/cluster/other": [{"network": 1}, {"network": ["a"]}, {"container_manager": {}}],
+    "/cluster/web/hosts/10.0.0.1": [],
     "/cluster/web/hosts": [{}, {"old": []}, {"old": [], "new": "a"}, {"old": [1], "new": []}],
     HOST: [{}, {"ssh_priv_key": 1}, {"ssh_priv_key": "hidden!"}, {"ssh_priv_key": "YQ"}],
     "/network/other": [{"type": 1}, {"type": "hidden"}, {"options": []}, {"options": {"a": 1}}],

@@ -18,7 +18,7 @@ from domain.log import recorder
 from domain.log.mapper import to_event
 from projections import clusters, hosts, projection
 from projections.hosts import Filter
-from projections.projection import ReadModels, digest, rebuilt_digest, stored_position
+from projections.projection import Concerned, ReadModels, digest, rebuilt_digest, stored_position
 from projections.tables import MemoryTables
 from tests.domain.memory_unit import request
 from tests.projections.histories import (
@@ -277,6 +277,34 @@ def test_projections_are_pure(store: Store) -> None:
         assert vars(recorded.event) == before
     for table in clusters.PROJECTION.tables:
         assert both(table).rows == alone(table).rows
+
+
+def test_projections_handle_every_event_that_changes_their_rows(store: Store) -> None:
+    carry_out(store, random_history(5, 400))
+    concerned = Concerned(store.models.projections)
+    told_all, told_some = MemoryTables(), MemoryTables()
+    with store.engine.snapshot() as tx:
+        for entry in recorder.entries(tx, 0, 10_000):
+            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
+            for model in store.models.projections:
+                model.project(recorded, told_all)
+            for model in concerned.by(entry.stored.topic):
+                model.project(recorded, told_some)
+    for model in store.models.projections:
+        for table in model.tables:
+            assert told_all(table).rows == told_some(table).rows, table.name
+
+
+def test_an_event_of_another_version_concerns_those_that_handle_its_kind(store: Store) -> None:
+    concerned = Concerned(store.models.projections)
+
+    def names(topic: str) -> list[str]:
+        return [model.name for model in concerned.by(topic)]
+
+    assert names("host.credentials_read") == ["hosts"]
+    assert names("host.teleported") == ["hosts", "clusters"]
+    assert names("network.merged") == ["networks"]
+    assert names("nobody.knows") == [model.name for model in store.models.projections]
 
 
 def test_an_event_that_a_projection_does_not_know_stops_it_loudly() -> None:

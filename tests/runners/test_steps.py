@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -10,18 +10,24 @@ import pytest
 from domain.host import FactsGathered
 from domain.rolling import checked_version
 from runners import steps
-from runners.keys import read_private_key
 from runners.remote_command import Output
-from runners.ssh import Session, Ssh, SshFailure, Target
-from runners.steps import OUTPUT_BYTES_MAX, Command, StepReport
+from runners.ssh import SshFailure
+from runners.steps import OUTPUT_BYTES_MAX
 from runners.systems import APT_UPGRADE, REBOOT, REBOOT_NEEDED, StepImpossible, commands
 from tests.fleet import Fleet, Host
+from tests.runners.remote_steps import (
+    ID,
+    LIMIT_S,
+    STEPS,
+    over,
+    over_shell,
+    script,
+    start,
+    until,
+    until_true,
+    watch,
+)
 from tests.service import wait_for
-
-ID = "018f3c1e-0000-7000-8000-000000000001-upgrade"
-LIMIT_S = 20.0
-POLL_S = 0.05
-STEPS = "/var/lib/commissaire/steps"
 
 
 @pytest.fixture(scope="module")
@@ -35,45 +41,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def host(fleet: Fleet, request: pytest.FixtureRequest) -> Host:
     """With GNU's commands, and with busybox's."""
     return fleet.add(request.param)
-
-
-async def over(host: Host, ask: Callable[[Session], Awaitable[StepReport]]) -> StepReport:
-    """Ask over a connection of its own."""
-    target = Target(host.address, host.port, host.user, read_private_key(host.private_key))
-    async with Ssh(per_host_interval_s=0).connect(target) as session:
-        return await ask(session)
-
-
-async def start(host: Host, *commands: Command, step_id: str = ID) -> StepReport:
-    return await over(host, lambda session: steps.start(session, step_id, commands))
-
-
-async def watch(host: Host, offset: int = 0) -> StepReport:
-    return await over(host, lambda session: steps.watch(session, ID, offset))
-
-
-async def until(host: Host, *states: str) -> StepReport:
-    """Watch it until it is in one of these states."""
-    return await until_true(host, lambda report: report.state in states)
-
-
-async def until_true(host: Host, wanted: Callable[[StepReport], object]) -> StepReport:
-    """Watch it until what is told is as wanted; a host that is away for a moment is waited for."""
-    deadline = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline:
-        try:
-            report = await watch(host)
-        except SshFailure:
-            await asyncio.sleep(POLL_S)
-            continue
-        if wanted(report):
-            return report
-        await asyncio.sleep(POLL_S)
-    raise AssertionError(f"not within {LIMIT_S} s")
-
-
-def script(text: str) -> Command:
-    return ("/bin/sh", "-c", text)
 
 
 async def test_a_step_runs_and_tells_how_it_ended_and_what_it_said(host: Host) -> None:
@@ -177,12 +144,6 @@ async def test_what_is_left_running_without_its_runner_is_told_apart(host: Host)
     await over_shell(host, f"kill -KILL {runner}")
     assert (await until(host, "orphaned", "lost")).state == "orphaned"
     assert (await over(host, lambda session: steps.cancel(session, ID))).state == "lost"
-
-
-async def over_shell(host: Host, text: str) -> Output:
-    target = Target(host.address, host.port, host.user, read_private_key(host.private_key))
-    async with Ssh(per_host_interval_s=0).connect(target) as session:
-        return await session.run(text)
 
 
 async def test_a_daemon_that_a_step_leaves_behind_does_not_keep_it_from_ending(

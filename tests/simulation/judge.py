@@ -1,11 +1,17 @@
 """What must be so in every story, whatever befell the fleet."""
 
+from datetime import datetime
 from typing import Any
 
 from domain.host import Failed, Recovered
 from domain.operation import Operation
-from domain.operation_events import HostDone, HostStarted, StepSent
+from domain.operation_events import HostDone, HostStarted, StepDone, StepSent
+from runners.rolling_host import HEALTH_LOOK_S
+from tests.simulation.clock import BEGIN
 from tests.simulation.story import NAME, Told
+
+UNSEEN_S = HEALTH_LOOK_S + 1.0
+"""A host is looked at so often: what is shorter than that nobody sees."""
 
 
 def judge(told: Told) -> None:
@@ -16,6 +22,7 @@ def judge(told: Told) -> None:
         _everybody_is_accounted_for(told)
         _nothing_ran_twice(told)
         _outcomes_are_true(told)
+        _who_is_done_was_healthy(told)
     except AssertionError as broken:
         raise AssertionError(f"{broken}\n{told.words}") from broken
 
@@ -81,16 +88,22 @@ def _outcomes_are_true(told: Told) -> None:
         (e.event.address, e.event.step) for e in told.log.entries if isinstance(e.event, StepSent)
     }
     kind = operation.request.kind
+    first = "reboot" if kind == "restart" else kind
     for address, host in operation.hosts.items():
         machine = told.machines[address]
-        first = "reboot" if kind == "restart" else kind
-        ran = machine.ran[f"{NAME}-{first}"]
+        step = machine.steps.get(f"{NAME}-{first}")
+        ran = machine.ran[first]
         if host.outcome == "done":
             assert ran == 1, f"{address} is done, and nothing ran"
-            if kind != "restart":
-                assert machine.steps[f"{NAME}-{first}"].exit_status == 0
+            assert kind == "restart" or (
+                step is not None and step.exit_status == 0 and not step.killed
+            )
             if host.boot_id:
-                assert host.evidence["boot_id_after"] != host.evidence["boot_id_before"]
+                after = host.evidence.get("boot_id_after")
+                assert after not in (None, host.boot_id), (
+                    f"{address} is done, and no boot proves it"
+                )
+                assert machine.boot > int(host.boot_id), f"{address} is done, and never rebooted"
         if host.outcome in ("waiting", "skipped"):
             assert ran == 0, f"{address} was never started, and something ran"
         if kind != "restart" and (address, first) not in sent:
@@ -99,3 +112,24 @@ def _outcomes_are_true(told: Told) -> None:
             assert not machine.running(told.seconds), f"{address} failed, and still runs"
     done = [e.event for e in told.log.entries if isinstance(e.event, HostDone)]
     assert len({event.address for event in done}) == len(done)
+
+
+def _who_is_done_was_healthy(told: Told) -> None:
+    """From its last step on until it was called done, and nobody came after it before."""
+    healthy_for_s = told.operation.request.options.healthy_for_s
+    begun = {
+        e.event.address: datetime.fromisoformat(e.event.at)
+        for e in told.log.entries
+        if isinstance(e.event, StepDone) and e.event.next == "health"
+    }
+    for entry in told.log.entries:
+        event = entry.event
+        if not isinstance(event, HostDone) or not healthy_for_s:
+            continue
+        assert event.address in begun, f"{event.address} was not looked at in the end"
+        at = datetime.fromisoformat(event.at)
+        assert (at - begun[event.address]).total_seconds() >= healthy_for_s, "it was not waited for"
+        until = (at - BEGIN).total_seconds()
+        for down_at, up_at in told.machines[event.address].away:
+            gap = min(up_at, until) - max(down_at, until - healthy_for_s)
+            assert gap <= UNSEEN_S, f"{event.address} was away while it was called healthy"

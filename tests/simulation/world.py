@@ -36,9 +36,13 @@ class Weather:
     """A host comes back with another host key."""
     power: float
     """A host loses its power while a step runs."""
+    same_boot: float
+    """A host goes down and comes back as if it had never been booted."""
+    refuses: float
+    """A host stops letting us do anything, for good."""
 
 
-CALM = Weather(0, 0, 0, 0, 0, 0, 0, 0, 0)
+CALM = Weather(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def weather(chance: random.Random) -> Weather:
@@ -57,6 +61,8 @@ def weather(chance: random.Random) -> Weather:
         no_reboot=some(0.2),
         other_key=some(0.2),
         power=some(0.2),
+        same_boot=some(0.2),
+        refuses=some(0.03),
     )
 
 
@@ -84,9 +90,12 @@ class Machine:
     boots_new: bool = True
     key_after: bool = False
     has_other_key: bool = False
+    refuses: bool = False
     sent_after_other_key: int = 0
     ran: Counter[str] = field(default_factory=Counter)
-    """How often the commands of each step began."""
+    """How often the commands of each kind of step began, under whatever id."""
+    away: list[tuple[float, float]] = field(default_factory=list)
+    """When it was off."""
 
     def at(self, now: float) -> "Machine":
         """As it is by now."""
@@ -95,6 +104,7 @@ class Machine:
             self.has_other_key = self.has_other_key or self.key_after
             for step in self.steps.values():
                 step.killed = step.killed or step.ends_at > self.down_at
+            self.away.append((self.down_at, self.up_at))
             self.down_at = float("inf")
         return self
 
@@ -107,11 +117,15 @@ class Machine:
             if not step.killed and not step.cancelled and step.ends_at > now
         ]
 
-    def reboot(self, now: float, downtime_s: float, *, new: bool, key: bool) -> None:
-        """Go down in a moment, and come back later."""
-        self.down_at = now + REBOOT_DELAY_S
+    def go_down(self, at: float, downtime_s: float, *, new: bool, key: bool = False) -> None:
+        """Go down at a time, and come back later."""
+        self.down_at = at
         self.up_at = self.down_at + downtime_s
         self.boots_new, self.key_after = new, key
+
+    def is_off(self, now: float) -> bool:
+        """Whether it has gone down, and is not back."""
+        return self.at(now).down_at == float("inf") and now < self.up_at
 
 
 class Played:
@@ -132,7 +146,7 @@ class Played:
         if machine.has_other_key:
             machine.sent_after_other_key += 1
         if step_id not in machine.steps:
-            machine.ran[step_id] += 1
+            machine.ran[step_id.rpartition("-")[2]] += 1
             if commands is REBOOT:
                 machine.steps[step_id] = PlayedStep(machine.boot, now + REBOOT_DELAY_S, 0, b"")
                 self._reboot()
@@ -144,9 +158,8 @@ class Played:
                 said = b"x" * chance.randrange(0, 200)
                 machine.steps[step_id] = PlayedStep(machine.boot, ends_at, status, said)
                 if chance.random() < self._world.weather.power:
-                    machine.down_at = now + chance.uniform(0.1, 60.0)
-                    machine.up_at = machine.down_at + chance.uniform(1.0, 40.0)
-                    machine.boots_new, machine.key_after = True, False
+                    downtime_s = chance.uniform(1.0, 40.0)
+                    machine.go_down(now + chance.uniform(0.1, 60.0), downtime_s, new=True)
         await self._world.after(self._machine)
         return self._report(step_id, 0)
 
@@ -157,7 +170,8 @@ class Played:
         never = chance.random() < weather.no_return
         downtime_s = float("inf") if never else chance.uniform(2.0, 40.0)
         key = chance.random() < weather.other_key
-        self._machine.reboot(self._world.now, downtime_s, new=True, key=key)
+        new = chance.random() >= weather.same_boot
+        self._machine.go_down(self._world.now + REBOOT_DELAY_S, downtime_s, new=new, key=key)
 
     async def watch(self, step_id: str, offset: int = 0) -> StepReport:
         """How it goes."""
@@ -237,17 +251,22 @@ class World:
     async def before(self, machine: Machine) -> None:
         """The way there: it takes a moment, and may end before anything was done."""
         await self._way(machine)
+        machine.refuses = machine.refuses or self.chance.random() < self.weather.refuses
+        if machine.refuses:
+            raise LookFailed(
+                "authentication", "The host does not let us in any more.", passing=False
+            )
         if self.chance.random() < self.weather.hang:
             await asyncio.sleep(self.chance.uniform(5.0, 30.0))
             raise _cut("does not answer")
-        if self.now < machine.at(self.now).up_at:
+        if machine.is_off(self.now):
             raise _cut("is off")
 
     async def after(self, machine: Machine) -> None:
         """The way back: what was asked for is done, whether we learn of it or not."""
         boot = machine.boot
         await self._way(machine)
-        if machine.at(self.now).boot != boot or self.now < machine.up_at:
+        if machine.is_off(self.now) or machine.boot != boot:
             raise _cut("went down")
 
     async def _way(self, machine: Machine) -> None:

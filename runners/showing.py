@@ -1,0 +1,55 @@
+"""What commands show: tables for people, JSON for programs, and progress for whoever watches."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+UNWRAPPED_COLUMNS = 10_000
+"""Of a table that goes into a file or a pipe: one row is one line there."""
+
+
+def show_json(value: object) -> None:
+    """One line of JSON on standard output."""
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on standard output; what is in it cannot command the terminal."""
+    # Only here: it takes longer to import than many a command to run.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(printable(str(value))) for value in row))
+    Console(width=None if sys.stdout.isatty() else UNWRAPPED_COLUMNS).print(table)
+
+
+def printable(text: str) -> str:
+    """One line that a terminal does not take for commands."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """To be called with how far it is: a bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda so_far: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    words, bar = TextColumn("{task.description}"), BarColumn()
+    columns = (words, bar, TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda so_far: shown.update(task, completed=so_far)

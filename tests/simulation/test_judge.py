@@ -1,0 +1,191 @@
+"""The judge of the stories is not blind: each promise that is broken on purpose is noticed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain import operations, rolling
+from domain.operation import Operation
+from domain.operations import Plan
+from domain.rolling import Limits, Move, Over, Progress, Start, Wait
+from runners.rolling import Rolling
+from runners.rolling_host import HostSteps, Task
+from runners.wakeups import Again, Lane
+from tests.simulation.judge import judge
+from tests.simulation.story import told
+
+SEEDS_MAX = 200
+"""So many stories at most until somebody notices; `make test` tells more than these."""
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+class Loosened:
+    """An operation that says something else about itself."""
+
+    def __init__(self, operation: Progress, **changed: Any) -> None:
+        self._operation = operation
+        self._changed = changed
+
+    def __getattr__(self, name: str) -> Any:
+        return self._changed.get(name, getattr(self._operation, name))
+
+
+def decides(policy: Callable[[Operation, Any, str], Move]) -> Break:
+    """Another policy."""
+    return lambda patch: patch.setattr(operations, "next_move", policy)
+
+
+def with_limits(loosen: Callable[[Limits], Limits]) -> Break:
+    """The policy, with other limits."""
+    return decides(
+        lambda operation, unavailable, at: rolling.next_move(
+            Loosened(operation, limits=loosen(operation.limits)), unavailable, at
+        )
+    )
+
+
+def never_over(operation: Operation, unavailable: Any, at: str) -> Move:
+    """Waits where it should end."""
+    move = rolling.next_move(operation, unavailable, at)
+    return Wait("For what?") if isinstance(move, Over) else move
+
+
+def though_paused(operation: Operation, unavailable: Any, at: str) -> Move:
+    """Does not know that it is paused."""
+    state = "in_process" if operation.state == "paused" else operation.state
+    return rolling.next_move(Loosened(operation, state=state), unavailable, at)
+
+
+def again(operation: Operation, unavailable: Any, at: str) -> Move:
+    """Starts one that is done."""
+    done = operation.those("done")
+    return Start(done[0]) if done else rolling.next_move(operation, unavailable, at)
+
+
+def drops_who_is_not_ready(patch: pytest.MonkeyPatch) -> None:
+    """Forgets those that it skips."""
+    plan = operations.plan
+
+    def forgetful(unit: Any, request: Any) -> Plan:
+        return replace(plan(unit, request), skipped=[])
+
+    patch.setattr(operations, "plan", forgetful)
+
+
+def makes_up_ids(patch: pytest.MonkeyPatch) -> None:
+    """Asks for each step under an id of the moment, which no host has seen before."""
+    patch.setattr(Task, "step_id", property(lambda task: f"{task.at}-{task.progress.step}"))
+
+
+def sends_before_it_says_so(patch: pytest.MonkeyPatch) -> None:
+    """Without the intent in the log."""
+
+    async def at_once(steps: HostSteps, task: Task) -> bool:
+        return True
+
+    patch.setattr(HostSteps, "_may_send", at_once)
+
+
+def believes_in_cancelling(patch: pytest.MonkeyPatch) -> None:
+    """Says that a step was stopped, and did not look."""
+    run = HostSteps._run
+
+    async def trusting(steps: HostSteps, task: Task, contact: Any) -> Any:
+        if task.cancelling:
+            await steps._fail(task, "It was cancelled.")
+            return Again(0.0, Lane.UNFINISHED)
+        return await run(steps, task, contact)
+
+    patch.setattr(HostSteps, "_run", trusting)
+
+
+def takes_silence_for_success(patch: pytest.MonkeyPatch) -> None:
+    """What is not known is done."""
+
+    async def hopeful(steps: HostSteps, task: Task, failed: Any, *_: Any) -> None:
+        await steps._finish(task, {})
+
+    patch.setattr(HostSteps, "_lose_touch", hopeful)
+
+
+def takes_an_open_port_for_a_reboot(patch: pytest.MonkeyPatch) -> None:
+    """Does not compare boot ids."""
+
+    async def careless(steps: HostSteps, task: Task, contact: Any) -> Any:
+        if task.progress.boot_id:
+            report = await contact.watch(task.step_id)
+            proof = {"boot_id_before": task.progress.boot_id, "boot_id_after": report.boot_id}
+            await steps._finish(task, proof)
+        return await reboot(steps, task, contact)
+
+    reboot = HostSteps._reboot
+    patch.setattr(HostSteps, "_reboot", careless)
+
+
+def does_not_wait_for_health(patch: pytest.MonkeyPatch) -> None:
+    """One answer is enough."""
+
+    async def quick(steps: HostSteps, task: Task, contact: Any) -> Any:
+        await contact.watch(task.step_id)
+        await steps._finish(task, {})
+        return Again(0.0, Lane.UNFINISHED)
+
+    patch.setattr(HostSteps, "_health", quick)
+
+
+def forgets_at_a_crash(patch: pytest.MonkeyPatch) -> None:
+    """Does not ask the log what was not over."""
+
+    async def amnesia(rolling: Rolling, name: str) -> None:
+        return None
+
+    patch.setattr(Rolling, "_advance", amnesia)
+
+
+BREAKS: dict[str, tuple[Break, str]] = {
+    "max_parallel": (
+        with_limits(lambda limits: replace(limits, parallel=limits.parallel + 1)),
+        "max_parallel",
+    ),
+    "max_failures": (
+        with_limits(lambda limits: replace(limits, failures=limits.failures + 1)),
+        "max_failures",
+    ),
+    "max_unavailable": (
+        decides(lambda operation, _, at: rolling.next_move(operation, (), at)),
+        "max_unavailable",
+    ),
+    "a pause": (decides(though_paused), "nothing starts in a paused"),
+    "once": (decides(again), "cannot go from done"),
+    "an end": (decides(never_over), "every operation ends"),
+    "nobody is dropped": (drops_who_is_not_ready, "nobody is silently dropped"),
+    "one run": (makes_up_ids, "ran twice"),
+    "the intent": (sends_before_it_says_so, "never said to be sent"),
+    "a proof of the end": (believes_in_cancelling, "still runs"),
+    "unknown": (takes_silence_for_success, "is done"),
+    "a boot id": (takes_an_open_port_for_a_reboot, "no boot proves it"),
+    "health": (does_not_wait_for_health, "it was not waited for"),
+    "going on": (forgets_at_a_crash, "every operation ends"),
+}
+
+
+@pytest.fixture(params=BREAKS)
+def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Something is broken; gives the words of the judge about it."""
+    breaks, words = BREAKS[request.param]
+    breaks(monkeypatch)
+    return words
+
+
+def test_a_promise_that_is_broken_is_noticed(broken: str) -> None:
+    noticed = []
+    for seed in range(SEEDS_MAX):
+        try:
+            judge(told(seed))
+        except (AssertionError, ExceptionGroup) as error:
+            if broken in repr(error):
+                return
+            noticed.append(f"seed {seed}: {error!r}"[:300])
+    raise AssertionError(f"nobody noticed; but {noticed}")
