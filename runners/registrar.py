@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from eventsourcing.persistence import PersistenceError
@@ -19,12 +20,15 @@ from domain import nodes
 from domain.event import Act, Recorded
 from domain.fleet import Secrets
 from domain.log.follower import Follower
+from domain.log.unit import Unit
 from domain.refusal import Refusal
 from projections.container_managers import WishRow
+from runners.claims import ALONE, Claims, Part
 from runners.container_managers import NoSuchManager
-from runners.findings import LOG_RETRY_S, once_it_answers
+from runners.findings import LOG_RETRY_S, Abandoned, once_it_answers
 from runners.investigator import Pauses
 from runners.manager_failure import ManagerFailed
+from runners.rolling import HostsOf
 from runners.rolling_host import Writes
 from runners.sources import Log as Lines
 from runners.wakeups import Again, Lane, Wakeups
@@ -97,6 +101,7 @@ class Registrar:
         chance: random.Random,
         log: Lines,
         on_defect: Callable[[str, Exception], None],
+        claims: Claims = ALONE,
     ) -> None:
         self._writer = writer
         self._secrets = secrets
@@ -106,6 +111,7 @@ class Registrar:
         self._chance = chance
         self._log = log
         self._on_defect = on_defect
+        self._claims = claims
         self._silent: dict[str, Silence] = {}
         self._held: defaultdict[str, set[str]] = defaultdict(set)  # keys that wait for its end
         self._failures: dict[str, tuple[int, str]] = {}  # by key: how often, and why it was last
@@ -118,13 +124,9 @@ class Registrar:
 
     async def run(self, follower: Follower) -> None:
         """Until cancelled. `follower` must stand at or before the state that is read first."""
-        async with self._wakeups.running():
-            for address in await once_it_answers(self._wishes.unwished):
-                await self._want(address)
+        async with self._wakeups.running(), self._claims.told(self._take_over, self._drop):
             for name in await once_it_answers(self._wishes.leaving):
                 self._wakeups.within(FAREWELL_S, name)
-            for name, address in await once_it_answers(self._wishes.wishes):
-                self._wakeups.at_once(f"{name} {address}")
             async for batch in follower.batches():
                 for recorded in batch:
                     self._notice(recorded)
@@ -133,12 +135,28 @@ class Registrar:
         """Begin nothing, and let what is being told come to its end, `timeout_s` at most."""
         await self._wakeups.drain(timeout_s)
 
+    async def _take_over(self, part: Part) -> None:
+        for address in await once_it_answers(self._wishes.unwished):
+            if address in part and self._claims.holds(address):
+                await self._want(address)
+        for name, address in await once_it_answers(self._wishes.wishes):
+            if address in part and self._claims.holds(address):
+                self._wakeups.at_once(f"{name} {address}")
+
+    def _drop(self, part: Part) -> None:
+        gone = HostsOf(part)
+        self._wakeups.forget_those(gone)
+        self._failures = {key: f for key, f in self._failures.items() if key not in gone}
+        for name, keys in self._held.items():
+            self._held[name] = {key for key in keys if key not in gone}
+
     def _notice(self, recorded: Recorded) -> None:
         event = recorded.event
         name = event.originator_id.partition("/")[2]
         match event:
             case events.NodeWanted() | events.NodeUnwanted() | events.UncordonWanted():
-                self._wakeups.at_once(f"{name} {event.address}")
+                if self._claims.holds(event.address):
+                    self._wakeups.at_once(f"{name} {event.address}")
             case events.RemovalStarted():
                 self._wakeups.within(FAREWELL_S, name)
             case events.Created() | events.Removed():
@@ -152,8 +170,8 @@ class Registrar:
     async def _want(self, address: str) -> None:
         """Wish what was not wished by the version before."""
         try:
-            await self._record(address, lambda unit: nodes.want_node(unit, address))
-        except (Refusal, PersistenceError):
+            await self._record_of(address, lambda unit: nodes.want_node(unit, address))
+        except (Abandoned, Refusal, PersistenceError):
             self._log("container_manager.not_wished", "warning", host=address)
 
     async def _tick(self, key: str) -> Again | None:
@@ -161,21 +179,25 @@ class Registrar:
         name, _, address = key.partition(" ")
         try:
             if not address:
-                await self._record(name, lambda unit: nodes.give_up(unit, self._secrets, name))
+                act = Act(ACTOR, f"container_manager/{name}", self._now())
+                give_up = partial(nodes.give_up, secrets=self._secrets, name=name)
+                await self._writer.perform(act, give_up)
                 return None
             wish = await self._wishes.wish(name, address)
             if wish is None:
                 self._failures.pop(key, None)
                 return None
-            left_s = self._silent_for_s(name)
-            if left_s > 0:
+            if self._silent_for_s(name) > 0:
                 return self._hold(key)
+            if not self._claims.holds(address):
+                return None
             await self._tell(wish)
         except NoSuchManager:
             return None
         except ManagerFailed as failed:
             return self._after_failure(key, failed)
-        except (Refusal, PersistenceError):  # the log is away: what was told is told again
+        # The log is away, or the host is another process's: what was told is told again.
+        except (Abandoned, Refusal, PersistenceError):
             return Again(LOG_RETRY_S, Lane.UNFINISHED)
         except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
             self._on_defect(address, defect)
@@ -189,18 +211,18 @@ class Registrar:
         manager = await self._managers(name)
         if wish.uncordon:
             await manager.uncordon(address, wish.uncordon)
-            await self._record(
+            await self._record_of(
                 address,
                 lambda unit: nodes.uncordoned(unit, secrets, name, address, wish.uncordon),
             )
         if wish.wish == "register":
             ours = await manager.register(address, wish.cluster, wish.mark)
-            await self._record(
+            await self._record_of(
                 address, lambda unit: nodes.registered(unit, name, address, found=not ours)
             )
         elif wish.wish == "remove":
             ours = await manager.remove(address, wish.mark)
-            await self._record(
+            await self._record_of(
                 address, lambda unit: nodes.removed(unit, secrets, name, address, left=not ours)
             )
 
@@ -243,5 +265,7 @@ class Registrar:
             for key in self._held.pop(name, ()):
                 self._wakeups.at_once(key)
 
-    async def _record(self, subject: str, command: Callable[..., None]) -> None:
-        await self._writer.perform(Act(ACTOR, subject, self._now()), command)
+    async def _record_of(self, address: str, command: Callable[[Unit], None]) -> None:
+        """Of a host that is another process's by now, nothing."""
+        act = Act(ACTOR, f"host/{address}", self._now())
+        await self._writer.perform(act, self._claims.fenced(address, command))
