@@ -20,6 +20,7 @@ from runners.reach import SshReach
 from runners.registrar import Registrar
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
+from runners.rolling_node import NodeSteps
 from runners.settings import DAY_S, Settings
 from runners.ssh import Limits, Ssh, name_ourselves
 from runners.vault import Vault
@@ -77,7 +78,12 @@ def make_watcher(
 
 
 def make_rolling(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    ssh: Ssh,
+    managers: ContainerManagers,
+    lines: LogLines,
 ) -> Rolling:
     """Whoever takes hosts through the steps of operations."""
     reach = SshReach(
@@ -89,7 +95,7 @@ def make_rolling(
     return Rolling(
         writer,
         known,
-        HostSteps(writer, known, reach, now=now, on_defect=on_defect),
+        HostSteps(writer, known, reach, NodeSteps(managers), now=now, on_defect=on_defect),
         parallel=settings.operation_parallel,
         kept_s=settings.output_kept_days * DAY_S,
         now=now,

@@ -18,7 +18,8 @@ REGISTERED = "commissaire/registered"
 ADDRESS = "commissaire/address"
 CLUSTER = "commissaire/cluster"
 CORDONED = "commissaire/cordoned"
-"""Annotations; the first holds the mark, the last the operation."""
+RELEASED = "commissaire/released"
+"""Annotations; the first holds the mark, the last two an operation."""
 LABELS = {"app.kubernetes.io/managed-by": "commissaire"}
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of a pod that stands for one that the kubelet runs from a file."""
@@ -109,13 +110,19 @@ class Kubernetes:
         raise _too_much_change(name)
 
     async def cordon(self, address: str, operation: str) -> None:
-        """Let no further pods onto this node; one that somebody else cordoned stays theirs."""
+        """Let no further pods onto this node; one that somebody else cordoned stays theirs.
+
+        Not after `uncordon` for the same operation: whoever comes so late was frozen meanwhile.
+        """
 
         def cordoned(node: Object) -> Object | None:
-            ours = _annotations(node).get(CORDONED)
+            annotations = _annotations(node)
+            if annotations.get(RELEASED) == operation:
+                raise ManagerFailed("refused", "Its node was released by this operation before.")
+            ours = annotations.get(CORDONED)
             if ours == operation or (ours is None and _is_cordoned(node)):
                 return None
-            return _cordon(operation, unschedulable=True)
+            return _patch({CORDONED: operation}, unschedulable=True)
 
         if not await self._change(node_name(address), cordoned):
             raise ManagerFailed("not_found", f"It has no node {node_name(address)} (any more).")
@@ -124,10 +131,13 @@ class Kubernetes:
         """Take away what `cordon` did for this operation, or for any. A node may be gone."""
 
         def uncordoned(node: Object) -> Object | None:
-            ours = _annotations(node).get(CORDONED)
-            if ours is None or operation not in ("", ours):
-                return None
-            return _cordon(None, unschedulable=None)
+            annotations = _annotations(node)
+            ours = annotations.get(CORDONED)
+            if ours is not None and operation in ("", ours):
+                return _patch({CORDONED: None, RELEASED: operation or None}, unschedulable=None)
+            if operation and annotations.get(RELEASED) != operation:
+                return _patch({RELEASED: operation})
+            return None
 
         await self._change(node_name(address), uncordoned)
 
@@ -242,12 +252,9 @@ def _path(name: str) -> str:
     return f"{NODES}/{_segment(name)}"
 
 
-def _cordon(operation: str | None, *, unschedulable: bool | None) -> Object:
-    """The patch; `None` takes a field away."""
-    return {
-        "metadata": {"annotations": {CORDONED: operation}},
-        "spec": {"unschedulable": unschedulable},
-    }
+def _patch(annotations: Object, **spec: bool | None) -> Object:
+    """`None` takes a key away."""
+    return {"metadata": {"annotations": annotations}, "spec": spec}
 
 
 def _part(found: Object, key: str) -> Object:

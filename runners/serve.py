@@ -162,7 +162,9 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         ssh = make_ssh(settings)
         investigator = make_investigator(settings, writer, known, ssh, lines)
         watcher = make_watcher(settings, writer, known, ssh, lines)
-        rolling = make_rolling(settings, writer, known, ssh, lines)
+        managers = ContainerManagers(known)
+        stack.push_async_callback(managers.aclose)
+        rolling = make_rolling(settings, writer, known, ssh, managers, lines)
         inventories = Sources(
             configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
         )
@@ -170,8 +172,6 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         watching = _start_runner("watcher", watcher.run(followers[1]), stack)
         asking = _start_runner("sources", inventories.run(followers[2]), stack)
         operating = _start_runner("rolling", rolling.run(followers[3]), stack)
-        managers = ContainerManagers(known)
-        stack.push_async_callback(managers.aclose)
         registrar = make_registrar(writer, vault, known, managers, lines)
         registering = _start_runner("registrar", registrar.run(followers[4]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)

@@ -121,7 +121,7 @@ async def test_the_cordon_of_somebody_else_stays(kubernetes: Kubernetes, server:
     await kubernetes.uncordon(A, OPERATION)
     await kubernetes.uncordon(A)
     assert server.objects.nodes[A]["spec"]["unschedulable"] is True
-    assert not server.requests("PATCH")
+    assert CORDONED not in server.objects.nodes[A]["metadata"]["annotations"]
 
 
 async def test_a_cordon_is_taken_over_by_a_later_operation_and_not_taken_from_it(
@@ -134,6 +134,19 @@ async def test_a_cordon_is_taken_over_by_a_later_operation_and_not_taken_from_it
     assert server.objects.nodes[A]["metadata"]["annotations"][CORDONED] == OPERATION
     await kubernetes.uncordon(A)
     assert "unschedulable" not in server.objects.nodes[A]["spec"]
+
+
+async def test_whoever_was_frozen_before_it_cordoned_comes_too_late(
+    kubernetes: Kubernetes, server: ApiServer
+) -> None:
+    await kubernetes.register(A, "web", MARK)
+    await kubernetes.uncordon(A, OPERATION)
+    with pytest.raises(ManagerFailed, match="released") as failed:
+        await kubernetes.cordon(A, OPERATION)
+    assert not failed.value.passing
+    assert "unschedulable" not in server.objects.nodes[A]["spec"]
+    await kubernetes.cordon(A, "a later one")
+    assert server.objects.nodes[A]["spec"]["unschedulable"] is True
 
 
 async def test_a_node_that_changes_meanwhile_is_looked_at_again(

@@ -68,6 +68,12 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"skipped":[["10.0.0.8","It is failed: It is off."]],"predecessor":""')),
     ("operation.step_sent", "operation/0193-7", '"address":"10.0.0.7","step":"deploy"'),
     ("operation.host_started", "operation/0193-7", '"address":"10.0.0.7"'),
+    ("operation.started", "operation/0193-8", ('"kind":"restart","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":5.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":true},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[],"predecessor":""')),
+    ("operation.host_started", "operation/0193-8",
+     '"address":"10.0.0.7","container_manager":"prod"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
      '"next":"reboot","evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
     ("operation.reboot_requested", "operation/0193-7", '"address":"10.0.0.7","boot_id":"b-1"'),
