@@ -151,13 +151,13 @@ class Cluster(Aggregate[AnyClusterEvent]):
         """Refuse a change that was made for other members than there are (compare and swap)."""
         self.must_exist()
         self._must_not_be_removing()
-        expected = set(old)
+        expected = dict.fromkeys(old)
         unexpected = [address for address in self.members if address not in expected]
         missing = [address for address in expected if address not in self.members]
         if unexpected or missing:
             raise conflict(
                 f"'old' differs from the members of {self.name}"
-                f"{_some('; also members', unexpected)}{_some('; no members', sorted(missing))}."
+                f"{_some('; also members', unexpected)}{_some('; no members', missing)}."
                 " Read the members again and repeat.",
                 "old",
             )

@@ -232,11 +232,14 @@ def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> No
     if wanted.keys() == cluster.members.keys():
         return
     cluster.must_have_members(old)
-    newcomers = [unit.host(address) for address in wanted if address not in cluster.members]
-    for host in newcomers:
+    newcomers = []
+    for address in [address for address in wanted if address not in cluster.members]:
+        # One at a time: a list of thousands that nobody knows is refused at the first.
+        host = unit.host(address)
         if not host.registered:
             raise conflict(f"There is no host {host.name}: register it first.", "new")
         _must_be_free(host, cluster)
+        newcomers.append(host)
     for address in [address for address in cluster.members if address not in wanted]:
         _dismiss(unit, cluster, unit.host(address))
     for host in newcomers:

@@ -74,7 +74,7 @@ CONTAINER_MANAGERS = Table(
             leaving BIGINT NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )
@@ -87,7 +87,7 @@ NODES = Table(
         CREATE TABLE IF NOT EXISTS {table} (
             address {text} PRIMARY KEY,
             container_manager {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )

@@ -39,6 +39,7 @@ def shape(text: str) -> str:
     """An answer without what differs from machine to machine."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}", "TIME", text)
     text = UUID.sub("UUID", text)
+    text = re.sub(r'"id":"\d+"', '"id":"POSITION"', text)
     text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT", text)
     text = re.sub(r'"ssh_priv_key":"[^"]+"', '"ssh_priv_key":"KEY"', text)
     return re.sub(r'"(cpus|memory|space)":[1-9]\d*', r'"\1":N', text)

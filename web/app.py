@@ -4,12 +4,14 @@ from collections.abc import Callable, Collection
 
 from domain.log import recorder
 from domain.log.writer import Writer
+from projections.past_reads import PastReads
 from projections.reads import Reads
 from web.authentication import Authentication
 from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
+from web.events import Events
 from web.front import Front, Log
 from web.health import Observation
 from web.hosts import Hosts
@@ -25,6 +27,7 @@ from web.tallies import Tallies
 def application(
     writer: Writer,
     reads: Reads,
+    past: PastReads,
     secrets: Secrets,
     parse_key: ParseKey,
     authentication: Authentication,
@@ -45,12 +48,13 @@ def application(
     are counted.
     """
     routes = table(
-        Hosts(writer, reads, secrets, parse_key, sources),
+        Hosts(writer, reads, past, secrets, parse_key, sources),
         Credentials(writer, secrets, parse_key, try_login),
-        Clusters(writer, reads),
+        Clusters(writer, reads, past),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
+        Events(reads),
         observation or Observation(authentication),
     )
     return Front(

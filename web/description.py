@@ -47,9 +47,10 @@ def reads(
     *refuses: str,
     query: Mapping[str, Shape] | None = None,
     media_type: str = JSON_TYPE,
+    headers: Mapping[str, str] | None = None,
 ) -> Description:
     """A GET whose answer has an `ETag`."""
-    content = Content(shape, media_type)
+    content = Content(shape, media_type, headers or {})
     return Description({200: content}, refuses, query=query or {}, is_tagged=True)
 
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
-from urllib.parse import parse_qs
 
 from domain import operations, rolling
 from domain.log.transaction import Transaction
@@ -27,6 +26,7 @@ from web.operation_bodies import (
     StateBody,
     UpgradeBody,
 )
+from web.query import parameters
 from web.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
 from web.requests import Request
 from web.routing import Handler
@@ -36,7 +36,6 @@ ACCEPTED: Mapping[Kind, type[OperationBody]] = {
     "upgrade": UpgradeBody,
     "restart": RestartBody,
 }
-PARAMETERS_MAX = 100
 PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
@@ -189,22 +188,7 @@ def _output(tx: Transaction, name: str, address: str) -> bytes | None:
 
 def filter_of(query: bytes) -> Filter:
     """What `?cluster=&status=&kind=` asks for. Refuses bad values; others are ignored."""
-    try:
-        given = parse_qs(
-            query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=PARAMETERS_MAX,
-        )
-    except ValueError:
-        raise invalid("The query is no text, or has too many parameters.") from None
-    found: dict[str, str] = {}
-    for key in Filter._fields:
-        values = given.get(key, [])
-        if len(values) > 1:
-            raise invalid(f"{key} is in the query more than once.", key)
-        if values:
-            found[key] = values[0]
+    found = parameters(query, Filter._fields)
     for key, known in (("status", get_args(rolling.Status)), ("kind", get_args(Kind))):
         if key in found and found[key] not in known:
             raise invalid(f"{key} must be one of {', '.join(known)}.", key)

@@ -10,7 +10,8 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
-from domain.event import TOPICS, Event
+from domain.event import Event
+from domain.every_event import TOPICS
 
 PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS

@@ -27,6 +27,7 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
+from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners.crowd import Fault
@@ -105,6 +106,7 @@ class WebService:
         self.writer = Writer(engine, models, timeout_s=5, on_commit=self._note)
         self.writer.start()
         self._reads = reads(engine)
+        self._past = PastReads(engine)
         self._clients, self._sources = clients, sources
         self.run(self._start(limits, server_limits))
         self.port = self.server.port
@@ -115,6 +117,7 @@ class WebService:
         self.app = application(
             self.writer,
             self._reads,
+            self._past,
             self.vault,
             self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
@@ -139,6 +142,7 @@ class WebService:
         self._loop.call_soon_threadsafe(self._queue.close)
         self.writer.stop()
         self._loop.call_soon_threadsafe(self._reads.close)
+        self._past.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT_S)
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

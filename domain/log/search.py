@@ -1,0 +1,178 @@
+"""Finding events in the log, a page at a time: each is bounded by what it looks at, not by what
+it finds, so that no question about a long log takes long.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import orjson
+from eventsourcing.persistence import StoredEvent
+
+from domain.log import recorder
+from domain.log.recorder import POSITION_MAX, Entry
+from domain.log.transaction import EngineName, Transaction
+
+EXAMINED_MAX = 50_000
+"""How many events one page looks at, at most; found or not."""
+CHUNK_EVENTS = 100
+"""How many are read at once: the state of one event may be large."""
+
+
+class Filter(NamedTuple):
+    """Which events. Times are when an event was recorded, and count themselves."""
+
+    subject: str | None = None
+    type: str | None = None
+    actor: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+class Page(NamedTuple):
+    """What was found. All up to `position` was looked at; `more`: there is more beyond it."""
+
+    entries: list[Entry]
+    position: int
+    more: bool
+
+
+COLUMNS = "position, recorded_at, originator_id, originator_version, topic, state"
+# An event's own keys are not escaped in its JSON, and a text that looks the same would be; what
+# is found so by chance, in an object inside of it, is looked at once more.
+HAS_ACTOR: dict[EngineName, str] = {
+    "sqlite": "AND instr(state, ?) > 0",
+    "postgresql": "AND position(? IN state) > 0",
+}
+IN_LOG = """
+    SELECT {columns} FROM stored_events WHERE position > ? AND position <= ? {more}
+    ORDER BY position LIMIT ?
+"""
+IN_STREAM = """
+    SELECT {columns} FROM stored_events
+    WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? {more}
+    ORDER BY originator_version LIMIT ?
+"""
+LOG_END = """
+    SELECT max(position), count(*) FROM (
+        SELECT position FROM stored_events WHERE position > ? AND position <= ?
+        ORDER BY position LIMIT ?
+    ) AS examined
+"""
+AT_OR_AFTER = """
+    SELECT position, recorded_at FROM stored_events WHERE position >= ? ORDER BY position LIMIT 1
+"""
+VERSION = """
+    SELECT position FROM stored_events WHERE originator_id = ? AND originator_version = ?
+"""
+LAST_VERSION = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
+
+
+def page(tx: Transaction, which: Filter, after: int, limit: int, bytes_max: int) -> Page:
+    """The next events that a filter lets through, in log order.
+
+    Ends early where their states come to `bytes_max`, with one event at least.
+    """
+    last = POSITION_MAX
+    if which.since is not None:
+        after = max(after, last_recorded(tx, which.since, before=True))
+    if which.until is not None:
+        last = last_recorded(tx, which.until)
+    section = _log(tx, after, last) if which.subject is None else _stream(tx, which, after, last)
+    return _collect(tx, which, section, limit, bytes_max)
+
+
+class _Section(NamedTuple):
+    """A piece of the log, or of one stream, that is short enough to be looked at."""
+
+    sql: str
+    key: tuple[str, ...]
+    """What comes before the bounds in the parameters."""
+    begin: int
+    end: int
+    """By what it is ordered by: positions, or versions of the stream."""
+    position: int
+    """Where its end is in the log."""
+    more: bool
+    column: int
+    """Where a row has what it is ordered by."""
+
+
+def _log(tx: Transaction, after: int, last: int) -> _Section:
+    end, count = tx.execute(LOG_END, (after, last, EXAMINED_MAX)).fetchone()
+    end = end or after
+    return _Section(IN_LOG, (), after, end, end, count == EXAMINED_MAX, 0)
+
+
+def _stream(tx: Transaction, which: Filter, after: int, last: int) -> _Section:
+    subject = which.subject or ""
+    newest = tx.execute(LAST_VERSION, (subject,)).fetchone()[0] or 0
+
+    def position(version: int) -> int:
+        return int(tx.execute(VERSION, (subject, version)).fetchone()[0])
+
+    begin = _last(0, newest, lambda version: position(version) <= after)
+    stop = _last(begin, newest, lambda version: position(version) <= last)
+    end = min(stop, begin + EXAMINED_MAX)
+    reached = position(end) if end > begin else after
+    return _Section(IN_STREAM, (subject,), begin, end, reached, end < stop, 3)
+
+
+def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, bytes_max: int) -> Page:
+    conditions = ""
+    values: list[str | bytes] = []
+    if which.type is not None:
+        conditions, values = "AND topic = ?", [which.type]
+    if which.actor is not None:
+        conditions = f"{conditions} {HAS_ACTOR[tx.engine]}"
+        values = [*values, b'"actor":' + orjson.dumps(which.actor)]
+    sql = section.sql.format(columns=COLUMNS, more=conditions)
+    found: list[Entry] = []
+    begin, size = section.begin, 0
+    while True:
+        wanted = min(limit - len(found), CHUNK_EVENTS)
+        rows = tx.execute(sql, (*section.key, begin, section.end, *values, wanted)).fetchall()
+        for row in rows:
+            entry = Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
+            if which.actor is not None and not _is_by(entry, which.actor):
+                continue
+            size += len(entry.stored.state)
+            if found and size > bytes_max:
+                return Page(found, found[-1].position, more=True)
+            found.append(entry)
+        if len(rows) < wanted:
+            return Page(found, section.position, section.more)
+        begin = rows[-1][section.column]
+        if len(found) == limit:
+            more = section.more or begin < section.end
+            return Page(found, found[-1].position, more)
+
+
+def _is_by(entry: Entry, actor: str) -> bool:
+    try:
+        return bool(orjson.loads(entry.stored.state)["actor"] == actor)
+    except (ValueError, LookupError, TypeError):
+        return False  # what cannot be read is nobody's
+
+
+def last_recorded(tx: Transaction, moment: str, *, before: bool = False) -> int:
+    """The position of the last entry that was recorded by a moment, or before it; 0: none was.
+
+    As many point reads as the position has bits, because times never decrease along the log.
+    """
+
+    def is_early(position: int) -> bool:
+        recorded_at: str = tx.execute(AT_OR_AFTER, (position,)).fetchone()[1]
+        return recorded_at < moment or (recorded_at == moment and not before)
+
+    return _last(0, recorder.head(tx).position, is_early)
+
+
+def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The last number up to `high` that it holds for, as it does for all from `low` up to that."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,75 @@
+"""Events of the log as CloudEvents 1.0, in JSON (the specification's JSON format, 1.0)."""
+
+from base64 import b64encode
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+import orjson
+from eventsourcing.persistence import StoredEvent
+
+from domain.event import Event
+from domain.every_event import TOPICS
+from domain.log.mapper import to_event
+from domain.log.recorder import Entry
+
+BATCH_TYPE = "application/cloudevents-batch+json"
+SOURCE = "/api/v0/events"
+"""Against the service's own URL, this tells one log from another."""
+META = frozenset(field.name for field in fields(Event))
+
+
+def cloud_event(entry: Entry) -> bytes:
+    """One event. What another version wrote is told as it is stored; so is what cannot be read.
+
+    `time` is when it was recorded (as `?at=` takes it), `at` what the one who did it says.
+    """
+    stored = entry.stored
+    said = _said(stored)
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": str(entry.position),
+        "source": SOURCE,
+        "type": stored.topic,
+        "subject": stored.originator_id,
+        "time": f"{entry.recorded_at}Z",
+    }
+    if said.get("at"):
+        event["at"] = f"{said['at']}Z"
+    if said.get("actor"):
+        event["actor"] = said["actor"]
+    if said.get("correlation"):
+        event["correlationid"] = said["correlation"]
+    if said:
+        event["datacontenttype"] = "application/json"
+        event["data"] = {name: value for name, value in said.items() if name not in META}
+    else:
+        event["data_base64"] = b64encode(stored.state).decode()
+    return orjson.dumps(event)
+
+
+def _said(stored: StoredEvent) -> dict[str, Any]:
+    """What an event holds; nothing where that is no JSON object."""
+    try:
+        event = to_event(stored)
+        return {name: getattr(event, name) for name in _names(stored.topic)}
+    except Exception:  # noqa: BLE001 - whatever it is: an auditor is told what there is
+        return _object(stored.state)
+
+
+@cache
+def _names(topic: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(TOPICS[topic]))
+
+
+def _object(state: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(state)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def batch(events: list[bytes]) -> bytes:
+    """Several of them, as one JSON list."""
+    return b"[%b]" % b",".join(events)

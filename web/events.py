@@ -1,0 +1,99 @@
+"""The event log over HTTP, as CloudEvents."""
+
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from domain.every_event import TOPICS
+from domain.log import search
+from domain.log.recorder import POSITION_MAX
+from domain.log.search import Filter
+from domain.log.transaction import Transaction
+from domain.refusal import invalid
+from projections.reads import Reads
+from web.cloud_events import BATCH_TYPE, batch, cloud_event
+from web.query import moment, number, parameters
+from web.replies import INERT, NOSNIFF, REVALIDATE, Header, Reply, body_digest, unchanged
+from web.requests import Request
+
+LIMIT = 100
+LIMIT_MAX = 1000
+PAGE_BYTES_MAX = 1024 * 1024
+TEXT_CHARACTERS_MAX = 300
+PATH = "/api/v0/events"
+PARAMETERS = ("after", "limit", *Filter._fields)
+
+BATCH: Header = (b"content-type", BATCH_TYPE.encode())
+
+
+class Wanted(NamedTuple):
+    """What a query asks for."""
+
+    which: Filter
+    after: int
+    limit: int
+
+
+class Events:
+    """The handler of `/events`."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    async def index(self, request: Request) -> Reply:
+        """A page of the event log, oldest first.
+
+        Where the log goes on beyond it, `Link` has the address of the next one, also where
+        nothing was found so far: a page ends after so many events that were looked at.
+        """
+        wanted = wanted_of(request.scope["query_string"])
+        body, position = await self._reads.fresh(_page, wanted)
+        tag = body_digest(body)
+        etag: Header = (b"etag", b'W/"%b"' % tag.encode())
+        headers = [BATCH, REVALIDATE, NOSNIFF, INERT, etag]
+        if position is not None:
+            headers.append((b"link", _next(wanted, position)))
+        return unchanged(request, tag) or Reply(body, 200, headers)
+
+
+def _page(tx: Transaction, wanted: Wanted) -> tuple[bytes, int | None]:
+    """The page, and where the next one begins, if there is one."""
+    found = search.page(tx, wanted.which, wanted.after, wanted.limit, PAGE_BYTES_MAX)
+    body = batch([cloud_event(entry) for entry in found.entries])
+    return body, found.position if found.more else None
+
+
+def _next(wanted: Wanted, position: int) -> bytes:
+    given = {k: v for k, v in wanted.which._asdict().items() if v is not None}
+    query = urlencode({"after": position, "limit": wanted.limit, **given})
+    return f'<{PATH}?{query}>; rel="next"'.encode()
+
+
+def wanted_of(query: bytes) -> Wanted:
+    """What `?after=&limit=&subject=&type=&actor=&since=&until=` asks for. Refuses bad values."""
+    given = parameters(query, PARAMETERS)
+    return Wanted(
+        filter_of(given),
+        number(given.get("after", "0"), "after", 0, POSITION_MAX),
+        number(given.get("limit", str(LIMIT)), "limit", 1, LIMIT_MAX),
+    )
+
+
+def filter_of(given: dict[str, str]) -> Filter:
+    """The filter that parameters of a query, or options of a command, say."""
+    for name in ("subject", "actor"):
+        if len(given.get(name, "")) > TEXT_CHARACTERS_MAX or given.get(name) == "":
+            raise invalid(f"{name} must be 1 to {TEXT_CHARACTERS_MAX} characters.", name)
+    topic = given.get("type")
+    if topic is not None and topic not in TOPICS:
+        raise invalid(f"There is no type of event like that: {_like(topic)}.", "type")
+    times = {name: moment(given[name], name) for name in ("since", "until") if name in given}
+    return Filter(given.get("subject"), topic, given.get("actor"), **times)
+
+
+def _like(text: str) -> str:
+    """What there is that begins as a wrong type does, or all kinds of subjects."""
+    kind = text.partition(".")[0]
+    near = sorted(topic for topic in TOPICS if topic.partition(".")[0] == kind)
+    if near:
+        return f"{kind} has {', '.join(near)}"
+    return f"they begin with {', '.join(sorted({topic.partition('.')[0] for topic in TOPICS}))}"

@@ -1,0 +1,51 @@
+"""What comes after the `?` of a path: each parameter once, as text; others are ignored."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+from domain.refusal import invalid
+
+PARAMETERS_MAX = 100
+
+
+def parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
+    """Those of the parameters that the route knows. Refuses one that is there twice."""
+    if not query:
+        return {}
+    try:
+        given = parse_qs(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=PARAMETERS_MAX,
+        )
+    except ValueError:
+        raise invalid("The query is no text, or has too many parameters.") from None
+    for name in known:
+        if len(given.get(name, ())) > 1:
+            raise invalid(f"{name} is in the query more than once.", name)
+    return {name: given[name][0] for name in known if name in given}
+
+
+def number(text: str, name: str, low: int, high: int) -> int:
+    """A number in decimals."""
+    if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
+        return int(text)
+    raise invalid(f"{name} must be a number from {low} to {high}.", name)
+
+
+def moment(text: str, name: str) -> str:
+    """A time in the format of the API. ISO 8601 in all its forms is taken; without an offset, UTC.
+
+    A day is its beginning.
+    """
+    try:
+        # Digits of other scripts are digits to Python.
+        time = datetime.fromisoformat(text if text.isascii() else "")
+        utc = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        example = "2015-12-17T15:48:18.710454"
+        raise invalid(f"{name} must be a time in UTC such as {example}.", name) from None
+    # Not strftime: it writes years before 1000 with fewer than four digits.
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
