@@ -1,4 +1,4 @@
-"""The process managers that speak to hosts, made from the settings."""
+"""The process managers that speak to hosts and to container managers, made from the settings."""
 
 import os
 import random
@@ -10,6 +10,7 @@ from domain.log.writer import Writer
 from projections import hosts
 from runners import investigator, rolling_host, watcher
 from runners.claims import Claims
+from runners.container_managers import ContainerManagers
 from runners.findings import Findings
 from runners.fleet_hosts import FleetHosts
 from runners.heartbeats import Heartbeats
@@ -17,12 +18,15 @@ from runners.investigator import Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
 from runners.reach import SshReach
+from runners.registrar import Registrar
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
+from runners.rolling_node import NodeSteps
 from runners.settings import DAY_S, Settings
 from runners.source_plugins import ConfiguredSource
 from runners.sources import Sources
 from runners.ssh import Limits, Ssh, name_ourselves
+from runners.vault import Vault
 from runners.watcher import Watcher
 
 Report = Callable[[str, Exception], None]
@@ -93,6 +97,7 @@ def make_rolling(
     writer: Writer,
     known: FleetHosts,
     ssh: Ssh,
+    managers: ContainerManagers,
     lines: LogLines,
     claims: Claims,
 ) -> Rolling:
@@ -107,7 +112,15 @@ def make_rolling(
     return Rolling(
         writer,
         known,
-        HostSteps(writer, known, reach, now=now, on_defect=on_defect, claims=claims),
+        HostSteps(
+            writer,
+            known,
+            reach,
+            NodeSteps(managers),
+            now=now,
+            on_defect=on_defect,
+            claims=claims,
+        ),
         parallel=settings.operation_parallel,
         kept_s=settings.output_kept_days * DAY_S,
         now=now,
@@ -130,6 +143,28 @@ def make_sources(
         now=now,
         chance=random.SystemRandom(),
         log=lines.line,
+        claims=claims,
+    )
+
+
+def make_registrar(
+    writer: Writer,
+    vault: Vault,
+    known: FleetHosts,
+    managers: ContainerManagers,
+    lines: LogLines,
+    claims: Claims,
+) -> Registrar:
+    """Whoever tells container managers which hosts are their nodes."""
+    return Registrar(
+        writer,
+        vault,
+        known,
+        managers,
+        now=now,
+        chance=random.SystemRandom(),
+        log=lines.line,
+        on_defect=_on_defect("container_manager.defect", lines),
         claims=claims,
     )
 

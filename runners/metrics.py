@@ -26,6 +26,7 @@ from domain.rolling import Kind, Outcome, Status
 from projections.standing import LogSize, Standing
 from runners.claims import Claims
 from runners.log_lines import LogLines
+from runners.registrar import Registrar
 from runners.server import Server
 from runners.sources import Sources
 from runners.ssh import Ssh
@@ -217,6 +218,28 @@ def leases(ours: Claims) -> Collector:
             ours.tally.lost,
         ),
     )
+
+
+def container_managers(results: Mapping[str, Mapping[str, int]], registrar: Registrar) -> Collector:
+    """Container managers, and what is still to be told to them."""
+
+    def collect() -> Iterable[Metric]:
+        requests = CounterMetricFamily(
+            "commissaire_container_manager_requests",
+            "Requests to a container manager, by what came of them.",
+            labels=("container_manager", "result"),
+        )
+        for name, counts in results.items():
+            for result, count in counts.items():
+                requests.add_metric((name, result), count)
+        yield requests
+        yield GaugeMetricFamily(
+            "commissaire_nodes_waiting",
+            "Hosts that a container manager is still to be told of.",
+            registrar.waiting,
+        )
+
+    return collect
 
 
 def log_lines(lines: LogLines) -> Collector:

@@ -29,11 +29,13 @@ from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, readiness, removals
 from runners.checkpointer import Checkpointer
 from runners.claims import ALONE, Claims
+from runners.container_managers import ContainerManagers
 from runners.crew import Crew
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import (
     make_investigator,
+    make_registrar,
     make_rolling,
     make_sources,
     make_ssh,
@@ -184,7 +186,13 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             observer.collectors.append(metrics.leases(claims))
             crew.add("investigator", make_investigator(settings, writer, known, ssh, lines, claims))
             crew.add("watcher", make_watcher(settings, writer, known, ssh, lines, claims))
-            crew.add("rolling", make_rolling(settings, writer, known, ssh, lines, claims))
+            managers = ContainerManagers(known)
+            stack.push_async_callback(managers.aclose)
+            rolling = make_rolling(settings, writer, known, ssh, managers, lines, claims)
+            crew.add("rolling", rolling)
+            registrar = make_registrar(writer, vault, known, managers, lines, claims)
+            crew.add("registrar", registrar)
+            observer.collectors.append(metrics.container_managers(managers.results, registrar))
             inventories = make_sources(configured, writer, known, lines, claims)
             crew.add("sources", inventories)
             observer.collectors.append(metrics.sources(inventories))
