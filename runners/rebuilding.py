@@ -24,7 +24,7 @@ STOP_TIMEOUT_S = 5.0
 
 
 class Rebuilding:
-    """A runner that ends when there is nothing left to make anew."""
+    """A runner that has nothing more to do once all is made anew."""
 
     def __init__(
         self, settings: Settings, engine: Engine, models: ReadModels, log: Callable[..., None]
@@ -35,7 +35,8 @@ class Rebuilding:
         self._log = log
 
     async def run(self) -> None:
-        """Until every read model is of this version, or has met an event that it cannot handle."""
+        """Until cancelled: try until every read model is of this version, or has met an event that
+        it cannot handle."""
         pause_s = RETRY_PAUSE_S
         while names := sorted(self._models.outdated):
             self._log("projection.rebuilding", reasons=dict(self._models.outdated))
@@ -44,6 +45,7 @@ class Rebuilding:
                 self._log("projection.rebuild_failed", level="error", reason=failed)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
+        await asyncio.Event().wait()
 
     async def _rebuild(self, names: Sequence[str]) -> str:
         """One try; gives why it failed, or nothing."""
