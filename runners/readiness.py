@@ -90,8 +90,9 @@ def database(probe: Probe, read_models: ReadModels) -> Check:
 
 def _halted(read_models: ReadModels) -> Fault | None:
     for stopped in list(read_models.stopped.values()):
-        kind = "projection.being_built" if isinstance(stopped, BeingBuilt) else "projection.stopped"
-        return Fault(kind, str(stopped))
+        if isinstance(stopped, BeingBuilt):
+            return Fault("projection.being_built", str(stopped))
+        return Fault("projection.stopped", str(stopped))
     for why in list(read_models.given_up.values()):
         return Fault("projection.stopped", why)
     return None
