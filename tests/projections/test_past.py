@@ -80,7 +80,9 @@ def everything(ask: Callable[[str, Ask, tuple[Any, ...]], Any]) -> dict[str, Any
 def recorded(store: Store, history: Sequence[Command]) -> list[Answers]:
     """What GET answered before a history, and after each command that changed something."""
     answers: list[Answers] = []
-    with store.writer() as writer:
+    with pytest.MonkeyPatch.context() as patched, store.writer() as writer:
+        # So that clusters are removed in stages, and somebody looks meanwhile.
+        patched.setattr(fleet, "REMOVAL_BATCH_HOSTS", 1)
         for step in (lambda unit: None, *history):
             refused = writer.submit(ACT, step).exception(WAIT_TIMEOUT_S)
             assert refused is None or isinstance(refused, Refusal)
