@@ -145,6 +145,36 @@ def test_at_tells_what_was_answered_for_any_history(history: list[Command], inte
         must_tell_the_same(store, answers)
 
 
+def test_a_member_that_came_back_is_judged_by_what_it_did_since(store: Store) -> None:
+    """Registered into a cluster, active, removed, and registered into it again; then swapped."""
+    address, other = ADDRESSES[:2]
+    answers = recorded(
+        store,
+        [
+            lambda unit: fleet.create_cluster(unit, "web", "default", ""),
+            lambda unit: fleet.register_host(unit, SECRETS, other, request("web")),
+            *2
+            * [
+                lambda unit: fleet.register_host(unit, SECRETS, address, request("web")),
+                lambda unit: looked_at(unit, address, 4),
+                lambda unit: fleet.remove_host(unit, SECRETS, address),
+            ],
+            lambda unit: fleet.register_host(unit, SECRETS, address, request("web")),
+            lambda unit: looked_at(unit, address, 0),
+            lambda unit: looked_at(unit, address, 4),
+            lambda unit: looked_at(unit, other, 4),
+            lambda unit: fleet.replace_members(unit, "web", [other, address], [other]),
+            lambda unit: looked_at(unit, address, 0),
+            lambda unit: looked_at(unit, address, 4),
+            lambda unit: fleet.join(unit, "web", address),
+            lambda unit: fleet.remove_cluster(unit, "web"),
+            lambda unit: fleet.go_on_removing(unit, "web"),
+        ],
+    )
+    assert len(answers) == 19
+    must_tell_the_same(store, answers)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_on_both_engines_too(store: Store, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = recorded(store, random_history(seed, 100))
