@@ -26,7 +26,7 @@ from web.operation_bodies import (
     StateBody,
     UpgradeBody,
 )
-from web.query import parameters
+from web.query import cluster_name, parameters
 from web.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
 from web.requests import Request
 from web.routing import Handler
@@ -76,8 +76,9 @@ class Operations:
                     "cluster": wanted.cluster,
                     "kind": wanted.kind,
                     "version": wanted.version,
-                    "options": wanted.options.plain(),
+                    "options": found.request.options.plain(),
                     "hosts": [address for address, _ in found.hosts],
+                    "drained": found.drained,
                     "skipped": [{"address": a, "reason": why} for a, why in found.skipped],
                     "max_parallel": found.limits.parallel,
                     "max_failures": found.limits.failures,
@@ -160,8 +161,6 @@ def _id(request: Request) -> str:
 
 def _wanted(kind: Kind, cluster: str, body: OperationBody) -> OperationRequest:
     version = body.version if isinstance(body, DeployBody) else ""
-    if body.drain:
-        raise invalid("drain needs a container manager, and none can be drained yet.", "drain")
     keys = Options.__dataclass_fields__.keys()
     given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
     options = rolling.checked_options(kind, given)
@@ -193,4 +192,6 @@ def filter_of(query: bytes) -> Filter:
     for key, known in (("status", get_args(rolling.Status)), ("kind", get_args(Kind))):
         if key in found and found[key] not in known:
             raise invalid(f"{key} must be one of {', '.join(known)}.", key)
+    if "cluster" in found:
+        cluster_name(found["cluster"])
     return Filter(**found)
