@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 from eventsourcing.persistence import StoredEvent
 
-from domain.log import recorder
+from domain.log import as_of
 from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import EngineName, Transaction
 
@@ -36,7 +36,6 @@ class Page(NamedTuple):
     more: bool
 
 
-COLUMNS = "position, recorded_at, originator_id, originator_version, topic, state"
 # An event's own keys are not escaped in its JSON, and a text that looks the same would be; what
 # is found so by chance, in an object inside of it, is looked at once more.
 HAS_ACTOR: dict[EngineName, str] = {
@@ -57,9 +56,6 @@ LOG_END = """
         SELECT position FROM stored_events WHERE position > ? AND position <= ?
         ORDER BY position LIMIT ?
     ) AS examined
-"""
-AT_OR_AFTER = """
-    SELECT position, recorded_at FROM stored_events WHERE position >= ? ORDER BY position LIMIT 1
 """
 VERSION = """
     SELECT position FROM stored_events WHERE originator_id = ? AND originator_version = ?
@@ -125,7 +121,7 @@ def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, byte
     if which.actor is not None:
         conditions = f"{conditions} {HAS_ACTOR[tx.engine]}"
         values = [*values, b'"actor":' + orjson.dumps(which.actor)]
-    sql = section.sql.format(columns=COLUMNS, more=conditions)
+    sql = section.sql.format(columns=as_of.COLUMNS, more=conditions)
     found: list[Entry] = []
     begin, size = section.begin, 0
     while True:
@@ -155,16 +151,8 @@ def _is_by(entry: Entry, actor: str) -> bool:
 
 
 def last_recorded(tx: Transaction, moment: str, *, before: bool = False) -> int:
-    """The position of the last entry that was recorded by a moment, or before it; 0: none was.
-
-    As many point reads as the position has bits, because times never decrease along the log.
-    """
-
-    def is_early(position: int) -> bool:
-        recorded_at: str = tx.execute(AT_OR_AFTER, (position,)).fetchone()[1]
-        return recorded_at < moment or (recorded_at == moment and not before)
-
-    return _last(0, recorder.head(tx).position, is_early)
+    """The position of the last entry that was recorded by a moment, or before it; 0: none was."""
+    return as_of.by(tx, moment, before=before).position
 
 
 def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
