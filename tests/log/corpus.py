@@ -42,6 +42,20 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("container_manager.released", "container_manager/prod", '"cluster":"web"'),
     ("container_manager.node_registered", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.node_removed", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.node_wanted", "container_manager/prod", ('"address":"10.0.0.7",'
+     '"cluster":"web","mark":"container_manager/prod@3 2026-01-02T03:04:05.000006"')),
+    ("container_manager.node_registered", "container_manager/prod",
+     '"address":"10.0.0.7","found":true'),
+    ("container_manager.node_unwanted", "container_manager/prod", ('"address":"10.0.0.7",'
+     '"mark":"container_manager/prod@3 2026-01-02T03:04:05.000006"')),
+    ("container_manager.node_removed", "container_manager/prod",
+     '"address":"10.0.0.7","left":true'),
+    ("container_manager.node_given_up", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.uncordon_wanted", "container_manager/prod",
+     '"address":"10.0.0.7","operation":"0193-7"'),
+    ("container_manager.node_uncordoned", "container_manager/prod",
+     '"address":"10.0.0.7","operation":"0193-7"'),
+    ("container_manager.removal_started", "container_manager/prod", ""),
     ("container_manager.removed", "container_manager/prod", ""),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
@@ -54,6 +68,12 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"skipped":[["10.0.0.8","It is failed: It is off."]],"predecessor":""')),
     ("operation.step_sent", "operation/0193-7", '"address":"10.0.0.7","step":"deploy"'),
     ("operation.host_started", "operation/0193-7", '"address":"10.0.0.7"'),
+    ("operation.started", "operation/0193-8", ('"kind":"restart","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":5.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":true},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[],"predecessor":""')),
+    ("operation.host_started", "operation/0193-8",
+     '"address":"10.0.0.7","container_manager":"prod"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
      '"next":"reboot","evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
     ("operation.reboot_requested", "operation/0193-7", '"address":"10.0.0.7","boot_id":"b-1"'),
