@@ -162,10 +162,11 @@ def _put_right(tx: Transaction, table: Table[Any], wanted: Iterator[tuple[Any, .
     gone, written = [], []
     for key, _, new in differences(every_row(tx, table), wanted):
         if new is None:
-            gone.append(key)
+            gone.append((key,))
         else:
             written.append(new)
-    for key in gone:
-        tx.execute(table.delete, (key,))
-    table.write(tx, written)
+    if gone:
+        tx.execute_each(table.delete, gone)
+    if written:
+        tx.execute_each(table.upsert, written)
     return len(gone) + len(written)

@@ -1,6 +1,6 @@
 """Rows of a read model, the same to a projection whether they are kept in a database or not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
@@ -12,8 +12,6 @@ R = TypeVar("R")
 
 TEXT: dict[EngineName, str] = {"sqlite": "TEXT", "postgresql": 'TEXT COLLATE "C"'}
 """Text that sorts by code point on both engines."""
-WRITTEN_ROWS = 50
-"""How many rows one statement writes, where there are as many."""
 PAGE_ROWS = 2_000
 """How many rows of a whole table are read at once."""
 
@@ -107,20 +105,6 @@ class Table(Generic[R]):
             f"SELECT {', '.join(self.columns)} FROM {self.name} WHERE {key} > ?"
             f" ORDER BY {key} LIMIT {PAGE_ROWS}"
         )
-
-    def write(self, tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
-        """Rows that are new, or take the place of others: many of them by one statement."""
-        whole = len(rows) - len(rows) % WRITTEN_ROWS
-        for start in range(0, whole, WRITTEN_ROWS):
-            some = rows[start : start + WRITTEN_ROWS]
-            tx.execute(self._upsert_several, [value for row in some for value in row])
-        for row in rows[whole:]:
-            tx.execute(self.upsert, row)
-
-    @cached_property
-    def _upsert_several(self) -> str:
-        one = f"({', '.join('?' * len(self.columns))})"
-        return self.upsert.replace(one, ", ".join([one] * WRITTEN_ROWS))
 
     @cached_property
     def drop(self) -> str:
@@ -262,16 +246,16 @@ class StoredRows(Generic[R]):
 
     def flush(self) -> None:
         """Write what changed."""
-        gone, rows = [], []
+        gone, there = [], []
         for key in self._changed:
             row = self._known[key]
             if row is None:
-                gone.append(key)
+                gone.append((key,))
             else:
-                rows.append(self._table.values(row))
-        for key in gone:
-            self._tx.execute(self._table.delete, (key,))
-        self._table.write(self._tx, rows)
+                there.append(self._table.values(row))
+        for sql, each in ((self._table.delete, gone), (self._table.upsert, there)):
+            if each:
+                self._tx.execute_each(sql, each)
         self._changed.clear()
 
     def forget(self) -> None:

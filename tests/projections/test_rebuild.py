@@ -149,6 +149,7 @@ class SneakingTransaction:
         self._tx = tx
         self._sneak = sneak
         self.engine: EngineName = tx.engine
+        self.execute_each = tx.execute_each
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
         """As the engine does it, and then the other one."""
