@@ -19,7 +19,7 @@ from domain.log.recorder import Row
 from domain.log.transaction import Transaction
 from projections.projection import SAVE_REBUILT, Fold, Halt, Projection
 from projections.scratch import Scratch
-from projections.tables import Table, differences, every_row, fits
+from projections.tables import Table, Values, differences, every_row, fits
 
 BATCH_EVENTS = 5_000
 SWITCH_EVENTS_MAX = 500
@@ -28,6 +28,8 @@ SAVE_EVERY_S = 2.0
 SAVE_SHARE = 0.05
 """Of the time, what saving may take: a rebuild that dies has to do again what came after it."""
 LOCK_TIMEOUT_S = 60.0
+WRITTEN_ROWS = 1_000
+"""How many rows are written at once: the database has to answer in time."""
 PACES_A_SECOND = 5
 """How many batches a rebuild that is held back spreads its events of a second over."""
 
@@ -159,14 +161,14 @@ def _replace(tx: Transaction, projection: Projection, scratch: Scratch) -> int:
 
 
 def _put_right(tx: Transaction, table: Table[Any], wanted: Iterator[tuple[Any, ...]]) -> int:
-    gone, written = [], []
+    gone: list[Values] = []
+    written: list[Values] = []
     for key, _, new in differences(every_row(tx, table), wanted):
         if new is None:
             gone.append((key,))
         else:
             written.append(new)
-    if gone:
-        tx.execute_each(table.delete, gone)
-    if written:
-        tx.execute_each(table.upsert, written)
+    for sql, each in ((table.delete, gone), (table.upsert, written)):
+        for start in range(0, len(each), WRITTEN_ROWS):
+            tx.execute_each(sql, each[start : start + WRITTEN_ROWS])
     return len(gone) + len(written)
