@@ -50,6 +50,7 @@ from web.authentication import Authentication
 from web.clients import Clients
 from web.front import Front
 from web.health import Observation
+from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
@@ -149,7 +150,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         answers = _reads(settings, engine, read_models, lines)
         stack.callback(answers.close)
         known = FleetHosts(answers, vault)
-        followers = [Follower(position, known.entries_after) for _ in range(4)]
+        followers = [Follower(position, known.entries_after) for _ in range(5)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         ssh = make_ssh(settings)
@@ -163,6 +164,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         watching = _start_runner("watcher", watcher.run(followers[1]), stack)
         asking = _start_runner("sources", inventories.run(followers[2]), stack)
         operating = _start_runner("rolling", rolling.run(followers[3]), stack)
+        live = Live(position)
+        telling = _start_runner("events", live.run(followers[4]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
@@ -175,6 +178,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         observer.watch_runner("watcher", watching, followers[1])
         observer.watch_runner("sources", asking, followers[2])
         observer.watch_runner("rolling", operating, followers[3])
+        observer.watch_runner("events", telling, followers[4])
         observer.watch_runner("removals", finishing)
         tallies = Tallies()
         authentication = _authentication(settings, users, queue, lines)
@@ -194,21 +198,24 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
                 authentication, observer.parts, observer.figures, settings.observers
             ),
             tallies=tallies,
+            live=live,
+            listeners_max=settings.listeners_max,
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
             metrics.http(tallies),
             metrics.connections(listening.server),
+            metrics.streams(live),
             metrics.ssh(ssh),
             metrics.sources(inventories),
         ]
         stack.push_async_callback(
             _wind_down,
             listening.server,
-            (investigator, watcher, inventories, rolling),
+            (live, investigator, watcher, inventories, rolling),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (investigating, watching, asking, operating, finishing)
+        running = (investigating, watching, asking, operating, telling, finishing)
         yield Service(listening.address, running, listening.reload)
 
 

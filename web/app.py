@@ -15,12 +15,15 @@ from web.front import Front, Log
 from web.health import Observation
 from web.hosts import Hosts
 from web.keys import ParseKey
+from web.live import Live
 from web.networks import Networks
 from web.operations import Operations
 from web.requests import Limits
 from web.routes import table
 from web.routing import Routes
 from web.tallies import Tallies
+
+LISTENERS_MAX = 1000
 
 
 def application(
@@ -37,13 +40,15 @@ def application(
     sources: Collection[str] = (),
     limits: Limits | None = None,
     observation: Observation | None = None,
+    live: Live | None = None,
+    listeners_max: int = LISTENERS_MAX,
     tallies: Tallies | None = None,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
-    are counted.
+    are counted. `live`: what event streams read along; whoever made it has it follow the log.
     """
     routes = table(
         Hosts(writer, reads, secrets, parse_key, sources),
@@ -52,7 +57,7 @@ def application(
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
-        Events(reads),
+        Events(reads, live or Live(), listeners_max),
         observation or Observation(authentication),
     )
     return Front(

@@ -5,12 +5,14 @@ from urllib.parse import urlencode
 
 from domain.every_event import TOPICS
 from domain.log import search
-from domain.log.recorder import POSITION_MAX
-from domain.log.search import Filter
+from domain.log.recorder import POSITION_MAX, head
+from domain.log.search import Filter, last_recorded
 from domain.log.transaction import Transaction
-from domain.refusal import invalid
+from domain.refusal import conflict, invalid, unavailable
 from projections.reads import Reads
 from web.cloud_events import BATCH_TYPE, batch, cloud_event
+from web.event_stream import EventStream
+from web.live import Live
 from web.query import moment, number, parameters
 from web.replies import INERT, NOSNIFF, REVALIDATE, Header, Reply, body_digest, unchanged
 from web.requests import Request
@@ -34,10 +36,12 @@ class Wanted(NamedTuple):
 
 
 class Events:
-    """The handler of `/events`."""
+    """The handlers of `/events` and `/events/stream`."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, live: Live, listeners_max: int) -> None:
         self._reads = reads
+        self._live = live
+        self._listeners_max = listeners_max
 
     async def index(self, request: Request) -> Reply:
         """A page of the event log, oldest first.
@@ -53,6 +57,42 @@ class Events:
         if position is not None:
             headers.append((b"link", _next(wanted, position)))
         return unchanged(request, tag) or Reply(body, 200, headers)
+
+    async def stream(self, request: Request) -> EventStream:
+        """The event log as it grows, as server-sent events.
+
+        It begins with what happens next, or after `Last-Event-ID` (or `after`, or at `since`).
+        """
+        given = parameters(request.scope["query_string"], PARAMETERS)
+        for name in ("limit", "until"):
+            if name in given:
+                raise invalid(f"{name} is for /events: a stream goes on and on.", name)
+        which = filter_of(given)
+        after = _resumed(request) or given.get("after")
+        if self._live.listeners >= self._listeners_max:
+            raise unavailable(f"{self._live.listeners} event streams are open already.")
+        position = self._live.head
+        if after is not None or which.since is not None:
+            start = number(after or "0", "after", 0, POSITION_MAX)
+            position = await self._reads.fresh(_start, start, which.since)
+        return EventStream(self._live, self._reads, position, which._replace(since=None))
+
+
+def _resumed(request: Request) -> str | None:
+    for name, value in request.scope["headers"]:
+        if name == b"last-event-id":
+            return str(value, "latin-1")
+    return None
+
+
+def _start(tx: Transaction, after: int, since: str | None) -> int:
+    newest = head(tx).position
+    if after > newest:
+        raise conflict(
+            f"The log ends at {newest}: position {after} is of another one, or of what was lost"
+            " when a backup was restored. Begin without it."
+        )
+    return after if since is None else max(after, last_recorded(tx, since, before=True))
 
 
 def _page(tx: Transaction, wanted: Wanted) -> tuple[bytes, int | None]:
