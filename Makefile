@@ -17,7 +17,7 @@ serve: ## Serve on 127.0.0.1:8000 from ./data (DATA=… for another directory, A
 	@[ -d "$(DATA)" ] || (umask 077 && mkdir -p "$(DATA)")
 	@exec $(BIN)/commissaire serve --data "$(DATA)" $(ARGS)
 
-demo: tools ## Five hosts of different systems become active before your eyes
+demo: tools ## Five hosts become active and are restarted, though the service is killed
 	@$(BIN)/python -m tests.fleet $(ARGS)
 
 test: tools ## Run the tests, against a real sshd and a real PostgreSQL (ARGS=… for pytest)
@@ -39,7 +39,7 @@ imports: install ## Check that imports point down: runners, web, projections, do
 	@$(BIN)/lint-imports --no-logo
 
 proof: tools ## Run the long tests: faults and many seeds
-	@$(BIN)/python -m pytest -m proof $(ARGS)
+	@$(BIN)/python -m pytest -m proof -o faulthandler_timeout=1800 $(ARGS)
 
 bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only host", …)
 	@.ci/packages $$(sed 's/#.*//' bench/packages.txt)

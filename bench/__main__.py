@@ -1,4 +1,4 @@
-"""Measure what issues 3 and 4 promise, and print one table.
+"""Measure what issues 3, 4 and 5 promise, and print one table.
 
 python -m bench [--quick] [--only NAME]...
 """
@@ -10,7 +10,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import authenticating, crowding, investigating, keeping, reading, watching, writing
+from bench import (
+    authenticating,
+    crowding,
+    investigating,
+    keeping,
+    reading,
+    upgrading,
+    watching,
+    writing,
+)
 from bench.figure import Figure, Scale
 from bench.ground import Ground
 from bench.table import table
@@ -27,6 +36,7 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "auth": authenticating.headers,
     "certificate": authenticating.certificate,
     "p99": crowding.p99,
+    "upgrade": upgrading.against_ansible,
     "checks": watching.rate,
     "fleet": watching.fleet,
 }

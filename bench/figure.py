@@ -65,6 +65,14 @@ class Sample(NamedTuple):
     """CPU that the process under load took for each request, in microseconds."""
 
 
+class Cost(NamedTuple):
+    """What one side of one round took, in seconds."""
+
+    wall_s: float
+    cpu_s: float
+    """Of whoever is in charge, not of what it works on."""
+
+
 Pair = tuple[float, float]
 T = TypeVar("T")
 
@@ -101,6 +109,19 @@ def under_load(
     return [
         _figure(name, rates, "requests/s", bound, limit),
         _figure(f"  its CPU (bare / ours: {_inverse(costs):.2f})", costs, "µs", "for comparison"),
+    ]
+
+
+def at_a_cost(
+    name: str, ours: Callable[[], Cost], bare: Callable[[], Cost], rounds: int, limit: float
+) -> list[Figure]:
+    """The same for work with an end: how long it takes, and how much CPU."""
+    pairs = _in_turns(ours, bare, rounds)
+    walls = [(mine.wall_s, theirs.wall_s) for mine, theirs in pairs]
+    cpus = [(mine.cpu_s, theirs.cpu_s) for mine, theirs in pairs]
+    return [
+        _figure(name, walls, "s", "at most", limit),
+        _figure("  its CPU", cpus, "s", "at most", limit),
     ]
 
 

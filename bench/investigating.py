@@ -1,7 +1,6 @@
 """CPU for each host that is investigated, next to asyncssh alone, and to Ansible."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from bench import ansible
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
-from bench.processes import SERVER_CPU, Ours, cpu_seconds, pinned
+from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds, pinned
 from tests.fleet import Fleet, Host
 from tests.service import wait_for
 
@@ -87,11 +86,6 @@ def _bare_ms(hosts: list[Host]) -> float:
 
 
 def _ansible_ms(directory: Path, hosts: list[Host]) -> float:
-    before = _children_seconds()
+    before = children_seconds()
     ansible.setup(directory, hosts, pinned_to=SERVER_CPU)
-    return (_children_seconds() - before) * MS_PER_S / len(hosts)
-
-
-def _children_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return (children_seconds() - before) * MS_PER_S / len(hosts)

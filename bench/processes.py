@@ -2,6 +2,7 @@
 
 import base64
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -30,6 +31,12 @@ def cpu_seconds(pid: int) -> float:
     """CPU time that a process has taken so far, in user and in kernel mode, all threads."""
     # What clock_getcpuclockid(3) makes of it; /proc counts in hundredths of a second only.
     return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
+
+
+def children_seconds() -> float:
+    """CPU time of all our child processes that have ended, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def resident_mb(pid: int) -> float:

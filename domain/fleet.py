@@ -12,6 +12,7 @@ from typing import Protocol
 
 from domain.cluster import Cluster
 from domain.container_manager import MASK, ContainerManager, ContainerManagerRequest
+from domain.event import LeaveReason
 from domain.host import Host, Registration
 from domain.log.transaction import Transaction
 from domain.names import quoted
@@ -157,7 +158,7 @@ def remove_host(unit: Unit, secrets: Secrets, address: str) -> None:
     host = unit.host(address)
     host.must_exist()
     if host.cluster:
-        _dismiss(unit, unit.cluster(host.cluster), host)
+        _dismiss(unit, unit.cluster(host.cluster), host, "host_removed")
     host.remove()
     secrets.destroy(unit, host.id)
 
@@ -212,7 +213,7 @@ def leave(unit: Unit, name: str, address: str) -> None:
     cluster = unit.cluster(name)
     cluster.must_exist()
     if address in cluster.members:
-        _dismiss(unit, cluster, unit.host(address))
+        _dismiss(unit, cluster, unit.host(address), "taken_out")
 
 
 def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> None:
@@ -227,13 +228,16 @@ def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> No
     if wanted.keys() == cluster.members.keys():
         return
     cluster.must_have_members(old)
-    newcomers = [unit.host(address) for address in wanted if address not in cluster.members]
-    for host in newcomers:
+    newcomers = []
+    for address in [address for address in wanted if address not in cluster.members]:
+        # One at a time: a list of thousands that nobody knows is refused at the first.
+        host = unit.host(address)
         if not host.registered:
             raise conflict(f"There is no host {host.name}: register it first.", "new")
         _must_be_free(host, cluster)
+        newcomers.append(host)
     for address in [address for address in cluster.members if address not in wanted]:
-        _dismiss(unit, cluster, unit.host(address))
+        _dismiss(unit, cluster, unit.host(address), "taken_out")
     for host in newcomers:
         _admit(unit, cluster, host)
 
@@ -251,11 +255,11 @@ def _admit(unit: Unit, cluster: Cluster, host: Host) -> None:
     activate_where_nobody_else_must(unit, cluster, host)
 
 
-def _dismiss(unit: Unit, cluster: Cluster, host: Host) -> None:
-    cluster.drop(host.name)
+def _dismiss(unit: Unit, cluster: Cluster, host: Host, reason: LeaveReason) -> None:
+    cluster.drop(host.name, reason)
     if cluster.container_manager:
         unit.container_manager(cluster.container_manager).remove_node(host.name)
-    host.leave_cluster()
+    host.leave_cluster(reason)
 
 
 def activate_where_nobody_else_must(unit: Unit, cluster: Cluster, host: Host) -> None:
@@ -295,7 +299,7 @@ def _remove_some(unit: Unit, cluster: Cluster) -> bool:
     if len(cluster.members) > REMOVAL_BATCH_HOSTS:
         cluster.start_removal()
     for address in list(cluster.members)[:REMOVAL_BATCH_HOSTS]:
-        _dismiss(unit, cluster, unit.host(address))
+        _dismiss(unit, cluster, unit.host(address), "cluster_removed")
     if cluster.members:
         return False
     unit.network(cluster.network).release(cluster.name)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from domain.refusal import invalid
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+# Neither "any" (0.0.0.0) nor "many" (224.0.0.0/4).
+IPV4 = re.compile(rf"(?!0\.0\.0\.0$)(?!22[4-9]\.|23[0-9]\.)({OCTET}\.){{3}}{OCTET}", re.ASCII)
 HOST_NAME_CHARACTERS_MAX = 253
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 SHOWN_MAX = 5
@@ -30,6 +33,8 @@ def host_address(text: str, key: str | None = None) -> str:
     would be a second way to name a host: the last label of a name must not be numeric
     (WHATWG URL, "ends in a number").
     """
+    if IPV4.fullmatch(text):
+        return text  # nearly all are; a list of thousands takes a tenth of the time
     address = _ip_address(text) or _host_name(text)
     if address is None:
         raise invalid(

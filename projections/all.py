@@ -1,7 +1,15 @@
 """Every read model of the service, and what is kept beside the log."""
 
 from domain.log.transaction import EngineName
-from projections import clusters, container_managers, hosts, networks, operations, outputs
+from projections import (
+    checkpoints,
+    clusters,
+    container_managers,
+    hosts,
+    networks,
+    operations,
+    outputs,
+)
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -13,5 +21,9 @@ PROJECTIONS = (
 
 
 def beside_the_log(engine: EngineName) -> list[str]:
-    """Statements that create the tables of what is no event: last checks, and output."""
-    return [hosts.heartbeats_schema(engine), *outputs.schema(engine)]
+    """Statements that create the tables of what is no event: last checks, output, checkpoints."""
+    return [
+        hosts.heartbeats_schema(engine),
+        *outputs.schema(engine),
+        *checkpoints.schema(engine),
+    ]

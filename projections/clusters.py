@@ -53,7 +53,7 @@ CLUSTERS = Table(
             removing BIGINT NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )
@@ -68,11 +68,17 @@ MEMBERS = Table(
             cluster {text} NOT NULL,
             position BIGINT NOT NULL,
             available BIGINT NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
     ),
 )
+
+
+UNSEEN = (cluster_events.OperationStarted, cluster_events.OperationEnded)
+"""What happens to a cluster and is no part of its record."""
+COUNTED = (host_events.Activated, host_events.Recovered, host_events.Failed)
+"""What happens to a host and makes it available, or not."""
 
 
 def project(recorded: Recorded, tables: Opened) -> None:
@@ -105,8 +111,8 @@ def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: Opened) ->
             row.total -= 1
         case cluster_events.RemovalStarted():
             row.removing = 1  # it is there until it is gone
-        case cluster_events.OperationStarted() | cluster_events.OperationEnded():
-            return None  # not part of its record
+        case _ if isinstance(event, UNSEEN):
+            return None
         case _:
             raise TypeError(f"the clusters projection does not know {event.TOPIC}")
     return _put(clusters, row, recorded)
@@ -167,10 +173,7 @@ def health(total: int, available: int) -> str:
     return "degraded" if available else "failed"
 
 
-HANDLES = (
-    ClusterEvent,
-    *(host_events.Activated, host_events.Recovered, host_events.Failed),
-)
+HANDLES = (ClusterEvent, *COUNTED)
 PROJECTION = Projection("clusters", 1, (CLUSTERS, MEMBERS), HANDLES, project)
 
 

@@ -42,7 +42,7 @@ CONTAINER_MANAGERS = Table(
             type {text} NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )
@@ -55,7 +55,7 @@ NODES = Table(
         CREATE TABLE IF NOT EXISTS {table} (
             address {text} PRIMARY KEY,
             container_manager {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )

@@ -69,7 +69,7 @@ HOSTS = Table(
             failure_kind {text} NOT NULL,
             tag {text} NOT NULL,
             head {text} NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (status, address)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, address)",
@@ -79,8 +79,26 @@ HOSTS = Table(
 HOST_LIST = Table(
     "host_list",
     HostListRow,
-    ("CREATE TABLE IF NOT EXISTS {table} (name {text} PRIMARY KEY, tag {text} NOT NULL)",),
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            name {text} PRIMARY KEY,
+            tag {text} NOT NULL
+        ) {clustered}
+        """,
+    ),
 )
+
+
+UNSEEN = (
+    events.KeyPinned,
+    events.KeyRefused,
+    events.KeyApproved,
+    events.KeyForgotten,
+    events.CredentialsRead,
+    events.CredentialsRotated,
+)
+"""What happens to a host and is no part of its record: it moves the validators only."""
 
 
 def project(recorded: Recorded, tables: Opened) -> None:
@@ -137,15 +155,8 @@ def _fold(row: HostRow, event: HostEvent) -> None:
             row.status, row.failure_kind, row.last_check = "failed", event.kind, event.at
         case events.Recovered():
             row.status, row.failure_kind, row.last_check = event.status, "", event.at
-        case (
-            events.KeyPinned()
-            | events.KeyRefused()
-            | events.KeyApproved()
-            | events.KeyForgotten()
-            | events.CredentialsRead()
-            | events.CredentialsRotated()
-        ):
-            pass  # not part of any record
+        case _ if isinstance(event, UNSEEN):
+            pass
         case _:
             raise TypeError(f"the hosts projection does not know {event.TOPIC}")
 

@@ -32,7 +32,7 @@ NETWORKS = Table(
             name {text} PRIMARY KEY,
             tag {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
     ),
 )

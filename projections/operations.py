@@ -62,7 +62,7 @@ OPERATIONS = Table(
             is_over BIGINT NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_position ON {table} (position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
@@ -83,7 +83,7 @@ OPERATION_HOSTS = Table(
             address {text} NOT NULL,
             outcome {text} NOT NULL,
             record {text} NOT NULL
-        )
+        ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_operation ON {table} (operation, number)",
         "CREATE INDEX IF NOT EXISTS {table}_by_address ON {table} (address, outcome)",

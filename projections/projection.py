@@ -70,7 +70,12 @@ def tag(recorded: Recorded) -> str:
 
     The position alone would come again with other content after a backup was restored.
     """
-    return f"{recorded.position:x}-{crc32(recorded.recorded_at.encode()):08x}"
+    return tag_of(recorded.position, recorded.recorded_at)
+
+
+def tag_of(position: int, recorded_at: str) -> str:
+    """A validator for what the log said when it had come to a position."""
+    return f"{position:x}-{crc32(recorded_at.encode()):08x}"
 
 
 def positions_schema(engine: EngineName) -> str:
@@ -84,10 +89,12 @@ def positions_schema(engine: EngineName) -> str:
     """
 
 
-SAVE_POSITION = """
-    INSERT INTO projection_positions (name, version, position) VALUES (?, ?, ?)
+SAVE_POSITIONS = """
+    INSERT INTO projection_positions (name, version, position) VALUES {rows}
     ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position
 """
+ROW = "(?, ?, ?)"
+SAVE_POSITION = SAVE_POSITIONS.format(rows=ROW)
 
 
 FORGET_POSITION = "DELETE FROM projection_positions WHERE name = '{name}'"
@@ -99,6 +106,7 @@ class ReadModels:
     def __init__(self, projections: Sequence[Projection]) -> None:
         self.projections = tuple(projections)
         self._concerned = Concerned(projections)
+        self._save_positions = SAVE_POSITIONS.format(rows=", ".join([ROW] * len(self.projections)))
         self.stopped: dict[str, Stopped] = {}
         """Why a projection, by its name, cannot go on with the log."""
 
@@ -131,8 +139,10 @@ class ReadModels:
 
     def save_position(self, tx: Transaction, position: int) -> None:
         """Note that all projections have come this far."""
+        values: list[object] = []
         for projection in self.projections:
-            tx.execute(SAVE_POSITION, (projection.name, projection.version, position))
+            values += (projection.name, projection.version, position)
+        tx.execute(self._save_positions, values)
 
     def follow(self, tx: Transaction, position: int) -> None:
         """Project what is missing up to a position, in a transaction that holds the append lock.

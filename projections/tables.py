@@ -13,13 +13,17 @@ R = TypeVar("R")
 TEXT: dict[EngineName, str] = {"sqlite": "TEXT", "postgresql": 'TEXT COLLATE "C"'}
 """Text that sorts by code point on both engines."""
 
+CLUSTERED: dict[EngineName, str] = {"sqlite": "WITHOUT ROWID", "postgresql": ""}
+"""Rows in the order of their keys: SQLite would keep the keys in a second tree, and every change
+would write a page of it."""
+
 
 @dataclass(frozen=True)
 class Table(Generic[R]):
     """What a table is called, what its rows are, and how it is created.
 
     `row` is a dataclass whose first field is the primary key. `create` is SQL with `{table}` for
-    the name and `{text}` for the type of text.
+    the name, `{text}` for the type of text, and `{clustered}` after the columns.
     """
 
     name: str
@@ -74,7 +78,8 @@ class Table(Generic[R]):
 
     def schema(self, engine: EngineName) -> list[str]:
         """Statements that create it where it is not there."""
-        return [sql.format(table=self.name, text=TEXT[engine]) for sql in self.create]
+        words = {"table": self.name, "text": TEXT[engine], "clustered": CLUSTERED[engine]}
+        return [sql.format_map(words) for sql in self.create]
 
 
 class Rows(Protocol[R]):

@@ -38,7 +38,9 @@ def _started(event: operation_events.Started) -> str:
     version = f" to {event.version}" if event.version else ""
     skipped = f", {len(event.skipped)} skipped" if event.skipped else ""
     again = f", again after {event.predecessor}" if event.predecessor else ""
-    return f"{event.kind} of {event.cluster}{version} began: {len(event.hosts)} hosts{skipped}{again}"
+    return (
+        f"{event.kind} of {event.cluster}{version} began: {len(event.hosts)} hosts{skipped}{again}"
+    )
 
 
 TELLINGS: dict[type[Event], Telling] = {

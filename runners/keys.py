@@ -120,6 +120,8 @@ def _the_one_block(raw: bytes) -> bytes:
 
 def _try_out(key: asyncssh.SSHKey) -> None:
     """Sign and verify; ValueError where the numbers of the key do not belong together."""
+    if key.get_algorithm() == "ssh-ed25519":
+        return  # it is one number, of which asyncssh makes the public half
     signature = key.sign(PROBE, key.sig_algorithms[0])
     if not key.convert_to_public().verify(PROBE, signature):
         raise ValueError("the halves of the key differ")

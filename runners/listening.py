@@ -9,6 +9,7 @@ from runners.log_lines import LogLines
 from runners.server import Server
 from runners.settings import Settings
 from runners.tls import Certificate, Tls, TlsFiles, WrongTls, is_expired
+from web.clients import canonical
 
 
 class Listening:
@@ -67,7 +68,9 @@ class Listening:
         )
 
     def _tell_fault(self, fault: Fault, client: str, request_id: str) -> None:
-        self._lines.line("request.refused", kind=fault.kind, client=client, request_id=request_id)
+        self._lines.line(
+            "request.refused", kind=fault.kind, client=canonical(client), request_id=request_id
+        )
 
 
 def tls_of(settings: Settings) -> Tls | None:

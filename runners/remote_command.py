@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 
 import asyncssh
 
@@ -12,6 +13,7 @@ from runners.ssh_failure import REFUSED_KEY, SshFailure, plain
 LATE_OUTPUT_S = 2.0
 STDERR_BYTES_MAX = 4096  # kept of it, for a sentence
 WORD_CHARACTERS_MAX = 500  # the C shell of the BSDs takes no words of 1024 characters
+PIECE_CHARACTERS = WORD_CHARACTERS_MAX // 5  # each may become five
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,17 @@ def command_line(script: str) -> str:
     The script is an argument, not stdin, since login scripts may read stdin. In single quotes,
     only these characters mean something to sh, csh and fish, so printf puts them back:
     """
-    words = []
-    for start in range(0, len(script), WORD_CHARACTERS_MAX // 5):
-        word = script[start : start + WORD_CHARACTERS_MAX // 5]
-        for character in "\\\n\r'!":
-            word = word.replace(character, f"\\0{ord(character):03o}")
-        words.append(f"'{word}'")
+    starts = range(0, len(script), PIECE_CHARACTERS)
+    words = [_word(script[start : start + PIECE_CHARACTERS]) for start in starts]
     return f'exec /bin/sh -c \'eval "$(printf %b "$@")"\' sh {" ".join(words)}'
+
+
+@lru_cache(maxsize=256)
+def _word(piece: str) -> str:
+    # Nearly all of them come again with the next host.
+    for character in "\\\n\r'!":
+        piece = piece.replace(character, f"\\0{ord(character):03o}")
+    return f"'{piece}'"
 
 
 async def run_command(

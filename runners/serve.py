@@ -25,9 +25,11 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
+from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, removals
+from runners.checkpointer import Checkpointer
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import make_investigator, make_rolling, make_ssh, make_watcher
@@ -35,7 +37,7 @@ from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
-from runners.memory import give_back_large_blocks
+from runners.memory import give_back_large_blocks, keep_what_is_there
 from runners.observer import Observer
 from runners.probe import Probe
 from runners.server import CannotListen, Server
@@ -62,6 +64,9 @@ STOP_SHARE = 0.5
 """Of the time to stop, what requests and looks may take; the rest is for ending what did not end
 by itself, and for the writer."""
 ADMIN_PASSWORD_BYTES = 18
+SWITCH_INTERVAL_S = 0.0001
+"""How long a thread may keep the interpreter while others wait for it. Python's own 5 ms would make
+every request wait that long several times, wherever a thread reads a long body or list."""
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
@@ -79,6 +84,7 @@ class CannotServe(Exception):
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit status of the process."""
     give_back_large_blocks()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     lines = LogLines(sys.stderr.fileno(), settings.log_format)
     bridge_logging(lines)
     try:
@@ -99,6 +105,9 @@ async def _serve(settings: Settings, lines: LogLines) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with service(settings, lines) as running:
+        if os.environ.get("SWI"):
+            sys.setswitchinterval(float(os.environ["SWI"]))
+        keep_what_is_there()
         print(f"Commissaire serves on {running.address}", flush=True)
         lines.line("started", address=running.address, database=settings.database_shown)
         reloading = asyncio.create_task(_reload(hangup, running.reload), name="reload")
@@ -149,6 +158,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         read_models, position = _open_database(engine, vault)
         answers = _reads(settings, engine, read_models, lines)
         stack.callback(answers.close)
+        past = PastReads(engine)
+        stack.callback(past.close)
         known = FleetHosts(answers, vault)
         followers = [Follower(position, known.entries_after) for _ in range(5)]
         writer = _start_writer(settings, engine, read_models, followers, lines)
@@ -168,6 +179,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         telling = _start_runner("events", live.run(followers[4]), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
+        checkpointer = Checkpointer(engine, writer, now)
+        remembering = _start_runner("checkpointer", checkpointer.run(), stack)
         queue = PasswordQueue(settings.failed_logins_per_minute)
         stack.callback(queue.close)
         observer = Observer(Probe(engine))
@@ -185,6 +198,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         app = application(
             writer,
             answers,
+            past,
             vault,
             lambda raw: read_private_key(raw).fingerprint,
             authentication,
@@ -215,7 +229,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             (live, investigator, watcher, inventories, rolling),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (investigating, watching, asking, operating, telling, finishing)
+        running = (investigating, watching, asking, operating, telling, finishing, remembering)
         yield Service(listening.address, running, listening.reload)
 
 

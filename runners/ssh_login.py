@@ -6,7 +6,9 @@ Nothing is read from the environment, from ~/.ssh or from an agent, and nothing 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 
 import asyncssh
 
@@ -78,13 +80,7 @@ async def log_in(
     visitor = _Visitor(target, trust, algorithms)
     try:
         async with asyncio.timeout(limit_s):
-            wire = await asyncssh.connect(
-                address,
-                port,
-                sock=sock,
-                client_factory=lambda: visitor,
-                **_options(target, algorithms),
-            )
+            wire = await _connect(target, sock, visitor, algorithms)
     except TimeoutError:
         sock.close()
         if visitor.distrust is not None:
@@ -186,27 +182,54 @@ class _Visitor(asyncssh.SSHClient):
         return self._keys.pop() if self._keys else None
 
 
-def _options(target: Target, algorithms: list[str]) -> dict[str, object]:
+async def _connect(
+    target: Target, sock: socket.socket, visitor: _Visitor, algorithms: list[str]
+) -> asyncssh.SSHClientConnection:
+    """What `asyncssh.connect` does, but for its options.
+
+    It prepares them anew for each connection, and in a thread, since they may come from files.
+    Ours never do; that is a twentieth of the CPU of a look.
+    """
+    loop = asyncio.get_running_loop()
+    options = copy(_options(tuple(algorithms)))
+    options.host, options.port, options.username = target.address, target.port, target.user
+    options.protocol_factory = lambda: visitor
+    logged_in = options.waiter = loop.create_future()
+    _, wire = await loop.create_connection(
+        lambda: asyncssh.SSHClientConnection(loop, options, wait="auth"), sock=sock
+    )
+    wire.set_extra_info(host=target.address, port=target.port)
+    try:
+        await logged_in
+    except BaseException:
+        wire.abort()
+        await wire.wait_closed()
+        raise
+    return wire
+
+
+@lru_cache(maxsize=1 << len(HOST_KEY_ALGORITHMS))
+def _options(algorithms: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
     """Options of asyncssh that leave nothing to files, the environment or an agent."""
-    return {
-        "username": target.user,
-        "client_keys": None,  # not (), which reads ~/.ssh; the visitor has it
-        "preferred_auth": ["publickey"],
-        "agent_path": None,
-        "config": None,
+    return asyncssh.SSHClientConnectionOptions(
+        username="",
+        client_keys=None,  # not (), which reads ~/.ssh; the visitor has it
+        preferred_auth=["publickey"],
+        agent_path=None,
+        config=None,
         # Not None, which skips the check, and not empty, which reads ~/.ssh/known_hosts.
-        "known_hosts": ([], [], []),
-        "server_host_key_algs": algorithms,
-        "x509_trusted_certs": None,
-        "x509_trusted_cert_paths": [],
-        "gss_host": None,
-        "encryption_algs": CIPHERS,
-        "compression_algs": ["none"],
-        "utf8_decode_errors": "replace",  # in what a host says when it hangs up
-        "login_timeout": 0,  # ours is around it all
-        "connect_timeout": None,
-        "tcp_keepalive": True,
-    }
+        known_hosts=([], [], []),
+        server_host_key_algs=list(algorithms),
+        x509_trusted_certs=None,
+        x509_trusted_cert_paths=[],
+        gss_host=None,
+        encryption_algs=CIPHERS,
+        compression_algs=["none"],
+        utf8_decode_errors="replace",  # in what a host says when it hangs up
+        login_timeout=0,  # ours is around it all
+        connect_timeout=None,
+        tcp_keepalive=True,
+    )
 
 
 def _algorithms(pinned: HostKey | None, spurned: Collection[str]) -> list[str]:

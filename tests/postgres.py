@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -70,9 +70,10 @@ class PostgresServer:
     """A server with one cluster, on a Unix socket and a loopback port of its own.
 
     `port` and `directory` stay the same over stops and starts. Made running.
+    `enter` is put before its command lines, to run it in a namespace; then we must be root.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, enter: Sequence[str] = ()) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="commissaire-postgres-")).resolve()
         self.log = self.directory / "log"
         self._guard = subprocess.Popen(
@@ -82,6 +83,7 @@ class PostgresServer:
         )
         self._bin = find_binaries()
         self._account = _account()
+        self._enter = enter
         self._passwords = {name: secrets.token_urlsafe(16) for name in (SUPERUSER, OWNER)}
         self._databases = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,16 +145,28 @@ class PostgresServer:
         self.stop("immediate")
         self._guard.communicate(timeout=STOP_TIMEOUT_S)
 
-    def create_database(self, template: str = "template1") -> str:
+    def create_database(
+        self, template: str = "template1", *, tablespace: str = "pg_default"
+    ) -> str:
         """Make a database of its own for somebody, a copy of `template`; returns its name."""
         self._databases += 1
         name = f"test_{self._databases}"
-        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(template)
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} TABLESPACE {}").format(
+            *map(sql.Identifier, (name, OWNER, template, tablespace))
         )
         with self._superuser() as connection:
             connection.execute(statement)
         return name
+
+    def create_tablespace(self, name: str, directory: Path, place: Path) -> None:
+        """Let databases be in an empty directory, which the server sees as `place`."""
+        if self._account is not None:
+            os.chown(directory, self._account.pw_uid, self._account.pw_gid)
+        statement = sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(
+            sql.Identifier(name), sql.Literal(str(place))
+        )
+        with self._superuser() as connection:
+            connection.execute(statement)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever is still connected to it."""
@@ -193,6 +207,10 @@ class PostgresServer:
     def _spawn(self, command: Command, output: int) -> subprocess.Popen[bytes]:
         """Run a program of PostgreSQL's, which refuse to run as root, as its account."""
         account = self._account
+        if self._enter and account is not None:  # only root may enter
+            ids = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}")
+            command = [*self._enter, "setpriv", *ids, "--clear-groups", "--", *command]
+            account = None
         return subprocess.Popen(
             command,
             cwd=self.directory,

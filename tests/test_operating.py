@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,21 @@ def test_the_settings_of_the_document_are_settings(tmp_path: Path) -> None:
     settings = read_settings({"config": str(file)}, {})
     assert str(settings.data) == "/var/lib/commissaire"
     assert [str(network) for network in settings.trusted_proxy] == ["127.0.0.1/32"]
+
+
+def test_what_is_installed_has_every_file_that_the_program_needs(tmp_path: Path) -> None:
+    root = EXAMPLES.parents[1]
+    build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=LIMIT_S)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = set(zipfile.ZipFile(wheel).namelist())
+    needed = {
+        str(path.relative_to(root))
+        for floor in ("domain", "projections", "runners", "web")
+        for path in (root / floor).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {"web/viewer/start.js", "runners/facts.sh"} <= needed <= installed
 
 
 def test_systemd_takes_the_unit_and_finds_it_hard(tmp_path: Path) -> None:

@@ -3,14 +3,14 @@
 A test holds these patterns against the check.
 """
 
-OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+from domain import names
+
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 IPV4 = {
     "title": "IPv4 address",
     "type": "string",
-    # Neither "any" (0.0.0.0) nor "many" (224.0.0.0/4).
-    "pattern": rf"^(?!0\.0\.0\.0$)(?!22[4-9]\.|23[0-9]\.)({OCTET}\.){{3}}{OCTET}$",
+    "pattern": f"^{names.IPV4.pattern}$",
 }
 IPV6 = {
     "title": "IPv6 address",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 
 from domain.log import recorder
 from domain.log.writer import Writer
+from projections.past_reads import PastReads
 from projections.reads import Reads
 from web.authentication import Authentication
 from web.clients import Clients
@@ -13,6 +14,7 @@ from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.events import Events
 from web.front import Front, Log
 from web.health import Observation
+from web.histories import Histories
 from web.hosts import Hosts
 from web.keys import ParseKey
 from web.live import Live
@@ -29,6 +31,7 @@ LISTENERS_MAX = 1000
 def application(
     writer: Writer,
     reads: Reads,
+    past: PastReads,
     secrets: Secrets,
     parse_key: ParseKey,
     authentication: Authentication,
@@ -51,13 +54,14 @@ def application(
     are counted. `live`: what event streams read along; whoever made it has it follow the log.
     """
     routes = table(
-        Hosts(writer, reads, secrets, parse_key, sources),
+        Hosts(writer, reads, past, secrets, parse_key, sources),
         Credentials(writer, secrets, parse_key, try_login),
-        Clusters(writer, reads),
+        Clusters(writer, reads, past),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
         Events(reads, live or Live(), listeners_max),
+        Histories(reads),
         observation or Observation(authentication),
     )
     return Front(

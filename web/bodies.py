@@ -4,7 +4,6 @@ Unknown keys are ignored. `null` for a key that is optional is as if it were not
 clients send whole records.
 """
 
-import asyncio
 import base64
 import binascii
 import codecs
@@ -229,7 +228,7 @@ async def read(request: Request, kind: type[B]) -> B:
     """The body of a request. Raises `Problem`, which names the keys that are wrong."""
     raw = await request.body()
     if len(raw) >= ASIDE_BYTES_MIN:
-        return await asyncio.to_thread(parse, raw, kind)
+        return await request.aside(parse, raw, kind)
     return parse(raw, kind)
 
 

@@ -93,6 +93,11 @@ def _entry_address(entry: str) -> Address | None:
     return None if address.is_unspecified or address.is_multicast else address
 
 
+def canonical(peer: str) -> str:
+    """An address as it is shown: IPv4 as such, also where it came mapped into IPv6."""
+    return str(_address(peer) or peer)
+
+
 def _address(text: str) -> Address | None:
     """An address, IPv4 where it is IPv4 mapped into IPv6."""
     try:

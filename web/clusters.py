@@ -7,9 +7,11 @@ from domain.log.writer import Writer
 from domain.refusal import not_found
 from projections import clusters
 from projections.hosts import Answer
+from projections.past_reads import PastReads
 from projections.reads import Reads
 from web import bodies
 from web.names import address_in, known_address, known_cluster, new_name
+from web.past import asked_at, told
 from web.replies import Reply, answered, created, deleted, digested, json_body
 from web.requests import Request
 
@@ -17,17 +19,23 @@ from web.requests import Request
 class Clusters:
     """The handlers of `/clusters` and `/cluster/…`."""
 
-    def __init__(self, writer: Writer, reads: Reads) -> None:
+    def __init__(self, writer: Writer, reads: Reads, past: PastReads) -> None:
         self._writer = writer
         self._reads = reads
+        self._past = past
 
     async def index(self, request: Request) -> Reply:
         """The names of all clusters."""
+        if (at := asked_at(request)) is not None:
+            return answered(request, Answer(*await told(self._past.fleet(at, clusters.names))))
         return digested(request, await self._reads.point(clusters.names))
 
     async def show(self, request: Request) -> Reply:
         """One cluster's record."""
         name = known_cluster(request)
+        if (at := asked_at(request)) is not None:
+            answer, tag = await told(self._past.cluster(at, clusters.cluster, name))
+            return answered(request, Answer(_found_at(answer, name, at).body, tag))
         return answered(request, _found(await self._reads.point(clusters.cluster, name), name))
 
     async def create(self, request: Request) -> Reply:
@@ -56,6 +64,9 @@ class Clusters:
     async def members(self, request: Request) -> Reply:
         """The members' addresses, in order of joining."""
         name = known_cluster(request)
+        if (at := asked_at(request)) is not None:
+            answer, tag = await told(self._past.members(at, clusters.members, name))
+            return answered(request, Answer(_found_at(answer, name, at).body, tag))
         return answered(request, _found(await self._reads.scan(clusters.members, name), name))
 
     async def replace_members(self, request: Request) -> Reply:
@@ -72,6 +83,11 @@ class Clusters:
     async def show_member(self, request: Request) -> Reply:
         """Whether a host is a member."""
         name, address = known_cluster(request), known_address(request)
+        if (at := asked_at(request)) is not None:
+            was, tag = await told(self._past.members(at, clusters.is_member, name, address))
+            if not was:
+                raise not_found(f"{address} was no member of {name} at {at}.")
+            return answered(request, Answer(json_body([address]), tag))
         if not await self._reads.point(clusters.is_member, name, address):
             raise not_found(f"{address} is no member of {name}.")
         return digested(request, json_body([address]))
@@ -88,6 +104,12 @@ class Clusters:
         name, address = known_cluster(request), address_in(request)
         await self._writer.perform(request.act(), lambda unit: fleet.leave(unit, name, address))
         return deleted()
+
+
+def _found_at(answer: Answer | None, name: str, at: str) -> Answer:
+    if answer is None:
+        raise not_found(f"There was no cluster {name} at {at}.")
+    return answer
 
 
 def _found(answer: Answer | None, name: str) -> Answer:

@@ -77,7 +77,7 @@ class Credentials:
         """Replace the credentials by others, which are tried on the host first."""
         address = known_address(request)
         body = await bodies.read(request, bodies.CredentialsBody)
-        key = await offered(body.ssh_priv_key, self._parse_key, now=True)
+        key = await offered(request, body.ssh_priv_key, self._parse_key, now=True)
         fingerprint = key.parse(key.raw)
         wanted = Wanted(key, body.remote_user, body.ssh_port)
         tried = None if body.unchecked else await self._tried(request, address, wanted)

@@ -7,6 +7,7 @@ turns what went wrong into a problem, and writes one line in the log.
 import asyncio
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from time import perf_counter
 from typing import Literal, Protocol
@@ -66,6 +67,7 @@ class Front:
         self._tallies = tallies
         self._now = now
         self._ids = RequestIds()
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -75,7 +77,9 @@ class Front:
         origin = self._clients.of(scope)
         # From here on, whoever asks is told who it was: limits count it, the log names it.
         scope["client"] = (origin.address, 0) if origin.address else None
-        request = Request(scope, receive, self._ids.of(scope), origin, self._limits, self._now)
+        request = Request(
+            scope, receive, self._ids.of(scope), origin, self._limits, self._now, self._aside
+        )
         status = CLIENT_CLOSED_STATUS
         try:
             response = await self._answer(request)

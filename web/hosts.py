@@ -16,11 +16,13 @@ from domain.names import resource_name
 from domain.refusal import Refusal, invalid, not_found
 from projections import hosts
 from projections.hosts import Answer, Filter
+from projections.past_reads import PastReads
 from projections.reads import Reads
-from web import bodies
+from web import bodies, past
 from web.bodies import Address, Name, host_address
 from web.keys import ParseKey, offered
 from web.names import known_address, new_address, own_address
+from web.past import asked_at, told
 from web.query import number, parameters
 from web.records import HostStatusName
 from web.replies import Reply, answered, created, deleted, unchanged
@@ -35,6 +37,7 @@ QUERY: dict[str, Any] = {
     "cluster": Annotated[Name, Field(description="Only members of this cluster.")],
     "after": Annotated[Address, Field(description="Only what sorts after this address.")],
     "limit": Annotated[int, Field(ge=1, le=LIMIT_MAX, description="So many at most.")],
+    **past.QUERY,
 }
 """How the parameters of the list are described; `filter_of` parses them."""
 
@@ -46,12 +49,14 @@ class Hosts:
         self,
         writer: Writer,
         reads: Reads,
+        past_reads: PastReads,
         secrets: fleet.Secrets,
         parse_key: ParseKey,
         sources: Collection[str],
     ) -> None:
         self._writer = writer
         self._reads = reads
+        self._past = past_reads
         self._secrets = secrets
         self._parse_key = parse_key
         self._sources = sources
@@ -59,13 +64,27 @@ class Hosts:
     async def index(self, request: Request) -> Reply:
         """The records of all hosts, or of those that the query asks for."""
         which = filter_of(request.scope["query_string"])
+        if (at := asked_at(request)) is not None:
+            return await self._index_at(request, at, which)
         # Most who ask again have it already, and reading the list takes long.
         reply = unchanged(request, await self._reads.point(hosts.list_tag))
         return reply or answered(request, await self._reads.scan(_listed, which))
 
+    async def _index_at(self, request: Request, at: str, which: Filter) -> Reply:
+        reply = unchanged(request, await told(self._past.tag(at)))
+        if reply is None:
+            body, tag = await told(self._past.fleet(at, hosts.hosts, which))
+            reply = answered(request, Answer(body, tag))
+        return reply
+
     async def show(self, request: Request) -> Reply:
         """One host's record."""
         address = known_address(request)
+        if (at := asked_at(request)) is not None:
+            answer, tag = await told(self._past.host(at, hosts.host, address))
+            if answer is None:
+                raise not_found(f"There was no host {address} at {at}.")
+            return answered(request, Answer(answer.body, tag))
         return answered(request, found(await self._reads.point(hosts.host, address), address))
 
     async def show_status(self, request: Request) -> Reply:
@@ -86,7 +105,7 @@ class Hosts:
         body = await bodies.read(request, bodies.HostBody)
         is_new = await self._reads.point(hosts.host, address) is None
         wanted = HostRequest(
-            await offered(body.ssh_priv_key, self._parse_key, now=is_new),
+            await offered(request, body.ssh_priv_key, self._parse_key, now=is_new),
             body.cluster,
             body.remote_user,
             body.ssh_port,

@@ -1,26 +1,26 @@
 """Private keys as clients send them, and what is made of them."""
 
-import asyncio
 from collections.abc import Callable
 
 from domain.fleet import OfferedKey
 from domain.refusal import Refusal
+from web.requests import Request
 
 ParseKey = Callable[[bytes], str]
 """The fingerprint of a private key's public half, or a refusal that says what is wrong."""
 
 
-async def offered(raw: bytes, parse: ParseKey, *, now: bool) -> OfferedKey:
+async def offered(request: Request, raw: bytes, parse: ParseKey, *, now: bool) -> OfferedKey:
     """A key for a command to compare or to parse.
 
     Parsing takes milliseconds, and a command that parses holds up all others. `now` parses
-    beforehand in a thread, for a host that seems new; the command then only looks at the outcome,
-    because it alone knows whether the key is to be parsed at all.
+    beforehand, beside the event loop, for a host that seems new; the command then only looks at
+    the outcome, because it alone knows whether the key is to be parsed at all.
     """
     if not now:
         return OfferedKey(raw, parse)
     try:
-        fingerprint = await asyncio.to_thread(parse, raw)
+        fingerprint = await request.aside(parse, raw)
     except Refusal as refusal:
         return OfferedKey(raw, _Refused(refusal))
     return OfferedKey(raw, lambda _: fingerprint)

@@ -3,9 +3,10 @@
 import asyncio
 import re
 from collections.abc import Callable
+from concurrent.futures import Executor
 from itertools import count
 from secrets import token_hex
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
@@ -23,6 +24,8 @@ MEBIBYTE = 1024 * 1024
 REQUEST_ID = re.compile(rb"(?!cmsr_)[A-Za-z0-9._-]{1,64}")
 
 NOBODY = Identity("", "viewer")
+
+T = TypeVar("T")
 
 
 class Limits(NamedTuple):
@@ -46,6 +49,7 @@ class Request(StarletteRequest):
         origin: Client,
         limits: Limits,
         now: Callable[[], str],
+        aside: Executor,
     ) -> None:
         super().__init__(scope, receive)
         self.id = request_id
@@ -54,10 +58,19 @@ class Request(StarletteRequest):
         self.route = UNKNOWN_PATH
         self._limits = limits
         self._now = now
+        self._aside = aside
 
     def act(self) -> Act:
         """What the log says of a change that this request makes."""
         return Act(self.identity.user, self.id, self._now())
+
+    async def aside(self, function: Callable[..., T], *args: Any) -> T:
+        """What takes longer than a pause may, in the thread that there is for it.
+
+        One for all requests: several would not be faster, and would keep the event loop waiting
+        for its turn with the interpreter.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._aside, function, *args)
 
     async def body(self) -> bytes:
         """The whole body. Raises `Problem` where it is too large or comes too slowly."""

@@ -22,10 +22,12 @@ from web.description import PLAIN_TEXT, changes, makes, reads, removes, tells
 from web.event_routes import event_routes
 from web.events import Events
 from web.health import DESCRIBED, Observation, healthz
+from web.histories import Histories
 from web.hosts import QUERY, Hosts
 from web.networks import Networks
 from web.operation_routes import operation_routes
 from web.operations import Operations
+from web.past import QUERY as AT
 from web.records import (
     ClusterRecord,
     CredentialsRecord,
@@ -67,6 +69,7 @@ def table(
     container_managers: ContainerManagers,
     operations: Operations,
     events: Events,
+    histories: Histories,
     observation: Observation,
 ) -> list[Route]:
     """Every route that the service has."""
@@ -88,7 +91,7 @@ def table(
         Route("GET", f"{v0}/openapi.json", "viewer", described.document, reads(OpenAPI)),
         Route("GET", f"{v0}/hosts", "viewer", hosts.index, reads(list[ListedHost], query=QUERY)),
         Route("PUT", f"{v0}/host", "operator", hosts.register_itself, REGISTERS),
-        Route("GET", host, "viewer", hosts.show, reads(HostRecord, GONE)),
+        Route("GET", host, "viewer", hosts.show, reads(HostRecord, GONE, query=AT)),
         Route("PUT", host, "operator", hosts.register, REGISTERS),
         Route("DELETE", host, "operator", hosts.remove, removes(GONE, CLASH)),
         Route("GET", f"{host}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
@@ -97,18 +100,18 @@ def table(
         Route("GET", host_key, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE)),
         Route("PUT", host_key, "admin", credentials.approve_host_key, APPROVES),
         Route("DELETE", host_key, "admin", credentials.forget_host_key, removes(GONE)),
-        Route("GET", f"{v0}/clusters", "viewer", clusters.index, reads(Names)),
-        Route("GET", f"{v0}/cluster", "viewer", clusters.index, reads(Names)),
-        Route("GET", cluster, "viewer", clusters.show, reads(ClusterRecord, GONE)),
+        Route("GET", f"{v0}/clusters", "viewer", clusters.index, reads(Names, query=AT)),
+        Route("GET", f"{v0}/cluster", "viewer", clusters.index, reads(Names, query=AT)),
+        Route("GET", cluster, "viewer", clusters.show, reads(ClusterRecord, GONE, query=AT)),
         Route("PUT", cluster, "operator", clusters.create, makes(ClusterRecord, ClusterBody)),
         Route("DELETE", cluster, "operator", clusters.remove, removes(GONE, CLASH)),
-        Route("GET", members, "viewer", clusters.members, reads(Members, GONE)),
+        Route("GET", members, "viewer", clusters.members, reads(Members, GONE, query=AT)),
         Route("PUT", members, "operator", clusters.replace_members, REPLACES),
-        Route("GET", member, "viewer", clusters.show_member, reads(OneMember, GONE)),
+        Route("GET", member, "viewer", clusters.show_member, reads(OneMember, GONE, query=AT)),
         Route("PUT", member, "operator", clusters.add_member, JOINS),
         Route("DELETE", member, "operator", clusters.remove_member, removes(GONE, CLASH)),
         *operation_routes(operations),
-        *event_routes(events),
+        *event_routes(events, histories),
         Route("GET", f"{v0}/networks", "viewer", networks.index, reads(Names)),
         Route("GET", network, "viewer", networks.show, reads(NetworkRecord, GONE)),
         Route("PUT", network, "operator", networks.create, makes(NetworkRecord, NetworkBody)),

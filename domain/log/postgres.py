@@ -42,6 +42,12 @@ POLL_S = 0.1
 """How often a wait for the server looks at the clock and at signals."""
 RECONNECT_TIMEOUT_S = 2.0
 """After which the pool starts anew: its pauses double, and a server that is back must not wait."""
+APPEND_SETTINGS = """
+    SELECT set_config('lock_timeout', %s, true),
+        set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, true)
+    FROM current_setting('synchronous_commit') AS setting
+"""
+"""Of one transaction: what was answered survives a loss of power, however the server is set."""
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
 
 T = TypeVar("T")
@@ -117,10 +123,7 @@ class PostgresEngine:
         """Take the append lock, or raise `Contended`."""
         silence_s = max(min(lock_timeout_s, SILENCE_TIMEOUT_S), SILENCE_TIMEOUT_MIN_S)
         with self._connection(silence_s, min(lock_timeout_s, POOL_WAIT_TIMEOUT_S)) as connection:
-            connection.execute(
-                "SELECT set_config('lock_timeout', %s, true)",
-                (f"{_milliseconds(lock_timeout_s)}ms",),
-            )
+            connection.execute(APPEND_SETTINGS, (f"{_milliseconds(lock_timeout_s)}ms",))
             connection.silence_timeout_s = lock_timeout_s + silence_s
             connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
             connection.silence_timeout_s = silence_s

@@ -3,17 +3,20 @@ it finds, so that no question about a long log takes long.
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import orjson
 from eventsourcing.persistence import StoredEvent
 
-from domain.log import recorder
+from domain.log import as_of
+from domain.log.as_of import COLUMNS
 from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import EngineName, Transaction
 
 EXAMINED_MAX = 50_000
 """How many events one page looks at, at most; found or not."""
+MICROSECOND = timedelta(microseconds=1)
 CHUNK_EVENTS = 100
 """How many are read at once: the state of one event may be large."""
 
@@ -36,7 +39,6 @@ class Page(NamedTuple):
     more: bool
 
 
-COLUMNS = "position, recorded_at, originator_id, originator_version, topic, state"
 # An event's own keys are not escaped in its JSON, and a text that looks the same would be; what
 # is found so by chance, in an object inside of it, is looked at once more.
 HAS_ACTOR: dict[EngineName, str] = {
@@ -58,9 +60,6 @@ LOG_END = """
         ORDER BY position LIMIT ?
     ) AS examined
 """
-AT_OR_AFTER = """
-    SELECT position, recorded_at FROM stored_events WHERE position >= ? ORDER BY position LIMIT 1
-"""
 VERSION = """
     SELECT position FROM stored_events WHERE originator_id = ? AND originator_version = ?
 """
@@ -74,9 +73,9 @@ def page(tx: Transaction, which: Filter, after: int, limit: int, bytes_max: int)
     """
     last = POSITION_MAX
     if which.since is not None:
-        after = max(after, last_recorded(tx, which.since, before=True))
+        after = max(after, before(tx, which.since))
     if which.until is not None:
-        last = last_recorded(tx, which.until)
+        last = as_of.by(tx, which.until).position
     section = _log(tx, after, last) if which.subject is None else _stream(tx, which, after, last)
     return _collect(tx, which, section, limit, bytes_max)
 
@@ -154,17 +153,13 @@ def _is_by(entry: Entry, actor: str) -> bool:
         return False  # what cannot be read is nobody's
 
 
-def last_recorded(tx: Transaction, moment: str, *, before: bool = False) -> int:
-    """The position of the last entry that was recorded by a moment, or before it; 0: none was.
-
-    As many point reads as the position has bits, because times never decrease along the log.
-    """
-
-    def is_early(position: int) -> bool:
-        recorded_at: str = tx.execute(AT_OR_AFTER, (position,)).fetchone()[1]
-        return recorded_at < moment or (recorded_at == moment and not before)
-
-    return _last(0, recorder.head(tx).position, is_early)
+def before(tx: Transaction, moment: str) -> int:
+    """The position of the last entry that was recorded before a moment; 0: none was."""
+    try:
+        earlier = datetime.fromisoformat(moment) - MICROSECOND
+    except OverflowError:
+        return 0  # the year 1
+    return as_of.by(tx, earlier.isoformat(timespec="microseconds")).position
 
 
 def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -20,7 +20,7 @@ from runners.cli import main
 from tests.service import Service
 
 ANSWER_TIMEOUT_S = 30.0
-POOLED = re.compile(r"(reads|bcrypt|uvloop)_\d+")
+POOLED = re.compile(r"(reads|bcrypt|aside|uvloop)_\d+")
 
 
 class Held(NamedTuple):

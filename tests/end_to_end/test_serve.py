@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,10 @@ def test_on_all_addresses_machines_of_both_families_register_themselves(tmp_path
                     answer = client.put(where, json=registration())
                 assert answer.status_code == 201, answer.text
                 assert answer.json()["address"] == address
+            with socket.create_connection(("127.0.0.1", url.port or 0), LIMIT_S) as rude:
+                rude.sendall(b"What?\r\n\r\n")
+                rude.recv(1)
+            wait_for(lambda: '"request.refused"' in service.read_log())  # noqa: B023 - called at once
             assert '"client":"127.0.0.5"' in service.read_log()
             assert "::ffff:" not in service.read_log()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.rolled import Rolled
 from tests.fleet import Fleet
 from tests.service import Service, wait_for
 
@@ -83,3 +84,16 @@ def test_the_checks_go_on_after_the_service_was_killed(service: Service, fleet: 
     service.wait_for_status(host.address, "failed")
     host.start()
     service.wait_for_status(host.address, "disassociated")
+
+
+def test_a_host_that_an_operation_reboots_is_not_called_failed_for_being_away(
+    service: Service, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    rolled = Rolled(service, [host])
+    host.reboots("new", downtime_s=3)  # many intervals
+    begin = len(service.read_log())
+    rolled.begin("restart")
+    assert rolled.over()["status"] == "finished"
+    topics = [line for line in changes(service, begin) if '"host.failed"' in line]
+    assert topics == []

@@ -1,21 +1,51 @@
 """A full disk: 507, nothing half-written, reads go on, and so does all when there is room again."""
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import pytest
 
 from tests.faults.client import Client, address, registration
-from tests.faults.small_disk import CrampedService
+from tests.faults.conftest import ALONE
+from tests.faults.small_disk import CrampedService, SmallDisk
 from tests.faults.whole import must_be_whole
-from tests.service import wait_for
+from tests.postgres import PostgresServer
+from tests.service import Service, wait_for
 
 DISK_KIB = 16 * 1024
+POSTGRES_DISK_KIB = 32 * 1024
 REQUESTS_MAX = 2000
 AUTOCHECKPOINT_BYTES = 1000 * 4096
 CREATED_IN_THE_WAL = 60
 """What has been written to the WAL before leaves room in it; by so many requests it is used up."""
+
+
+class CrampedPostgres(NamedTuple):
+    """A database whose tables are on a small disk."""
+
+    disk: SmallDisk
+    url: str
+
+
+@pytest.fixture
+def cramped_postgres() -> Iterator[CrampedPostgres]:
+    """A PostgreSQL server, and a database whose tables are on a small disk."""
+    with ExitStack() as opened:
+        directory = Path(opened.enter_context(TemporaryDirectory()))
+        directory.chmod(0o711)  # unlike pytest's directories, for the server's account
+        disk = SmallDisk(directory / "disk", POSTGRES_DISK_KIB)
+        opened.callback(disk.discard)
+        server = PostgresServer(disk.enter)
+        opened.callback(server.discard)
+        disk.inside.chmod(0o711)
+        (disk.inside / "tables").mkdir()
+        server.create_tablespace("small", disk.inside / "tables", directory / "disk" / "tables")
+        yield CrampedPostgres(disk, server.url(server.create_database(tablespace="small")))
 
 
 @pytest.fixture(params=["log elsewhere", "log on the same disk"])
@@ -48,7 +78,7 @@ def write_until_full(client: Client, prefix: str) -> list[str]:
     raise AssertionError("the disk was never full")
 
 
-def must_hold(service: CrampedService, names: list[str]) -> None:
+def must_hold(service: Service, names: list[str]) -> None:
     """These clusters, and beside them the one of the fixture with its hosts."""
     client = Client(service)
     assert client.get("/clusters") == sorted([*names, "web"])
@@ -88,6 +118,26 @@ def test_a_full_disk_is_507_changes_nothing_and_reads_go_on_until_there_is_room_
     assert client.put(f"/host/{gone}", registration("web")).status == 201
     assert client.delete(f"/host/{gone}").status == 200
     must_be_whole_after_all(service, tmp_path / "aside")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL does not run as a namespace's root")
+def test_a_full_disk_of_postgresql_is_507_and_on_it_goes_when_there_is_room_again(
+    cramped_postgres: CrampedPostgres, tmp_path: Path
+) -> None:
+    with Service(tmp_path / "service", cramped_postgres.url, *ALONE) as service:
+        client = Client(service)
+        hosts = [address(1, number) for number in range(3)]
+        assert client.put("/cluster/web").status == 201
+        for host in hosts:
+            assert client.put(f"/host/{host}", registration("web")).status == 201
+        cramped_postgres.disk.fill()
+        created = write_until_full(client, "full")
+        must_hold(service, created)
+        cramped_postgres.disk.give_back()
+        assert client.put("/cluster/after").status == 201
+        assert client.delete(f"/host/{hosts[0]}").status == 200
+        assert client.put(f"/host/{hosts[0]}", registration()).status == 201
+    must_be_whole(cramped_postgres.url)
 
 
 def test_after_kill_9_on_a_full_disk_all_that_was_answered_is_read_and_more_once_there_is_room(

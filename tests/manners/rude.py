@@ -4,10 +4,15 @@ import asyncio
 import base64
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from runners.crowd import MEBIBYTE
+from tests.faults.client import address
+from tests.manners.bad_input import Said, bodies, credentials, encoded, subjects
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
@@ -15,10 +20,13 @@ LEAKS = (b"Traceback", b'File "', b".py", b"hidden")
 """What no answer may have in it; rude clients call everything of theirs `hidden`."""
 SLOW_PAUSE_S = 0.5
 """Between two bytes of a slow client."""
-LOGINS_PER_CONNECTION = 100
+REQUESTS_PER_CONNECTION = 100
 LARGE_BODY = b" " * (2 * MEBIBYTE)
 CHUNK_BYTES = 64 * 1024
+LISTED = 60_000
+"""Addresses that fill a body of nearly a mebibyte."""
 GOOD_PER_GARBAGE = 10
+ADMINISTRATORS = {"hostkey", "network", "containermanager"}
 GARBAGE = (
     b"\x00\x01hidden\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",
@@ -38,7 +46,13 @@ class Target:
         """A request without its body."""
         said = authorization or self.authorization
         lines = [f"{verb} {path} HTTP/1.1", "Host: x", f"Authorization: {said}", *headers]
-        return "\r\n".join([*lines, "", ""]).encode()
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def request(self, said: Said) -> bytes:
+        """A whole one."""
+        length = f"Content-Length: {len(said.body)}"
+        head = self.head(said.verb, said.target, length, authorization=said.authorization)
+        return head + said.body
 
 
 @dataclass
@@ -135,6 +149,45 @@ async def large_body(rude: Rude) -> None:
     await rude.say(head, *[chunk] * (len(LARGE_BODY) // CHUNK_BYTES), b"0\r\n\r\n")
 
 
+async def bad_input(rude: Rude) -> None:
+    """What is no JSON, no key, no name, or of the wrong type, one after the other."""
+    await say_all(rude, everything_bad())
+
+
+async def long_lists(rude: Rude) -> None:
+    """A body of nearly a mebibyte, each address of which has to be looked at."""
+    await say_all(rude, long_list_bodies())
+
+
+async def malformed_credentials(rude: Rude) -> None:
+    """`Authorization` that nobody could mean."""
+    await say_all(rude, [said for said in credentials("hidden") if said.authorization])
+
+
+@cache
+def everything_bad() -> list[Said]:
+    """But what an operator may not do anyhow."""
+    with TemporaryDirectory() as directory:
+        found = [*subjects(), *bodies(Path(directory))]
+    return [said for said in found if not ADMINISTRATORS & set(said.path.split("/"))]
+
+
+@cache
+def long_list_bodies() -> list[Said]:
+    """Members that nobody is, and newcomers whom nobody knows."""
+    addresses = [address(9, number) for number in range(LISTED)]
+    lists: list[dict[str, object]] = [
+        {"old": addresses, "new": addresses[:1]},
+        {"old": [], "new": addresses},
+    ]
+    return [Said({409}, "PUT", "/cluster/read/hosts", encoded(body)) for body in lists]
+
+
+async def say_all(rude: Rude, requests: Sequence[Said]) -> None:
+    """One after the other, again and again."""
+    await converse(rude, lambda said: rude.target.request(requests[said % len(requests)]))
+
+
 async def wrong_password(rude: Rude) -> None:
     """A user that there is, with another wrong password each time."""
     await log_in(rude, lambda said: f"operator:hidden-{rude.number}-{said}")
@@ -146,13 +199,22 @@ async def unknown_user(rude: Rude) -> None:
 
 
 async def log_in(rude: Rude, pair: Callable[[int], str]) -> None:
-    """One after the other, on one connection for a while."""
+    """With other credentials each time."""
+
+    def ask(said: int) -> bytes:
+        wrong = "Basic " + base64.b64encode(pair(said).encode()).decode()
+        return rude.target.head("GET", "/api/v0/hosts", authorization=wrong)
+
+    await converse(rude, ask)
+
+
+async def converse(rude: Rude, ask: Callable[[int], bytes]) -> None:
+    """One request after the other, on one connection for a while."""
     reader, writer = await rude.connect()
     try:
-        for _ in range(LOGINS_PER_CONNECTION):
+        for _ in range(REQUESTS_PER_CONNECTION):
             rude.said += 1
-            wrong = "Basic " + base64.b64encode(pair(rude.said).encode()).decode()
-            writer.write(rude.target.head("GET", "/api/v0/hosts", authorization=wrong))
+            writer.write(ask(rude.said))
             head = await reader.readuntil(b"\r\n\r\n")
             length = LENGTH.search(head)
             assert length is not None
@@ -170,6 +232,9 @@ KINDS: dict[str, Conversation] = {
     "unauthorized bodies": unauthorized_body,
     "garbage": garbage,
     "large bodies": large_body,
+    "bad input": bad_input,
+    "long lists": long_lists,
+    "malformed credentials": malformed_credentials,
     "wrong passwords": wrong_password,
     "unknown users": unknown_user,
 }

@@ -43,6 +43,9 @@ KINDS = {
     "slow bodies": Kind(50, 1000, frozenset({408}), seconds=8),
     "garbage": Kind(4, 8, frozenset({200, 400})),
     "large bodies": Kind(4, 8, frozenset({413})),
+    "bad input": Kind(4, 8, frozenset({400, 404})),
+    "long lists": Kind(2, 4, frozenset({409})),
+    "malformed credentials": Kind(4, 8, frozenset({403})),
     "wrong passwords": Kind(4, 8, frozenset({403, 429}), answers=FAILED_LOGINS // ROUNDS),
     "unknown users": Kind(4, 8, frozenset({403, 429}), answers=FAILED_LOGINS // ROUNDS),
 }

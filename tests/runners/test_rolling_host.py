@@ -13,7 +13,7 @@ from domain.host import Host
 from domain.operation import OperationRequest
 from domain.rolling import Options
 from runners.findings import LookFailed
-from runners.rolling_host import RETRY_MAX_S, HostSteps
+from runners.rolling_host import CANCEL_LIMIT_S, RETRY_MAX_S, HostSteps
 from runners.steps import OUTPUT_BYTES_MAX, State, StepReport
 from runners.systems import Commands
 from tests.domain.test_operations import settle_members
@@ -35,6 +35,7 @@ class ByHand:
         self.output = b""
         self.size: int | None = None
         self.away = False
+        self.immortal = False
 
     def _report(self, offset: int = 0) -> StepReport:
         said = self.output[offset:] if self.size is None else b""
@@ -53,7 +54,9 @@ class ByHand:
 
     async def cancel(self, step_id: str) -> StepReport:
         self.asked.append("cancel")
-        self.state = {"absent": "cancelled", "running": "lost"}.get(self.state, self.state)  # type: ignore[assignment]
+        if not self.immortal:
+            known: dict[State, State] = {"absent": "cancelled", "running": "lost"}
+            self.state = known.get(self.state, self.state)
         return self._report()
 
     async def clear(self, step_id: str) -> None:
@@ -183,3 +186,45 @@ async def test_its_output_is_deleted_over_there_once_its_outcome_is_in_the_log(
 ) -> None:
     await stage.until_over()
     assert stage.host.asked[-1] == "clear"
+
+
+def cancel(stage: Stage) -> None:
+    """Somebody cancels the operation."""
+    act = Act("alice", "test", stage.at())
+    stage.log.do(act, lambda unit: operations.steer(unit, NAME, "cancelled"))
+
+
+async def test_a_step_that_cannot_be_asked_after_a_cancellation_is_unknown(stage: Stage) -> None:
+    send(stage)
+    stage.host.away = True
+    cancel(stage)
+    assert await stage.tick(), "it is asked again"
+    stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
+    told = await stage.until_over()
+    assert told == "operation.host_unknown It is away. What became of its step is not known."
+    assert stage.log.unit.operations[NAME].state == "cancelled"
+
+
+async def test_a_step_that_cannot_be_stopped_is_unknown(stage: Stage) -> None:
+    send(stage)
+    stage.host.state, stage.host.immortal = "running", True
+    cancel(stage)
+    assert await stage.tick(), "it is tried again"
+    stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
+    told = await stage.until_over()
+    assert told == "operation.host_unknown Its step could not be stopped."
+
+
+async def test_a_step_that_is_seen_to_have_stopped_has_failed(stage: Stage) -> None:
+    send(stage)
+    stage.host.state = "running"
+    cancel(stage)
+    told = await stage.until_over()
+    assert told == "operation.host_failed It was cancelled: its step was stopped."
+
+
+async def test_nothing_is_sent_once_an_operation_is_cancelled(stage: Stage) -> None:
+    cancel(stage)
+    told = await stage.until_over()
+    assert told == "operation.host_failed It was cancelled before its step 'upgrade'."
+    assert stage.host.asked == []

@@ -1,9 +1,20 @@
 """Hundreds of stories, each by its seed: the promises of operations hold in all of them."""
 
+import asyncio
+import random
+
 import pytest
 
+from domain.event import Act
+from domain.log.follower import Follower
+from projections import outputs
+from runners.rolling import PURGE_EVERY_S, Rolling
+from runners.rolling_host import HostSteps
+from tests.simulation.clock import VirtualLoop
 from tests.simulation.judge import judge
+from tests.simulation.log import PlayedLog, PlayedUnit
 from tests.simulation.story import Told, told
+from tests.simulation.world import CALM, World
 
 QUICK_SEEDS = range(300)
 PROOF_SEEDS = range(300, 5000)
@@ -41,3 +52,40 @@ def test_the_stories_are_about_everything() -> None:
     assert {"finished", "partial", "failed", "cancelled"} <= ends
     assert {"done", "failed", "unknown", "waiting"} <= outcomes
     assert sum(story.crashes for story in stories) > 20
+
+
+def test_output_is_kept_for_its_time_and_then_deleted() -> None:
+    name, address, kept_s = "1", "10.0.0.1", 24 * 3600.0
+
+    async def no_crash() -> None:
+        pass
+
+    async def keep_and_wait() -> list[bytes]:
+        log = PlayedLog(PlayedUnit(), no_crash)
+        at = loop.now()
+        act = Act("runner:rolling", "test", at)
+        log.do(act, lambda unit: unit.also(lambda tx: outputs.add(tx, name, address, 0, b"x", at)))
+        steps = HostSteps(
+            log,
+            log,
+            World(random.Random(0), CALM, no_crash),  # type: ignore[arg-type]
+            now=loop.now,
+            on_defect=lambda _, error: None,
+        )
+        rolling = Rolling(log, log, steps, parallel=1, kept_s=kept_s, now=loop.now)
+        running = asyncio.create_task(rolling.run(Follower(0, log.after)))
+        seen = []
+        for wait_s in (kept_s - 60.0, PURGE_EVERY_S + 120.0):
+            await asyncio.sleep(wait_s)
+            seen.append(await log.output(name, address))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return seen
+
+    loop = VirtualLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        assert loop.run_until_complete(keep_and_wait()) == [b"x", b""]
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -28,6 +28,7 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
+from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import reads
 from runners.crowd import Fault
@@ -112,6 +113,7 @@ class WebService:
         with engine.snapshot() as tx:
             self.live = Live(head(tx).position)
         self._follower = Follower(self.live.head, self._pull)
+        self._past = PastReads(engine)
         self._clients, self._sources = clients, sources
         self.run(self._start(limits, server_limits))
         self.port = self.server.port
@@ -126,6 +128,7 @@ class WebService:
         self.app = application(
             self.writer,
             self._reads,
+            self._past,
             self.vault,
             self._parse,
             Authentication(BasicAuthentication(users(), self._queue)),
@@ -154,6 +157,7 @@ class WebService:
         self._loop.call_soon_threadsafe(self._queue.close)
         self.writer.stop()
         self._loop.call_soon_threadsafe(self._reads.close)
+        self._past.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT_S)
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

@@ -1,0 +1,103 @@
+"""The log as of a moment: how far it had come, and what of it matters to a question."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import orjson
+from eventsourcing.persistence import StoredEvent
+
+from domain.log import recorder
+from domain.log.engine import EMPTY, Head
+from domain.log.recorder import Entry
+from domain.log.transaction import EngineName, Transaction
+
+CHUNK_EVENTS = 1000
+"""How many events are read at once: between two reads others get their turn."""
+
+# Positions are halved: `recorded_at` never decreases from one to the next. A position that is not
+# there (gaps are normal in PostgreSQL) stands for the last one before it.
+BISECT = """
+    WITH RECURSIVE bisect (low, step) AS (
+        SELECT CAST(0 AS BIGINT), CAST(? AS BIGINT)
+        UNION ALL
+        SELECT
+            CASE WHEN coalesce(
+                (SELECT recorded_at FROM stored_events WHERE position <= low + step
+                 ORDER BY position DESC LIMIT 1), '') <= ?
+            THEN low + step ELSE low END,
+            step / 2
+        FROM bisect WHERE step > 0
+    )
+    SELECT position, recorded_at FROM stored_events
+    WHERE position <= (SELECT low FROM bisect WHERE step = 0) ORDER BY position DESC LIMIT 1
+"""
+AT = """
+    SELECT position, recorded_at FROM stored_events WHERE position <= ?
+    ORDER BY position DESC LIMIT 1
+"""
+COLUMNS = "position, recorded_at, originator_id, originator_version, topic, state"
+STREAM = f"""
+    SELECT {COLUMNS} FROM stored_events
+    WHERE originator_id = ? AND originator_version > ? AND position <= ?
+    ORDER BY originator_version LIMIT {CHUNK_EVENTS}
+"""  # noqa: S608 - constants of ours
+LOG = """
+    SELECT {columns} FROM stored_events
+    WHERE position > ? AND position <= ? AND topic NOT IN ({marks})
+    ORDER BY position LIMIT {limit}
+"""
+LAST_OF_EACH = """
+    SELECT {columns} FROM stored_events WHERE position IN (
+        SELECT max(position) FROM stored_events
+        JOIN {each}(CAST(? AS {json})) AS since ON originator_id = since.key
+        WHERE topic IN ({marks}) AND position > CAST(since.value AS BIGINT) AND position <= ?
+        GROUP BY originator_id
+    ) ORDER BY position
+"""
+EACH: dict[EngineName, dict[str, str]] = {
+    "sqlite": {"each": "json_each", "json": "TEXT"},
+    "postgresql": {"each": "json_each_text", "json": "JSON"},
+}
+
+
+def by(tx: Transaction, moment: str) -> Head:
+    """The last entry that was recorded by then; `moment` in `TIME_FORMAT`."""
+    head = recorder.head(tx)
+    if head.recorded_at <= moment:
+        return head
+    step = 1 << head.position.bit_length()
+    return Head(*(tx.execute(BISECT, (step, moment)).fetchone() or EMPTY))
+
+
+def at(tx: Transaction, position: int) -> Head:
+    """The entry at a position, or the last one before it."""
+    return Head(*(tx.execute(AT, (position,)).fetchone() or EMPTY))
+
+
+def stream(tx: Transaction, originator_id: str, version: int, up_to: int) -> list[Entry]:
+    """The next entries of one aggregate after a version, up to a position, in order."""
+    return list(_entries(tx.execute(STREAM, (originator_id, version, up_to)).fetchall()))
+
+
+def log(tx: Transaction, after: int, up_to: int, but: Sequence[str]) -> list[Entry]:
+    """The next entries of the whole log after a position, in order, but of some topics."""
+    sql = LOG.format(columns=COLUMNS, marks=_marks(but), limit=CHUNK_EVENTS)
+    return list(_entries(tx.execute(sql, (after, up_to, *but)).fetchall()))
+
+
+def last_of_each(
+    tx: Transaction, since: Mapping[str, int], up_to: int, topics: Sequence[str]
+) -> list[Entry]:
+    """The last entry of each aggregate that is of one of the topics, and after its position."""
+    sql = LAST_OF_EACH.format(columns=COLUMNS, marks=_marks(topics), **EACH[tx.engine])
+    params = (orjson.dumps(since).decode(), *topics, up_to)
+    return list(_entries(tx.execute(sql, params).fetchall()))
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _entries(rows: Sequence[tuple[int, str, str, int, str, bytes]]) -> Iterator[Entry]:
+    for position, recorded_at, originator_id, version, topic, state in rows:
+        stored = StoredEvent(originator_id, version, topic, bytes(state))
+        yield Entry(position, recorded_at, stored)
