@@ -1,4 +1,4 @@
-"""The command line: `commissaire serve`, `backup`, `log …`, `user …` and `token …`.
+"""The command line: `commissaire serve`, `backup`, `replay`, `log …`, `user …` and `token …`.
 
 Exit status 0: done. 1: it failed, or what was looked for is wrong. 2: the command was used
 wrongly. 130: Ctrl-C. What goes wrong with a command is one line on stderr.
@@ -18,7 +18,9 @@ from runners.backup_command import backup
 from runners.entries_file import BrokenFile, ChangeRefused
 from runners.existing_database import DatabaseRefused
 from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
+from runners.history_command import history
 from runners.log_commands import log_commands
+from runners.replay_command import replay
 from runners.settings import (
     Settings,
     WrongSettings,
@@ -51,6 +53,8 @@ app.add_typer(log_commands, name="log")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)
+app.command("history")(history)
+app.command("replay")(replay)
 
 
 def main() -> NoReturn:

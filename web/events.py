@@ -91,7 +91,7 @@ def _start(tx: Transaction, after: int, since: str | None) -> int:
             f"The log ends at {newest}: position {after} is of another one, or of what was lost"
             " when a backup was restored. Begin without it."
         )
-    return after if since is None else max(after, search.before(tx, since))
+    return after if since is None else max(after, search.last_recorded(tx, since, before=True))
 
 
 def _page(tx: Transaction, wanted: Wanted) -> tuple[bytes, int | None]:

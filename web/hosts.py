@@ -12,8 +12,7 @@ from domain.host import Status
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from domain.names import resource_name
-from domain.refusal import Refusal, invalid, not_found
+from domain.refusal import invalid, not_found
 from projections import hosts
 from projections.hosts import Answer, Filter
 from projections.past_reads import PastReads
@@ -23,7 +22,7 @@ from web.bodies import Address, Name, host_address
 from web.keys import ParseKey, offered
 from web.names import known_address, new_address, own_address
 from web.past import asked_at, told
-from web.query import number, parameters
+from web.query import cluster_name, number, parameters
 from web.records import HostStatusName
 from web.replies import Reply, answered, created, deleted, unchanged
 from web.requests import Request
@@ -160,14 +159,7 @@ def _status(text: str | None) -> str | None:
 
 
 def _cluster(text: str | None) -> str | None:
-    return text if text is None else _cluster_name(text)
-
-
-def _cluster_name(text: str) -> str:
-    try:
-        return resource_name(text, "cluster name")
-    except Refusal as refusal:
-        raise invalid(refusal.sentence, "cluster") from None
+    return text if text is None else cluster_name(text)
 
 
 def _after(text: str | None) -> str | None:

@@ -26,7 +26,7 @@ from web.operation_bodies import (
     StateBody,
     UpgradeBody,
 )
-from web.query import parameters
+from web.query import cluster_name, parameters
 from web.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
 from web.requests import Request
 from web.routing import Handler
@@ -193,4 +193,6 @@ def filter_of(query: bytes) -> Filter:
     for key, known in (("status", get_args(rolling.Status)), ("kind", get_args(Kind))):
         if key in found and found[key] not in known:
             raise invalid(f"{key} must be one of {', '.join(known)}.", key)
+    if "cluster" in found:
+        cluster_name(found["cluster"])
     return Filter(**found)

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
-from domain.refusal import invalid
+from domain.names import resource_name
+from domain.refusal import Refusal, invalid
 
 PARAMETERS_MAX = 100
 
@@ -49,3 +50,11 @@ def moment(text: str, name: str) -> str:
         raise invalid(f"{name} must be a time in UTC such as {example}.", name) from None
     # Not strftime: it writes years before 1000 with fewer than four digits.
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def cluster_name(text: str) -> str:
+    """The name of a cluster, or a refusal that names the parameter."""
+    try:
+        return resource_name(text, "cluster name")
+    except Refusal as refusal:
+        raise invalid(refusal.sentence, "cluster") from None

@@ -22,7 +22,7 @@ BISECT = """
         SELECT
             CASE WHEN coalesce(
                 (SELECT recorded_at FROM stored_events WHERE position <= low + step
-                 ORDER BY position DESC LIMIT 1), '') <= ?
+                 ORDER BY position DESC LIMIT 1), '') {operator} ?
             THEN low + step ELSE low END,
             step / 2
         FROM bisect WHERE step > 0
@@ -59,13 +59,17 @@ EACH: dict[EngineName, dict[str, str]] = {
 }
 
 
-def by(tx: Transaction, moment: str) -> Head:
-    """The last entry that was recorded by then; `moment` in `TIME_FORMAT`."""
+def by(tx: Transaction, moment: str, *, before: bool = False) -> Head:
+    """The last entry that was recorded by then, or `before` it; `moment` in `TIME_FORMAT`.
+
+    As many point reads as the position has bits, in one statement.
+    """
     head = recorder.head(tx)
-    if head.recorded_at <= moment:
+    if head.recorded_at < moment or (head.recorded_at == moment and not before):
         return head
     step = 1 << head.position.bit_length()
-    return Head(*(tx.execute(BISECT, (step, moment)).fetchone() or EMPTY))
+    sql = BISECT.format(operator="<" if before else "<=")
+    return Head(*(tx.execute(sql, (step, moment)).fetchone() or EMPTY))
 
 
 def at(tx: Transaction, position: int) -> Head:

@@ -3,20 +3,17 @@ it finds, so that no question about a long log takes long.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import orjson
 from eventsourcing.persistence import StoredEvent
 
 from domain.log import as_of
-from domain.log.as_of import COLUMNS
 from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import EngineName, Transaction
 
 EXAMINED_MAX = 50_000
 """How many events one page looks at, at most; found or not."""
-MICROSECOND = timedelta(microseconds=1)
 CHUNK_EVENTS = 100
 """How many are read at once: the state of one event may be large."""
 
@@ -73,9 +70,9 @@ def page(tx: Transaction, which: Filter, after: int, limit: int, bytes_max: int)
     """
     last = POSITION_MAX
     if which.since is not None:
-        after = max(after, before(tx, which.since))
+        after = max(after, last_recorded(tx, which.since, before=True))
     if which.until is not None:
-        last = as_of.by(tx, which.until).position
+        last = last_recorded(tx, which.until)
     section = _log(tx, after, last) if which.subject is None else _stream(tx, which, after, last)
     return _collect(tx, which, section, limit, bytes_max)
 
@@ -124,7 +121,7 @@ def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, byte
     if which.actor is not None:
         conditions = f"{conditions} {HAS_ACTOR[tx.engine]}"
         values = [*values, b'"actor":' + orjson.dumps(which.actor)]
-    sql = section.sql.format(columns=COLUMNS, more=conditions)
+    sql = section.sql.format(columns=as_of.COLUMNS, more=conditions)
     found: list[Entry] = []
     begin, size = section.begin, 0
     while True:
@@ -153,13 +150,9 @@ def _is_by(entry: Entry, actor: str) -> bool:
         return False  # what cannot be read is nobody's
 
 
-def before(tx: Transaction, moment: str) -> int:
-    """The position of the last entry that was recorded before a moment; 0: none was."""
-    try:
-        earlier = datetime.fromisoformat(moment) - MICROSECOND
-    except OverflowError:
-        return 0  # the year 1
-    return as_of.by(tx, earlier.isoformat(timespec="microseconds")).position
+def last_recorded(tx: Transaction, moment: str, *, before: bool = False) -> int:
+    """The position of the last entry that was recorded by a moment, or before it; 0: none was."""
+    return as_of.by(tx, moment, before=before).position
 
 
 def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:

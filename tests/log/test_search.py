@@ -10,11 +10,10 @@ from domain.event import Act
 from domain.log import recorder, search
 from domain.log.mapper import to_event
 from domain.log.recorder import Entry
-from domain.log.search import Filter, before, page
+from domain.log.search import Filter, last_recorded, page
 from tests.stores import COMMAND_TIMEOUT_S, Store
 
 BYTES_MAX = 1_000_000
-FIRST, LAST = "0001-01-01T00:00:00.000000", "9999-12-31T23:59:59.999999"
 ACTORS = ("alice", 'b"ob', "runner:x")
 
 
@@ -65,7 +64,7 @@ def optional(values: list[str]) -> st.SearchStrategy[str | None]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
 def test_pages_together_are_what_the_filter_lets_through(mixed: Store, data: st.DataObject) -> None:
     entries = everything(mixed)
-    times = [entry.recorded_at for entry in entries] + [FIRST, LAST]
+    times = [entry.recorded_at for entry in entries] + ["0", "9999"]
     which = Filter(
         data.draw(optional(["cluster/web", "cluster/db", "cluster/nowhere"])),
         data.draw(optional(["cluster.created", "cluster.removed", "host.failed"])),
@@ -93,18 +92,20 @@ def test_pages_together_are_what_the_filter_lets_through(mixed: Store, data: st.
     assert found == wanted
 
 
-def test_what_is_before_a_moment_ends_at_the_last_entry_before_it(mixed: Store) -> None:
+def test_a_moment_is_the_position_that_the_log_had_then(mixed: Store) -> None:
     entries = everything(mixed)
     with mixed.engine.snapshot() as tx:
-        for moment in [entry.recorded_at for entry in entries] + [FIRST, LAST]:
-            wanted = [e.position for e in entries if e.recorded_at < moment]
-            assert before(tx, moment) == (wanted[-1] if wanted else 0)
+        for moment in [entry.recorded_at for entry in entries] + ["", "9999"]:
+            by = [e.position for e in entries if e.recorded_at <= moment]
+            before = [e.position for e in entries if e.recorded_at < moment]
+            assert last_recorded(tx, moment) == (by[-1] if by else 0)
+            assert last_recorded(tx, moment, before=True) == (before[-1] if before else 0)
 
 
 def test_an_empty_log_has_an_empty_page(store: Store) -> None:
     with store.engine.snapshot() as tx:
-        assert before(tx, LAST) == 0
-        for which in (Filter(), Filter(subject="cluster/web"), Filter(actor="alice", since=FIRST)):
+        assert last_recorded(tx, "9999") == 0
+        for which in (Filter(), Filter(subject="cluster/web"), Filter(actor="alice", since="1")):
             assert page(tx, which, 0, 10, BYTES_MAX) == ([], 0, False)
 
 

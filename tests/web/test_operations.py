@@ -150,7 +150,13 @@ def test_operations_are_listed_newest_first_and_filtered(fleet_api: httpx.Client
     assert listed("?kind=upgrade") == [first]
     assert listed("?cluster=web&status=in_process") == [second]
     assert listed("?cluster=db") == []
-    for query in ("?status=done", "?kind=x", "?kind=deploy&kind=deploy"):
+    for query in (
+        "?status=done",
+        "?kind=x",
+        "?kind=deploy&kind=deploy",
+        "?cluster=",
+        "?cluster=a/b",
+    ):
         assert fleet_api.get(f"/operations{query}").status_code == 400
 
 
