@@ -1,17 +1,34 @@
 """A container manager runs containers on the hosts of the clusters that use it: they are its nodes.
 
-created → removed, and never while a cluster uses it. A name that was removed may be created
-again: its stream goes on. Its token is kept where secrets are, and is in no event: not even a
-digest, which would tell a token that can be guessed.
+created → (leaving, while there are nodes to be removed over there) → removed, and never while a
+cluster uses it. A name that was removed may be created again: its stream goes on. Its token is
+kept where secrets are, and is in no event: not even a digest, which would tell a token that can
+be guessed.
+
+A node: wanted → registered → unwanted → removed. Each wish stays until it was told over there.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, assert_never
+from typing import Literal, assert_never
 
 from domain import options as checks
 from domain.aggregate import Aggregate
-from domain.event import Event
+from domain.container_manager_events import (
+    AnyContainerManagerEvent,
+    Created,
+    NodeGivenUp,
+    NodeRegistered,
+    NodeRemoved,
+    NodeUncordoned,
+    NodeUnwanted,
+    NodeWanted,
+    Released,
+    RemovalStarted,
+    Removed,
+    TakenUp,
+    UncordonWanted,
+)
 from domain.names import some
 from domain.options import (
     Options,
@@ -24,11 +41,12 @@ from domain.options import (
 )
 from domain.refusal import conflict, not_found
 
-State = Literal["", "created"]
+State = Literal["", "created", "leaving"]
 
 NEXT: dict[State, frozenset[State]] = {
     "": frozenset({"created"}),
-    "created": frozenset({""}),
+    "created": frozenset({"leaving", ""}),
+    "leaving": frozenset({""}),
 }
 """The life cycle: which state follows which. "" is one that does not exist."""
 
@@ -51,64 +69,6 @@ OPTIONS: checks.Known = {
     TRIVIAL: {},
 }
 """What each type can use. The files are on the machine that Commissaire runs on."""
-
-
-class ContainerManagerEvent(Event):
-    """Something that happened to a container manager."""
-
-    TOPIC = "container_manager"
-
-
-@dataclass(frozen=True)
-class Created(ContainerManagerEvent):
-    """Somebody asked for this container manager. A token is only a mask in its options."""
-
-    TOPIC: ClassVar[str] = "container_manager.created"
-    name: str
-    type: str
-    options: Options
-
-
-@dataclass(frozen=True)
-class TakenUp(ContainerManagerEvent):
-    """A cluster uses it from now on."""
-
-    TOPIC: ClassVar[str] = "container_manager.taken_up"
-    cluster: str
-
-
-@dataclass(frozen=True)
-class Released(ContainerManagerEvent):
-    """A cluster that used it is gone."""
-
-    TOPIC: ClassVar[str] = "container_manager.released"
-    cluster: str
-
-
-@dataclass(frozen=True)
-class NodeRegistered(ContainerManagerEvent):
-    """A host of one of its clusters became a node of it."""
-
-    TOPIC: ClassVar[str] = "container_manager.node_registered"
-    address: str
-
-
-@dataclass(frozen=True)
-class NodeRemoved(ContainerManagerEvent):
-    """A host is no node of it any more."""
-
-    TOPIC: ClassVar[str] = "container_manager.node_removed"
-    address: str
-
-
-@dataclass(frozen=True)
-class Removed(ContainerManagerEvent):
-    """It is not spoken to any more, and its token was destroyed; no cluster used it any more."""
-
-    TOPIC: ClassVar[str] = "container_manager.removed"
-
-
-AnyContainerManagerEvent = Created | TakenUp | Released | NodeRegistered | NodeRemoved | Removed
 
 
 @dataclass(frozen=True)
@@ -156,11 +116,17 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
         self.options: Options = {}
         self.clusters: set[str] = set()  # that use it
         self.nodes: set[str] = set()
+        self.wanted: set[str] = set()
+        self.unwanted: set[str] = set()
+        self.marks: dict[str, str] = {}
+        """By address: what a node that we registered carries, until it is removed."""
+        self.cordoned: dict[str, str] = {}
+        """By address: the operation whose cordon is to be taken away."""
 
     @property
     def exists(self) -> bool:
-        """Whether it was created and not removed since."""
-        return self.state != ""
+        """Whether it was created, and nobody asked to remove it since."""
+        return self.state == "created"
 
     @property
     def has_token(self) -> bool:
@@ -172,6 +138,11 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
         """Whether there is nobody else to be told of its nodes: what is said here is so."""
         return self.type == TRIVIAL
 
+    @property
+    def has_wishes(self) -> bool:
+        """Whether something is still to be told over there."""
+        return bool(self.wanted or self.unwanted or self.cordoned)
+
     def must_exist(self) -> None:
         """Refuse what is asked of one that does not exist."""
         if not self.exists:
@@ -182,6 +153,7 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
     def create(self, wanted: ContainerManagerRequest) -> None:
         """Be there, like this. The same again is no news; whether the token is, others know."""
         if not self.exists:
+            self.give_up()
             self.emit(Created(self.name, wanted.type, wanted.options))
             return
         what = f"Container manager {self.name} exists with"
@@ -203,18 +175,51 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
         if cluster in self.clusters:
             self.emit(Released(cluster))
 
-    def register_node(self, address: str) -> None:
-        """Have this host as a node."""
+    def want_node(self, address: str, cluster: str) -> None:
+        """Have this host as a node, as soon as that could be told. Wanted already is no news."""
+        if address in self.nodes or address in self.wanted:
+            return
+        # Unique, also among those who speak to the same API server: what carries it is ours.
+        fresh = f"{self.id}@{self.version + 1} {self.act.at}"
+        self.emit(NodeWanted(address, cluster, self.marks.get(address, fresh)))
+
+    def register_node(self, address: str, *, found: bool = False) -> None:
+        """Have this host as a node: it is one. What is not wanted (any more) is no news."""
+        if address in self.wanted:
+            self.emit(NodeRegistered(address, found))
+
+    def keep_node(self, address: str) -> None:
+        """Have this host as a node, where there is nobody to be told."""
         if address not in self.nodes:
             self.emit(NodeRegistered(address))
 
-    def remove_node(self, address: str) -> None:
-        """Do without this host. No node already is no news."""
-        if address in self.nodes:
+    def dismiss_node(self, address: str) -> None:
+        """Do without this host, as soon as that could be told. No node already is no news."""
+        if self.keeps_nodes_itself and address in self.nodes:
             self.emit(NodeRemoved(address))
+        elif address in self.nodes or address in self.wanted:
+            self.emit(NodeUnwanted(address, self.marks.get(address, "")))
+
+    def remove_node(self, address: str, *, left: bool = False) -> None:
+        """Have it no more: it was removed over there. What is wanted (again) is no news."""
+        if address in self.unwanted:
+            self.emit(NodeRemoved(address, left))
+            self._finish_removal()
+
+    def want_uncordon(self, address: str, operation: str) -> None:
+        """Take away the cordon of an operation, as soon as that could be told."""
+        told = self.keeps_nodes_itself or self.cordoned.get(address) == operation
+        if address in self.nodes and not told:
+            self.emit(UncordonWanted(address, operation))
+
+    def uncordon(self, address: str, operation: str) -> None:
+        """Its cordon was taken away, or is none any more. Said before is no news."""
+        if self.cordoned.get(address) == operation:
+            self.emit(NodeUncordoned(address, operation))
+            self._finish_removal()
 
     def remove(self) -> None:
-        """Be gone, unless a cluster uses it."""
+        """Be gone, unless a cluster uses it; what is still to be told is told before."""
         self.must_exist()
         if self.clusters:
             raise conflict(
@@ -223,6 +228,18 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
             )
         if self.nodes:
             raise ValueError(f"{self.id} still has nodes")
+        self.emit(RemovalStarted() if self.has_wishes else Removed())
+
+    def _finish_removal(self) -> None:
+        if self.state == "leaving" and not self.has_wishes:
+            self.emit(Removed())
+
+    def give_up(self) -> None:
+        """Be gone, if nothing but what is still to be told holds it."""
+        if self.state != "leaving":
+            return
+        for address in sorted(self.wanted | self.unwanted | self.cordoned.keys()):
+            self.emit(NodeGivenUp(address))
         self.emit(Removed())
 
     # State
@@ -237,15 +254,37 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
                 self.clusters.add(event.cluster)
             case Released():
                 self.clusters.remove(event.cluster)
+            case NodeWanted():
+                self.marks[event.address] = event.mark
+                self.unwanted.discard(event.address)
+                self.wanted.add(event.address)
             case NodeRegistered():
+                self.wanted.discard(event.address)
                 self.nodes.add(event.address)
-            case NodeRemoved():
-                self.nodes.remove(event.address)
+            case NodeUnwanted():
+                self._drop(event.address)
+                self.marks[event.address] = event.mark
+                self.unwanted.add(event.address)
+            case NodeRemoved() | NodeGivenUp():
+                self._drop(event.address)
+            case UncordonWanted():
+                self.cordoned[event.address] = event.operation
+            case NodeUncordoned():
+                del self.cordoned[event.address]
+            case RemovalStarted():
+                self._become("leaving")
             case Removed():
                 self._become("")
                 self._forget()
             case _:
                 assert_never(event)
+
+    def _drop(self, address: str) -> None:
+        self.nodes.discard(address)
+        self.wanted.discard(address)
+        self.unwanted.discard(address)
+        self.marks.pop(address, None)
+        self.cordoned.pop(address, None)
 
     def _become(self, state: State) -> None:
         if state not in NEXT[self.state]:

@@ -168,24 +168,29 @@ def create_container_manager(
 ) -> None:
     """Know a container manager. The same again is no news: the true token, or its mask."""
     manager, token = unit.container_manager(name), wanted.token
-    if token == MASK and not manager.has_token:
+    is_new, had_token = not manager.exists, manager.has_token
+    if token == MASK and (is_new or not had_token):
         raise wrong("token", f"is the mask of a token, but none is kept for {name}: send the token")
-    is_new = not manager.exists
     manager.create(wanted)
-    if token is None or token == MASK:
-        return
     if is_new:
-        secrets.keep(unit, manager.id, token.encode())
-    elif not secrets.matches(unit, manager.id, token.encode()):
+        # There may be one of the manager before, which is still to be told something.
+        if token is not None:
+            (secrets.replace if had_token else secrets.keep)(unit, manager.id, token.encode())
+        elif had_token:
+            secrets.destroy(unit, manager.id)
+    elif token not in (None, MASK) and not secrets.matches(unit, manager.id, token.encode()):
         raise conflict(f"Container manager {name} exists with another token.", "options.token")
 
 
 def remove_container_manager(unit: Unit, secrets: Secrets, name: str) -> None:
-    """Forget a container manager that no cluster uses; its token is destroyed."""
+    """Forget a container manager that no cluster uses; its token is destroyed.
+
+    Where it is still to be told of nodes that left, it is forgotten after that (`domain.nodes`).
+    """
     manager = unit.container_manager(name)
     had_token = manager.has_token
     manager.remove()
-    if had_token:
+    if had_token and not manager.has_wishes:
         secrets.destroy(unit, manager.id)
 
 
@@ -258,19 +263,25 @@ def _admit(unit: Unit, cluster: Cluster, host: Host) -> None:
 def _dismiss(unit: Unit, cluster: Cluster, host: Host, reason: LeaveReason) -> None:
     cluster.drop(host.name, reason)
     if cluster.container_manager:
-        unit.container_manager(cluster.container_manager).remove_node(host.name)
+        unit.container_manager(cluster.container_manager).dismiss_node(host.name)
     host.leave_cluster(reason)
 
 
 def activate_where_nobody_else_must(unit: Unit, cluster: Cluster, host: Host) -> None:
-    """Let a member that is set up take part at once, where nobody outside has a say in it."""
+    """Let a member that is set up take part at once, where nobody outside has a say in it.
+
+    Otherwise it is to be told there, and is active as soon as it is registered.
+    """
     if host.status != "disassociated":
         return
     if cluster.container_manager:
         manager = unit.container_manager(cluster.container_manager)
-        if not manager.keeps_nodes_itself:
-            return  # it is active once it is registered over there
-        manager.register_node(host.name)
+        if manager.keeps_nodes_itself:
+            manager.keep_node(host.name)
+        else:
+            manager.want_node(host.name, cluster.name)
+        if host.name not in manager.nodes:
+            return
     host.activate()
 
 

@@ -1,7 +1,8 @@
 """A rolling operation takes the hosts of a cluster through its steps, a few at a time.
 
 in_process ⇄ paused, → finished | partial | failed, and → cancelling → cancelled.
-Each host: waiting → in_process → done | failed | unknown; or skipped from the start.
+Each host: waiting → in_process → done | failed | unknown; or skipped from the start. Its steps:
+(drain →) upgrade | deploy (→ reboot), or reboot → (health →) (uncordon →) done.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from domain.operation_events import (
     StepSent,
 )
 from domain.refusal import conflict, not_found
-from domain.rolling import STEP_TIMEOUT_S, Kind, Limits, Options, Outcome, Status
+from domain.rolling import DRAIN_TIMEOUT_S, STEP_TIMEOUT_S, Kind, Limits, Options, Outcome, Status
 
 State = Literal[
     "", "in_process", "paused", "cancelling", "finished", "partial", "failed", "cancelled"
@@ -71,6 +72,8 @@ class HostProgress:
     """How often it was tried, in this operation and those that it retries."""
     sent: bool = False
     """Whether the step may have been sent to the host."""
+    container_manager: str = ""
+    """Whose node it is; "" where it is none that could be drained."""
     boot_id: str = ""
     """Before the reboot that was requested."""
     evidence: Evidence = field(default_factory=dict)
@@ -125,6 +128,15 @@ class Operation(Aggregate[AnyOperationEvent]):
         """How long a step of a host may take."""
         return self.request.options.step_timeout_s or STEP_TIMEOUT_S[self.request.kind]
 
+    @property
+    def drain_timeout_s(self) -> float:
+        """How long the pods of a node may take to leave."""
+        return self.request.options.step_timeout_s or DRAIN_TIMEOUT_S
+
+    def cordons(self, address: str) -> bool:
+        """Whether the node of a host gets no further pods while its steps are taken."""
+        return bool(self.request.options.drain and self.hosts[address].container_manager)
+
     def those(self, *outcomes: Outcome) -> list[str]:
         """The addresses of hosts with these outcomes: waiting in order, others as they came."""
         return [address for outcome in outcomes for address in self._by_outcome[outcome]]
@@ -148,9 +160,9 @@ class Operation(Aggregate[AnyOperationEvent]):
         taken, left = [list(host) for host in hosts], [list(host) for host in skipped]
         self.emit(Started(kind, cluster, version, options, taken, left, predecessor))
 
-    def start_host(self, address: str) -> None:
+    def start_host(self, address: str, container_manager: str = "") -> None:
         """Take a host in hand; the policy decided that it is its turn."""
-        self.emit(HostStarted(address))
+        self.emit(HostStarted(address, container_manager))
 
     def send_step(self, address: str, step: Step) -> None:
         """Say that the step is to be sent to the host. Said before is no news."""
@@ -168,16 +180,39 @@ class Operation(Aggregate[AnyOperationEvent]):
         """A step went well. `reboot`: whether one is to follow the step. Twice is no news."""
         if self._busy(address, step) is None:
             return
-        following = self._after(step, reboot)
+        following = self._after(address, step, reboot)
         if following:
             self.emit(StepDone(address, step, following, evidence))
         else:
             self.emit(HostDone(address, evidence))
 
-    def _after(self, step: Step, reboot: bool) -> Step:
+    def _after(self, address: str, step: Step, reboot: bool) -> Step:
+        if step == "drain":
+            return self._first
         if step in ("upgrade", "deploy") and reboot:
             return "reboot"
-        return "health" if step != "health" and self.request.options.healthy_for_s else ""
+        if step not in ("health", "uncordon") and self.request.options.healthy_for_s:
+            return "health"
+        return "uncordon" if step != "uncordon" and self.cordons(address) else ""
+
+    @property
+    def _first(self) -> Step:
+        """What the operation is about."""
+        return "reboot" if self.request.kind == "restart" else self.request.kind
+
+    def leaves_cordoned(self, address: str) -> bool:
+        """Whether a host that fails now may not be what it was: its node gets no pods then.
+
+        What nothing was sent to, what was stopped by whoever cancelled, and what was well in the
+        end is as good as before.
+        """
+        host = self.hosts[address]
+        untouched = host.step == "drain" or (host.step == self._first and not host.sent)
+        return not untouched and host.step != "uncordon" and self.state != "cancelling"
+
+    def is_at(self, address: str, step: Step) -> bool:
+        """Whether that step of a host is what is in process."""
+        return self._busy(address, step) is not None
 
     def fail_host(self, address: str, step: Step, reason: str, evidence: Evidence) -> None:
         """A step went wrong."""
@@ -229,8 +264,8 @@ class Operation(Aggregate[AnyOperationEvent]):
                 self._begin(event)
             case HostStarted():
                 host = self._settle(event.address, "in_process")
-                kind = self.request.kind
-                host.step = "reboot" if kind == "restart" else kind
+                host.container_manager = event.container_manager
+                host.step = "drain" if self.cordons(event.address) else self._first
                 host.step_at = event.at
                 host.attempts += 1
             case StepSent():

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from domain.event import Event
 from domain.rolling import Kind, Status
 
-Step = Literal["", "upgrade", "deploy", "reboot", "health"]
+Step = Literal["", "drain", "upgrade", "deploy", "reboot", "health", "uncordon"]
 Evidence = dict[str, str | int | None]
 """What proves an outcome: exit status, boot ids, digest and size of the output."""
 
@@ -36,10 +36,14 @@ class Started(OperationEvent):
 
 @dataclass(frozen=True)
 class HostStarted(OperationEvent):
-    """The intent to take this host through its steps, within all limits. Once for each host."""
+    """The intent to take this host through its steps, within all limits. Once for each host.
+
+    `container_manager`: whose node it is, where that is to be drained or asked for its health.
+    """
 
     TOPIC: ClassVar[str] = "operation.host_started"
     address: str
+    container_manager: str = ""
 
 
 @dataclass(frozen=True)

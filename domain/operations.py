@@ -5,32 +5,39 @@ what follows from it, so the limits of an operation hold whatever is in flight.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from domain.fleet import Unit
 from domain.host import READY, FailureKind
 from domain.operation import Operation, OperationRequest
 from domain.operation_events import Evidence, Step
-from domain.refusal import conflict
+from domain.refusal import conflict, invalid
 from domain.rolling import Limits, Over, Start, Wait, limits, next_move
 
+STAYS_CORDONED = "Its node stays cordoned: a retry that succeeds ends that, or kubectl uncordon."
 Wish = Literal["paused", "in_process", "cancelled"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an operation would do: hosts in order with attempts before, others with why not."""
+    """What an operation would do: hosts in order with attempts before, others with why not.
 
+    `drained`: those of the hosts whose pods leave first.
+    """
+
+    request: OperationRequest
     hosts: list[tuple[str, int]]
     skipped: list[tuple[str, str]]
     limits: Limits
+    drained: list[str]
 
 
 def plan(unit: Unit, request: OperationRequest) -> Plan:
     """Which members it takes. Changes nothing."""
     cluster = unit.cluster(request.cluster)
     cluster.must_exist()
+    request = _decided(unit, request)
     return _plan(unit, request, dict.fromkeys(cluster.members, 0))
 
 
@@ -46,13 +53,39 @@ def _plan(unit: Unit, request: OperationRequest, candidates: dict[str, int]) -> 
         else:
             why = f": {host.failure.reason}" if host.failure else "."
             skipped.append((address, f"It is {host.status}{why}"))
-    return Plan(hosts, skipped, limits(request.options, len(hosts), len(candidates)))
+    drained = [a for a, _ in hosts if request.options.drain and _manager_of(unit, request, a)]
+    found = limits(request.options, len(hosts), len(candidates))
+    return Plan(request, hosts, skipped, found, drained)
+
+
+def _decided(unit: Unit, request: OperationRequest) -> OperationRequest:
+    """With `drain` as it comes to: wherever there are pods, unless it was said."""
+    name = unit.cluster(request.cluster).container_manager
+    drains = bool(name) and not unit.container_manager(name).keeps_nodes_itself
+    if request.options.drain is None:
+        return replace(request, options=replace(request.options, drain=drains))
+    if request.options.drain and not drains:
+        raise invalid(
+            f"drain needs a container manager that runs pods (openshift, kubernetes), and cluster"
+            f" {request.cluster} has none.",
+            "drain",
+        )
+    return request
+
+
+def _manager_of(unit: Unit, request: OperationRequest, address: str) -> str:
+    """The container manager that a host is a node of, where that is one that runs pods."""
+    name = unit.cluster(request.cluster).container_manager
+    manager = unit.container_manager(name) if name else None
+    runs_pods = manager is not None and not manager.keeps_nodes_itself
+    return name if runs_pods and manager is not None and address in manager.nodes else ""
 
 
 def start(unit: Unit, name: str, request: OperationRequest) -> str:
     """Begin an operation, and give its id: that of the very same, where that is in process."""
     cluster = unit.cluster(request.cluster)
     cluster.must_exist()
+    request = _decided(unit, request)
     if cluster.operation:
         current = unit.operation(cluster.operation)
         if current.request == request and not current.predecessor:
@@ -81,8 +114,11 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
         raise conflict(f"Operation {predecessor} left nothing undone.")
     cluster.start_operation(name)
     in_order = {address: undone[address] for address in cluster.members if address in undone}
-    found = _plan(unit, before.request, in_order | undone)
-    unit.operation(name).start(before.request, found.hosts, found.skipped, predecessor)
+    # The cluster may be another one of that name, without what there was to drain.
+    wish = None if before.request.options.drain is not False else False
+    request = replace(before.request, options=replace(before.request.options, drain=wish))
+    found = _plan(unit, _decided(unit, request), in_order | undone)
+    unit.operation(name).start(found.request, found.hosts, found.skipped, predecessor)
     return name
 
 
@@ -111,7 +147,7 @@ def advance(unit: Unit, name: str) -> Wait | None:
     while True:
         match next_move(operation, unavailable, operation.act.at):
             case Start(address):
-                operation.start_host(address)
+                operation.start_host(address, _manager_of(unit, operation.request, address))
             case Wait() as wait:
                 return wait
             case Over(status, reason):
@@ -154,25 +190,35 @@ def finish_step(
     """A step went well; `reboot`: one is to follow."""
     operation = unit.operation(name)
     if operation.state == "cancelling" and reboot:
-        operation.fail_host(address, step, "It was cancelled before its reboot.", evidence)
-    else:
-        operation.finish_step(address, step, evidence, reboot=reboot)
+        fail_host(unit, name, address, step, "It was cancelled before its reboot.", evidence)
+        return
+    operation.finish_step(address, step, evidence, reboot=reboot)
     advance(unit, name)
 
 
 def fail_host(
     unit: Unit, name: str, address: str, step: Step, reason: str, evidence: Evidence
 ) -> None:
-    """A step went wrong."""
-    unit.operation(name).fail_host(address, step, reason, evidence)
+    """A step went wrong. Its node may have pods again, unless it may not be what it was."""
+    operation = unit.operation(name)
+    if operation.is_at(address, step) and operation.cordons(address):
+        if operation.leaves_cordoned(address):
+            reason = f"{reason} {STAYS_CORDONED}"
+        else:
+            manager = unit.container_manager(operation.hosts[address].container_manager)
+            manager.want_uncordon(address, name)
+    operation.fail_host(address, step, reason, evidence)
     advance(unit, name)
 
 
 def lose_host(
     unit: Unit, name: str, address: str, step: Step, reason: str, evidence: Evidence
 ) -> None:
-    """Nobody can tell what became of a step."""
-    unit.operation(name).lose_host(address, step, reason, evidence)
+    """Nobody can tell what became of a step: its node gets no pods."""
+    operation = unit.operation(name)
+    if operation.is_at(address, step) and operation.cordons(address):
+        reason = f"{reason} {STAYS_CORDONED}"
+    operation.lose_host(address, step, reason, evidence)
     advance(unit, name)
 
 

@@ -24,6 +24,8 @@ HEALTHY_FOR_S_MAX = 24 * 3600.0
 STEP_TIMEOUT_S_MAX = 7 * 24 * 3600.0
 STEP_TIMEOUT_S: dict[Kind, float] = {"deploy": 3600.0, "upgrade": 3600.0, "restart": 600.0}
 """How long a step of a host may take, where the request does not say."""
+DRAIN_TIMEOUT_S = 600.0
+"""How long the pods of a node may take to leave, where the request does not say."""
 AVAILABLE_AGAIN_S = 600.0
 """How long an operation that `max_unavailable` stops waits for members to come back."""
 
@@ -42,6 +44,8 @@ class Options:
     healthy_for_s: float = 0.0
     step_timeout_s: float = 0.0
     reboot: Reboot = "never"
+    drain: bool | None = None
+    """Whether pods leave a node before its step; None (in a request) is wherever it has some."""
 
     def plain(self) -> dict[str, Any]:
         """As events have them."""

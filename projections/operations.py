@@ -9,7 +9,7 @@ from domain import operation_events as events
 from domain.cluster import Removed as ClusterRemoved
 from domain.event import Recorded
 from domain.operation_events import AnyOperationEvent, Evidence, OperationEvent
-from domain.rolling import Kind, Outcome
+from domain.rolling import Kind, Options, Outcome
 from projections.projection import Projection, tag
 from projections.tables import Opened, Rows, Table
 
@@ -137,7 +137,7 @@ def _begin(
         "kind": event.kind,
         "cluster": event.cluster,
         "version": event.version,
-        "options": event.options,
+        "options": Options(**event.options).plain(),  # those of before had fewer
         "status": "in_process",
         "cancelling": False,
         "reason": "",
@@ -186,6 +186,8 @@ def _fold(
             record["cancelling"] = False
         case events.HostStarted():
             step = "reboot" if record["kind"] == "restart" else record["kind"]
+            if event.container_manager and record["options"]["drain"]:
+                step = "drain"
             changes = {"outcome": "in_process", "step": step, "started_at": event.at}
             _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
         case events.StepDone():
@@ -239,7 +241,7 @@ def _change(
 
 PROJECTION = Projection(
     "operations",
-    1,
+    2,
     (OPERATIONS, OPERATION_HOSTS, LATEST),
     (OperationEvent, ClusterRemoved),
     project,

@@ -7,7 +7,8 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain import cluster, container_manager, host, network, operation_events, source
+from domain import cluster, host, network, operation_events, source
+from domain import container_manager_events as container_manager
 from domain.event import Event
 
 # Any: a function for one class of events stands beside those for others.
@@ -74,8 +75,14 @@ TELLINGS: dict[type[Event], Telling] = {
     container_manager.Created: "created, of type {type}",
     container_manager.TakenUp: "taken up by cluster {cluster}",
     container_manager.Released: "released by cluster {cluster}",
-    container_manager.NodeRegistered: "{address} became a node",
+    container_manager.NodeWanted: "{address} of cluster {cluster} is to become a node",
+    container_manager.NodeRegistered: "{address} is a node",
+    container_manager.NodeUnwanted: "{address} is not to be a node any more",
     container_manager.NodeRemoved: "{address} is no node any more",
+    container_manager.UncordonWanted: "{address} may run pods again after operation {operation}",
+    container_manager.NodeUncordoned: "{address} runs pods again after operation {operation}",
+    container_manager.NodeGivenUp: "what was wished for {address} is given up",
+    container_manager.RemovalStarted: "began to be removed",
     container_manager.Removed: "removed, and its token destroyed",
     operation_events.Started: _started,
     operation_events.HostStarted: "{address}: it is its turn",

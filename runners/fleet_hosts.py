@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from domain.container_manager import ContainerManager
 from domain.event import Recorded
 from domain.host import READY, Host
 from domain.log import recorder
@@ -12,7 +13,8 @@ from domain.log.unit import load
 from domain.operation import Operation
 from domain.operation_events import AnyOperationEvent
 from domain.source import Source
-from projections import hosts, operation_reads, outputs
+from projections import container_managers, hosts, operation_reads, outputs
+from projections.container_managers import Known, WishRow
 from projections.reads import Reads
 from runners.investigator import UNSETTLED
 from runners.keys import PrivateKey, kept_private_key
@@ -74,12 +76,39 @@ class FleetHosts:
         """The key to log in with, as the runner of this name; `NoSecret` where its host is gone."""
         return await self._reads.fresh(self._reveal, subject, reader)
 
+    async def manager(self, name: str) -> Known | None:
+        """How to speak to a container manager; None where there is none of that name."""
+        return await self._reads.fresh(container_managers.known, name)
+
+    async def token(self, name: str) -> str:
+        """A container manager's token; `NoSecret` where there is none."""
+        return await self._reads.fresh(self._reveal_token, f"{ContainerManager.KIND}/{name}")
+
+    async def wishes(self) -> list[tuple[str, str]]:
+        """Container manager and address of all that is still to be told, the oldest first."""
+        return await self._reads.fresh(container_managers.wishes)
+
+    async def wish(self, name: str, address: str) -> WishRow | None:
+        """What a container manager is to be told of a host; None where that is nothing."""
+        return await self._reads.fresh(container_managers.wish, name, address)
+
+    async def unwished(self) -> list[str]:
+        """Members that are set up, and of which nobody told their container manager."""
+        return await self._reads.fresh(container_managers.unwished)
+
+    async def leaving(self) -> list[str]:
+        """Container managers that are gone as soon as they were told."""
+        return await self._reads.fresh(container_managers.leaving)
+
     async def entries_after(self, position: int) -> list[Recorded]:
         """The next entries of the log."""
         return await self._reads.fresh(after, position)
 
     def _reveal(self, tx: Transaction, subject: str, reader: str) -> PrivateKey:
         return kept_private_key(self._vault.reveal(tx, subject, reader))
+
+    def _reveal_token(self, tx: Transaction, subject: str) -> str:
+        return self._vault.reveal(tx, subject, "runner:registrar").decode()
 
 
 def events_after(tx: Transaction, aggregate_id: str, version: int) -> list[AnyOperationEvent]:

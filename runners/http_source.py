@@ -10,7 +10,7 @@ import httpx
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from domain.names import quoted
+from runners.bounded_answer import PLAIN, UnusableAnswer, body_of
 from runners.field_mapping import SAME_NAMES, MappedFields
 from runners.shared_read import SharedRead
 from runners.source import NoAnswer, WrongOptions, checked
@@ -19,8 +19,6 @@ ANSWER_BYTES_MAX = 1024 * 1024
 SECRET_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 100
 ADDRESS = "{address}"
-# Not compressed: a few bytes may become gigabytes, before anybody can count them.
-ASKED_FOR = {"accept": "application/json", "accept-encoding": "identity"}
 GONE = (404, 410)
 """Statuses that say that there is no such host."""
 
@@ -121,7 +119,7 @@ class HttpSource:
         """What the inventory says of a host."""
         url = self._options.url.replace(ADDRESS, quote(address, safe=""))
         values = await self._read_values()
-        headers = httpx.Headers(ASKED_FOR)
+        headers = httpx.Headers(PLAIN)
         for name, value in values.items():
             headers[name] = self._options.headers[name].prefix + value
         try:
@@ -130,7 +128,9 @@ class HttpSource:
                     return None
                 if answer.status_code != 200:
                     raise NoAnswer(f"It answered {answer.status_code}.")
-                body = await _body(answer)
+                body = await body_of(answer, ANSWER_BYTES_MAX)
+        except UnusableAnswer as unusable:
+            raise NoAnswer(f"Its answer {unusable}") from None
         except httpx.ConnectError as error:
             raise NoAnswer(f"It cannot be reached: {error}.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -172,18 +172,6 @@ def _value(value: HeaderValue, variables: Mapping[str, str]) -> str:
     if not whole.isascii() or not whole.isprintable() or not text.strip():
         raise NoAnswer("its value is not one line of printable characters")
     return text
-
-
-async def _body(answer: httpx.Response) -> bytes:
-    encoding = answer.headers.get("content-encoding", "identity").lower()
-    if encoding != "identity":
-        raise NoAnswer(f"Its answer is encoded as {quoted(encoding)}, which was not asked for.")
-    body = bytearray()
-    async for chunk in answer.aiter_raw():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            raise NoAnswer(f"Its answer is longer than {ANSWER_BYTES_MAX} bytes.")
-    return bytes(body)
 
 
 def _json(body: bytes) -> object:

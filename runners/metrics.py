@@ -24,7 +24,9 @@ from domain.log.follower import Follower
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
 from domain.rolling import Kind, Outcome, Status
 from projections.standing import LogSize, Standing
+from runners.claims import Claims
 from runners.log_lines import LogLines
+from runners.registrar import Registrar
 from runners.server import Server
 from runners.sources import Sources
 from runners.ssh import Ssh
@@ -210,6 +212,47 @@ def sources(inventories: Sources) -> Collector:
             failures.add_metric((name,), tally.failures)
             stale.add_metric((name,), tally.stale)
         yield from (hosts, answers, failures, stale)
+
+    return collect
+
+
+def leases(ours: Claims) -> Collector:
+    """Which part of the work is this process's."""
+    return lambda: (
+        GaugeMetricFamily(
+            "commissaire_leases_held", "Shards of all work that are this process's.", ours.held
+        ),
+        CounterMetricFamily(
+            "commissaire_leases_taken_over",
+            "Shards that this process took over from one that had died, or was held up.",
+            ours.tally.taken_over,
+        ),
+        CounterMetricFamily(
+            "commissaire_leases_lost",
+            "Shards that this process lost because it could not renew its lease.",
+            ours.tally.lost,
+        ),
+    )
+
+
+def container_managers(results: Mapping[str, Mapping[str, int]], registrar: Registrar) -> Collector:
+    """Container managers, and what is still to be told to them."""
+
+    def collect() -> Iterable[Metric]:
+        requests = CounterMetricFamily(
+            "commissaire_container_manager_requests",
+            "Requests to a container manager, by what came of them.",
+            labels=("container_manager", "result"),
+        )
+        for name, counts in results.items():
+            for result, count in counts.items():
+                requests.add_metric((name, result), count)
+        yield requests
+        yield GaugeMetricFamily(
+            "commissaire_nodes_waiting",
+            "Hosts that a container manager is still to be told of.",
+            registrar.waiting,
+        )
 
     return collect
 

@@ -23,9 +23,10 @@ from domain.refusal import Refusal
 from domain.rolling import seconds_between
 from projections import outputs
 from runners.claims import ALONE, Claims
-from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
+from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey, permitted
+from runners.rolling_node import NO_NODES, Found, NodeSteps
 from runners.steps import OUTPUT_BYTES_MAX, Command, StepReport
-from runners.systems import REBOOT, Commands, StepImpossible, commands
+from runners.systems import Commands, StepImpossible, commands, reboot
 from runners.wakeups import Again, Lane
 
 ACTOR = "runner:rolling"
@@ -46,6 +47,10 @@ RETRY_MAX_S = 5.0
 RETRY_GROWTH = 1.5
 REBOOT_LOOK_S = 1.0
 HEALTH_LOOK_S = 2.0
+LOOK_AGAIN_S = 0.1
+"""So long after a limit it is seen to be over."""
+UNCORDON_LIMIT_S = 60.0
+"""A node that could not be uncordoned for so long has failed; it is uncordoned later."""
 
 
 class Contact(Protocol):
@@ -149,8 +154,15 @@ class Task:
     @property
     def limit_s(self) -> float:
         """How long the step may take."""
-        longer = self.healthy_for_s if self.progress.step == "health" else 0.0
-        return self.operation.step_timeout_s + longer
+        match self.progress.step:
+            case "drain":
+                return self.operation.drain_timeout_s
+            case "uncordon":
+                return UNCORDON_LIMIT_S
+            case "health":
+                return self.operation.step_timeout_s + self.healthy_for_s
+            case _:
+                return self.operation.step_timeout_s
 
 
 class HostSteps:
@@ -161,6 +173,7 @@ class HostSteps:
         writer: Writes,
         log: Log,
         reach: Reach,
+        nodes: NodeSteps = NO_NODES,
         *,
         now: Callable[[], str],
         on_defect: Callable[[str, Exception], None],
@@ -170,15 +183,17 @@ class HostSteps:
         self._log = log
         self._claims = claims
         self._reach = reach
+        self._nodes = nodes
         self._now = now
         self._on_defect = on_defect
         self.hurried: set[str] = set()
         self._pauses_s: dict[tuple[str, str], float] = {}
         self._healthy: dict[tuple[str, str], tuple[float, str]] = {}
+        self._unseen: dict[tuple[str, str], float] = {}  # since when, while its pods leave
 
     def forget_those(self, addresses: Container[str]) -> None:
         """Others work on these hosts: what was seen of them is old when they come back to us."""
-        for seen in (self._pauses_s, self._healthy):
+        for seen in (self._pauses_s, self._healthy, self._unseen):
             for key in [key for key in seen if key[1] in addresses]:
                 del seen[key]
 
@@ -189,15 +204,22 @@ class HostSteps:
         if progress is None or progress.outcome != "in_process":
             self._pauses_s.pop((name, address), None)
             self._healthy.pop((name, address), None)
+            self._unseen.pop((name, address), None)
             return None
         # As it is now: others may follow the log meanwhile.
         progress, cancel_at = replace(progress), operation.cancel_at
         host = await self._log.load(address)
         task = Task(operation, host, progress, self._now(), cancel_at)
         try:
+            permitted(
+                self._claims, address
+            )  # where we were held up: container managers hear us too
+            if task.progress.step == "uncordon":
+                return await self._uncordon(task)
             if not await self._ended_without_contact(task):
                 async with self._reach(task.host) as contact:
                     self._pauses_s.pop(task.key, None)
+                    self._unseen.pop(task.key, None)
                     return await self._work(task, contact)
         except OtherHostKey as other:
             await self._refuse_key(task, other)
@@ -215,6 +237,9 @@ class HostSteps:
 
     async def _work(self, task: Task, contact: Contact) -> Again:
         match task.progress.step:
+            case "drain":
+                await contact.watch(task.step_id)  # pods do not leave for a host that is away
+                return await self._drain(task)
             case "reboot":
                 return await self._reboot(task, contact)
             case "health":
@@ -238,15 +263,23 @@ class HostSteps:
 
     def _commands(self, task: Task) -> Commands:
         request = task.operation.request
-        if task.progress.step in ("reboot", "health"):
-            return REBOOT
+        if request.kind == "restart" or task.progress.step in ("reboot", "health"):
+            return reboot(task.progress.boot_id)
         if task.host.facts is None:
             raise StepImpossible("Nothing is known of its system yet.")
         return commands(request.kind, request.version, task.host.facts)
 
     async def _out_of_reach(self, task: Task, failed: LookFailed) -> Again:
         """Come back later, until the limit: then the step has failed, or nobody can tell."""
-        if not task.progress.sent and task.progress.step != "health":
+        if task.progress.step == "drain":
+            clock = asyncio.get_running_loop().time()
+            if not failed.passing or clock - self._unseen.setdefault(task.key, clock) > min(
+                CONTACT_LIMIT_S, task.limit_s
+            ):
+                await self._lose_touch(
+                    task, failed, operations.fail_host, "Nothing was sent to it."
+                )
+        elif not task.progress.sent and task.progress.step != "health":
             if not failed.passing or task.elapsed_s > min(CONTACT_LIMIT_S, task.limit_s):
                 await self._lose_touch(
                     task, failed, operations.fail_host, "Nothing was sent to it."
@@ -414,7 +447,7 @@ class HostSteps:
         report = await contact.watch(task.step_id)
         if not before:
             if await self._may_reboot(task, report.boot_id):
-                await contact.start(task.step_id, REBOOT)
+                await contact.start(task.step_id, reboot(report.boot_id))
                 return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
             return Again(0.0, Lane.UNFINISHED)
         boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}
@@ -425,7 +458,7 @@ class HostSteps:
             if task.cancelling:
                 report = await contact.cancel(task.step_id)
             else:
-                await contact.start(task.step_id, REBOOT)
+                await contact.start(task.step_id, reboot(before))
         if report.state == "cancelled":
             await self._fail(task, "It was cancelled before its reboot.", boot_ids)
         elif task.elapsed_s > task.limit_s:
@@ -440,11 +473,45 @@ class HostSteps:
         )
         return may
 
+    # Its node
+
+    async def _drain(self, task: Task) -> Again:
+        name, address = task.key
+        found = await self._nodes.drained(task.progress.container_manager, address, name)
+        return await self._of_its_node(task, found, "Its node could not be drained")
+
+    async def _uncordon(self, task: Task) -> Again:
+        name, address = task.key
+        found = await self._nodes.uncordoned(task.progress.container_manager, address, name)
+        words = "All was done, but its node could not be uncordoned"
+        return await self._of_its_node(task, found, words)
+
+    async def _of_its_node(self, task: Task, found: Found, words: str) -> Again:
+        """It is so, or never will be, or is looked at again until its limit."""
+        left_s = task.limit_s - task.elapsed_s
+        if found.done:
+            await self._finish(task, {})
+        elif found.hopeless:
+            await self._fail(task, f"{words}: {found.why_not}")
+        elif left_s < 0:
+            await self._fail(task, f"{words} within {task.limit_s:g} s: {found.why_not}")
+        else:
+            return Again(min(found.again_s, left_s + LOOK_AGAIN_S), Lane.UNFINISHED)
+        return Again(0.0, Lane.UNFINISHED)
+
     # Health
 
     async def _health(self, task: Task, contact: Contact) -> Again:
-        """It must answer without a break, and be the same boot all the while."""
+        """It must answer without a break, be the same boot all the while, and a node be Ready."""
         report = await contact.watch(task.step_id)
+        why_not = await self._why_not_ready(task)
+        if why_not:
+            self._healthy.pop(task.key, None)
+            if self._is_late(task):
+                await self._fail(
+                    task, f"It was not healthy for {task.healthy_for_s:g} s: {why_not}"
+                )
+            return Again(HEALTH_LOOK_S, Lane.UNFINISHED)
         clock = asyncio.get_running_loop().time()
         since, boot_id = self._healthy.setdefault(task.key, (clock, report.boot_id))
         if boot_id != report.boot_id:
@@ -456,6 +523,13 @@ class HostSteps:
         if task.elapsed_s > task.limit_s:
             await self._fail(task, f"It was not healthy for {task.healthy_for_s:g} s.")
         return Again(min(HEALTH_LOOK_S, left_s), Lane.UNFINISHED)
+
+    async def _why_not_ready(self, task: Task) -> str:
+        manager = task.progress.container_manager
+        if not manager:
+            return ""
+        found = await self._nodes.ready(manager, task.host.name)
+        return found.why_not
 
     # Outcomes
 

@@ -56,11 +56,14 @@ YUM_UNTIL = {"centos": 7, "rhel": 7, "fedora": 21}
 OSTREE = ("atomic", "coreos")
 """What is booted from OSTree, and so can be deployed."""
 
-REBOOT: Commands = (
-    # A moment later, so that our answer gets out. The one that knows of services comes first;
-    # without systemd it fails, and has done nothing.
-    ("/bin/sh", "-c", "sleep 1; systemctl reboot 2>/dev/null || reboot || shutdown -r now"),
-)
+REBOOT_SCRIPT = """
+sleep 1
+[ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || exit 0
+systemctl reboot 2>/dev/null || reboot || shutdown -r now
+"""
+"""A moment later, so that our answer gets out, and in the boot that is meant only: a host that went
+down by itself meanwhile is not rebooted once more. The command that knows of services comes first;
+without systemd it fails, and has done nothing."""
 
 REBOOT_NEEDED = """
 PATH=$PATH:/usr/sbin:/sbin
@@ -76,6 +79,11 @@ fi
 :
 """
 """Says yes where what was installed or staged takes a reboot to be used. For a shell, as root."""
+
+
+def reboot(boot_id: str) -> Commands:
+    """What reboots a host, if this is its boot."""
+    return (("/bin/sh", "-c", REBOOT_SCRIPT, "reboot", boot_id),)
 
 
 class StepImpossible(Exception):
@@ -95,7 +103,7 @@ def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
         case "upgrade":
             return _upgrade(facts)
         case "restart":
-            return REBOOT
+            raise StepImpossible("A restart has no commands but its reboot.")
 
 
 def _upgrade(facts: FactsGathered) -> Commands:

@@ -113,6 +113,11 @@ class Service:
         self._process.wait()
         self._process = None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, such as SIGSTOP."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; gives its exit status."""
         assert self._process is not None

@@ -48,7 +48,11 @@ class OperationBody(Body):
     max_unavailable: Unavailable | None = None
     healthy_for_s: Annotated[float, _seconds(0, HEALTHY_FOR_S_MAX)] | None = None
     step_timeout_s: Annotated[float, _seconds(1, STEP_TIMEOUT_S_MAX)] | None = None
-    drain: Annotated[bool, Field(description="Not possible yet.")] | None = None
+    drain: bool | None = Field(
+        None,
+        description="Whether pods leave a node before its step. Without it: wherever the cluster"
+        " has a container manager that runs pods.",
+    )
     dry_run: bool = False
 
 

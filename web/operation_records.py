@@ -77,6 +77,9 @@ class OptionsRecord(Record):
     healthy_for_s: float
     step_timeout_s: float = Field(description="0: the default of the kind.")
     reboot: Reboot
+    drain: bool | None = Field(
+        description="Whether pods leave a node before its step. `null` where nobody had decided."
+    )
 
 
 class OutcomesRecord(Record):
@@ -105,7 +108,7 @@ class OperationHostRecord(Record):
 
     address: str
     outcome: Outcome
-    step: Literal["upgrade", "deploy", "reboot", "health"] | None
+    step: Literal["drain", "upgrade", "deploy", "reboot", "health", "uncordon"] | None
     attempts: int = Field(description="In this operation and those that it retries.")
     started_at: Moment | None
     finished_at: Moment | None
@@ -152,6 +155,7 @@ class PlanRecord(Record):
     version: str
     options: OptionsRecord
     hosts: list[str]
+    drained: list[str] = Field(description="Those of the hosts whose pods leave before the step.")
     skipped: list[SkippedRecord]
     max_parallel: int
     max_failures: int

@@ -76,8 +76,9 @@ class Operations:
                     "cluster": wanted.cluster,
                     "kind": wanted.kind,
                     "version": wanted.version,
-                    "options": wanted.options.plain(),
+                    "options": found.request.options.plain(),
                     "hosts": [address for address, _ in found.hosts],
+                    "drained": found.drained,
                     "skipped": [{"address": a, "reason": why} for a, why in found.skipped],
                     "max_parallel": found.limits.parallel,
                     "max_failures": found.limits.failures,
@@ -160,8 +161,6 @@ def _id(request: Request) -> str:
 
 def _wanted(kind: Kind, cluster: str, body: OperationBody) -> OperationRequest:
     version = body.version if isinstance(body, DeployBody) else ""
-    if body.drain:
-        raise invalid("drain needs a container manager, and none can be drained yet.", "drain")
     keys = Options.__dataclass_fields__.keys()
     given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
     options = rolling.checked_options(kind, given)

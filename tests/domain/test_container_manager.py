@@ -2,16 +2,20 @@
 
 import pytest
 
-from domain.container_manager import (
-    MASK,
-    ContainerManager,
+from domain.container_manager import MASK, ContainerManager, container_manager_request
+from domain.container_manager_events import (
     Created,
+    NodeGivenUp,
     NodeRegistered,
     NodeRemoved,
+    NodeUncordoned,
+    NodeUnwanted,
+    NodeWanted,
     Released,
+    RemovalStarted,
     Removed,
     TakenUp,
-    container_manager_request,
+    UncordonWanted,
 )
 from tests.domain.given import given
 
@@ -81,12 +85,92 @@ def test_one_that_was_removed_has_forgotten_its_token_and_may_come_back_as_anoth
     assert manager.keeps_nodes_itself
 
 
-def test_nodes_come_and_go_once() -> None:
-    node = [CREATED, TakenUp("web"), NodeRegistered("10.0.0.7")]
+A = "10.0.0.7"
+TRIVIAL = Created("lab", "trivial", {})
+OPERATION = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
+MARK = "container_manager/prod@2 2026-01-02T03:04:05.000006"
+WISHED = NodeWanted(A, "web", MARK)
+UNWISHED = NodeUnwanted(A, MARK)
+
+
+def test_nodes_of_a_trivial_manager_come_and_go_once() -> None:
+    node = NodeRegistered(A)
     manager = ContainerManager
-    given(manager, "prod", CREATED).when(manager.register_node, "10.0.0.7").then(node[-1])
-    given(manager, "prod", *node).when(manager.register_node, "10.0.0.7").then()
-    given(manager, "prod", *node).when(manager.remove_node, "10.0.0.7").then(
-        NodeRemoved("10.0.0.7")
+    given(manager, "lab", TRIVIAL).when(manager.keep_node, A).then(node)
+    given(manager, "lab", TRIVIAL, node).when(manager.keep_node, A).then()
+    given(manager, "lab", TRIVIAL, node).when(manager.want_uncordon, A, OPERATION).then()
+    given(manager, "lab", TRIVIAL, node).when(manager.dismiss_node, A).then(NodeRemoved(A))
+    given(manager, "lab", TRIVIAL, node).when(manager.dismiss_node, "10.0.0.8").then()
+
+
+def test_a_node_is_wanted_before_it_is_registered_and_each_once() -> None:
+    manager = ContainerManager
+    given(manager, "prod", CREATED).when(manager.want_node, A, "web").then(WISHED)
+    given(manager, "prod", CREATED, WISHED).when(manager.want_node, A, "web").then()
+    given(manager, "prod", CREATED).when(manager.register_node, A).then()
+    wished = given(manager, "prod", CREATED, WISHED)
+    assert wished.when(manager.register_node, A).then(NodeRegistered(A)).nodes == {A}
+    registered = given(manager, "prod", CREATED, WISHED, NodeRegistered(A))
+    registered.when(manager.register_node, A).then()
+    registered.when(manager.want_node, A, "web").then()
+
+
+@pytest.mark.parametrize("told", [[], [NodeRegistered(A)], [NodeRegistered(A, found=True)]])
+def test_a_node_that_may_be_there_is_unwanted_until_it_was_removed(
+    told: list[NodeRegistered],
+) -> None:
+    manager = ContainerManager
+    given(manager, "prod", CREATED, WISHED, *told).when(manager.dismiss_node, A).then(UNWISHED)
+    unwanted = [CREATED, WISHED, *told, UNWISHED]
+    given(manager, "prod", *unwanted).when(manager.dismiss_node, A).then()
+    given(manager, "prod", *unwanted).when(manager.register_node, A).then()
+    gone = given(manager, "prod", *unwanted).when(manager.remove_node, A).then(NodeRemoved(A))
+    assert not gone.has_wishes
+
+
+def test_what_is_wanted_again_before_it_was_removed_keeps_its_mark() -> None:
+    manager = ContainerManager
+    unwanted = [CREATED, WISHED, NodeRegistered(A), UNWISHED]
+    again = NodeWanted(A, "db", MARK)
+    given(manager, "prod", *unwanted).when(manager.want_node, A, "db").then(again)
+    given(manager, "prod", *unwanted, again).when(manager.remove_node, A).then()
+    removed = [*unwanted, NodeRemoved(A)]
+    fresh = MARK.replace("@2", "@6")
+    given(manager, "prod", *removed).when(manager.want_node, A, "db").then(
+        NodeWanted(A, "db", fresh)
     )
-    given(manager, "prod", *node).when(manager.remove_node, "10.0.0.8").then()
+
+
+def test_a_cordon_is_to_be_taken_away_once_and_of_nodes_only() -> None:
+    manager = ContainerManager
+    node = [CREATED, WISHED, NodeRegistered(A)]
+    wanted = UncordonWanted(A, OPERATION)
+    given(manager, "prod", CREATED).when(manager.want_uncordon, A, OPERATION).then()
+    given(manager, "prod", *node).when(manager.want_uncordon, A, OPERATION).then(wanted)
+    given(manager, "prod", *node, wanted).when(manager.want_uncordon, A, OPERATION).then()
+    given(manager, "prod", *node, wanted).when(manager.uncordon, A, OPERATION).then(
+        NodeUncordoned(A, OPERATION)
+    )
+    given(manager, "prod", *node, wanted).when(manager.uncordon, A, "another").then()
+
+
+def test_a_removed_manager_is_gone_once_it_was_told_of_the_nodes_that_left() -> None:
+    manager = ContainerManager
+    left = [CREATED, WISHED, NodeRegistered(A), UNWISHED]
+    leaving = given(manager, "prod", *left).when(manager.remove).then(RemovalStarted())
+    assert (leaving.exists, leaving.has_token) == (False, True)
+    begun = given(manager, "prod", *left, RemovalStarted())
+    begun.when(manager.remove).refuses("not_found")
+    begun.when(manager.take_up, "web").refuses("conflict", "container_manager")
+    gone = begun.when(manager.remove_node, A).then(NodeRemoved(A), Removed())
+    assert not gone.has_token
+
+
+def test_a_removed_manager_that_cannot_be_told_is_given_up() -> None:
+    manager = ContainerManager
+    left = [CREATED, WISHED, UNWISHED, RemovalStarted()]
+    given(manager, "prod", *left).when(manager.give_up).then(NodeGivenUp(A), Removed())
+    given(manager, "prod", CREATED, WISHED).when(manager.give_up).then()
+    given(manager, "prod", *left).when(manager.create, WANTED).then(
+        NodeGivenUp(A), Removed(), CREATED
+    )

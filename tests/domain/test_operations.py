@@ -76,7 +76,7 @@ def test_an_operation_takes_members_that_are_set_up_and_skips_the_others_with_re
             "upgrade",
             "web",
             "",
-            Options().plain(),
+            Options(drain=False).plain(),
             [[C, 0], [B, 0]],
             [[A, "It is failed: It is off."], ["10.0.0.9", "It is investigating."]],
             "",

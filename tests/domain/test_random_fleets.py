@@ -8,13 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from domain import fleet, investigation
+from domain import fleet, investigation, nodes
 from domain.aggregate import Aggregate
 from domain.container_manager import (
     MASK,
     ContainerManagerRequest,
     container_manager_request,
 )
+from domain.host import READY
 from domain.investigation import Subject
 from domain.network import NetworkRequest, network_request
 from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
@@ -48,6 +49,8 @@ class RandomFleet(RuleBasedStateMachine):
         self.unit.network("blue").create(NETWORK_REQUESTS[0])
         self.unit.container_manager("lab").create(MANAGER_REQUESTS[0])
         fleet.create_cluster(self.unit, "web", "blue", "lab")
+        self.unit.container_manager("prod").create(MANAGER_REQUESTS[1])
+        fleet.create_cluster(self.unit, "db", "blue", "prod")
 
     def ask(self, command: Any, *args: Any) -> None:
         """Carry it out, or see that its refusal left nothing behind."""
@@ -130,6 +133,21 @@ class RandomFleet(RuleBasedStateMachine):
         self.ask(investigation.settle, subject, FACTS)
         assert not (stale and self.unit.pending)
 
+    @rule(name=MANAGER, address=ADDRESS, found=st.booleans(), cordoned=st.booleans())
+    def tell(self, name: str, address: str, found: bool, cordoned: bool) -> None:
+        """A container manager was told something, perhaps what is not wished any more."""
+        self.ask(lambda unit: nodes.registered(unit, name, address, found=found))
+        self.ask(lambda unit: nodes.removed(unit, self.secrets, name, address, left=found))
+        if cordoned:
+            self.ask(lambda unit: unit.container_manager(name).want_uncordon(address, "op"))
+        else:
+            self.ask(lambda unit: nodes.uncordoned(unit, self.secrets, name, address, "op"))
+
+    @rule(name=MANAGER)
+    def give_up(self, name: str) -> None:
+        """A container manager that should be gone was not told in time."""
+        self.ask(lambda unit: nodes.give_up(unit, self.secrets, name))
+
     @rule(address=ADDRESS, reason=st.sampled_from(["off", "on fire"]))
     def fail(self, address: str, reason: str) -> None:
         """A look that did not."""
@@ -167,18 +185,32 @@ class RandomFleet(RuleBasedStateMachine):
             assert (manager.id in self.secrets.kept) == manager.has_token
 
     @invariant()
-    def the_nodes_of_a_trivial_manager_are_the_hosts_that_were_active(self) -> None:
-        """Others have no nodes: nobody tells them yet."""
+    def the_nodes_of_a_manager_are_the_hosts_that_were_active(self) -> None:
+        """Of one that has to be told, the others that are set up are wanted."""
         clusters = self.unit.clusters
         for manager in self.unit.container_managers.values():
-            nodes = {
-                h.name
-                for h in self.unit.hosts.values()
-                if h.cluster and "active" in (h.status, h.was)
-                if clusters[h.cluster].container_manager == manager.name
-            }
-            assert manager.nodes == nodes
-            assert manager.keeps_nodes_itself or not nodes
+            members = [
+                host
+                for host in self.unit.hosts.values()
+                if host.cluster and clusters[host.cluster].container_manager == manager.name
+            ]
+            active = {host.name for host in members if "active" in (host.status, host.was)}
+            settled = {host.name for host in members if host.status in READY}
+            assert active <= manager.nodes <= {host.name for host in members}
+            assert settled <= manager.nodes | manager.wanted
+            assert not manager.wanted & manager.nodes
+            assert not manager.unwanted & (manager.nodes | manager.wanted)
+            if manager.keeps_nodes_itself:
+                assert manager.nodes == active
+                assert not manager.has_wishes
+
+    @invariant()
+    def wishes_have_somebody_to_be_told(self) -> None:
+        """Nothing is left of a manager that is gone."""
+        for manager in self.unit.container_managers.values():
+            assert manager.state or not (manager.has_wishes or manager.marks or manager.nodes)
+            assert manager.state != "leaving" or manager.has_wishes
+            assert manager.marks.keys() >= manager.wanted | manager.unwanted
 
     @invariant()
     def only_members_are_active_and_keys_are_kept_of_registered_hosts_only(self) -> None:

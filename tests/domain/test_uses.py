@@ -5,11 +5,12 @@ from secrets import token_urlsafe
 import pytest
 
 from domain import cluster as clusters
-from domain import container_manager as managers
-from domain import fleet, investigation
+from domain import container_manager_events as managers
+from domain import fleet, investigation, nodes
 from domain import network as networks
 from domain.cluster import HostJoined, HostLeft
-from domain.container_manager import MASK, NodeRegistered, NodeRemoved, container_manager_request
+from domain.container_manager import MASK, container_manager_request
+from domain.container_manager_events import NodeRegistered, NodeRemoved, NodeWanted
 from domain.fleet import REMOVAL_BATCH_HOSTS
 from domain.host import Activated, JoinedCluster, LeftCluster
 from domain.investigation import Subject
@@ -193,10 +194,109 @@ def test_a_cluster_takes_only_its_own_nodes_along(unit: Fleet) -> None:
     assert unit.container_manager("lab").nodes == {B}
 
 
+def mark(unit: Fleet, version: int) -> str:
+    """What a node carries that was first wanted by this version."""
+    return f"container_manager/prod@{version} {unit.act.at}"
+
+
 def test_a_host_waits_to_be_registered_with_a_manager_that_is_elsewhere(unit: Fleet) -> None:
     fleet.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
     unit.ready(B)
     fleet.join(unit, "web", B)
+    assert unit.did() == [
+        ("cluster/web", HostJoined(B)),
+        (f"host/{B}", JoinedCluster("web")),
+        ("container_manager/prod", NodeWanted(B, "web", mark(unit, 4))),
+    ]
     assert {unit.host(address).status for address in (A, B)} == {"disassociated"}
-    assert unit.container_manager("prod").nodes == set()
+    nodes.registered(unit, "prod", B, found=False)
+    assert unit.did() == [
+        ("container_manager/prod", NodeRegistered(B)),
+        (f"host/{B}", Activated()),
+    ]
+    nodes.registered(unit, "prod", B, found=False)
+    assert unit.did() == []
+
+
+def test_a_host_that_failed_meanwhile_is_active_once_it_answers(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.ready(A, "web")
+    subject = Subject(A, unit.host(A).incarnation)
+    investigation.fail(unit, subject, "unreachable", "off")
+    nodes.registered(unit, "prod", A, found=True)
+    assert unit.host(A).status == "failed"
+    investigation.settle(unit, subject, FACTS)
+    assert unit.host(A).status == "active"
+
+
+@pytest.mark.parametrize("way", ["host", "member", "swap", "cluster"])
+def test_whichever_way_a_host_goes_its_manager_is_to_be_told(unit: Fleet, way: str) -> None:
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.ready(A, "web")
+    nodes.registered(unit, "prod", A, found=False)
+    match way:
+        case "host":
+            fleet.remove_host(unit, unit.secrets, A)
+        case "member":
+            fleet.leave(unit, "web", A)
+        case "swap":
+            fleet.replace_members(unit, "web", [A], [])
+        case _:
+            fleet.remove_cluster(unit, "web")
+    manager = unit.container_manager("prod")
+    assert (manager.nodes, manager.unwanted) == (set(), {A})
+    nodes.removed(unit, unit.secrets, "prod", A, left=False)
+    assert not manager.has_wishes
+
+
+def test_what_was_told_and_is_not_wished_any_more_changes_nothing(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.ready(A, "web")
+    fleet.leave(unit, "web", A)
+    unit.did()
+    nodes.registered(unit, "prod", A, found=False)  # it was on its way
+    assert unit.did() == []
+    assert unit.host(A).status == "disassociated"
+    fleet.join(unit, "web", A)
+    unit.did()
+    nodes.removed(unit, unit.secrets, "prod", A, left=False)
+    assert unit.did() == []
+
+
+def test_a_token_is_kept_until_its_manager_was_told_or_is_given_up(unit: Fleet) -> None:
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.ready(A, "web")
+    nodes.registered(unit, "prod", A, found=False)
+    fleet.remove_cluster(unit, "web")
+    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    assert unit.secrets.kept.keys() >= {"container_manager/prod"}
+    refusal = unit.refused(lambda: unit.manage("prod", "openshift", server_url=URL, token=MASK))
+    assert (refusal.kind, refusal.key) == ("invalid", "options.token")
+    nodes.removed(unit, unit.secrets, "prod", A, left=False)
+    assert "container_manager/prod" not in unit.secrets.kept
+
+
+@pytest.mark.parametrize("token", [{}, {"token": "another"}])
+def test_a_manager_of_the_same_name_has_nothing_of_the_one_before(
+    unit: Fleet, token: dict[str, str]
+) -> None:
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.ready(A, "web")
+    fleet.remove_cluster(unit, "web")
+    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    unit.manage("prod", "openshift", server_url=URL, **token)
+    kept = unit.secrets.kept.get("container_manager/prod")
+    assert kept == (token["token"].encode() if token else None)
+    assert not unit.container_manager("prod").has_wishes
+
+
+def test_members_of_before_are_wished_for(unit: Fleet) -> None:
+    unit.ready(A)
+    fleet.create_cluster(unit, "web", "default", "prod")
+    unit.cluster("web").add(A)
+    unit.host(A).join_cluster("web")
+    unit.ready(B)
+    for address in (A, B):
+        nodes.want_node(unit, address)
+    assert unit.container_manager("prod").wanted == {A}

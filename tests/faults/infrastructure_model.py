@@ -15,7 +15,8 @@ class Said(NamedTuple):
 NOT_FOUND, CONFLICT, WRONG = Said(404), Said(409), Said(400)
 
 MASK = "********"
-ADDRESS = "10.9.9.9:8080"
+ADDRESS = "127.0.0.1:9"
+"""Nobody is there: what is told to a container manager is told in vain."""
 SERVER = {"server_url": f"http://{ADDRESS}"}
 
 NETWORK_BODIES: list[dict[str, Any]] = [

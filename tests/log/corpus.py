@@ -46,6 +46,20 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("container_manager.released", "container_manager/prod", '"cluster":"web"'),
     ("container_manager.node_registered", "container_manager/prod", '"address":"10.0.0.7"'),
     ("container_manager.node_removed", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.node_wanted", "container_manager/prod", ('"address":"10.0.0.7",'
+     '"cluster":"web","mark":"container_manager/prod@3 2026-01-02T03:04:05.000006"')),
+    ("container_manager.node_registered", "container_manager/prod",
+     '"address":"10.0.0.7","found":true'),
+    ("container_manager.node_unwanted", "container_manager/prod", ('"address":"10.0.0.7",'
+     '"mark":"container_manager/prod@3 2026-01-02T03:04:05.000006"')),
+    ("container_manager.node_removed", "container_manager/prod",
+     '"address":"10.0.0.7","left":true'),
+    ("container_manager.node_given_up", "container_manager/prod", '"address":"10.0.0.7"'),
+    ("container_manager.uncordon_wanted", "container_manager/prod",
+     '"address":"10.0.0.7","operation":"0193-7"'),
+    ("container_manager.node_uncordoned", "container_manager/prod",
+     '"address":"10.0.0.7","operation":"0193-7"'),
+    ("container_manager.removal_started", "container_manager/prod", ""),
     ("container_manager.removed", "container_manager/prod", ""),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
@@ -58,6 +72,12 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"skipped":[["10.0.0.8","It is failed: It is off."]],"predecessor":""')),
     ("operation.step_sent", "operation/0193-7", '"address":"10.0.0.7","step":"deploy"'),
     ("operation.host_started", "operation/0193-7", '"address":"10.0.0.7"'),
+    ("operation.started", "operation/0193-8", ('"kind":"restart","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":5.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":true},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[],"predecessor":""')),
+    ("operation.host_started", "operation/0193-8",
+     '"address":"10.0.0.7","container_manager":"prod"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
      '"next":"reboot","evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
     ("operation.reboot_requested", "operation/0193-7", '"address":"10.0.0.7","boot_id":"b-1"'),
@@ -77,9 +97,17 @@ STORED: tuple[tuple[str, str, str], ...] = (
 STORY: tuple[tuple[str, str], ...] = (
     ("container_manager.created", ""),
     ("container_manager.taken_up", ""),
+    ("container_manager.node_wanted", ""),
+    ("container_manager.node_registered", ""),
+    ("container_manager.uncordon_wanted", ""),
+    ("container_manager.node_uncordoned", ""),
+    ("container_manager.node_unwanted", ""),
+    ("container_manager.node_removed", ""),
     ("container_manager.node_registered", ""),
     ("container_manager.node_removed", ""),
+    ("container_manager.node_given_up", ""),
     ("container_manager.released", ""),
+    ("container_manager.removal_started", ""),
     ("container_manager.removed", ""),
     ("network.created", ""),
     ("network.taken_up", ""),
@@ -133,7 +161,8 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.removed", ""),
 )
 """A log in which all of them come, in an order in which they can: topic, with the class version
-where it is not 1, and another aggregate than in `STORED` where that is needed."""
+where it is not 1, and another aggregate than in `STORED` where that is needed. Where `STORED` has
+several of a topic, they come in turn."""
 
 
 def versioned(topic: str, payload: str) -> str:

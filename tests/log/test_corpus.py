@@ -21,9 +21,9 @@ from runners.log_check import check
 from tests.log.corpus import STORED, STORY, state, versioned
 from tests.stores import Store
 
-CORPUS = {
-    versioned(topic, payload): (topic, subject, payload) for topic, subject, payload in STORED
-}
+CORPUS: dict[str, list[tuple[str, str, str]]] = {}
+for one in STORED:
+    CORPUS.setdefault(versioned(one[0], one[2]), []).append(one)
 AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     Host,
     Cluster,
@@ -37,12 +37,16 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
 def story() -> list[StoredEvent]:
     """The corpus as a log, in an order in which it can have come about."""
     versions: Counter[str] = Counter()
+    uses: Counter[str] = Counter()
     found = []
     for name, elsewhere in STORY:
-        topic, subject, payload = CORPUS[name]
+        variants = CORPUS[name]
+        topic, subject, payload = variants[uses[name] % len(variants)]
+        uses[name] += 1
         subject = elsewhere or subject
         versions[subject] += 1
         found.append(StoredEvent(subject, versions[subject], topic, state(payload)))
+    assert all(uses[name] >= len(variants) for name, variants in CORPUS.items())
     return found
 
 

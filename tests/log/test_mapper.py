@@ -10,7 +10,7 @@ import pytest
 from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
 
 from domain.cluster import AnyClusterEvent, ClusterEvent
-from domain.container_manager import AnyContainerManagerEvent, ContainerManagerEvent
+from domain.container_manager_events import AnyContainerManagerEvent, ContainerManagerEvent
 from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored

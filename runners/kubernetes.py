@@ -1,0 +1,326 @@
+"""What Commissaire does with the nodes of a Kubernetes cluster: the few calls, and their rules.
+
+- A node that we registered carries our mark in an annotation, and no other is ever removed.
+- A node that we cordoned carries the id of the operation, and no other is ever uncordoned.
+- Pods leave by the eviction API alone, which keeps to PodDisruptionBudgets.
+"""
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from runners.kubernetes_api import STRATEGIC_MERGE, KubernetesApi, Object
+from runners.manager_failure import ManagerFailed
+
+REGISTERED = "commissaire/registered"
+ADDRESS = "commissaire/address"
+CLUSTER = "commissaire/cluster"
+CORDONED = "commissaire/cordoned"
+RELEASED = "commissaire/released"
+"""Annotations; the first holds the mark, the last two an operation."""
+LABELS = {"app.kubernetes.io/managed-by": "commissaire"}
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of a pod that stands for one that the kubelet runs from a file."""
+
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/pods"
+PAGE_OBJECTS = "100"
+PAGES_MAX = 500
+CONFLICTS_MAX = 5
+"""How often a change is decided anew, because somebody else changed the node meanwhile."""
+NAMED_MAX = 3
+"""How many pods a sentence names."""
+
+
+@dataclass(frozen=True)
+class Draining:
+    """How far the pods of a node have left. `blocked`: why some may not leave now, or ""."""
+
+    left: int
+    blocked: str = ""
+    after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Pod:
+    """As much of a pod as it takes to say whether it is to leave, and how."""
+
+    namespace: str
+    name: str
+    uid: str
+    stays: bool
+    """A DaemonSet's, a mirror, or finished: nobody would miss it, or it would be back at once."""
+    has_controller: bool
+    is_leaving: bool
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def node_name(address: str) -> str:
+    """What a host is called as a node: its address, or IPv6 as far as RFC 1123 allows."""
+    if ":" not in address:
+        return address
+    return ipaddress.IPv6Address(address).exploded.replace(":", "-")
+
+
+class Kubernetes:
+    """The nodes of one cluster. Everything raises `ManagerFailed`."""
+
+    def __init__(self, api: KubernetesApi) -> None:
+        self._api = api
+
+    async def register(self, address: str, cluster: str, mark: str) -> bool:
+        """Have this node. False where there is one of its name that we did not register."""
+        name = node_name(address)
+        marks = {REGISTERED: mark, ADDRESS: address, CLUSTER: cluster}
+        metadata = {"name": name, "labels": LABELS, "annotations": marks}
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
+        try:
+            await self._api.ask("POST", NODES, node)
+        except ManagerFailed as failed:
+            if failed.kind != "conflict":
+                raise
+            # Perhaps by us: the answer to our first try may have been lost.
+            return _annotations(await self._node(name)).get(REGISTERED) == mark
+        return True
+
+    async def remove(self, address: str, mark: str) -> bool:
+        """Do without this node. False where there is one of its name that we did not register."""
+        name = node_name(address)
+        for _ in range(CONFLICTS_MAX):
+            node = await self._node_or_none(name)
+            if node is None:
+                return True
+            if not mark or _annotations(node).get(REGISTERED) != mark:
+                await self.uncordon(address)
+                return False
+            metadata = _part(node, "metadata")
+            this_one = {key: metadata.get(key) for key in ("uid", "resourceVersion")}
+            options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": this_one}
+            try:
+                await self._api.ask("DELETE", _path(name), options)
+            except ManagerFailed as failed:
+                if failed.kind not in ("conflict", "not_found"):
+                    raise
+            else:
+                return True
+        raise _too_much_change(name)
+
+    async def cordon(self, address: str, operation: str) -> None:
+        """Let no further pods onto this node; one that somebody else cordoned stays theirs.
+
+        Not after `uncordon` for the same operation: whoever comes so late was frozen meanwhile.
+        """
+
+        def cordoned(node: Object) -> Object | None:
+            annotations = _annotations(node)
+            if annotations.get(RELEASED) == operation:
+                raise ManagerFailed("refused", "Its node was released by this operation before.")
+            ours = annotations.get(CORDONED)
+            if ours == operation or (ours is None and _is_cordoned(node)):
+                return None
+            return _patch({CORDONED: operation}, unschedulable=True)
+
+        if not await self._change(node_name(address), cordoned):
+            raise ManagerFailed("not_found", f"It has no node {node_name(address)} (any more).")
+
+    async def uncordon(self, address: str, operation: str = "") -> None:
+        """Take away what `cordon` did for this operation, or for any. A node may be gone."""
+
+        def uncordoned(node: Object) -> Object | None:
+            annotations = _annotations(node)
+            ours = annotations.get(CORDONED)
+            if ours is not None and operation in ("", ours):
+                return _patch({CORDONED: None, RELEASED: operation or None}, unschedulable=None)
+            if operation and annotations.get(RELEASED) != operation:
+                return _patch({RELEASED: operation})
+            return None
+
+        await self._change(node_name(address), uncordoned)
+
+    async def drain(self, address: str) -> Draining:
+        """Ask every pod that has to leave to do so, and say how many are still there.
+
+        Raises `ManagerFailed` before the first one is asked, where one would be lost by it.
+        """
+        pods = [pod async for pod in self._pods(node_name(address)) if not pod.stays]
+        lost = [pod for pod in pods if not pod.has_controller and not pod.is_leaving]
+        if lost:
+            raise ManagerFailed(
+                "refused",
+                f"Pods without a controller would be lost: {_some(lost)}. Move them, or start the"
+                " operation with drain false.",
+            )
+        blocked: list[str] = []
+        waits: list[float] = []
+        for pod in pods:
+            try:
+                if not pod.is_leaving:
+                    await self._evict(pod)
+            except ManagerFailed as failed:
+                if failed.kind != "busy":
+                    raise
+                blocked.append(f"{pod}: {failed.reason}")
+                waits += [] if failed.after_s is None else [failed.after_s]
+        shown = " ".join(blocked[:1]) + (f" ({len(blocked)} are blocked.)" if blocked[1:] else "")
+        return Draining(len(pods), shown, max(waits, default=None))
+
+    async def is_ready(self, address: str) -> bool:
+        """Whether its kubelet says so, and the control plane has heard of it lately."""
+        return _condition(await self._node(node_name(address))).get("status") == "True"
+
+    async def reports(self) -> AsyncIterator[tuple[str, Object]]:
+        """Name and state of every node."""
+        async for node in self._list(NODES, {}):
+            name = _text(_part(node, "metadata").get("name"))
+            yield name, _report(name, node)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._api.aclose()
+
+    async def _node(self, name: str) -> Object:
+        return await self._api.ask("GET", _path(name))
+
+    async def _node_or_none(self, name: str) -> Object | None:
+        try:
+            return await self._node(name)
+        except ManagerFailed as failed:
+            if failed.kind != "not_found":
+                raise
+            return None
+
+    async def _change(self, name: str, change: Callable[[Object], Object | None]) -> bool:
+        """Decide on the node as it is, and change that one. False where there is none."""
+        for _ in range(CONFLICTS_MAX):
+            node = await self._node_or_none(name)
+            if node is None:
+                return False
+            patch = change(node)
+            if patch is None:
+                return True
+            patch["metadata"]["resourceVersion"] = _part(node, "metadata").get("resourceVersion")
+            try:
+                await self._api.ask("PATCH", _path(name), patch, content_type=STRATEGIC_MERGE)
+            except ManagerFailed as failed:
+                if failed.kind not in ("conflict", "not_found"):
+                    raise
+            else:
+                return True
+        raise _too_much_change(name)
+
+    async def _pods(self, name: str) -> AsyncIterator[Pod]:
+        async for pod in self._list(PODS, {"fieldSelector": f"spec.nodeName={name}"}):
+            yield _pod(pod)
+
+    async def _list(self, path: str, query: dict[str, str]) -> AsyncIterator[Object]:
+        query = query | {"limit": PAGE_OBJECTS}
+        for _ in range(PAGES_MAX):
+            page = await self._api.ask("GET", path, query=query)
+            for item in _parts(page, "items"):
+                yield item
+            following = _part(page, "metadata").get("continue")
+            if not following or not isinstance(following, str):
+                return
+            query = query | {"continue": following}
+        raise ManagerFailed("nonsense", f"Its list {path} has no end.")
+
+    async def _evict(self, pod: Pod) -> None:
+        """One that is gone already, or came back under its name, is evicted."""
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+            "deleteOptions": {"preconditions": {"uid": pod.uid}},
+        }
+        path = f"/api/v1/namespaces/{_segment(pod.namespace)}/pods/{_segment(pod.name)}/eviction"
+        try:
+            await self._api.ask("POST", path, eviction)
+        except ManagerFailed as failed:
+            if failed.kind not in ("not_found", "conflict"):
+                raise
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _path(name: str) -> str:
+    return f"{NODES}/{_segment(name)}"
+
+
+def _patch(annotations: Object, **spec: bool | None) -> Object:
+    """`None` takes a key away."""
+    return {"metadata": {"annotations": annotations}, "spec": spec}
+
+
+def _part(found: Object, key: str) -> Object:
+    """An object in another; an empty one where there is none, or something else."""
+    part = found.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _parts(found: Object, key: str) -> list[Object]:
+    """A list of objects in an object."""
+    parts = found.get(key)
+    return [p for p in parts if isinstance(p, dict)] if isinstance(parts, list) else []
+
+
+def _is_cordoned(node: Object) -> bool:
+    return bool(_part(node, "spec").get("unschedulable"))
+
+
+def _annotations(found: Object) -> Object:
+    return _part(_part(found, "metadata"), "annotations")
+
+
+def _condition(node: Object) -> Object:
+    """Its condition `Ready`."""
+    conditions = _parts(_part(node, "status"), "conditions")
+    return next((found for found in conditions if found.get("type") == "Ready"), {})
+
+
+def _report(name: str, node: Object) -> Object:
+    ready = _condition(node)
+    said = _text(ready.get("status"))
+    return {
+        "node": name,
+        "status": {"True": "ok", "False": "not_ready"}.get(said, "unknown"),
+        "schedulable": not _is_cordoned(node),
+        "reason": _text(ready.get("reason")),
+        "kubelet": _text(_part(_part(node, "status"), "nodeInfo").get("kubeletVersion")),
+    }
+
+
+def _pod(pod: Object) -> Pod:
+    metadata = _part(pod, "metadata")
+    owners = _parts(metadata, "ownerReferences")
+    controller = next((_text(o.get("kind")) for o in owners if o.get("controller")), "")
+    finished = _part(pod, "status").get("phase") in ("Succeeded", "Failed")
+    return Pod(
+        _text(metadata.get("namespace")),
+        _text(metadata.get("name")),
+        _text(metadata.get("uid")),
+        stays=finished or controller == "DaemonSet" or MIRROR in _annotations(pod),
+        has_controller=bool(controller),
+        is_leaving=metadata.get("deletionTimestamp") is not None,
+    )
+
+
+# Any: whatever the JSON has.
+def _text(value: Any) -> str:
+    """What it says, on one line and not longer than a name may be."""
+    text = value if isinstance(value, str) else ""
+    return "".join(c if c.isprintable() else " " for c in text[:253])
+
+
+def _some(pods: list[Pod]) -> str:
+    more = f" and {len(pods) - NAMED_MAX} more" if len(pods) > NAMED_MAX else ""
+    return ", ".join(map(str, pods[:NAMED_MAX])) + more
+
+
+def _too_much_change(name: str) -> ManagerFailed:
+    return ManagerFailed("conflict", f"Others change the node {name} all the time.")

@@ -1,0 +1,271 @@
+"""Tells container managers which hosts are their nodes: what the log wishes, until it is so.
+
+A wish is in the log before anything is sent, and stays there until it was told. So a container
+manager that is down costs nothing but time: it is asked again with growing pauses, and after a
+crash too. Whatever is told may be told twice, by two processes or after a lost answer.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from eventsourcing.persistence import PersistenceError
+
+from domain import container_manager_events as events
+from domain import nodes
+from domain.event import Act, Recorded
+from domain.fleet import Secrets
+from domain.log.follower import Follower
+from domain.log.unit import Unit
+from domain.refusal import Refusal
+from projections.container_managers import WishRow
+from runners.claims import ALONE, Claims, Part
+from runners.container_managers import NoSuchManager
+from runners.findings import LOG_RETRY_S, Abandoned, once_it_answers
+from runners.investigator import Pauses
+from runners.manager_failure import ManagerFailed
+from runners.rolling import HostsOf
+from runners.rolling_host import Writes
+from runners.sources import Log as Lines
+from runners.wakeups import Again, Lane, Wakeups
+
+ACTOR = "runner:registrar"
+PARALLEL = 16
+"""So many hosts at once, over all container managers."""
+PAUSES = Pauses(1.0, 60.0)
+"""Before a container manager that failed is asked again."""
+FAREWELL_S = 3600.0
+"""How long a removed container manager is still told that its nodes have left."""
+
+
+class Nodes(Protocol):
+    """The nodes of one container manager; see `runners.kubernetes`. Raises `ManagerFailed`."""
+
+    async def register(self, address: str, cluster: str, mark: str) -> bool:
+        """Have this node. False where there is one of its name that we did not register."""
+        ...
+
+    async def remove(self, address: str, mark: str) -> bool:
+        """Do without this node. False where there is one of its name that we did not register."""
+        ...
+
+    async def uncordon(self, address: str, operation: str = "") -> None:
+        """Take away the cordon of an operation."""
+        ...
+
+
+class Wishes(Protocol):
+    """What the log says is still to be told."""
+
+    async def wishes(self) -> list[tuple[str, str]]:
+        """Container manager and address of all of it, the oldest first."""
+        ...
+
+    async def wish(self, name: str, address: str) -> WishRow | None:
+        """What a container manager is to be told of a host; None where that is nothing."""
+        ...
+
+    async def unwished(self) -> list[str]:
+        """Members that are set up, and of which nobody told their container manager."""
+        ...
+
+    async def leaving(self) -> list[str]:
+        """Container managers that are gone as soon as they were told."""
+        ...
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A container manager that failed as a whole: why, how often, and until when it is let be."""
+
+    reason: str
+    failures: int
+    until_s: float
+
+
+class Registrar:
+    """The process manager. `managers(name)` gives the nodes of one; `now()` the time for events."""
+
+    def __init__(
+        self,
+        writer: Writes,
+        secrets: Secrets,
+        wishes: Wishes,
+        managers: Callable[[str], Awaitable[Nodes]],
+        *,
+        now: Callable[[], str],
+        chance: random.Random,
+        log: Lines,
+        on_defect: Callable[[str, Exception], None],
+        claims: Claims = ALONE,
+    ) -> None:
+        self._writer = writer
+        self._secrets = secrets
+        self._wishes = wishes
+        self._managers = managers
+        self._now = now
+        self._chance = chance
+        self._log = log
+        self._on_defect = on_defect
+        self._claims = claims
+        self._silent: dict[str, Silence] = {}
+        self._held: defaultdict[str, set[str]] = defaultdict(set)  # keys that wait for its end
+        self._failures: dict[str, tuple[int, str]] = {}  # by key: how often, and why it was last
+        self._wakeups = Wakeups(self._tick, PARALLEL)
+
+    @property
+    def waiting(self) -> int:
+        """How many hosts a container manager is still to be told of."""
+        return len(self._wakeups)
+
+    async def run(self, follower: Follower) -> None:
+        """Until cancelled. `follower` must stand at or before the state that is read first."""
+        async with self._wakeups.running(), self._claims.told(self._take_over, self._drop):
+            for name in await once_it_answers(self._wishes.leaving):
+                self._wakeups.within(FAREWELL_S, name)
+            async for batch in follower.batches():
+                for recorded in batch:
+                    self._notice(recorded)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Begin nothing, and let what is being told come to its end, `timeout_s` at most."""
+        await self._wakeups.drain(timeout_s)
+
+    async def _take_over(self, part: Part) -> None:
+        for address in await once_it_answers(self._wishes.unwished):
+            if address in part and self._claims.holds(address):
+                await self._want(address)
+        for name, address in await once_it_answers(self._wishes.wishes):
+            if address in part and self._claims.holds(address):
+                self._wakeups.at_once(f"{name} {address}")
+
+    def _drop(self, part: Part) -> None:
+        gone = HostsOf(part)
+        self._wakeups.forget_those(gone)
+        self._failures = {key: f for key, f in self._failures.items() if key not in gone}
+        for name, keys in self._held.items():
+            self._held[name] = {key for key in keys if key not in gone}
+
+    def _notice(self, recorded: Recorded) -> None:
+        event = recorded.event
+        name = event.originator_id.partition("/")[2]
+        match event:
+            case events.NodeWanted() | events.NodeUnwanted() | events.UncordonWanted():
+                if self._claims.holds(event.address):
+                    self._wakeups.at_once(f"{name} {event.address}")
+            case events.RemovalStarted():
+                self._wakeups.within(FAREWELL_S, name)
+            case events.Created() | events.Removed():
+                # What another of this name did says nothing.
+                self._silent.pop(name, None)
+                self._held.pop(name, None)
+                self._wakeups.forget(name)
+            case _:
+                pass  # nothing to be told
+
+    async def _want(self, address: str) -> None:
+        """Wish what was not wished by the version before."""
+        try:
+            await self._record_of(address, lambda unit: nodes.want_node(unit, address))
+        except (Abandoned, Refusal, PersistenceError):
+            self._log("container_manager.not_wished", "warning", host=address)
+
+    async def _tick(self, key: str) -> Again | None:
+        """Tell what is wished now, record that it was told, or say when to try again."""
+        name, _, address = key.partition(" ")
+        try:
+            if not address:
+                act = Act(ACTOR, f"container_manager/{name}", self._now())
+                give_up = partial(nodes.give_up, secrets=self._secrets, name=name)
+                await self._writer.perform(act, give_up)
+                return None
+            wish = await self._wishes.wish(name, address)
+            if wish is None:
+                self._failures.pop(key, None)
+                return None
+            if self._silent_for_s(name) > 0:
+                return self._hold(key)
+            if not self._claims.holds(address):
+                return None
+            await self._tell(wish)
+        except NoSuchManager:
+            return None
+        except ManagerFailed as failed:
+            return self._after_failure(key, failed)
+        # The log is away, or the host is another process's: what was told is told again.
+        except (Abandoned, Refusal, PersistenceError):
+            return Again(LOG_RETRY_S, Lane.UNFINISHED)
+        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
+            self._on_defect(address, defect)
+            return self._after_failure(key, ManagerFailed("nonsense", type(defect).__name__))
+        self._failures.pop(key, None)
+        self._end_silence(name)
+        return None
+
+    async def _tell(self, wish: WishRow) -> None:
+        name, address, secrets = wish.container_manager, wish.address, self._secrets
+        manager = await self._managers(name)
+        if wish.uncordon:
+            await manager.uncordon(address, wish.uncordon)
+            await self._record_of(
+                address,
+                lambda unit: nodes.uncordoned(unit, secrets, name, address, wish.uncordon),
+            )
+        if wish.wish == "register":
+            ours = await manager.register(address, wish.cluster, wish.mark)
+            await self._record_of(
+                address, lambda unit: nodes.registered(unit, name, address, found=not ours)
+            )
+        elif wish.wish == "remove":
+            ours = await manager.remove(address, wish.mark)
+            await self._record_of(
+                address, lambda unit: nodes.removed(unit, secrets, name, address, left=not ours)
+            )
+
+    def _silent_for_s(self, name: str) -> float:
+        silence = self._silent.get(name)
+        return 0.0 if silence is None else silence.until_s - asyncio.get_running_loop().time()
+
+    def _after_failure(self, key: str, failed: ManagerFailed) -> Again:
+        """Let a manager that is down be; let another refusal concern this host alone."""
+        name, _, address = key.partition(" ")
+        if failed.is_of_the_whole:
+            if self._silent_for_s(name) > 0:  # another host found the same a moment ago
+                return self._hold(key)
+            before = self._silent.get(name, Silence("", 0, 0.0))
+            failures, told = before.failures + 1, before.reason
+        else:
+            count, told = self._failures.get(key, (0, ""))
+            failures = count + 1
+        pause_s = max(PAUSES.after(failures, self._chance), failed.after_s or 0.0)
+        if failed.is_of_the_whole:
+            until_s = asyncio.get_running_loop().time() + pause_s
+            self._silent[name] = Silence(failed.reason, failures, until_s)
+            self._held[name].add(key)
+        else:
+            self._failures[key] = failures, failed.reason
+        if failed.reason != told:
+            fields = {"container_manager": name, "host": address, "reason": failed.reason}
+            self._log("container_manager.failed", "warning", **fields)
+        return Again(pause_s, Lane.REPEATED)
+
+    def _hold(self, key: str) -> Again:
+        """Wait with the others for the end of the silence."""
+        name, _, _ = key.partition(" ")
+        self._held[name].add(key)
+        return Again(self._silent_for_s(name), Lane.REPEATED)
+
+    def _end_silence(self, name: str) -> None:
+        if self._silent.pop(name, None) is not None:
+            self._log("container_manager.answers_again", container_manager=name)
+            for key in self._held.pop(name, ()):
+                self._wakeups.at_once(key)
+
+    async def _record_of(self, address: str, command: Callable[[Unit], None]) -> None:
+        """Of a host that is another process's by now, nothing."""
+        act = Act(ACTOR, f"host/{address}", self._now())
+        await self._writer.perform(act, self._claims.fenced(address, command))
