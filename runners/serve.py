@@ -35,10 +35,12 @@ from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import (
     make_investigator,
+    make_node_reports,
     make_registrar,
     make_rolling,
     make_ssh,
     make_watcher,
+    oldest_report,
 )
 from runners.keys import read_private_key
 from runners.listening import Listening, tls_of
@@ -185,6 +187,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         operating = _start_runner("rolling", rolling.run(followers[3]), stack)
         registrar = make_registrar(writer, vault, known, managers, lines)
         registering = _start_runner("registrar", registrar.run(followers[4]), stack)
+        reports = make_node_reports(settings, writer, known, managers, lines)
+        reporting = _start_runner("node-reports", reports.run(), stack)
         half_removed = partial(answers.fresh, clusters.half_removed)
         finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
         checkpointer = Checkpointer(engine, writer, now)
@@ -200,6 +204,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         observer.watch_runner("sources", asking, followers[2])
         observer.watch_runner("rolling", operating, followers[3])
         observer.watch_runner("registrar", registering, followers[4])
+        observer.watch_runner("node-reports", reporting)
         observer.watch_runner("removals", finishing)
         tallies = Tallies()
         authentication = _authentication(settings, users, queue, lines)
@@ -220,6 +225,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
                 authentication, observer.parts, observer.figures, settings.observers
             ),
             tallies=tallies,
+            oldest_report=partial(oldest_report, settings),
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
@@ -232,7 +238,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         stack.push_async_callback(
             _wind_down,
             listening.server,
-            (investigator, watcher, inventories, rolling, registrar),
+            (investigator, watcher, inventories, rolling, registrar, reports),
             settings.shutdown_timeout_s * STOP_SHARE,
         )
         running = (
@@ -241,6 +247,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             asking,
             operating,
             registering,
+            reporting,
             finishing,
             remembering,
         )

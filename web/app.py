@@ -40,15 +40,16 @@ def application(
     limits: Limits | None = None,
     observation: Observation | None = None,
     tallies: Tallies | None = None,
+    oldest_report: Callable[[], str] = str,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
-    are counted.
+    are counted. `oldest_report()`: what container managers said before is too old to be shown.
     """
     routes = table(
-        Hosts(writer, reads, past, secrets, parse_key, sources),
+        Hosts(writer, reads, past, secrets, parse_key, sources, oldest_report),
         Credentials(writer, secrets, parse_key, try_login),
         Clusters(writer, reads, past),
         Networks(writer, reads),
