@@ -1,7 +1,8 @@
 """Makes checkpoints of the fleet (`projections/checkpoints.py`) beside the work of the service.
 
 Nobody waits for it: it folds for a millisecond and pauses for longer, and writes a quarter of a
-megabyte in one command of the writer. What it is killed in the middle of is begun anew.
+megabyte in one command of the writer. What it is killed in the middle of is begun anew. Of several
+processes one makes them.
 """
 
 import asyncio
@@ -24,8 +25,10 @@ from domain.refusal import Refusal
 from projections import checkpoints
 from projections.checkpoints import Pieces
 from projections.past import FLEET, Breath, Scratch, advance
+from runners.claims import ALONE, Claims
 
 ACTOR = "runner:checkpointer"
+KEY = "checkpoints"
 LOOK_EVERY_S = 10.0
 WORK_S, PAUSE_S = 0.001, 0.004
 """It folds for a fifth of the time at most."""
@@ -48,12 +51,18 @@ class Checkpointer:
     """Brings the checkpoints to where they should be, again and again."""
 
     def __init__(
-        self, engine: Engine, writer: Writer, now: Callable[[], str], pause_s: float = PAUSE_S
+        self,
+        engine: Engine,
+        writer: Writer,
+        now: Callable[[], str],
+        pause_s: float = PAUSE_S,
+        claims: Claims = ALONE,
     ) -> None:
         self._engine = engine
         self._writer = writer
         self._now = now
         self._breath = Breath(WORK_S, pause_s, math.inf)
+        self._claims = claims
         self._ended = threading.Event()
 
     async def run(self) -> None:
@@ -63,6 +72,8 @@ class Checkpointer:
         try:
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
+                if not self._claims.holds(KEY):
+                    continue
                 # The database is away or full, or the log says what nobody here knows.
                 with suppress(Refusal, PersistenceError, Stopped):
                     await loop.run_in_executor(threads, self.catch_up)
@@ -109,8 +120,9 @@ class Checkpointer:
         self._breath()
 
     def _write(self, write: Callable[[Transaction], None]) -> None:
-        act = Act(ACTOR, "checkpoints", self._now())
+        act = Act(ACTOR, KEY, self._now())
+        command = self._claims.fenced(KEY, lambda unit: unit.also(write))
         try:
-            self._writer.submit(act, lambda unit: unit.also(write)).result(WRITE_TIMEOUT_S)
+            self._writer.submit(act, command).result(WRITE_TIMEOUT_S)
         except TimeoutError:
             raise OperationalError("the writer does not get to it") from None

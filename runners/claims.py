@@ -43,8 +43,25 @@ Lost = Callable[[Part], None]
 """Forget everything about these keys, and break off what is under way: others go on with it."""
 
 
+@dataclass
+class Tally:
+    """What happened since the start."""
+
+    taken_over: int = 0
+    """Shards whose holder had died, or had not renewed its lease."""
+    lost: int = 0
+    """Shards whose lease ran out while they were ours."""
+
+
 class Claims(Protocol):
     """What this process may work on."""
+
+    tally: Tally
+
+    @property
+    def held(self) -> int:
+        """How many shards are ours."""
+        ...
 
     def holds(self, key: str) -> bool:
         """Whether it is ours now: ask right before something is sent."""
@@ -66,6 +83,11 @@ class Claims(Protocol):
 
 class Alone:
     """There is no other process: everything is ours, for ever, and at no cost."""
+
+    held = SHARDS
+
+    def __init__(self) -> None:
+        self.tally = Tally()
 
     def holds(self, key: str) -> bool:
         """It is."""

@@ -49,6 +49,12 @@ class Abandoned(Exception):
     """What the log says of the host has changed meanwhile: this look is about nobody."""
 
 
+def permitted(claims: Claims, address: str) -> None:
+    """Raise `Abandoned` where the host is another process's by now."""
+    if not claims.holds(address):
+        raise Abandoned
+
+
 class Trust(Protocol):
     """Asked with the host key of the first contact, before anything is sent to the host."""
 

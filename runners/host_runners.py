@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -11,6 +11,7 @@ from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
 from runners import investigator, rolling_host, watcher
+from runners.claims import Claims
 from runners.container_managers import ContainerManagers
 from runners.findings import Findings
 from runners.fleet_hosts import FleetHosts
@@ -25,6 +26,8 @@ from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
 from runners.rolling_node import NodeSteps
 from runners.settings import DAY_S, Settings
+from runners.source_plugins import ConfiguredSource
+from runners.sources import Sources
 from runners.ssh import Limits, Ssh, name_ourselves
 from runners.vault import Vault
 from runners.watcher import Watcher
@@ -46,30 +49,41 @@ def make_ssh(settings: Settings) -> Ssh:
 
 
 def make_investigator(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    ssh: Ssh,
+    lines: LogLines,
+    claims: Claims,
 ) -> Investigator:
     """Whoever looks at new hosts, and at those that failed."""
     return Investigator(
-        Findings(writer, investigator.ACTOR, now),
+        Findings(writer, investigator.ACTOR, now, claims),
         known,
-        SshLook(ssh, partial(known.private_key, reader=investigator.ACTOR)),
+        SshLook(ssh, partial(known.private_key, reader=investigator.ACTOR), claims),
         parallel=settings.ssh_parallel,
         attempts_max=settings.investigation_attempts,
         pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
         known_pause_max_s=settings.check_interval,
         chance=random.SystemRandom(),
         on_defect=_on_defect("investigation.failed", lines),
+        claims=claims,
     )
 
 
 def make_watcher(
-    settings: Settings, writer: Writer, known: FleetHosts, ssh: Ssh, lines: LogLines
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    ssh: Ssh,
+    lines: LogLines,
+    claims: Claims,
 ) -> Watcher:
     """Whoever checks the hosts that are set up."""
     return Watcher(
-        Findings(writer, watcher.ACTOR, now),
+        Findings(writer, watcher.ACTOR, now, claims),
         known,
-        SshLook(ssh, partial(known.private_key, reader=watcher.ACTOR)),
+        SshLook(ssh, partial(known.private_key, reader=watcher.ACTOR), claims),
         Heartbeats(writer, hosts.beat, watcher.ACTOR, now),
         interval_s=settings.check_interval,
         parallel=settings.check_parallel,
@@ -77,6 +91,7 @@ def make_watcher(
         now=now,
         chance=random.SystemRandom(),
         on_defect=_on_defect("check.failed", lines),
+        claims=claims,
     )
 
 
@@ -87,21 +102,51 @@ def make_rolling(
     ssh: Ssh,
     managers: ContainerManagers,
     lines: LogLines,
+    claims: Claims,
 ) -> Rolling:
     """Whoever takes hosts through the steps of operations."""
     reach = SshReach(
         ssh,
         partial(known.private_key, reader=rolling_host.ACTOR),
-        Findings(writer, rolling_host.ACTOR, now),
+        Findings(writer, rolling_host.ACTOR, now, claims),
+        claims,
     )
     on_defect = _on_defect("operation.step_broke_off", lines)
     return Rolling(
         writer,
         known,
-        HostSteps(writer, known, reach, NodeSteps(managers), now=now, on_defect=on_defect),
+        HostSteps(
+            writer,
+            known,
+            reach,
+            NodeSteps(managers),
+            now=now,
+            on_defect=on_defect,
+            claims=claims,
+        ),
         parallel=settings.operation_parallel,
         kept_s=settings.output_kept_days * DAY_S,
         now=now,
+        claims=claims,
+    )
+
+
+def make_sources(
+    configured: Sequence[ConfiguredSource],
+    writer: Writer,
+    known: FleetHosts,
+    lines: LogLines,
+    claims: Claims,
+) -> Sources:
+    """Whoever asks inventories about the hosts that they own."""
+    return Sources(
+        configured,
+        writer,
+        known,
+        now=now,
+        chance=random.SystemRandom(),
+        log=lines.line,
+        claims=claims,
     )
 
 
@@ -111,6 +156,7 @@ def make_registrar(
     known: FleetHosts,
     managers: ContainerManagers,
     lines: LogLines,
+    claims: Claims,
 ) -> Registrar:
     """Whoever tells container managers which hosts are their nodes."""
     return Registrar(
@@ -122,6 +168,7 @@ def make_registrar(
         chance=random.SystemRandom(),
         log=lines.line,
         on_defect=_on_defect("container_manager.defect", lines),
+        claims=claims,
     )
 
 
@@ -131,6 +178,7 @@ def make_node_reports(
     known: FleetHosts,
     managers: ContainerManagers,
     lines: LogLines,
+    claims: Claims,
 ) -> NodeReports:
     """Whoever asks container managers about their nodes."""
     return NodeReports(
@@ -140,6 +188,7 @@ def make_node_reports(
         interval_s=settings.node_report_interval_s,
         now=now,
         on_defect=_on_defect("container_manager.defect", lines),
+        claims=claims,
     )
 
 

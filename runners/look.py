@@ -1,11 +1,13 @@
 """A look at a host over SSH, in the investigator's words."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from domain.host import FactsGathered, FailureKind, Host
 from domain.refusal import Refusal
+from runners.claims import ALONE, Claims
 from runners.facts import gather, sudo_failure
-from runners.findings import CannotLook, LookFailed, OtherHostKey, Trust
+from runners.findings import CannotLook, LookFailed, OtherHostKey, Trust, permitted
 from runners.keys import PrivateKey
 from runners.ssh import Ssh, Target
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
@@ -27,9 +29,15 @@ class SshLook:
     `private_key(subject)` gives the key of `host/ADDRESS`.
     """
 
-    def __init__(self, ssh: Ssh, private_key: Callable[[str], Awaitable[PrivateKey]]) -> None:
+    def __init__(
+        self,
+        ssh: Ssh,
+        private_key: Callable[[str], Awaitable[PrivateKey]],
+        claims: Claims = ALONE,
+    ) -> None:
         self._ssh = ssh
         self._private_key = private_key
+        self._claims = claims
 
     async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
         """The facts, from one connection."""
@@ -38,8 +46,9 @@ class SshLook:
         async def vouch(key: HostKey) -> None:
             await trust(key.algorithm, key.fingerprint)
 
+        permit = partial(permitted, self._claims, host.name)
         try:
-            async with self._ssh.connect(target, vouch) as session:
+            async with self._ssh.connect(target, vouch, permit) as session:
                 facts = await gather(session)
         except HostKeyMismatch as mismatch:
             raise OtherHostKey(mismatch.offered.fingerprint, mismatch.sentence) from mismatch

@@ -24,6 +24,7 @@ from domain.log.follower import Follower
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
 from domain.rolling import Kind, Outcome, Status
 from projections.standing import LogSize, Standing
+from runners.claims import Claims
 from runners.log_lines import LogLines
 from runners.registrar import Registrar
 from runners.server import Server
@@ -198,6 +199,25 @@ def sources(inventories: Sources) -> Collector:
         yield from (hosts, answers, failures, stale)
 
     return collect
+
+
+def leases(ours: Claims) -> Collector:
+    """Which part of the work is this process's."""
+    return lambda: (
+        GaugeMetricFamily(
+            "commissaire_leases_held", "Shards of all work that are this process's.", ours.held
+        ),
+        CounterMetricFamily(
+            "commissaire_leases_taken_over",
+            "Shards that this process took over from one that had died, or was held up.",
+            ours.tally.taken_over,
+        ),
+        CounterMetricFamily(
+            "commissaire_leases_lost",
+            "Shards that this process lost because it could not renew its lease.",
+            ours.tally.lost,
+        ),
+    )
 
 
 def container_managers(results: Mapping[str, Mapping[str, int]], registrar: Registrar) -> Collector:

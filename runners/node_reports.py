@@ -86,10 +86,6 @@ class NodeReports:
                     pass  # the database is away: the next round finds the same
                 await asyncio.sleep(self._interval_s)
 
-    async def stop(self, timeout_s: float) -> None:
-        """Ask nobody any more."""
-        await self._wakeups.drain(timeout_s)
-
     async def _refresh(self, name: str) -> Again | None:
         """Ask one, and keep what is new; in vain is no news: the registrar says why."""
         try:

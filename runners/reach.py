@@ -1,12 +1,16 @@
 """The way to a host over SSH, for the steps of operations."""
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from domain.host import Host
 from runners import steps
-from runners.findings import CannotLook, Findings, OtherHostKey
+from runners.claims import ALONE, Claims
+from runners.findings import Abandoned, CannotLook, Findings, OtherHostKey, permitted
 from runners.keys import PrivateKey
+from runners.leases import since_boot
 from runners.look import failure_of, target_of
 from runners.ssh import Session, Ssh
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
@@ -15,26 +19,55 @@ from runners.systems import REBOOT_NEEDED, Commands
 
 
 class SshContact:
-    """A session that runs steps."""
+    """A session that runs steps, and does nothing to the host later than `left_s()` from now.
 
-    def __init__(self, session: Session) -> None:
+    However long something is on its way, the host itself does not begin it after that: it is told
+    the latest time, by its own clock, which it said before. Raises `Abandoned` where that passed.
+    """
+
+    def __init__(self, session: Session, left_s: Callable[[], float] = lambda: math.inf) -> None:
         self._session = session
+        self._left_s = left_s
+        self._uptime_s: int | None = None
+        self._asked_at = 0.0
 
     async def start(self, step_id: str, commands: Commands) -> StepReport:
         """Run the commands, unless that was done before."""
-        return await steps.start(self._session, step_id, commands)
+        not_after = await self._not_after(step_id)
+        return self._in_time(await steps.start(self._session, step_id, commands, not_after))
 
     async def watch(self, step_id: str, offset: int = 0) -> StepReport:
         """How the step goes."""
-        return await steps.watch(self._session, step_id, offset)
+        report = await steps.watch(self._session, step_id, offset)
+        # It was read before now: counted from now, the latest time is none too late.
+        self._uptime_s, self._asked_at = report.uptime_s, since_boot()
+        return report
 
     async def cancel(self, step_id: str) -> StepReport:
         """End it."""
-        return await steps.cancel(self._session, step_id)
+        not_after = await self._not_after(step_id)
+        return self._in_time(await steps.cancel(self._session, step_id, not_after))
 
     async def clear(self, step_id: str) -> None:
         """Delete its output there."""
-        await steps.clear(self._session, step_id)
+        not_after = await self._not_after(step_id)
+        self._in_time(await steps.clear(self._session, step_id, not_after))
+
+    async def _not_after(self, step_id: str) -> int | None:
+        """The latest time by the host's clock; None where there is no limit, or no such clock."""
+        if self._left_s() == math.inf:
+            return None
+        if self._uptime_s is None:
+            await self.watch(step_id)
+        if self._uptime_s is None:
+            return None
+        return math.floor(self._uptime_s + since_boot() - self._asked_at + self._left_s())
+
+    @staticmethod
+    def _in_time(report: StepReport) -> StepReport:
+        if report.late:
+            raise Abandoned
+        return report
 
     async def reboot_needed(self) -> bool:
         """Whether what was installed takes a reboot to be used."""
@@ -49,11 +82,16 @@ class SshReach:
     """
 
     def __init__(
-        self, ssh: Ssh, private_key: Callable[[str], Awaitable[PrivateKey]], findings: Findings
+        self,
+        ssh: Ssh,
+        private_key: Callable[[str], Awaitable[PrivateKey]],
+        findings: Findings,
+        claims: Claims = ALONE,
     ) -> None:
         self._ssh = ssh
         self._private_key = private_key
         self._findings = findings
+        self._claims = claims
 
     def __call__(self, host: Host) -> AbstractAsyncContextManager[SshContact]:
         """A connection. Raises `OtherHostKey`; `LookFailed` and `CannotLook` also in the block."""
@@ -67,9 +105,10 @@ class SshReach:
         async def vouch(key: HostKey) -> None:
             await trust(key.algorithm, key.fingerprint)
 
+        permit = partial(permitted, self._claims, host.name)
         try:
-            async with self._ssh.connect(target, vouch) as session:
-                yield SshContact(session)
+            async with self._ssh.connect(target, vouch, permit) as session:
+                yield SshContact(session, partial(self._claims.left_s, host.name))
         except HostKeyMismatch as mismatch:
             raise OtherHostKey(mismatch.offered.fingerprint, mismatch.sentence) from mismatch
         except SshFailure as failure:

@@ -13,6 +13,7 @@ from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.projection import ReadModels
 from projections.standing import Standing
+from runners.leases import Leases
 from runners.probe import Probe
 from runners.tokens import TokensFile
 from runners.users import UsersFile
@@ -33,6 +34,7 @@ ACTIONS = {
     "writer.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.behind": "See that the database answers; restart the service if it stays so.",
+    "leases.lost": "See that the database answers; the service goes on by itself.",
     "vault.key_missing": "Put the master key back from its copy before the next start.",
     "vault.key_unusable": "Put the master key back from its copy before the next start.",
     "users.broken": "Mend the users file, or put it back from its copy; it is read at once.",
@@ -134,6 +136,17 @@ def runner(
             return None
         sentence = f"The runner {name} stands at position {position} of the log, not at {head}."
         return Fault("runner.behind", sentence)
+
+    return check
+
+
+def leases(held: Leases, running: Check) -> Check:
+    """This process may work on hosts, though there may be more processes than work."""
+
+    async def check() -> Fault | None:
+        if not held.is_member:
+            return Fault("leases.lost", "It works on no host: its lease could not be renewed.")
+        return await running()
 
     return check
 

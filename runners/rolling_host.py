@@ -23,10 +23,10 @@ from domain.refusal import Refusal
 from domain.rolling import seconds_between
 from projections import outputs
 from runners.claims import ALONE, Claims
-from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey
+from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey, permitted
 from runners.rolling_node import NO_NODES, Found, NodeSteps
 from runners.steps import OUTPUT_BYTES_MAX, Command, StepReport
-from runners.systems import REBOOT, Commands, StepImpossible, commands
+from runners.systems import Commands, StepImpossible, commands, reboot
 from runners.wakeups import Again, Lane
 
 ACTOR = "runner:rolling"
@@ -211,6 +211,9 @@ class HostSteps:
         host = await self._log.load(address)
         task = Task(operation, host, progress, self._now(), cancel_at)
         try:
+            permitted(
+                self._claims, address
+            )  # where we were held up: container managers hear us too
             if task.progress.step == "uncordon":
                 return await self._uncordon(task)
             if not await self._ended_without_contact(task):
@@ -261,7 +264,7 @@ class HostSteps:
     def _commands(self, task: Task) -> Commands:
         request = task.operation.request
         if request.kind == "restart" or task.progress.step in ("reboot", "health"):
-            return REBOOT
+            return reboot(task.progress.boot_id)
         if task.host.facts is None:
             raise StepImpossible("Nothing is known of its system yet.")
         return commands(request.kind, request.version, task.host.facts)
@@ -444,18 +447,19 @@ class HostSteps:
         report = await contact.watch(task.step_id)
         if not before:
             if await self._may_reboot(task, report.boot_id):
-                await contact.start(task.step_id, REBOOT)
+                await contact.start(task.step_id, reboot(report.boot_id))
                 return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
             return Again(0.0, Lane.UNFINISHED)
         boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}
         if report.boot_id != before:
             await self._finish(task, boot_ids)
+            await contact.clear(task.step_id)
             return Again(0.0, Lane.UNFINISHED)
         if report.state in ("absent", "waiting"):  # it was to be sent when something broke
             if task.cancelling:
                 report = await contact.cancel(task.step_id)
             else:
-                await contact.start(task.step_id, REBOOT)
+                await contact.start(task.step_id, reboot(before))
         if report.state == "cancelled":
             await self._fail(task, "It was cancelled before its reboot.", boot_ids)
         elif task.elapsed_s > task.limit_s:

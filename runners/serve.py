@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-import random
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -28,9 +26,11 @@ from projections.all import PROJECTIONS, beside_the_log
 from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import Reads, StoppedReads, reads
-from runners import authenticators, metrics, removals
+from runners import authenticators, metrics, readiness, removals
 from runners.checkpointer import Checkpointer
+from runners.claims import ALONE, Claims
 from runners.container_managers import ContainerManagers
+from runners.crew import Crew
 from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import (
@@ -38,11 +38,14 @@ from runners.host_runners import (
     make_node_reports,
     make_registrar,
     make_rolling,
+    make_sources,
     make_ssh,
     make_watcher,
     oldest_report,
 )
 from runners.keys import read_private_key
+from runners.lease_table import LeaseTable
+from runners.leases import Leases
 from runners.listening import Listening, tls_of
 from runners.log_lines import LogLines, bridge_logging
 from runners.login_trial import SshLoginTrial
@@ -52,7 +55,6 @@ from runners.probe import Probe
 from runners.server import CannotListen, Server
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
-from runners.sources import Sources
 from runners.tls import Tls, WrongTls
 from runners.users import UsersFile, hash_password
 from runners.vault import Vault, WrongMasterKey, master_key
@@ -66,8 +68,6 @@ from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
 
 DATA_MODE = 0o700
-RUNNER_STOP_TIMEOUT_S = 10.0
-"""How long looks that are under way may take to come to an end when the service stops."""
 STOP_SHARE = 0.5
 """Of the time to stop, what requests and looks may take; the rest is for ending what did not end
 by itself, and for the writer."""
@@ -169,43 +169,42 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         past = PastReads(engine)
         stack.callback(past.close)
         known = FleetHosts(answers, vault)
-        followers = [Follower(position, known.entries_after) for _ in range(5)]
+        followers: list[Follower] = []
         writer = _start_writer(settings, engine, read_models, followers, lines)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
-        ssh = make_ssh(settings)
-        investigator = make_investigator(settings, writer, known, ssh, lines)
-        watcher = make_watcher(settings, writer, known, ssh, lines)
-        managers = ContainerManagers(known)
-        stack.push_async_callback(managers.aclose)
-        rolling = make_rolling(settings, writer, known, ssh, managers, lines)
-        inventories = Sources(
-            configured, writer, known, now=now, chance=random.SystemRandom(), log=lines.line
-        )
-        investigating = _start_runner("investigator", investigator.run(followers[0]), stack)
-        watching = _start_runner("watcher", watcher.run(followers[1]), stack)
-        asking = _start_runner("sources", inventories.run(followers[2]), stack)
-        operating = _start_runner("rolling", rolling.run(followers[3]), stack)
-        registrar = make_registrar(writer, vault, known, managers, lines)
-        registering = _start_runner("registrar", registrar.run(followers[4]), stack)
-        reports = make_node_reports(settings, writer, known, managers, lines)
-        reporting = _start_runner("node-reports", reports.run(), stack)
-        half_removed = partial(answers.fresh, clusters.half_removed)
-        finishing = _start_runner("removals", removals.run(writer, half_removed, now), stack)
-        checkpointer = Checkpointer(engine, writer, now)
-        remembering = _start_runner("checkpointer", checkpointer.run(), stack)
-        queue = PasswordQueue(settings.failed_logins_per_minute)
-        stack.callback(queue.close)
         observer = Observer(Probe(engine))
         stack.push_async_callback(observer.probe.close)
         observer.watch_database(read_models, writer)
         observer.watch_files(settings, users, writer, lines)
-        observer.watch_runner("investigator", investigating, followers[0])
-        observer.watch_runner("watcher", watching, followers[1])
-        observer.watch_runner("sources", asking, followers[2])
-        observer.watch_runner("rolling", operating, followers[3])
-        observer.watch_runner("registrar", registering, followers[4])
-        observer.watch_runner("node-reports", reporting)
-        observer.watch_runner("removals", finishing)
+
+        def follow() -> Follower:
+            followers.append(Follower(position, known.entries_after))
+            return followers[-1]
+
+        ssh = make_ssh(settings)
+        crew = Crew(stack, observer, follow)
+        if settings.runners:
+            claims = await _claims(settings, engine, crew, observer, stack, lines)
+            observer.collectors.append(metrics.leases(claims))
+            crew.add("investigator", make_investigator(settings, writer, known, ssh, lines, claims))
+            crew.add("watcher", make_watcher(settings, writer, known, ssh, lines, claims))
+            managers = ContainerManagers(known)
+            stack.push_async_callback(managers.aclose)
+            rolling = make_rolling(settings, writer, known, ssh, managers, lines, claims)
+            crew.add("rolling", rolling)
+            registrar = make_registrar(writer, vault, known, managers, lines, claims)
+            crew.add("registrar", registrar)
+            observer.collectors.append(metrics.container_managers(managers.results, registrar))
+            reports = make_node_reports(settings, writer, known, managers, lines, claims)
+            crew.run("node-reports", reports.run())
+            inventories = make_sources(configured, writer, known, lines, claims)
+            crew.add("sources", inventories)
+            observer.collectors.append(metrics.sources(inventories))
+            crew.run("checkpointer", Checkpointer(engine, writer, now, claims=claims).run())
+            half_removed = partial(answers.fresh, clusters.half_removed)
+            crew.run("removals", removals.run(writer, half_removed, now, claims))
+        queue = PasswordQueue(settings.failed_logins_per_minute)
+        stack.callback(queue.close)
         tallies = Tallies()
         authentication = _authentication(settings, users, queue, lines)
         app = application(
@@ -226,32 +225,45 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             ),
             tallies=tallies,
             oldest_report=partial(oldest_report, settings),
+            elsewhere=settings.runners_only,
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
             metrics.http(tallies),
             metrics.connections(listening.server),
             metrics.ssh(ssh),
-            metrics.sources(inventories),
-            metrics.container_managers(managers.results, registrar),
         ]
         stack.push_async_callback(
             _wind_down,
             listening.server,
-            (investigator, watcher, inventories, rolling, registrar, reports),
+            crew,
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        running = (
-            investigating,
-            watching,
-            asking,
-            operating,
-            registering,
-            reporting,
-            finishing,
-            remembering,
-        )
-        yield Service(listening.address, running, listening.reload)
+        yield Service(listening.address, tuple(crew.tasks), listening.reload)
+
+
+async def _claims(
+    settings: Settings,
+    engine: Engine,
+    crew: Crew,
+    observer: Observer,
+    stack: AsyncExitStack,
+    lines: LogLines,
+) -> Claims:
+    """Who else there may be: nobody on SQLite, any number of processes on PostgreSQL."""
+    if not isinstance(engine, PostgresEngine):
+        return ALONE
+    table = LeaseTable(engine, settings.lease_s)
+    stack.callback(table.close)
+    leases = Leases(table, settings.lease_s, log=lines.line)
+    try:
+        table.create()
+    except PersistenceError as error:
+        raise CannotServe(f"the database cannot be used: {error}") from None
+    await leases.start()
+    crew.run("leases", leases.run())
+    observer.checks["leases"] = readiness.leases(leases, observer.checks["leases"])
+    return leases
 
 
 def _hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
@@ -379,33 +391,11 @@ def _start_writer(
     return writer
 
 
-def _start_runner(
-    name: str, run: Coroutine[None, None, None], stack: AsyncExitStack
-) -> "asyncio.Task[None]":
-    task = asyncio.create_task(run, name=name)
-    stack.push_async_callback(_stop_runner, task)
-    return task
-
-
-async def _stop_runner(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait((task,))
-
-
-class Stops(Protocol):
-    """A runner that can be asked to come to an end."""
-
-    async def stop(self, timeout_s: float) -> None:
-        """Begin nothing, and let what is under way come to its end."""
-        ...
-
-
-async def _wind_down(server: Server, runners: Sequence[Stops], timeout_s: float) -> None:
+async def _wind_down(server: Server, crew: Crew, timeout_s: float) -> None:
     """Let requests, looks and questions come to an end, side by side."""
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
-        for runner in runners:
-            group.create_task(runner.stop(min(timeout_s, RUNNER_STOP_TIMEOUT_S)))
+        group.create_task(crew.wind_down(timeout_s))
 
 
 def _authentication(

@@ -193,6 +193,23 @@ class Settings(BaseModel):
         30, le=3650, description="Days that the output of operations is kept."
     )
 
+    runners: bool = Field(
+        True,
+        description="Work on hosts. Without: the API alone, beside others on the same PostgreSQL.",
+    )
+    runners_only: bool = Field(
+        False,
+        description="Work on hosts alone, beside others on the same PostgreSQL: no API but"
+        " /healthz, /readyz and /metrics.",
+    )
+    lease_s: Annotated[float, Field(ge=2, le=HOUR_S, allow_inf_nan=False), Sources("SECONDS")] = (
+        Field(
+            10.0,
+            description="With PostgreSQL: how long others leave alone what a process works on that"
+            " is not heard of any more.",
+        )
+    )
+
     body_bytes_max: Bytes = Field(MEBIBYTE, description="Largest body of a request.")
     header_bytes_max: Bytes = Field(
         32 * KIBIBYTE, description="Largest head of a request: its line and all headers."
@@ -321,6 +338,15 @@ class Settings(BaseModel):
         if value and info.data.get(needed) is None:
             raise ValueError(f"must not be given without {needed}")
         return value
+
+    @field_validator("runners_only")
+    @classmethod
+    def _refuse_a_process_without_work(cls, only: bool, info: ValidationInfo) -> bool:
+        if only and not info.data.get("runners", True):
+            raise ValueError("must not be given together with no_runners")
+        if only and info.data.get("database") is None:
+            raise ValueError("must not be given without database: nobody else could serve the API")
+        return only
 
     @field_validator("retry_pause_max_s")
     @classmethod

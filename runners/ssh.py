@@ -32,6 +32,9 @@ PARALLEL = 32  # connections at once, over all hosts
 HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
 ADDRESSES_KEPT = 1000  # more than these are cleared of those whose interval is over
 
+Permit = Callable[[], None]
+"""Raises where nothing must be sent to the host any more, such as when it is another process's."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -63,13 +66,19 @@ class Session:
     """A login on a host; commands run one after the other over its one connection."""
 
     def __init__(
-        self, target: Target, host_key: HostKey, limits: Limits, wire: asyncssh.SSHClientConnection
+        self,
+        target: Target,
+        host_key: HostKey,
+        limits: Limits,
+        wire: asyncssh.SSHClientConnection,
+        permit: Permit,
     ) -> None:
         self.target = target
         self.host_key = host_key
         """As the host proved to have it."""
         self._limits = limits
         self._wire = wire
+        self._permit = permit
 
     async def run(
         self,
@@ -83,6 +92,7 @@ class Session:
         Stdin is empty. Raises SshFailure where the script did not run, not where it ended with a
         status; after a failure the session is closed. The limits are the session's unless given.
         """
+        self._permit()
         return await run_command(
             self._wire,
             self.target.address,
@@ -121,19 +131,22 @@ class Ssh:
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
     @asynccontextmanager
-    async def connect(self, target: Target, trust: Trust | None = None) -> AsyncIterator[Session]:
+    async def connect(
+        self, target: Target, trust: Trust | None = None, permit: Permit = lambda: None
+    ) -> AsyncIterator[Session]:
         """A session on the target, closed at the end of the block whatever happened in it.
 
         Where nothing is pinned, `trust` is awaited with the host's key before ours is offered to
         it. Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned
-        one, in which case no login was tried.
+        one, in which case no login was tried. `permit` is called before each thing that is sent.
         """
         await self._turn(target.address)
         try:
+            permit()
             wire, host_key = await self._log_in(target, trust)
             self.sessions, self.open = self.sessions + 1, self.open + 1
             try:
-                yield Session(target, host_key, self._limits, wire)
+                yield Session(target, host_key, self._limits, wire, permit)
             finally:
                 self.open -= 1
                 await _close(wire)

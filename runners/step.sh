@@ -1,5 +1,5 @@
-# A step on a host, for runners/steps.py, which puts verb=… id=… nonce=… offset=… most=… output_most=…
-# before it, and run=… to start one. Runs as root, under any POSIX shell.
+# A step on a host, for runners/steps.py, which puts verb=… id=… nonce=… offset=… most=… not_after=…
+# keep_days=… keep_output_days=… before it, and run=… to start one. Runs as root, under any POSIX shell.
 #
 # A step is a directory of its id. Whoever hard-links `begun` into it runs the commands: so they run
 # once, however often the step is started, by whomever, also after a reboot or a crash in between.
@@ -15,6 +15,8 @@ step=$base/$id
 unit=commissaire-$id.service
 mark=COMMISSAIRE_STEP=$id: # with an end: no id is the beginning of another
 boot_id=$(cat /proc/sys/kernel/random/boot_id)
+
+uptime() { cut -d . -f 1 /proc/uptime 2>/dev/null; }
 
 # Field 22 of stat: when the process started. A pid alone may be another process's by now.
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
@@ -164,7 +166,7 @@ tell() {
     [ ! -e "$step/output" ] || size=$(($(wc -c <"$step/output")))
     printf '\n%s begin\n' "$nonce"
     printf '%s=%s\n' state "$state" status "$status" begun "$begun" boot_id "$boot_id" \
-        size "$size" detach "$(head -c 300 "$step/detach" 2>/dev/null | tr '\n' ' ')"
+        size "$size" uptime "$(uptime)" late "$late" detach "$(head -c 300 "$step/detach" 2>/dev/null | tr '\n' ' ')"
     echo
     if [ "$size" -gt "$offset" ]; then
         tail -c +$((offset + 1)) "$step/output" | head -c "$most"
@@ -172,5 +174,8 @@ tell() {
     printf '\n%s end\n' "$nonce"
 }
 
-[ "$verb" = tell ] || "$verb"
+# Whoever was held up, or whose words were, does nothing here any more: others work on this host.
+late=
+[ -z "$not_after" ] || [ "$(uptime)" -lt "$not_after" ] || late=yes
+[ "$verb" = tell ] || [ -n "$late" ] || "$verb"
 tell

@@ -59,6 +59,10 @@ class StepReport:
     """Output from the offset that was asked for on, `CHUNK_BYTES` at most."""
     detach: str
     """What systemd-run said where it did not take the step, "" mostly."""
+    uptime_s: int | None = None
+    """Whole seconds that the host's clock showed before it answered; None where it has none."""
+    late: bool = False
+    """Whether nothing was done, because it was too late for that."""
 
 
 class Runs(Protocol):
@@ -68,11 +72,16 @@ class Runs(Protocol):
         """Run it to its end."""
 
 
-async def start(session: Runs, step_id: str, commands: Sequence[Command]) -> StepReport:
-    """Run the commands, one after the other until one fails, unless that was done before."""
+async def start(
+    session: Runs, step_id: str, commands: Sequence[Command], not_after: int | None = None
+) -> StepReport:
+    """Run the commands, one after the other until one fails, unless that was done before.
+
+    `not_after`, here and below: the uptime from which on the host is to do nothing.
+    """
     lines = " &&\n".join(shlex.join(command) for command in commands)
     run = f"output_most={OUTPUT_BYTES_MAX}\ncommands() {{\n{lines}\n}}\n{RUN.rstrip()}"
-    return await _ask(session, "start", step_id, run=run)
+    return await _ask(session, "start", step_id, run=run, not_after=not_after)
 
 
 async def watch(session: Runs, step_id: str, offset: int = 0) -> StepReport:
@@ -80,21 +89,27 @@ async def watch(session: Runs, step_id: str, offset: int = 0) -> StepReport:
     return await _ask(session, "tell", step_id, offset=offset)
 
 
-async def cancel(session: Runs, step_id: str) -> StepReport:
+async def cancel(session: Runs, step_id: str, not_after: int | None = None) -> StepReport:
     """End it, by force where it does not end by itself within seconds.
 
     It is proved where the report says cancelled, ended, or lost: nothing of it runs then.
     """
-    return await _ask(session, "cancel", step_id)
+    return await _ask(session, "cancel", step_id, not_after=not_after)
 
 
-async def clear(session: Runs, step_id: str) -> StepReport:
+async def clear(session: Runs, step_id: str, not_after: int | None = None) -> StepReport:
     """Delete its output and commands; that it was there is remembered."""
-    return await _ask(session, "clear", step_id)
+    return await _ask(session, "clear", step_id, not_after=not_after)
 
 
 async def _ask(
-    session: Runs, verb: Verb, step_id: str, *, offset: int = 0, run: str = ""
+    session: Runs,
+    verb: Verb,
+    step_id: str,
+    *,
+    offset: int = 0,
+    run: str = "",
+    not_after: int | None = None,
 ) -> StepReport:
     """Raises SshFailure where the host did not answer, or not in our words."""
     if not _ID.fullmatch(step_id):
@@ -107,6 +122,7 @@ async def _ask(
         "offset": str(offset),
         "most": str(CHUNK_BYTES),
         "keep_days": str(GUARD_DAYS),
+        "not_after": "" if not_after is None else str(not_after),
         "keep_output_days": str(OUTPUT_DAYS),
         "run": run,
     }
@@ -162,4 +178,6 @@ def parse(output: Output, nonce: str) -> StepReport:
         size=int(size),
         output=step_output[:CHUNK_BYTES],
         detach=plain(told.get("detach", "")),
+        uptime_s=int(uptime) if (uptime := told.get("uptime", "")).isdecimal() else None,
+        late=told.get("late") == "yes",
     )

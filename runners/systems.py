@@ -56,26 +56,36 @@ YUM_UNTIL = {"centos": 7, "rhel": 7, "fedora": 21}
 OSTREE = ("atomic", "coreos")
 """What is booted from OSTree, and so can be deployed."""
 
-REBOOT: Commands = (
-    # A moment later, so that our answer gets out. The one that knows of services comes first;
-    # without systemd it fails, and has done nothing.
-    ("/bin/sh", "-c", "sleep 1; systemctl reboot 2>/dev/null || reboot || shutdown -r now"),
-)
+REBOOT_SCRIPT = """
+sleep 1
+[ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || exit 0
+systemctl reboot 2>/dev/null || reboot || shutdown -r now
+"""
+"""A moment later, so that our answer gets out, and in the boot that is meant only: a host that went
+down by itself meanwhile is not rebooted once more. The command that knows of services comes first;
+without systemd it fails, and has done nothing."""
 
 REBOOT_NEEDED = """
 PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
 if [ -e /run/ostree-booted ]; then
     rpm-ostree status --json | grep -o '"booted" *: *[a-z]*' | head -n 1 | grep -q false && echo yes
 elif [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ]; then
     echo yes
 elif command -v dnf >/dev/null; then
-    dnf -q needs-restarting -r >/dev/null 2>&1; [ $? != 1 ] || echo yes
+    # By its words: that there is no such plugin ends with the same status.
+    dnf needs-restarting -r 2>/dev/null | grep -q "Reboot is required" && echo yes
 elif command -v needs-restarting >/dev/null; then
-    needs-restarting -r >/dev/null 2>&1; [ $? != 1 ] || echo yes
+    needs-restarting -r 2>/dev/null | grep -q "Reboot is required" && echo yes
 fi
 :
 """
 """Says yes where what was installed or staged takes a reboot to be used. For a shell, as root."""
+
+
+def reboot(boot_id: str) -> Commands:
+    """What reboots a host, if this is its boot."""
+    return (("/bin/sh", "-c", REBOOT_SCRIPT, "reboot", boot_id),)
 
 
 class StepImpossible(Exception):
@@ -95,7 +105,7 @@ def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
         case "upgrade":
             return _upgrade(facts)
         case "restart":
-            return REBOOT
+            raise StepImpossible("A restart has no commands but its reboot.")
 
 
 def _upgrade(facts: FactsGathered) -> Commands:

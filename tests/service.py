@@ -18,7 +18,7 @@ import httpx
 
 from runners.users import UsersFile, hash_password
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 WAIT_TIMEOUT_S = 30.0
 POLL_S = 0.02
@@ -112,6 +112,11 @@ class Service:
         self._process.kill()
         self._process.wait()
         self._process = None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, such as SIGSTOP."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; gives its exit status."""

@@ -11,6 +11,7 @@ from web.clients import Clients
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
 from web.credentials import Credentials, Secrets, TryLogin, nobody_can_try
+from web.elsewhere import leave_to_others
 from web.events import Events
 from web.front import Front, Log
 from web.health import Observation
@@ -41,12 +42,14 @@ def application(
     observation: Observation | None = None,
     tallies: Tallies | None = None,
     oldest_report: Callable[[], str] = str,
+    elsewhere: bool = False,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
     are counted. `oldest_report()`: what container managers said before is too old to be shown.
+    `elsewhere`: the API is served by other processes, and this one says so.
     """
     routes = table(
         Hosts(writer, reads, past, secrets, parse_key, sources, oldest_report),
@@ -58,6 +61,8 @@ def application(
         Events(reads),
         observation or Observation(authentication),
     )
+    if elsewhere:
+        routes = leave_to_others(routes)
     return Front(
         Routes(routes),
         authentication,

@@ -42,11 +42,14 @@ POLL_S = 0.1
 """How often a wait for the server looks at the clock and at signals."""
 RECONNECT_TIMEOUT_S = 2.0
 """After which the pool starts anew: its pauses double, and a server that is back must not wait."""
-APPEND_SETTINGS = """
+IDLE_WITH_LOCK_TIMEOUT_S = 5
+"""The same for one that holds the append lock: everybody else waits for it."""
+APPEND_SETTINGS = f"""
     SELECT set_config('lock_timeout', %s, true),
+        set_config('idle_in_transaction_session_timeout', '{IDLE_WITH_LOCK_TIMEOUT_S}s', true),
         set_config('synchronous_commit', CASE setting WHEN 'off' THEN 'on' ELSE setting END, true)
     FROM current_setting('synchronous_commit') AS setting
-"""
+"""  # noqa: S608 - a number of ours
 """Of one transaction: what was answered survives a loss of power, however the server is set."""
 SCHEMA_LOCK = 0x636F6D6D  # "comm": one process at a time creates tables
 
@@ -70,13 +73,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             raise
 
 
-class PostgresAppending:
-    """A transaction that holds the log's EXCLUSIVE lock: others read, and wait to append."""
+class PostgresWriting:
+    """A transaction that writes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.tx = PostgresTransaction(connection)
-        self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
 
     def commit(self) -> None:
         """Make it durable."""
@@ -86,6 +88,14 @@ class PostgresAppending:
             raise  # the server says itself that it did not happen
         except psycopg.OperationalError as error:
             raise CommitUnknown(str(error)) from error
+
+
+class PostgresAppending(PostgresWriting):
+    """One that holds the log's EXCLUSIVE lock: others read, and wait to append."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.head = Head(*(self.tx.execute(HEAD).fetchone() or EMPTY))
 
 
 class PostgresEngine:
@@ -128,6 +138,13 @@ class PostgresEngine:
             connection.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
             connection.silence_timeout_s = silence_s
             yield PostgresAppending(connection)
+            connection.rollback()
+
+    @contextmanager
+    def beside(self, silence_timeout_s: float) -> Iterator[PostgresWriting]:
+        """Write beside the log, without its lock: what is no matter of events."""
+        with self._connection(silence_timeout_s, silence_timeout_s) as connection:
+            yield PostgresWriting(connection)
             connection.rollback()
 
     @contextmanager

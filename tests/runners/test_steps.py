@@ -10,10 +10,12 @@ import pytest
 from domain.host import FactsGathered
 from domain.rolling import checked_version
 from runners import steps
+from runners.findings import Abandoned
+from runners.reach import SshContact
 from runners.remote_command import Output
-from runners.ssh import SshFailure
-from runners.steps import OUTPUT_BYTES_MAX
-from runners.systems import APT_UPGRADE, REBOOT, REBOOT_NEEDED, StepImpossible, commands
+from runners.ssh import Session, SshFailure
+from runners.steps import OUTPUT_BYTES_MAX, StepReport
+from runners.systems import APT_UPGRADE, REBOOT_NEEDED, StepImpossible, commands, reboot
 from tests.fleet import Fleet, Host
 from tests.runners.remote_steps import (
     ID,
@@ -268,15 +270,56 @@ def test_a_deployment_needs_a_host_that_is_booted_from_ostree(os: str) -> None:
 async def test_a_reboot_is_asked_for_once_and_the_boot_id_proves_it(host: Host) -> None:
     before = host.boot_id
     with suppress(SshFailure):  # it may be down before it has answered
-        assert (await start(host, *REBOOT)).boot_id == before
+        assert (await start(host, *reboot(before))).boot_id == before
     booted = await until_true(host, lambda report: report.boot_id != before)
-    after = await start(host, *REBOOT)  # whoever did not see it asks again
+    after = await start(host, *reboot(before))  # whoever did not see it asks again
     assert after.state in ("lost", "ended")
     assert after.boot_id == booted.boot_id
     assert [argv[0] for argv in host.ran if argv[0] in ("reboot", "systemctl")] in (
         ["systemctl"],
         ["reboot"],
     )
+
+
+async def test_a_reboot_of_another_boot_is_none(host: Host) -> None:
+    await start(host, *reboot("11111111-2222-3333-4444-555555555555"))
+    report = await until(host, "ended")
+    assert (report.exit_status, report.boot_id) == (0, host.boot_id)
+    assert not [argv for argv in host.ran if argv[0] in ("reboot", "systemctl")]
+
+
+async def test_what_comes_later_than_it_may_is_not_done_by_the_host(host: Host) -> None:
+    uptime = (await watch(host)).uptime_s
+    assert uptime
+    for ask in (steps.cancel, steps.clear):
+        report = await over(host, lambda session, ask=ask: ask(session, ID, uptime))  # type: ignore[misc]
+        assert report.late
+    say = [("echo", "done")]
+    report = await over(host, lambda session: steps.start(session, ID, say, uptime))
+    assert (report.late, report.state) == (True, "absent")
+    report = await over(host, lambda session: steps.start(session, ID, say, uptime + 3600))
+    assert not report.late
+    assert (await until(host, "ended")).output == b"done\n"
+
+
+async def test_a_contact_that_was_held_up_does_nothing(host: Host) -> None:
+    left_s = 60.0
+    seen: list[bool] = []
+
+    async def act(session: Session) -> StepReport:
+        nonlocal left_s
+        contact = SshContact(session, lambda: left_s)
+        assert not (await contact.start(ID, [("true",)])).late
+        left_s = -1.0
+        for late in (contact.cancel, contact.clear):
+            with pytest.raises(Abandoned):
+                await late(ID)
+            seen.append(True)
+        return await contact.watch(ID)
+
+    await over(host, act)
+    assert len(seen) == 2
+    assert (await until(host, "ended")).exit_status == 0
 
 
 @pytest.mark.parametrize("system", ["atomic", "debian", "fedora"])
@@ -286,6 +329,15 @@ async def test_whether_a_reboot_is_needed_is_asked_of_the_system(fleet: Fleet, s
     if system == "atomic":
         await start(host, ("rpm-ostree", "upgrade"))
         await until(host, "ended")
+    elif system == "fedora":
+        host.set("needs_reboot", "yes")
     else:
         host.path("/run/reboot-required").touch()
     assert (await over_shell(host, REBOOT_NEEDED)).stdout == b"yes\n"
+
+
+async def test_a_host_that_cannot_tell_whether_it_needs_a_reboot_needs_none(fleet: Fleet) -> None:
+    host = fleet.add("fedora")
+    dnf = host.path("/usr/bin/dnf")
+    dnf.write_text('#!/bin/sh\necho "No such command: $1. Please use dnf --help" >&2\nexit 1\n')
+    assert (await over_shell(host, REBOOT_NEEDED)).stdout == b""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from domain.host import Host
 from runners.findings import LookFailed, OtherHostKey
 from runners.steps import State, StepReport
-from runners.systems import REBOOT, Commands
+from runners.systems import Commands, reboot
 
 REBOOT_DELAY_S = 1.0
 
@@ -152,9 +152,10 @@ class Played:
         if step_id not in machine.steps:
             machine.ran[step_id.rpartition("-")[2]] += 1
             machine.hurt += machine.has_pods()
-            if commands is REBOOT:
+            if commands == reboot(boot_id := commands[0][-1]):
                 machine.steps[step_id] = PlayedStep(machine.boot, now + REBOOT_DELAY_S, 0, b"")
-                self._reboot()
+                if boot_id == str(machine.boot):
+                    self._reboot()
             else:
                 status = int(chance.random() < self._world.weather.fails)
                 seconds = chance.uniform(0.5, 60.0)

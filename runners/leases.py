@@ -1,0 +1,243 @@
+"""Claims of one process among several: a lease that is renewed, and a fair share of all shards.
+
+Each process is a member under a name that is never used again, and renews its lease each second.
+Its shards are its own until the lease runs out, which it measures itself, from before it asked for
+the renewal, and ends a margin earlier than the database does: so a process that was frozen, or cut
+off from the database, has stopped before anybody else begins. What it sends to the log is checked
+there (`fenced`), and what it sends to a host has to be begun there in time (`runners/reach.py`).
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from eventsourcing.persistence import PersistenceError
+
+from domain.log.unit import Unit
+from domain.refusal import conflict
+from runners.claims import Gained, Lost, Part, Tally, shard_of
+from runners.lease_table import Standing, Table, Taken
+from runners.shares import moves
+from runners.witness import is_dead, witness
+
+LOOK_EVERY_S = 1.0
+MARGIN_SHARE = 0.1
+"""Of a lease, so much is left unused: clocks of two machines do not go alike."""
+LEAVE_TIMEOUT_S = 3.0
+
+T = TypeVar("T")
+
+
+def since_boot() -> float:
+    """Seconds that went by, those included in which the machine was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(eq=False)
+class _Listener:
+    lost: Lost
+    gains: "asyncio.Queue[Part]" = field(default_factory=asyncio.Queue)
+
+
+class Leases:
+    """`lease_s`: how long the database keeps a lease that is not renewed."""
+
+    def __init__(
+        self,
+        table: Table,
+        lease_s: float,
+        *,
+        log: Callable[..., None],
+        clock: Callable[[], float] = since_boot,
+        dead: Callable[[str], bool] = is_dead,
+        name: str = "",
+    ) -> None:
+        self._table = table
+        self._usable_s = lease_s * (1 - MARGIN_SHARE)
+        self._log = log
+        self._clock = clock
+        self._dead = dead
+        self._name = name or socket.gethostname()
+        self._me = ""
+        self._until = -1.0
+        self._held: dict[int, int] = {}  # epochs by shard
+        self._listeners: list[_Listener] = []
+        self._expiry: asyncio.TimerHandle | None = None
+        self.tally = Tally()
+
+    # What process managers ask
+
+    def holds(self, key: str) -> bool:
+        """Whether it is ours now."""
+        return shard_of(key) in self._held and self.is_member
+
+    def left_s(self, key: str) -> float:
+        """For how long it is ours for certain."""
+        return max(0.0, self._until - self._clock()) if shard_of(key) in self._held else 0.0
+
+    def fenced(self, key: str, command: Callable[[Unit], T]) -> Callable[[Unit], T]:
+        """The command, refused where the claim does not hold when it is decided."""
+        shard, me = shard_of(key), self._me
+        epoch = self._held.get(shard)
+
+        def fence(unit: Unit) -> T:
+            if epoch is None or not self._table.holds(unit.tx, shard, me, epoch):
+                raise conflict(f"Another process works on {key} now.")
+            return command(unit)
+
+        return fence
+
+    @asynccontextmanager
+    async def told(self, gained: Gained, lost: Lost) -> AsyncIterator[None]:
+        """Tell a process manager what it gains and loses."""
+        listener = _Listener(lost)
+        self._listeners.append(listener)
+        if self._held and self.is_member:
+            listener.gains.put_nowait(Part(frozenset(self._held)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                telling = group.create_task(_tell(listener, gained), name="gains")
+                try:
+                    yield
+                finally:
+                    telling.cancel()
+        finally:
+            self._listeners.remove(listener)
+
+    # For whoever watches
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the lease has not run out."""
+        return self._clock() < self._until
+
+    @property
+    def held(self) -> int:
+        """How many shards are ours."""
+        return len(self._held) if self.is_member else 0
+
+    # The process's own life
+
+    async def start(self) -> None:
+        """Become a member, and claim what is free, where the database answers."""
+        await self._tick()
+
+    async def run(self) -> None:
+        """Until cancelled; then everything is released."""
+        try:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                await self._tick()
+        finally:
+            await self._leave()
+
+    async def _tick(self) -> None:
+        try:
+            if not self._me:
+                await self._join()
+            await self._look()
+        except PersistenceError:
+            pass  # the database is away: if it stays so, the lease runs out
+
+    async def _join(self) -> None:
+        me, asked_at = f"{self._name}/{secrets.token_hex(8)}", self._clock()
+        await self._table.join(me, witness())
+        self._me = me
+        self._renewed(asked_at)
+
+    async def _look(self) -> None:
+        me, asked_at = self._me, self._clock()
+        standing = await self._table.look(me)
+        if me != self._me:
+            return  # it ran out while we asked
+        if not standing.renewed:
+            self._end("the database says so")
+            return
+        self._renewed(asked_at)
+        claimed = {c.shard: c.epoch for c in standing.claims if c.member == me}
+        self._lose({shard for shard, epoch in self._held.items() if claimed.get(shard) != epoch})
+        # What was claimed with an answer that got lost:
+        self._gain({shard: epoch for shard, epoch in claimed.items() if shard not in self._held})
+        await self._balance(me, standing)
+
+    async def _balance(self, me: str, standing: Standing) -> None:
+        """Take what is ours to take, and give up what is too much."""
+        others = [member for member in standing.members if member.name != me]
+        dead = {member.name for member in others if self._dead(member.witness)}
+        alive = {m.name for m in others if m.alive and m.name not in dead} | {me}
+        wanted = moves(me, alive, {claim.shard: claim.member for claim in standing.claims})
+        if wanted.release:
+            self._lose(set(wanted.release))
+            await self._table.release(me, wanted.release)
+        if wanted.claim or dead:
+            taken = await self._table.claim(me, wanted.claim, dead)
+            if me == self._me:
+                self._take(taken)
+
+    def _take(self, taken: Collection[Taken]) -> None:
+        self._gain({each.shard: each.epoch for each in taken})
+        taken_over = sum(1 for each in taken if each.before)
+        self.tally.taken_over += taken_over
+        if taken:
+            self._log("leases.gained", shards=len(taken), taken_over=taken_over, held=self.held)
+
+    def _renewed(self, asked_at: float) -> None:
+        if self._held and not self.is_member:
+            # Somebody was told that they are not ours any more, and has to begin anew.
+            self._lose(set(self._held))
+        self._until = asked_at + self._usable_s
+        if self._expiry is None:
+            self._watch_the_clock()
+
+    def _watch_the_clock(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._expiry = loop.call_later(max(0.0, self._until - self._clock()), self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self.is_member:
+            self._watch_the_clock()
+        elif self._me:
+            self._end("it could not be renewed in time")
+
+    def _end(self, why: str) -> None:
+        """Hold nothing, and be another member from the next look on."""
+        self.tally.lost += len(self._held)
+        self._log("leases.lost", "warning", shards=len(self._held), reason=f"The lease: {why}.")
+        self._lose(set(self._held))
+        self._me, self._until = "", -1.0
+
+    def _gain(self, epochs: dict[int, int]) -> None:
+        if epochs:
+            self._held |= epochs
+            for listener in self._listeners:
+                listener.gains.put_nowait(Part(frozenset(epochs)))
+
+    def _lose(self, shards: Iterable[int]) -> None:
+        gone = [shard for shard in shards if self._held.pop(shard, None) is not None]
+        if gone:
+            for listener in self._listeners:
+                listener.lost(Part(frozenset(gone)))
+
+    async def _leave(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        me, self._me = self._me, ""
+        self._lose(set(self._held))
+        self._until = -1.0
+        if me:
+            try:
+                async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                    await self._table.leave(me)
+            except (PersistenceError, TimeoutError):
+                pass  # it runs out by itself
+
+
+async def _tell(listener: _Listener, gained: Gained) -> None:
+    while True:
+        await gained(await listener.gains.get())
