@@ -189,6 +189,13 @@ def test_a_swap_is_all_or_nothing(unit: Fleet, newcomer: str) -> None:
     assert unit.host(A).cluster == ""
 
 
+def test_a_list_of_hosts_that_nobody_knows_is_refused_at_the_first(unit: Fleet) -> None:
+    unknown = [f"10.9.0.{number}" for number in range(200)]
+    refusal = unit.refused(lambda: fleet.replace_members(unit, "web", [], unknown))
+    assert (refusal.kind, refusal.key) == ("conflict", "new")
+    assert not unit.hosts.keys() & set(unknown[1:])  # to load each would hold everybody up
+
+
 def test_a_swap_of_other_members_than_there_are_is_a_conflict(unit: Fleet) -> None:
     unit.ready(A, B)
     fleet.join(unit, "web", A)
