@@ -63,6 +63,7 @@ from web.authentication import Authentication
 from web.clients import Clients
 from web.front import Front
 from web.health import Observation
+from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
@@ -183,6 +184,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
 
         ssh = make_ssh(settings)
         crew = Crew(stack, observer, follow)
+        live = Live(position)
+        crew.add("events", live)
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
@@ -224,6 +227,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
                 authentication, observer.parts, observer.figures, settings.observers
             ),
             tallies=tallies,
+            live=live,
+            listeners_max=settings.listeners_max,
             oldest_report=partial(oldest_report, settings),
             elsewhere=settings.runners_only,
         )
@@ -231,6 +236,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         observer.collectors += [
             metrics.http(tallies),
             metrics.connections(listening.server),
+            metrics.streams(live),
             metrics.ssh(ssh),
         ]
         stack.push_async_callback(
