@@ -15,8 +15,8 @@ SYSTEMS = ("fedora", "debian", "centos", "atomic")
 LIVES_MAX = 200
 """Kills after which an operation that is not over will not be any more."""
 LIFE_S = 1.5
-"""The longest life of a service that is to be killed, or as long as its start took on a machine that
-is busy; the shortest is none."""
+"""The longest life of a service that is to be killed, or as long as its start took where that is
+more; the shortest is none."""
 PACKAGE_S = 1.0
 
 
