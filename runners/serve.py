@@ -35,11 +35,13 @@ from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import (
     make_investigator,
+    make_node_reports,
     make_registrar,
     make_rolling,
     make_sources,
     make_ssh,
     make_watcher,
+    oldest_report,
 )
 from runners.keys import read_private_key
 from runners.lease_table import LeaseTable
@@ -61,6 +63,7 @@ from web.authentication import Authentication
 from web.clients import Clients
 from web.front import Front
 from web.health import Observation
+from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
@@ -181,6 +184,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
 
         ssh = make_ssh(settings)
         crew = Crew(stack, observer, follow)
+        live = Live(position)
+        crew.add("events", live)
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
@@ -193,6 +198,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             registrar = make_registrar(writer, vault, known, managers, lines, claims)
             crew.add("registrar", registrar)
             observer.collectors.append(metrics.container_managers(managers.results, registrar))
+            reports = make_node_reports(settings, writer, known, managers, lines, claims)
+            crew.run("node-reports", reports.run())
             inventories = make_sources(configured, writer, known, lines, claims)
             crew.add("sources", inventories)
             observer.collectors.append(metrics.sources(inventories))
@@ -220,12 +227,16 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
                 authentication, observer.parts, observer.figures, settings.observers
             ),
             tallies=tallies,
+            live=live,
+            listeners_max=settings.listeners_max,
+            oldest_report=partial(oldest_report, settings),
             elsewhere=settings.runners_only,
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
             metrics.http(tallies),
             metrics.connections(listening.server),
+            metrics.streams(live),
             metrics.ssh(ssh),
         ]
         stack.push_async_callback(
