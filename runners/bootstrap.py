@@ -200,7 +200,7 @@ class Bootstrap:
         late = seconds_between(sent.at, self._now()) > (
             step.step.timeout_s if step else STEP_TIMEOUT_S
         )
-        reason, passing = _why(sent.step, report, output, late=late)
+        reason, passing = _why(sent.step, report, gist(output, sent.run), late=late)
         await self._findings.fail_step(host, sent.run, ending, reason, passing=passing)
         await contact.clear(sent.run)
         raise LookFailed("setup", reason, passing=passing)
@@ -217,10 +217,10 @@ async def _output(contact: Contact, run: str, report: StepReport) -> bytes:
     return output[:OUTPUT_BYTES_MAX]
 
 
-def _why(name: str, report: StepReport, output: bytes, *, late: bool) -> tuple[str, bool]:
+def _why(name: str, report: StepReport, words: str, *, late: bool) -> tuple[str, bool]:
     """What a person is told, and whether it may pass by itself in a moment."""
     step = f"Step '{name}' of setting it up"
-    said = f": “{words}”" if (words := gist(output)) else ""
+    said = f": “{words}”" if words else ""
     if report.state == "ended":
         return f"{step} ended with exit status {report.exit_status}{said}.", False
     if report.state == "cancelled":

@@ -187,10 +187,10 @@ def needed(steps: Sequence[ReadyStep], output: bytes, nonce: str) -> list[ReadyS
     return None
 
 
-def gist(output: bytes) -> str:
-    """The last lines of what a step said, in one, for a sentence."""
+def gist(output: bytes, run: str = "") -> str:
+    """The last lines of what a step said, in one, for a sentence; not what it told us of files."""
     said = output[-4096:].decode("utf-8", "replace").splitlines()
-    lines = [line for line in map(_printable, said) if line]
+    lines = [line for line in map(_printable, said) if line and not (run and run in line)]
     return " / ".join(lines[-GIST_LINES:])[-GIST_CHARACTERS_MAX:]
 
 

@@ -1,4 +1,4 @@
-"""Hosts that are set up for a network, as an operator asks for it, and what is on them afterwards."""
+"""Hosts that are set up for a network, as an operator asks for it, and what is on them then."""
 
 from pathlib import Path
 from typing import Any

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +21,12 @@ from tests.end_to_end.bootstrapped import (
     set_up,
     written,
 )
+from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.history import events_of, first_failure, history
 from tests.fleet import Fleet
-from tests.service import Service
+from tests.service import START_TIMEOUT_S, Service
 
+DOCUMENT = Path(__file__).parents[2] / "docs/bootstrapping.md"
 UNIT = "/etc/systemd/system/flanneld.service"
 
 
@@ -52,9 +57,7 @@ def test_an_etcd_network_is_written_as_it_says_with_mode_and_owner_and_the_log_t
 
 
 @pytest.mark.parametrize("system", ["centos", "rhel", "debian", "ubuntu", "busybox"])
-def test_every_system_is_set_up_in_its_own_way(
-    system: str, service: Service, fleet: Fleet
-) -> None:
+def test_every_system_is_set_up_in_its_own_way(system: str, service: Service, fleet: Fleet) -> None:
     host = fleet.add(system)
     make_cluster(service, SERVER)
     set_up(service, host)
@@ -137,3 +140,51 @@ def test_a_tree_without_flannel_fails_the_host_with_what_to_do(
     assert failure.kind == "setup"
     assert failure.reason.startswith("Step 'tree' of setting it up ended with exit status 1: “Its")
     assert "deploy one that has" in failure.reason
+
+
+def test_the_example_of_the_document_stands_in_place_of_what_we_bring(
+    tmp_path: Path, database_url: str, fleet: Fleet
+) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    (steps / "ours.toml").write_text(example)
+    hosts = fleet.add_many(["debian", "fedora"])
+    with Service(tmp_path / "service", database_url, *QUICK, "--bootstrap", str(steps)) as service:
+        make_cluster(service, ETCD)
+        set_up(service, *hosts)
+        assert sent(service, hosts[0]) == ["certificates", "flannel"]
+        assert sent(service, hosts[1]) == ["packages", "services"], "as no file says else"
+        path = hosts[0].path("/etc/flannel/options")
+        assert path.read_text() == (f'# Network overlaid\nFLANNEL_OPTIONS="{FLAGS} -iface=eth1"\n')
+        assert owned(path)[0] == 0o640
+        assert owned(hosts[0].path("/etc/etcd"))[0] == 0o750
+        assert installs(hosts[0]) == []
+
+
+def test_with_none_nothing_is_ever_installed(
+    tmp_path: Path, database_url: str, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    with Service(tmp_path / "service", database_url, "--bootstrap", "none") as service:
+        make_cluster(service, ETCD)
+        set_up(service, host)
+        assert sent(service, host) == []
+    assert host.ran == []
+
+
+def test_a_service_with_a_wrong_step_file_does_not_start_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('systems = ["fedora"]\nstep = []\n')
+    service = Service(tmp_path / "service", None, "--bootstrap", str(tmp_path))
+    ended = subprocess.run(
+        service.command(),
+        env=dict(service.environment()),
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == (
+        f"commissaire: --bootstrap {tmp_path}: bad.toml: step: Extra inputs are not permitted"
+    )

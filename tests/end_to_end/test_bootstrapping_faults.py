@@ -57,13 +57,10 @@ def test_a_step_that_fails_is_repeated_with_the_reason_in_the_log_and_goes_on_fr
     register(service, host)
     service.wait_for_status(host.address, "failed")
     failure = first_failure(service, host.address)
-    assert (failure.kind, failure.reason) == (
-        "setup",
-        "Step 'services' of setting it up ended with exit status 1: “"
-        f"{events_of(BootstrapStepSent, service, host.address)[-1].run} changed "
-        f"{events_of(BootstrapStepFailed, service, host.address)[0].changed[0]['sha256']}"
-        " /etc/sysconfig/flanneld / Job for docker.service failed because the control process"
-        " exited with error code.”.",
+    assert failure.kind == "setup"
+    assert failure.reason == (
+        "Step 'services' of setting it up ended with exit status 1: “Job for docker.service failed"
+        " because the control process exited with error code.”."
     )
     failed = partial(events_of, BootstrapStepFailed, service, host.address)
     wait_for(lambda: len(failed()) >= 3)
@@ -135,7 +132,8 @@ def test_a_reboot_in_the_middle_of_a_step_is_noticed_and_the_step_is_sent_anew(
     host.reboot()
     is_whole(service, host)
     (cut,) = events_of(BootstrapStepFailed, service, host.address)
-    assert cut.reason == "Step 'packages' of setting it up was cut short: the host rebooted meanwhile."
+    why = "was cut short: the host rebooted meanwhile."
+    assert cut.reason == f"Step 'packages' of setting it up {why}"
     assert not events_of(Failed, service, host.address)
 
 

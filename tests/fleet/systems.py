@@ -9,8 +9,10 @@ OSTREE = ("rpm-ostree",)
 
 # Never seen on a host unless its system has them: they would be the machine's own.
 MACHINE_ONLY = ("apt-get", "apt", "dpkg", "dnf", "yum", "rpm", "rpm-ostree", "systemctl")
-MACHINE_ONLY_MORE = ("systemd-run", "aptitude", "apt-key", "snap", "init", "telinit", "runlevel")
-MACHINE_ONLY_MORE += ("add-apt-repository",)
+MACHINE_ONLY_MORE = (
+    *("systemd-run", "aptitude", "apt-key", "add-apt-repository", "snap"),
+    *("init", "telinit", "runlevel"),
+)
 
 # Which script of `commands/` plays a command, where it is not the one of the same name.
 PLAYED_BY = {"yum": "dnf", "apt": "apt-get", "halt": "poweroff"}
