@@ -5,10 +5,10 @@ A host that was removed may be registered again: its stream goes on.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, assert_never
+from typing import Any, ClassVar, Literal, assert_never
 
 from domain.aggregate import Aggregate
-from domain.event import Event
+from domain.event import Event, LeaveReason
 from domain.operation_events import Evidence
 from domain.refusal import conflict, not_found
 
@@ -68,7 +68,14 @@ class LeftCluster(HostEvent):
     """The host is in no cluster any more; a host that was active is disassociated by it."""
 
     TOPIC: ClassVar[str] = "host.left_cluster"
+    class_version: ClassVar[int] = 2
     cluster: str
+    reason: LeaveReason
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Version 1 did not say why."""
+        state["reason"] = ""
 
 
 @dataclass(frozen=True)
@@ -337,10 +344,10 @@ class Host(Aggregate[AnyHostEvent]):
                 " (disassociated or active) can join a cluster."
             )
 
-    def leave_cluster(self) -> None:
+    def leave_cluster(self, reason: LeaveReason = "taken_out") -> None:
         """Be in no cluster."""
         if self.cluster:
-            self.emit(LeftCluster(self.cluster))
+            self.emit(LeftCluster(self.cluster, reason))
 
     def pin_key(self, algorithm: str, fingerprint: str) -> None:
         """Trust the key of the first contact. A key that is pinned already stays."""

@@ -453,6 +453,7 @@ class HostSteps:
         boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}
         if report.boot_id != before:
             await self._finish(task, boot_ids)
+            await contact.clear(task.step_id)
             return Again(0.0, Lane.UNFINISHED)
         if report.state in ("absent", "waiting"):  # it was to be sent when something broke
             if task.cancelling:

@@ -62,6 +62,7 @@ from web.authentication import Authentication
 from web.clients import Clients
 from web.front import Front
 from web.health import Observation
+from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
@@ -183,6 +184,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
 
         ssh = make_ssh(settings)
         crew = Crew(stack, observer, follow)
+        live = Live(position)
+        crew.add("events", live)
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
@@ -223,12 +226,15 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
                 authentication, observer.parts, observer.figures, settings.observers
             ),
             tallies=tallies,
+            live=live,
+            listeners_max=settings.listeners_max,
             elsewhere=settings.runners_only,
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
             metrics.http(tallies),
             metrics.connections(listening.server),
+            metrics.streams(live),
             metrics.ssh(ssh),
         ]
         stack.push_async_callback(

@@ -227,6 +227,9 @@ class Settings(BaseModel):
         description="Connections that may be open at once. Beyond, those without a whole request"
         " are closed, the oldest first.",
     )
+    listeners_max: Count = Field(
+        1000, le=100_000, description="Event streams that may be open at once."
+    )
     command_timeout_s: Seconds = Field(
         10.0, description="How long a change may wait for its turn before the answer is 503."
     )
