@@ -166,7 +166,7 @@ def probe(steps: Sequence[ReadyStep], nonce: str) -> str:
         tests += [shlex.join(("same", *file.words)) for file in step.files]
         tests += [f"({shlex.join(command)}) >/dev/null 2>&1" for command in step.step.unless]
         lines.append(f'{" && ".join(tests)} || needed="$needed {step.name}"')
-    lines.append("printf '\\n%s needed%s\\n' \"$nonce\" \"$needed\"\n")
+    lines.append('printf \'\\n%s needed%s\\n\' "$nonce" "$needed"\n')
     script = "\n".join(lines)
     if len(script) > SENT_BYTES_MAX:
         raise Unusable("The steps of this system are too long to be looked at in one go.")
