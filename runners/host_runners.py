@@ -3,9 +3,11 @@
 import os
 import random
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
+from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
@@ -20,6 +22,7 @@ from runners.heartbeats import Heartbeats
 from runners.investigator import Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
+from runners.node_reports import NodeReports
 from runners.reach import SshReach
 from runners.registrar import Registrar
 from runners.rolling import Rolling
@@ -177,6 +180,32 @@ def make_registrar(
         on_defect=_on_defect("container_manager.defect", lines),
         claims=claims,
     )
+
+
+def make_node_reports(
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    managers: ContainerManagers,
+    lines: LogLines,
+    claims: Claims,
+) -> NodeReports:
+    """Whoever asks container managers about their nodes."""
+    return NodeReports(
+        writer,
+        known,
+        managers,
+        interval_s=settings.node_report_interval_s,
+        now=now,
+        on_defect=_on_defect("container_manager.defect", lines),
+        claims=claims,
+    )
+
+
+def oldest_report(settings: Settings) -> str:
+    """What container managers said before this time is too old to be shown."""
+    oldest = datetime.now(UTC) - timedelta(seconds=settings.node_report_age_s)
+    return oldest.strftime(TIME_FORMAT)
 
 
 def _on_defect(kind: str, lines: LogLines) -> Report:

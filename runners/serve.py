@@ -36,11 +36,13 @@ from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import (
     make_investigator,
+    make_node_reports,
     make_registrar,
     make_rolling,
     make_sources,
     make_ssh,
     make_watcher,
+    oldest_report,
 )
 from runners.keys import read_private_key
 from runners.lease_table import LeaseTable
@@ -199,6 +201,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             registrar = make_registrar(writer, vault, known, managers, lines, claims)
             crew.add("registrar", registrar)
             observer.collectors.append(metrics.container_managers(managers.results, registrar))
+            reports = make_node_reports(settings, writer, known, managers, lines, claims)
+            crew.run("node-reports", reports.run())
             inventories = make_sources(configured, writer, known, lines, claims)
             crew.add("sources", inventories)
             observer.collectors.append(metrics.sources(inventories))
@@ -228,6 +232,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             tallies=tallies,
             live=live,
             listeners_max=settings.listeners_max,
+            oldest_report=partial(oldest_report, settings),
             elsewhere=settings.runners_only,
         )
         listening = await _listen(settings, app, tls, lines)

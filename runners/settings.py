@@ -185,6 +185,13 @@ class Settings(BaseModel):
     )
     check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
 
+    node_report_interval_s: Seconds = Field(
+        30.0, description="Each container manager is asked about its nodes once in so long a time."
+    )
+    node_report_age_s: Seconds = Field(
+        120.0, description="What it said of a node is shown for so long, and then nothing."
+    )
+
     operation_parallel: Count = Field(
         64, le=4096, description="Hosts that operations work on at once, whatever they allow."
     )
@@ -356,6 +363,13 @@ class Settings(BaseModel):
         if longest < info.data.get("retry_pause_s", -math.inf):
             raise ValueError("must not be shorter than retry_pause_s")
         return longest
+
+    @field_validator("node_report_age_s")
+    @classmethod
+    def _refuse_reports_that_come_and_go(cls, age: float, info: ValidationInfo) -> float:
+        if age < info.data.get("node_report_interval_s", -math.inf):
+            raise ValueError("must not be shorter than node_report_interval_s")
+        return age
 
     @property
     def database_file(self) -> Path:

@@ -47,6 +47,7 @@ def application(
     live: Live | None = None,
     listeners_max: int = LISTENERS_MAX,
     tallies: Tallies | None = None,
+    oldest_report: Callable[[], str] = str,
     elsewhere: bool = False,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
@@ -54,10 +55,11 @@ def application(
 
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
     are counted. `live`: what event streams read along; whoever made it has it follow the log.
+    `oldest_report()`: what container managers said before is too old to be shown.
     `elsewhere`: the API is served by other processes, and this one says so.
     """
     routes = table(
-        Hosts(writer, reads, past, secrets, parse_key, sources),
+        Hosts(writer, reads, past, secrets, parse_key, sources, oldest_report),
         Credentials(writer, secrets, parse_key, try_login),
         Clusters(writer, reads, past),
         Networks(writer, reads),
