@@ -98,6 +98,9 @@ UNSEEN = (
     events.KeyForgotten,
     events.CredentialsRead,
     events.CredentialsRotated,
+    events.BootstrapStepSent,
+    events.BootstrapStepDone,
+    events.BootstrapStepFailed,
 )
 """What happens to a host and is no part of its record: it moves the validators only."""
 

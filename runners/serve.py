@@ -27,6 +27,7 @@ from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, readiness, removals
+from runners.bootstrap_lists import Lists, WrongSteps, read_lists
 from runners.checkpointer import Checkpointer
 from runners.claims import ALONE, Claims
 from runners.container_managers import ContainerManagers
@@ -161,6 +162,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         tls = _tls(settings)
         _hold_data_directory(settings, stack)
         configured = _sources(settings)
+        steps = _steps(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
@@ -189,7 +191,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
-            crew.add("investigator", make_investigator(settings, writer, known, ssh, lines, claims))
+            investigator = make_investigator(settings, writer, known, ssh, lines, claims, steps)
+            crew.add("investigator", investigator)
             crew.add("watcher", make_watcher(settings, writer, known, ssh, lines, claims))
             managers = ContainerManagers(known)
             stack.push_async_callback(managers.aclose)
@@ -305,6 +308,15 @@ def _sources(settings: Settings) -> list[ConfiguredSource]:
         return open_sources(settings.sources, os.environ)
     except WrongSource as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+def _steps(settings: Settings) -> Lists | None:
+    try:
+        return read_lists(settings.bootstrap)
+    except WrongSteps as wrong:
+        raise CannotServe(
+            f"--bootstrap {settings.bootstrap}: {wrong}", EXIT_WRONG_SETTING
+        ) from None
 
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:
