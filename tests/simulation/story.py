@@ -4,7 +4,7 @@ import asyncio
 import random
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from domain import operations
 from domain.event import Act
@@ -26,6 +26,18 @@ LONGEST_S = 12 * 3600.0
 """An operation that is not over by then never is."""
 WISHES: list[Wish] = ["paused", "paused", "in_process", "cancelled"]
 NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
+
+
+class Times(Protocol):
+    """Whoever knows what time it is."""
+
+    def time(self) -> float:
+        """Virtual seconds since the start."""
+        ...
+
+    def now(self) -> str:
+        """As events have it."""
+        ...
 
 
 @dataclass
@@ -51,7 +63,7 @@ class Told:
 class Story:
     """The stage, and who acts on it."""
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int, loop: Times) -> None:
         self.seed = seed
         self.loop = loop
         self.chance = random.Random(seed)
