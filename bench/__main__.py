@@ -1,4 +1,4 @@
-"""Measure what issues 3, 4 and 5 promise, and print one table.
+"""Measure what issues 3, 4, 5 and 7 promise, and print one table.
 
 python -m bench [--quick] [--only NAME]...
 """
@@ -15,7 +15,9 @@ from bench import (
     crowding,
     investigating,
     keeping,
+    looking_back,
     reading,
+    streaming,
     upgrading,
     watching,
     writing,
@@ -36,7 +38,11 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "auth": authenticating.headers,
     "certificate": authenticating.certificate,
     "p99": crowding.p99,
+    "stream": streaming.fan_out,
     "upgrade": upgrading.against_ansible,
+    "past": looking_back.one_host,
+    "past-fleet": looking_back.fleet,
+    "past-crowd": looking_back.crowd,
     "checks": watching.rate,
     "fleet": watching.fleet,
 }

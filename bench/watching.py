@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ LIMIT = 0.7
 CLIENTS = 16
 SETTLE_TIMEOUT_S = 900.0
 BARE_TIMEOUT_S = 120.0
+FAILURES = re.compile(r"^commissaire_ssh_failures_total\{[^}]*\} (\S+)$", re.MULTILINE)
 CHECKED = '"by":"runner:watcher"'
 """Each check reads the key of its host from the vault, and the log says so."""
 
@@ -59,16 +61,17 @@ def fleet(ground: Ground, scale: Scale) -> list[Figure]:
         idle = resident_mb(ours.pid)
         _set_up(ours, addresses, key)
         time.sleep(INTERVAL_S)  # whose first checks were spread anew
-        before, begin = _last_checks(ours), cpu_seconds(ours.pid)
+        before, begin, failed = _last_checks(ours), cpu_seconds(ours.pid), _failures(ours)
         time.sleep(INTERVAL_S)
         share = (cpu_seconds(ours.pid) - begin) / INTERVAL_S
         time.sleep(2 * _WRITTEN_S)
         after = _last_checks(ours)
-        memory = resident_mb(ours.pid)
+        memory, failed = resident_mb(ours.pid), _failures(ours) - failed
     checked = sum(after[address] > before[address] for address in addresses)
     name = f"{HOSTS} hosts, interval of {INTERVAL_S} s:"
     return [
         Figure(f"{name} checked in it", checked, HOSTS, checked / HOSTS, "", "at least", 1.0),
+        Figure(f"{name} checks that met no answer", failed, 0, 1.0, "", "for comparison"),
         Figure(f"{name} share of a core", share, 1.0, share, "", "for comparison"),
         Figure(f"{name} memory", memory, idle, memory / idle, "MB", "for comparison"),
     ]
@@ -153,3 +156,8 @@ def _bare(addresses: Sequence[str], key: asyncssh.SSHKey) -> float:
 def _last_checks(ours: Ours) -> dict[str, str]:
     records = ours.client.get("/hosts").json()
     return {record["address"]: record["last_check"] for record in records}
+
+
+def _failures(ours: Ours) -> int:
+    text = ours.client.get(f"{ours.url}/metrics").text
+    return sum(int(float(number)) for number in FAILURES.findall(text))

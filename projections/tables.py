@@ -155,12 +155,16 @@ class StoredRows(Generic[R]):
 
     def flush(self) -> None:
         """Write what changed."""
+        gone, there = [], []
         for key in self._changed:
             row = self._known[key]
             if row is None:
-                self._tx.execute(self._table.delete, (key,))
+                gone.append((key,))
             else:
-                self._tx.execute(self._table.upsert, self._table.values(row))
+                there.append(self._table.values(row))
+        for sql, each in ((self._table.delete, gone), (self._table.upsert, there)):
+            if each:
+                self._tx.execute_each(sql, each)
         self._changed.clear()
 
 

@@ -39,6 +39,7 @@ REFUSED_PAUSE_S = 0.02
 
 CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
 SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
+NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
 
 
 class Connection(HttpToolsProtocol):
@@ -128,6 +129,13 @@ class Connection(HttpToolsProtocol):
         else:
             self._check_progress()
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn always closes
+        """The client has said all that it will; it may still wait for the answer to that."""
+        if self.scheme != "http" or self._in_body or not self._busy or self.cycle.response_started:
+            return False  # which closes; TLS knows no half of a connection
+        self.cycle.keep_alive = False
+        return True
+
     def _read_on(self) -> None:
         if not (self.flow.read_paused or self.transport.is_closing()):
             self.transport.resume_reading()
@@ -170,6 +178,8 @@ class Connection(HttpToolsProtocol):
             self._fault = self._head_too_large()
         elif len(self.pipeline) >= PIPELINED_MAX:
             self._fault = Fault("syntax", "Too many requests came before the first was answered.")
+        elif [name for name, _ in self.headers].count(b"host") != 1 and not self._is_http_1_0():
+            self._fault = NO_HOST
         if self._fault:
             raise ValueError(self._fault.kind)  # which ends the parser
         super().on_headers_complete()
@@ -189,6 +199,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         elif self.cycle.response_complete:
             self._wait_for_next()
+
+    def _is_http_1_0(self) -> bool:
+        return self.parser.get_http_version() == "1.0"
 
     def _head_is_too_large(self) -> bool:
         fields = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

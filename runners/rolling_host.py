@@ -214,7 +214,7 @@ class HostSteps:
             # Were we held up? What is asked of a container manager is not checked on the host.
             permitted(self._claims, address)
             if task.progress.step == "uncordon":
-                return await self._uncordon(task)
+                return await self._uncordon(task) if self._claims.holds(address) else None
             if not await self._ended_without_contact(task):
                 async with self._reach(task.host) as contact:
                     self._pauses_s.pop(task.key, None)
@@ -452,6 +452,7 @@ class HostSteps:
         boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}
         if report.boot_id != before:
             await self._finish(task, boot_ids)
+            await contact.clear(task.step_id)
             return Again(0.0, Lane.UNFINISHED)
         if report.state in ("absent", "waiting"):  # it was to be sent when something broke
             if task.cancelling:

@@ -67,14 +67,16 @@ without systemd it fails, and has done nothing."""
 
 REBOOT_NEEDED = """
 PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
 if [ -e /run/ostree-booted ]; then
     rpm-ostree status --json | grep -o '"booted" *: *[a-z]*' | head -n 1 | grep -q false && echo yes
 elif [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ]; then
     echo yes
 elif command -v dnf >/dev/null; then
-    dnf -q needs-restarting -r >/dev/null 2>&1; [ $? != 1 ] || echo yes
+    # By its words: that there is no such plugin ends with the same status.
+    dnf needs-restarting -r 2>/dev/null | grep -q "Reboot is required" && echo yes
 elif command -v needs-restarting >/dev/null; then
-    needs-restarting -r >/dev/null 2>&1; [ $? != 1 ] || echo yes
+    needs-restarting -r 2>/dev/null | grep -q "Reboot is required" && echo yes
 fi
 :
 """

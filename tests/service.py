@@ -18,7 +18,7 @@ import httpx
 
 from runners.users import UsersFile, hash_password
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 WAIT_TIMEOUT_S = 30.0
 POLL_S = 0.02

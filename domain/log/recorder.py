@@ -73,21 +73,17 @@ def insert(tx: Transaction, head: Head, stored: Sequence[StoredEvent]) -> list[H
     `recorded_at` is the machine's clock, but never before that of `head`.
     """
     recorded_at = max(now(), head.recorded_at)
-    execute = tx.execute
-    places = []
-    for event in stored:
-        row = execute(
-            INSERT,
-            (
-                event.originator_id,
-                event.originator_version,
-                event.topic,
-                event.state,
-                recorded_at,
-            ),
-        ).fetchone()
-        places.append(Head(row[0], recorded_at))
-    return places
+    rows = [
+        (
+            event.originator_id,
+            event.originator_version,
+            event.topic,
+            event.state,
+            recorded_at,
+        )
+        for event in stored
+    ]
+    return [Head(row[0], recorded_at) for row in tx.execute_each(INSERT, rows)]
 
 
 def stream(

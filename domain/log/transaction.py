@@ -34,6 +34,13 @@ class Transaction(Protocol):
         """Run one statement with bound parameters."""
         ...
 
+    def execute_each(self, sql: str, each: Sequence[Sequence[object]]) -> list[Any]:
+        """Run one statement several times; gives the first row of each, if it gives rows.
+
+        A database that is asked over a socket is asked once.
+        """
+        ...
+
 
 class SQLiteTransaction:
     """On a connection in autocommit mode, so that BEGIN and COMMIT are ours."""
@@ -42,6 +49,10 @@ class SQLiteTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.execute = connection.execute
+
+    def execute_each(self, sql: str, each: Sequence[Sequence[object]]) -> list[Any]:
+        """Run one statement several times; gives the first row of each, if it gives rows."""
+        return [self.execute(sql, params).fetchone() for params in each]
 
 
 class PostgresTransaction:
@@ -55,6 +66,15 @@ class PostgresTransaction:
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
         """Run one statement with bound parameters."""
         return self._connection.execute(_psycopg_style(sql), params or None)
+
+    def execute_each(self, sql: str, each: Sequence[Sequence[object]]) -> list[Any]:
+        """Run one statement several times; gives the first row of each, if it gives rows."""
+        with self._connection.cursor() as cursor:
+            if len(each) == 1:
+                cursor.execute(_psycopg_style(sql), each[0])
+            else:
+                cursor.executemany(_psycopg_style(sql), each, returning=True)
+            return [done.fetchone() if done.description else None for done in cursor.results()]
 
 
 @lru_cache(maxsize=512)

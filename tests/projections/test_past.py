@@ -80,7 +80,9 @@ def everything(ask: Callable[[str, Ask, tuple[Any, ...]], Any]) -> dict[str, Any
 def recorded(store: Store, history: Sequence[Command]) -> list[Answers]:
     """What GET answered before a history, and after each command that changed something."""
     answers: list[Answers] = []
-    with store.writer() as writer:
+    with pytest.MonkeyPatch.context() as patched, store.writer() as writer:
+        # So that clusters are removed in stages, and somebody looks meanwhile.
+        patched.setattr(fleet, "REMOVAL_BATCH_HOSTS", 1)
         for step in (lambda unit: None, *history):
             refused = writer.submit(ACT, step).exception(WAIT_TIMEOUT_S)
             assert refused is None or isinstance(refused, Refusal)
@@ -141,6 +143,36 @@ def test_at_tells_what_was_answered_for_any_history(history: list[Command], inte
             checkpointer.catch_up()
         assert bool(kept(store)) == (answers[-1].head.position >= interval)
         must_tell_the_same(store, answers)
+
+
+def test_a_member_that_came_back_is_judged_by_what_it_did_since(store: Store) -> None:
+    """Registered into a cluster, active, removed, and registered into it again; then swapped."""
+    address, other = ADDRESSES[:2]
+    answers = recorded(
+        store,
+        [
+            lambda unit: fleet.create_cluster(unit, "web", "default", ""),
+            lambda unit: fleet.register_host(unit, SECRETS, other, request("web")),
+            *2
+            * [
+                lambda unit: fleet.register_host(unit, SECRETS, address, request("web")),
+                lambda unit: looked_at(unit, address, 4),
+                lambda unit: fleet.remove_host(unit, SECRETS, address),
+            ],
+            lambda unit: fleet.register_host(unit, SECRETS, address, request("web")),
+            lambda unit: looked_at(unit, address, 0),
+            lambda unit: looked_at(unit, address, 4),
+            lambda unit: looked_at(unit, other, 4),
+            lambda unit: fleet.replace_members(unit, "web", [other, address], [other]),
+            lambda unit: looked_at(unit, address, 0),
+            lambda unit: looked_at(unit, address, 4),
+            lambda unit: fleet.join(unit, "web", address),
+            lambda unit: fleet.remove_cluster(unit, "web"),
+            lambda unit: fleet.go_on_removing(unit, "web"),
+        ],
+    )
+    assert len(answers) == 19
+    must_tell_the_same(store, answers)
 
 
 @pytest.mark.parametrize("seed", range(3))

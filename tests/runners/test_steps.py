@@ -329,6 +329,15 @@ async def test_whether_a_reboot_is_needed_is_asked_of_the_system(fleet: Fleet, s
     if system == "atomic":
         await start(host, ("rpm-ostree", "upgrade"))
         await until(host, "ended")
+    elif system == "fedora":
+        host.set("needs_reboot", "yes")
     else:
         host.path("/run/reboot-required").touch()
     assert (await over_shell(host, REBOOT_NEEDED)).stdout == b"yes\n"
+
+
+async def test_a_host_that_cannot_tell_whether_it_needs_a_reboot_needs_none(fleet: Fleet) -> None:
+    host = fleet.add("fedora")
+    dnf = host.path("/usr/bin/dnf")
+    dnf.write_text('#!/bin/sh\necho "No such command: $1. Please use dnf --help" >&2\nexit 1\n')
+    assert (await over_shell(host, REBOOT_NEEDED)).stdout == b""

@@ -2,8 +2,9 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -16,13 +17,17 @@ from domain.log.follower import Follower
 from domain.operation import Operation
 from domain.operation_events import RebootRequested, StepSent
 from domain.refusal import unavailable
+from projections.container_managers import WishRow
 from runners.claims import shard_of
 from runners.findings import Abandoned, OtherHostKey, permitted
 from runners.leases import Leases
+from runners.registrar import Registrar
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
+from runners.rolling_node import NodeSteps
 from runners.steps import StepReport
 from runners.systems import Commands
+from tests.domain.memory_unit import MemorySecrets
 from tests.played_leases import PlayedTable
 from tests.simulation.processes import Conductor, ProcessLoop
 from tests.simulation.story import LONGEST_S, NAME, Story, Told
@@ -45,6 +50,7 @@ class SharedLog:
         self._process = process
         self._log = process.story.log
         self.follower = Follower(len(self._log.entries), self.after)
+        self.news = Follower(len(self._log.entries), self.after)
 
     async def perform(self, act: Act, command: Callable[[Any], Any]) -> Any:
         """Decide and store; the answer may get lost."""
@@ -65,13 +71,35 @@ class SharedLog:
             await asyncio.sleep(still_s)
         if self._process.loop.killed:
             raise OperationalError("nobody is there any more")
-        self._log.on_commit = lambda *news: self._process.loop.tell(self.follower.push, *news)
+        self._log.on_commit = lambda *news: self._process.loop.tell(self._push, *news)
         before = len(self._log.entries)
         result = self._log.do(act, command)
         for _, _, event in self._log.entries[before:]:
             if isinstance(event, StepSent | RebootRequested):
                 self._process.story.must_hold(self._process, event.address)
         return result
+
+    def _push(self, previous: int, recorded: Sequence[Recorded]) -> None:
+        self.follower.push(previous, recorded)
+        self.news.push(previous, recorded)
+
+    async def wishes(self) -> list[tuple[str, str]]:
+        """What container managers are still to be told."""
+        await self._process.way()
+        return await self._log.wishes()
+
+    async def wish(self, name: str, address: str) -> WishRow | None:
+        """Of one host."""
+        await self._process.way()
+        return await self._log.wish(name, address)
+
+    async def unwished(self) -> list[str]:
+        """Everybody is told."""
+        return []
+
+    async def leaving(self) -> list[str]:
+        """Nobody leaves."""
+        return []
 
     async def after(self, position: int) -> list[Recorded]:
         """Further entries."""
@@ -195,6 +223,7 @@ class Process:
             self.log,
             self.log,
             self._reach,
+            NodeSteps(self.story.manager),
             now=clock.now,
             on_defect=lambda _, error: self.story.defects.append(error),
             claims=self.leases,
@@ -208,10 +237,22 @@ class Process:
             now=clock.now,
             claims=self.leases,
         )
+        registrar = Registrar(
+            self.log,
+            MemorySecrets(),
+            self.log,
+            self.story.manager,
+            now=clock.now,
+            chance=self.story.chance,
+            log=lambda *_, **__: None,
+            on_defect=lambda _, error: self.story.defects.append(error),
+            claims=self.leases,
+        )
         await self.leases.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.leases.run())
             group.create_task(rolling.run(self.log.follower))
+            group.create_task(registrar.run(self.log.news))
 
     @asynccontextmanager
     async def _reach(self, host: Host) -> AsyncIterator[HeldContact]:
@@ -271,6 +312,7 @@ class SeveralStory(Story):
         super().__init__(seed, self.conductor.clock)
         if self.chance.random() < 0.5:
             self.world.weather = CALM  # so that nothing but the processes is at fault
+        self._crash_rate = 0.0  # what dies here is a whole process
         self.table = PlayedTable(self.conductor.clock.time, LEASE_S)
         self.numbers = count()
         self.one_machine = self.chance.random() < 0.3
@@ -311,6 +353,9 @@ class SeveralStory(Story):
         """From the request to the end, and a while longer."""
         request = self.request()
         self.log.do(self.act("alice"), lambda unit: operations.start(unit, NAME, request))
+        for address, node in self.manager.nodes.items():
+            if self.log.unit.operations[NAME].request.options.drain:
+                self.world.machines[address].has_pods = partial(self._has_pods, node)
         operation = self.log.unit.operations[NAME]
         clock = self.conductor.clock
         try:
@@ -321,7 +366,8 @@ class SeveralStory(Story):
             for running in (self._operator(), self._members(), self._befall()):
                 self.conductor.begin(running)
             self.conductor.play(
-                lambda: operation.is_over or clock.seconds > LONGEST_S, LONGEST_S + FAULT_S
+                lambda: (operation.is_over and not self._has_wishes) or clock.seconds > LONGEST_S,
+                LONGEST_S + FAULT_S,
             )
             over_at = clock.seconds
             end = over_at + AFTERWARDS_S
@@ -333,6 +379,7 @@ class SeveralStory(Story):
             self.seed,
             self.log,
             self.world.machines,
+            self.manager.nodes,
             operation,
             over_at,
             self.crashes,

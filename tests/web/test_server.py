@@ -122,6 +122,29 @@ def test_more_pipelined_requests_than_anybody_needs_are_refused(strict: WebServi
     assert set(many[:-1]) == {200}
 
 
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: b\r\n"])
+def test_a_request_that_names_no_host_or_two_is_400(strict: WebService, hosts: bytes) -> None:
+    rest = hosts + AUTH + b"Connection: close\r\n\r\n"
+    answer = say(strict, b"GET /api/v0/clusters HTTP/1.1\r\n" + rest)
+    assert statuses(answer) == [400]
+    assert b"one Host header" in answer
+    assert statuses(say(strict, b"GET /api/v0/clusters HTTP/1.0\r\n" + rest)) == [200]
+
+
+def test_a_client_that_hangs_up_its_half_still_gets_its_answers(strict: WebService) -> None:
+    """As `printf … | nc -N` does."""
+    for asked, wanted in (
+        (put(b"Content-Length: 2\r\n", body=b"{}"), [201]),
+        (get() + put(b"Content-Length: 2\r\n", body=b"{}") + get(), [200, 201, 200]),
+        (get() + put(b"Content-Length: 3\r\n", body=b"{}"), []),
+    ):
+        with strict.connect() as connection:
+            connection.sendall(asked)
+            connection.shutdown(socket.SHUT_WR)
+            answers = raw_answers(connection)
+        assert statuses(answers)[: len(wanted)] == wanted
+
+
 def test_a_trailer_is_no_header(strict: WebService) -> None:
     head = b"PUT /api/v0/cluster/trailer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = say(strict, head + b"0\r\n" + AUTH + b"\r\n")
