@@ -454,14 +454,15 @@ class HostSteps:
             await self._finish(task, boot_ids)
             await contact.clear(task.step_id)
             return Again(0.0, Lane.UNFINISHED)
+        late = task.elapsed_s > task.limit_s
         if report.state in ("absent", "waiting"):  # it was to be sent when something broke
-            if task.cancelling:
+            if task.cancelling or late:
                 report = await contact.cancel(task.step_id)
             else:
                 await contact.start(task.step_id, reboot(before))
-        if report.state == "cancelled":
+        if report.state == "cancelled" and task.cancelling:
             await self._fail(task, "It was cancelled before its reboot.", boot_ids)
-        elif task.elapsed_s > task.limit_s:
+        elif late:
             words = f"It did not reboot within {task.limit_s:g} s: its boot id is the same."
             await self._fail(task, words, boot_ids)
         return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
