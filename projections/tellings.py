@@ -30,6 +30,11 @@ def _sourced(event: host.FactsSourced) -> str:
     return f"described by {event.source}: {', '.join(said) or 'nothing'}"
 
 
+def _set_up(event: host.BootstrapStepDone) -> str:
+    changed = ", ".join(file["path"] for file in event.changed)
+    return f"step {event.step} of setting it up done{f', which wrote {changed}' if changed else ''}"
+
+
 def _created(event: cluster.Created) -> str:
     manager = f" and container manager {event.container_manager}" if event.container_manager else ""
     return f"created with network {event.network}{manager}"
@@ -55,6 +60,9 @@ TELLINGS: dict[type[Event], Telling] = {
     host.KeyForgotten: "its host key was forgotten: the next one is trusted",
     host.FactsGathered: _gathered,
     host.FactsSourced: _sourced,
+    host.BootstrapStepSent: "step {step} of setting it up for network {network} sent",
+    host.BootstrapStepDone: _set_up,
+    host.BootstrapStepFailed: "step {step} of setting it up failed",
     host.Bootstrapped: "set up",
     host.Activated: "took up work in its cluster",
     host.Failed: "failed",

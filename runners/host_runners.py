@@ -5,12 +5,15 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from uuid import uuid4
 
 from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
 from runners import investigator, rolling_host, watcher
+from runners.bootstrap import Bootstrap
+from runners.bootstrap_lists import Lists
 from runners.claims import Claims
 from runners.container_managers import ContainerManagers
 from runners.findings import Findings
@@ -55,12 +58,16 @@ def make_investigator(
     ssh: Ssh,
     lines: LogLines,
     claims: Claims,
+    steps: Lists | None,
 ) -> Investigator:
-    """Whoever looks at new hosts, and at those that failed."""
+    """Whoever looks at new hosts, sets them up by these steps, and asks those that failed."""
+    findings = Findings(writer, investigator.ACTOR, now, claims)
+    private_key = partial(known.private_key, reader=investigator.ACTOR)
+    reach = SshReach(ssh, private_key, findings, claims)
     return Investigator(
-        Findings(writer, investigator.ACTOR, now, claims),
+        findings,
         known,
-        SshLook(ssh, partial(known.private_key, reader=investigator.ACTOR), claims),
+        SshLook(ssh, private_key, claims),
         parallel=settings.ssh_parallel,
         attempts_max=settings.investigation_attempts,
         pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
@@ -68,6 +75,9 @@ def make_investigator(
         chance=random.SystemRandom(),
         on_defect=_on_defect("investigation.failed", lines),
         claims=claims,
+        set_up=None
+        if steps is None
+        else Bootstrap(steps, findings, reach, now=now, new_id=lambda: str(uuid4())),
     )
 
 

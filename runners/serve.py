@@ -24,9 +24,10 @@ from domain.log.writer import Writer
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past_reads import PastReads
-from projections.projection import ReadModels
-from projections.reads import Reads, StoppedReads, reads
+from projections.read_models import ReadModels
+from projections.reads import GatedReads, Reads, reads
 from runners import authenticators, metrics, readiness, removals
+from runners.bootstrap_lists import Lists, WrongSteps, read_lists
 from runners.checkpointer import Checkpointer
 from runners.claims import ALONE, Claims
 from runners.container_managers import ContainerManagers
@@ -52,6 +53,7 @@ from runners.login_trial import SshLoginTrial
 from runners.memory import give_back_large_blocks, keep_what_is_there
 from runners.observer import Observer
 from runners.probe import Probe
+from runners.rebuilding import Rebuilding
 from runners.server import CannotListen, Server
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
@@ -161,6 +163,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         tls = _tls(settings)
         _hold_data_directory(settings, stack)
         configured = _sources(settings)
+        steps = _steps(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
@@ -184,12 +187,14 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
 
         ssh = make_ssh(settings)
         crew = Crew(stack, observer, follow)
+        crew.run("rebuilding", Rebuilding(settings, engine, read_models, lines.line).run())
         live = Live(position)
         crew.add("events", live)
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
-            crew.add("investigator", make_investigator(settings, writer, known, ssh, lines, claims))
+            investigator = make_investigator(settings, writer, known, ssh, lines, claims, steps)
+            crew.add("investigator", investigator)
             crew.add("watcher", make_watcher(settings, writer, known, ssh, lines, claims))
             managers = ContainerManagers(known)
             stack.push_async_callback(managers.aclose)
@@ -307,6 +312,15 @@ def _sources(settings: Settings) -> list[ConfiguredSource]:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
+def _steps(settings: Settings) -> Lists | None:
+    try:
+        return read_lists(settings.bootstrap)
+    except WrongSteps as wrong:
+        raise CannotServe(
+            f"--bootstrap {settings.bootstrap}: {wrong}", EXIT_WRONG_SETTING
+        ) from None
+
+
 def _vault(settings: Settings, lines: LogLines) -> Vault:
     given = settings.master_key.get_secret_value() if settings.master_key else None
     file = settings.vault_key_file
@@ -357,9 +371,7 @@ def _reads(settings: Settings, engine: Engine, read_models: ReadModels, lines: L
     """What GET reads; nothing, while a read model has stopped."""
     for name, stopped in read_models.stopped.items():
         lines.line("projection.stopped", level="error", projection=name, reason=str(stopped))
-    for stopped in read_models.stopped.values():
-        return StoppedReads(stopped)
-    return reads(engine, settings.command_timeout_s)
+    return GatedReads(reads(engine, settings.command_timeout_s), read_models.must_go_on)
 
 
 def _scrub(engine: Engine) -> None:

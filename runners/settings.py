@@ -171,6 +171,12 @@ class Settings(BaseModel):
         HOUR_S, description="The longest pause before a failed host is asked again."
     )
 
+    bootstrap: Annotated[str | None, Sources("DIR|none")] = Field(
+        None,
+        description="Directory of step files: what is installed on hosts whose network asks for it."
+        " Without it: what comes with the service. `none`: nothing is ever installed.",
+    )
+
     check_interval: Seconds = Field(
         60.0, description="Each host that is set up is checked once in so long a time."
     )
@@ -369,6 +375,11 @@ class Settings(BaseModel):
     def database_file(self) -> Path:
         """Where SQLite's file is, when no `database` is named."""
         return self.data / "commissaire.db"
+
+    @property
+    def scratch_file(self) -> Path:
+        """Where read models are built before they take the place of those that serve."""
+        return self.data / "rebuild.db"
 
     @property
     def database_url(self) -> str | None:

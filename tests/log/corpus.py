@@ -21,6 +21,13 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"memory":8000000,"space":50000000,"boot_id":"b"')),
     ("host.facts_sourced", "host/10.0.0.7", ('"source":"rack","os":"fedora","cpus":8,"memory":null,'
      '"space":null')),
+    ("host.bootstrap_step_sent", "host/10.0.0.7", ('"step":"packages","run":"0193-8",'
+     '"network":"blue"')),
+    ("host.bootstrap_step_done", "host/10.0.0.7", ('"step":"packages","run":"0193-8","changed":['
+     '{"path":"/etc/sysconfig/flanneld","sha256":"0f","mode":"0644","owner":"root:root"}],'
+     '"evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
+    ("host.bootstrap_step_failed", "host/10.0.0.7", ('"step":"packages","run":"0193-8",'
+     '"reason":"It broke.","changed":[],"evidence":{"exit_status":1}')),
     ("host.bootstrapped", "host/10.0.0.7", ""),
     ("host.activated", "host/10.0.0.7", ""),
     ("host.failed", "host/10.0.0.7", '"kind":"unreachable","reason":"It is off: \u00fc."'),
@@ -120,6 +127,10 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.key_pinned", ""),
     ("host.facts_gathered", ""),
     ("host.facts_sourced", ""),
+    ("host.bootstrap_step_sent", ""),
+    ("host.bootstrap_step_failed", ""),
+    ("host.bootstrap_step_sent", ""),
+    ("host.bootstrap_step_done", ""),
     ("host.bootstrapped", ""),
     ("cluster.host_joined", ""),
     ("host.joined_cluster", ""),
