@@ -5,19 +5,23 @@
 The directory has the bytes to answer with, and gets the SQLite file that PUT commits to.
 """
 
+import asyncio
 import socket
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 BACKLOG = 2048
 JSON = "application/json"
+EVENT = b'{"data":"%b"}' % (b"x" * 340)
+"""As long as an event of a new cluster."""
 GROWN_BYTES = 16_000_000
 
 
@@ -40,9 +44,24 @@ def commit_row(connection: sqlite3.Connection, name: str, body: bytes) -> None:
 
 
 def application(directory: Path) -> Starlette:
-    """Three routes."""
+    """Four routes; whoever listens to the stream is told of each PUT."""
     one, many = (directory / "host").read_bytes(), (directory / "hosts").read_bytes()
     rows = open_rows(directory / "rows.db")
+
+    listeners: set[asyncio.Queue[bytes]] = set()
+
+    async def frames() -> AsyncIterator[bytes]:
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        listeners.add(queue)
+        try:
+            yield b":\n\n"
+            while True:
+                yield await queue.get()
+        finally:
+            listeners.discard(queue)
+
+    async def stream(request: Request) -> Response:
+        return StreamingResponse(frames(), media_type="text/event-stream")
 
     async def host(request: Request) -> Response:
         return Response(one, media_type=JSON)
@@ -53,12 +72,17 @@ def application(directory: Path) -> Starlette:
     async def put(request: Request) -> Response:
         # On the loop: with one client, a thread would only make it slower.
         commit_row(rows, request.path_params["name"], await request.body())
+        if listeners:
+            frame = b"id: 1\ndata: %b\n\n" % EVENT
+            for queue in listeners:
+                queue.put_nowait(frame)
         return Response(one, 201, media_type=JSON)
 
     return Starlette(
         routes=[
             Route("/host/{address}", host),
             Route("/hosts", hosts),
+            Route("/stream", stream),
             Route("/row/{name}", put, methods=["PUT"]),
         ]
     )

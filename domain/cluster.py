@@ -5,10 +5,10 @@ its stream goes on.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, assert_never
+from typing import Any, ClassVar, Literal, assert_never
 
 from domain.aggregate import Aggregate
-from domain.event import Event
+from domain.event import Event, LeaveReason
 from domain.names import some
 from domain.refusal import conflict, not_found
 
@@ -51,7 +51,14 @@ class HostLeft(ClusterEvent):
     """A host is no member any more."""
 
     TOPIC: ClassVar[str] = "cluster.host_left"
+    class_version: ClassVar[int] = 2
     address: str
+    reason: LeaveReason
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Version 1 did not say why."""
+        state["reason"] = ""
 
 
 @dataclass(frozen=True)
@@ -140,12 +147,12 @@ class Cluster(Aggregate[AnyClusterEvent]):
         if address not in self.members:
             self.emit(HostJoined(address))
 
-    def drop(self, address: str) -> None:
+    def drop(self, address: str, reason: LeaveReason = "taken_out") -> None:
         """Let a host go."""
         self.must_exist()
         if address in self.members:
             self.must_be_at_rest()
-            self.emit(HostLeft(address))
+            self.emit(HostLeft(address, reason))
 
     def must_have_members(self, old: list[str]) -> None:
         """Refuse a change that was made for other members than there are (compare and swap)."""

@@ -5,12 +5,15 @@ module that it lives in. Events hold plain JSON values only.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from eventsourcing.utils import register_topic
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
 """UTC, ISO 8601, always six fractional digits and no offset."""
+
+LeaveReason = Literal["", "taken_out", "host_removed", "cluster_removed"]
+"""Why a host leaves a cluster, as both of them say it; "" where the event is too old to say."""
 
 
 class Act(NamedTuple):

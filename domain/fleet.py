@@ -12,6 +12,7 @@ from typing import Protocol
 
 from domain.cluster import Cluster
 from domain.container_manager import MASK, ContainerManager, ContainerManagerRequest
+from domain.event import LeaveReason
 from domain.host import Host, Registration
 from domain.log.transaction import Transaction
 from domain.names import quoted
@@ -157,7 +158,7 @@ def remove_host(unit: Unit, secrets: Secrets, address: str) -> None:
     host = unit.host(address)
     host.must_exist()
     if host.cluster:
-        _dismiss(unit, unit.cluster(host.cluster), host)
+        _dismiss(unit, unit.cluster(host.cluster), host, "host_removed")
     host.remove()
     secrets.destroy(unit, host.id)
 
@@ -217,7 +218,7 @@ def leave(unit: Unit, name: str, address: str) -> None:
     cluster = unit.cluster(name)
     cluster.must_exist()
     if address in cluster.members:
-        _dismiss(unit, cluster, unit.host(address))
+        _dismiss(unit, cluster, unit.host(address), "taken_out")
 
 
 def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> None:
@@ -241,7 +242,7 @@ def replace_members(unit: Unit, name: str, old: list[str], new: list[str]) -> No
         _must_be_free(host, cluster)
         newcomers.append(host)
     for address in [address for address in cluster.members if address not in wanted]:
-        _dismiss(unit, cluster, unit.host(address))
+        _dismiss(unit, cluster, unit.host(address), "taken_out")
     for host in newcomers:
         _admit(unit, cluster, host)
 
@@ -259,11 +260,11 @@ def _admit(unit: Unit, cluster: Cluster, host: Host) -> None:
     activate_where_nobody_else_must(unit, cluster, host)
 
 
-def _dismiss(unit: Unit, cluster: Cluster, host: Host) -> None:
-    cluster.drop(host.name)
+def _dismiss(unit: Unit, cluster: Cluster, host: Host, reason: LeaveReason) -> None:
+    cluster.drop(host.name, reason)
     if cluster.container_manager:
         unit.container_manager(cluster.container_manager).dismiss_node(host.name)
-    host.leave_cluster()
+    host.leave_cluster(reason)
 
 
 def activate_where_nobody_else_must(unit: Unit, cluster: Cluster, host: Host) -> None:
@@ -309,7 +310,7 @@ def _remove_some(unit: Unit, cluster: Cluster) -> bool:
     if len(cluster.members) > REMOVAL_BATCH_HOSTS:
         cluster.start_removal()
     for address in list(cluster.members)[:REMOVAL_BATCH_HOSTS]:
-        _dismiss(unit, cluster, unit.host(address))
+        _dismiss(unit, cluster, unit.host(address), "cluster_removed")
     if cluster.members:
         return False
     unit.network(cluster.network).release(cluster.name)

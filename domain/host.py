@@ -5,10 +5,11 @@ A host that was removed may be registered again: its stream goes on.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, assert_never
+from typing import Any, ClassVar, Literal, assert_never
 
 from domain.aggregate import Aggregate
-from domain.event import Event
+from domain.event import Event, LeaveReason
+from domain.operation_events import Evidence
 from domain.refusal import conflict, not_found
 
 Status = Literal["", "investigating", "bootstrapping", "disassociated", "active", "failed"]
@@ -67,7 +68,14 @@ class LeftCluster(HostEvent):
     """The host is in no cluster any more; a host that was active is disassociated by it."""
 
     TOPIC: ClassVar[str] = "host.left_cluster"
+    class_version: ClassVar[int] = 2
     cluster: str
+    reason: LeaveReason
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Version 1 did not say why."""
+        state["reason"] = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,42 @@ class FactsSourced(HostEvent):
 
 
 @dataclass(frozen=True)
+class BootstrapStepSent(HostEvent):
+    """The intent to run a step of setting it up for a network; the host knows it as `run`."""
+
+    TOPIC: ClassVar[str] = "host.bootstrap_step_sent"
+    step: str
+    run: str
+    network: str
+
+
+@dataclass(frozen=True)
+class BootstrapStepDone(HostEvent):
+    """A step went well. `changed` has what it wrote: `path`, `sha256`, `mode` and `owner` of each.
+
+    `evidence`: exit status, digest and size of the output, which is beside the log.
+    """
+
+    TOPIC: ClassVar[str] = "host.bootstrap_step_done"
+    step: str
+    run: str
+    changed: list[dict[str, str]]
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class BootstrapStepFailed(HostEvent):
+    """A step went wrong, or was cut short; what it had written by then is `changed`, too."""
+
+    TOPIC: ClassVar[str] = "host.bootstrap_step_failed"
+    step: str
+    run: str
+    reason: str
+    changed: list[dict[str, str]]
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
 class Bootstrapped(HostEvent):
     """The host is set up: disassociated until it is activated."""
 
@@ -189,6 +233,9 @@ AnyHostEvent = (
     | KeyForgotten
     | FactsGathered
     | FactsSourced
+    | BootstrapStepSent
+    | BootstrapStepDone
+    | BootstrapStepFailed
     | Bootstrapped
     | Activated
     | Failed
@@ -234,11 +281,27 @@ class Host(Aggregate[AnyHostEvent]):
         self.failure: Failed | None = None
         self.facts: FactsGathered | None = None
         self.sourced: FactsSourced | None = None
+        self.step: BootstrapStepSent | None = None
+        """The step of setting it up that was sent, and of which nobody knows yet how it ended."""
 
     @property
     def registered(self) -> bool:
         """Whether somebody asked for it and nobody removed it since."""
         return self.status != ""
+
+    @property
+    def awaits_setup(self) -> bool:
+        """Whether it was never set up since it was registered."""
+        return not READY & {self.status, self.was} and self.registered
+
+    @property
+    def failed_in_setup(self) -> bool:
+        """Whether a step of setting it up went wrong, and nothing since then went well."""
+        return (
+            self.was == "bootstrapping"
+            and self.failure is not None
+            and (self.failure.kind == "setup")
+        )
 
     def must_exist(self) -> None:
         """Refuse what is asked of a host that is not registered."""
@@ -281,10 +344,10 @@ class Host(Aggregate[AnyHostEvent]):
                 " (disassociated or active) can join a cluster."
             )
 
-    def leave_cluster(self) -> None:
+    def leave_cluster(self, reason: LeaveReason = "taken_out") -> None:
         """Be in no cluster."""
         if self.cluster:
-            self.emit(LeftCluster(self.cluster))
+            self.emit(LeftCluster(self.cluster, reason))
 
     def pin_key(self, algorithm: str, fingerprint: str) -> None:
         """Trust the key of the first contact. A key that is pinned already stays."""
@@ -309,9 +372,12 @@ class Host(Aggregate[AnyHostEvent]):
         if self.pinned:
             self.emit(KeyForgotten())
 
-    def gather_facts(self, facts: FactsGathered) -> None:
-        """Take what the host says of itself, and go on with setting it up."""
-        if self.status == "failed":
+    def gather_facts(self, facts: FactsGathered, *, recovers: bool = True) -> None:
+        """Take what the host says of itself, and go on with setting it up.
+
+        It recovers by that from a failure, unless that takes more than an answer.
+        """
+        if self.status == "failed" and recovers:
             self.emit(Recovered(self.was))
         if self.status == "investigating" or facts != self.facts:
             self.emit(replace(facts))  # stamped, so no object that the caller has, too
@@ -325,8 +391,32 @@ class Host(Aggregate[AnyHostEvent]):
         """Whether its source has never said just that."""
         return facts != (self.sourced or FactsSourced(facts.source))
 
+    def send_step(self, step: str, run: str, network: str) -> bool:
+        """Say that a step is about to be sent; False where that must not be."""
+        if self.step is not None or "bootstrapping" not in (self.status, self.was):
+            return False
+        self.emit(BootstrapStepSent(step, run, network))
+        return True
+
+    def finish_step(self, run: str, changed: list[dict[str, str]], evidence: Evidence) -> None:
+        """A step went well, and a host that had failed by it before has not any more."""
+        if self.step is None or self.step.run != run:
+            return
+        if self.failed_in_setup:
+            self.emit(Recovered(self.was))
+        self.emit(BootstrapStepDone(self.step.step, run, changed, evidence))
+
+    def fail_step(
+        self, run: str, reason: str, changed: list[dict[str, str]], evidence: Evidence
+    ) -> None:
+        """A step went wrong, or was cut short."""
+        if self.step is not None and self.step.run == run:
+            self.emit(BootstrapStepFailed(self.step.step, run, reason, changed, evidence))
+
     def finish_bootstrap(self) -> None:
-        """The host is set up."""
+        """The host is set up, whatever had failed by then."""
+        if self.failed_in_setup:
+            self.emit(Recovered(self.was))
         if self.status == "bootstrapping":
             self.emit(Bootstrapped())
 
@@ -384,7 +474,12 @@ class Host(Aggregate[AnyHostEvent]):
                     self._become("bootstrapping")
             case FactsSourced():
                 self.sourced = event
+            case BootstrapStepSent():
+                self.step = event
+            case BootstrapStepDone() | BootstrapStepFailed():
+                self.step = None
             case Bootstrapped():
+                self.step = None  # of a network that is not wanted any more: it ends by itself
                 self._become("disassociated")
             case Activated():
                 self._become("active")

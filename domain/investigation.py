@@ -21,7 +21,8 @@ class Subject:
     """Since when it has the credentials that were used; None where that does not matter."""
 
 
-def _as_it_was(unit: Unit, subject: Subject) -> Host | None:
+def as_it_was(unit: Unit, subject: Subject) -> Host | None:
+    """The host, unless it was removed or registered anew meanwhile."""
     host = unit.host(subject.address)
     same = host.registered and host.incarnation == subject.incarnation
     return host if same else None
@@ -29,7 +30,7 @@ def _as_it_was(unit: Unit, subject: Subject) -> Host | None:
 
 def pin_key(unit: Unit, subject: Subject, algorithm: str, fingerprint: str) -> bool:
     """First contact: trust this key from now on. False where it must not be gone on with."""
-    host = _as_it_was(unit, subject)
+    host = as_it_was(unit, subject)
     if host is None:
         return False
     host.pin_key(algorithm, fingerprint)
@@ -38,20 +39,21 @@ def pin_key(unit: Unit, subject: Subject, algorithm: str, fingerprint: str) -> b
 
 def refuse_key(unit: Unit, subject: Subject, fingerprint: str, reason: str) -> None:
     """The host showed another key than the pinned one."""
-    host = _as_it_was(unit, subject)
+    host = as_it_was(unit, subject)
     if host is not None and host.pinned and host.pinned != fingerprint:
         host.refuse_key(fingerprint, reason)
 
 
 def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
-    """The host said what it is, and it is set up: it takes part in its cluster, or waits for one.
+    """The host said what it is, and nothing is to be installed (else see `domain.bootstrap`)."""
+    host = as_it_was(unit, subject)
+    if host is not None:
+        host.gather_facts(facts)
+        take_part(unit, host)
 
-    (Nothing is installed yet, so both happen at once.)
-    """
-    host = _as_it_was(unit, subject)
-    if host is None:
-        return
-    host.gather_facts(facts)
+
+def take_part(unit: Unit, host: Host) -> None:
+    """It is set up: it takes part in its cluster, or waits for one."""
     host.finish_bootstrap()
     if host.cluster:
         activate_where_nobody_else_must(unit, unit.cluster(host.cluster), host)
@@ -59,13 +61,13 @@ def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
 
 def supply_facts(unit: Unit, subject: Subject, facts: FactsSourced) -> None:
     """The source of the host said what it is."""
-    host = _as_it_was(unit, subject)
+    host = as_it_was(unit, subject)
     if host is not None and host.registration.source == facts.source:
         host.supply_facts(facts)
 
 
 def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:
     """Say why the host cannot be worked with; with rotated credentials it might."""
-    host = _as_it_was(unit, subject)
+    host = as_it_was(unit, subject)
     if host is not None and subject.credentials in (None, host.credentials):
         host.fail(kind, reason)

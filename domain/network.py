@@ -119,6 +119,11 @@ class Network(Aggregate[AnyNetworkEvent]):
         """Whether it is built in, or was created and not removed since."""
         return self.state != ""
 
+    @property
+    def installs(self) -> bool:
+        """Whether it knows whom a host's flannel is to ask: else there is nothing to set up."""
+        return bool(self.options.get("endpoints") or self.options.get("address"))
+
     # Commands
 
     def create(self, wanted: NetworkRequest) -> None:

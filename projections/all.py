@@ -7,6 +7,7 @@ from projections import (
     container_managers,
     hosts,
     networks,
+    node_reports,
     operations,
     outputs,
 )
@@ -21,9 +22,10 @@ PROJECTIONS = (
 
 
 def beside_the_log(engine: EngineName) -> list[str]:
-    """Statements that create the tables of what is no event: last checks, output, checkpoints."""
+    """Statements that create the tables of what is no event."""
     return [
         hosts.heartbeats_schema(engine),
         *outputs.schema(engine),
+        *node_reports.schema(engine),
         *checkpoints.schema(engine),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import orjson
 
@@ -97,6 +98,9 @@ UNSEEN = (
     events.KeyForgotten,
     events.CredentialsRead,
     events.CredentialsRotated,
+    events.BootstrapStepSent,
+    events.BootstrapStepDone,
+    events.BootstrapStepFailed,
 )
 """What happens to a host and is no part of its record: it moves the validators only."""
 
@@ -239,13 +243,16 @@ ONE = """
     FROM hosts h LEFT JOIN heartbeats b ON b.address = h.address
     WHERE h.address = ?
 """
-STATUS = f"""
-    SELECT h.status, h.last_check, b.last_check, h.tag, m.type = '{TRIVIAL}'
+STATUS = """
+    SELECT h.status, h.last_check, b.last_check, h.tag, m.type, r.report, s.at
     FROM hosts h LEFT JOIN heartbeats b ON b.address = h.address
     LEFT JOIN nodes n ON n.address = h.address
     LEFT JOIN container_managers m ON m.name = n.container_manager
+    LEFT JOIN node_reports r
+    ON r.address = h.address AND r.container_manager = n.container_manager
+    LEFT JOIN node_reports_at s ON s.container_manager = n.container_manager
     WHERE h.address = ?
-"""  # noqa: S608 - a constant of ours
+"""
 
 
 def host(tx: Transaction, address: str) -> Answer | None:
@@ -259,7 +266,22 @@ def host(tx: Transaction, address: str) -> Answer | None:
     return Answer(body.encode(), changed)
 
 
-def host_status(tx: Transaction, address: str) -> Answer | None:
+class HostStatus(NamedTuple):
+    """The status record of a host: with what its container manager said last, and without.
+
+    `said_at`: when that was said, or "" where nothing was.
+    """
+
+    bare: Answer
+    reported: Answer
+    said_at: str
+
+    def unless_said_before(self, oldest: str) -> Answer:
+        """What there is to say, if what was said before a time says nothing any more."""
+        return self.reported if self.said_at >= oldest else self.bare
+
+
+def host_status(tx: Transaction, address: str) -> HostStatus | None:
     """The status record of one host.
 
     Becoming a node, or none, comes with an event of the host, so its tag covers that too.
@@ -267,14 +289,22 @@ def host_status(tx: Transaction, address: str) -> Answer | None:
     found = tx.execute(STATUS, (address,)).fetchone()
     if found is None:
         return None
-    status, checked, seen, changed, is_trivial_node = found
-    record = {
-        "type": "host_only",
-        "host": {"last_check": later(checked, seen), "status": status},
-        # Nobody else to ask: what the log says of its nodes is so (`trivial`).
-        "container_manager": {"node": address, "status": "ok"} if is_trivial_node else {},
-    }
-    return Answer(orjson.dumps(record), changed)
+    status, checked, seen, changed, kind, report, said_at = found
+    last_check = later(checked, seen)
+
+    def answer(said: str, validator: str) -> Answer:
+        head = orjson.dumps({"last_check": last_check, "status": status}).decode()
+        body = f'{{"type":"host_only","host":{head},"container_manager":{said}}}'
+        return Answer(body.encode(), validator)
+
+    if kind == TRIVIAL:  # nobody else to ask: what the log says of its nodes is so
+        bare = answer(orjson.dumps({"node": address, "status": "ok"}).decode(), changed)
+        return HostStatus(bare, bare, "")
+    bare = answer("{}", changed)
+    if not report or not said_at:
+        return HostStatus(bare, bare, "")
+    tagged = f"{changed}-{crc32(report.encode()):08x}"
+    return HostStatus(bare, answer(report, tagged), said_at)
 
 
 class Filter(NamedTuple):

@@ -18,6 +18,7 @@ from runners.backup_command import backup
 from runners.entries_file import BrokenFile, ChangeRefused
 from runners.existing_database import DatabaseRefused
 from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
+from runners.history_command import history
 from runners.log_commands import log_commands
 from runners.replay_command import replay
 from runners.settings import (
@@ -52,6 +53,7 @@ app.add_typer(log_commands, name="log")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)
+app.command("history")(history)
 app.command("replay")(replay)
 
 

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
-from domain import investigation
+from domain import bootstrap, investigation
+from domain.bootstrap import Changed, Wanted
 from domain.event import Act
-from domain.host import FactsGathered, FailureKind, Host
+from domain.host import BootstrapStepSent, FactsGathered, FailureKind, Host
 from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from domain.operation_events import Evidence
+from projections import outputs
 from runners.claims import ALONE, Claims
 
 LOG_RETRY_S = 1.0
@@ -71,6 +74,14 @@ class Look(Protocol):
         ...
 
 
+class Ending(NamedTuple):
+    """What a step left: the files that it wrote, the proof of how it ended, and what it said."""
+
+    changed: Changed
+    evidence: Evidence
+    output: bytes
+
+
 class Findings:
     """Records what was found under a runner's name. `now()` gives the time for events.
 
@@ -102,6 +113,57 @@ class Findings:
         """It said what it is."""
         subject = _subject(host)
         await self._record(host, lambda unit: investigation.settle(unit, subject, facts))
+
+    async def begin_bootstrap(self, host: Host, facts: FactsGathered) -> Wanted | None:
+        """It said what it is; gives the network that it is to be set up for, or `settle`s it."""
+        subject = _subject(host)
+        return await self._record(host, lambda unit: bootstrap.begin(unit, subject, facts))
+
+    async def go_on_with_bootstrap(self, host: Host) -> Wanted | None:
+        """The same of a host that said before what it is."""
+        subject = _subject(host)
+        return await self._record(host, lambda unit: bootstrap.go_on(unit, subject))
+
+    async def finish_bootstrap(self, host: Host) -> None:
+        """It has all that its network wants."""
+        subject = _subject(host)
+        await self._record(host, lambda unit: bootstrap.finish(unit, subject))
+
+    async def send_step(self, host: Host, sent: BootstrapStepSent) -> bool:
+        """A step is about to be sent; False where it must not be."""
+        subject, step, run, network = _subject(host), sent.step, sent.run, sent.network
+        return await self._record(
+            host, lambda unit: bootstrap.send_step(unit, subject, step, run, network)
+        )
+
+    async def finish_step(self, host: Host, run: str, ending: Ending) -> None:
+        """A step went well."""
+        subject = _subject(host)
+
+        def finish(unit: Unit) -> None:
+            bootstrap.finish_step(unit, subject, run, ending.changed, ending.evidence)
+            self._keep_output(unit, host, run, ending.output)
+
+        await self._record(host, finish)
+
+    async def fail_step(
+        self, host: Host, run: str, ending: Ending, reason: str, *, passing: bool
+    ) -> None:
+        """A step went wrong; the host has failed by that, unless it may pass in a moment."""
+        subject = _subject(host)
+
+        def fail(unit: Unit) -> None:
+            bootstrap.fail_step(unit, subject, run, reason, ending.changed, ending.evidence)
+            self._keep_output(unit, host, run, ending.output)
+            if not passing:
+                investigation.fail(unit, subject, "setup", reason)
+
+        await self._record(host, fail)
+
+    def _keep_output(self, unit: Unit, host: Host, run: str, output: bytes) -> None:
+        at = self._now()
+        if output:
+            unit.also(lambda tx: outputs.add(tx, run, host.name, 0, output, at))
 
     async def refuse_key(self, host: Host, other: OtherHostKey) -> None:
         """It showed another key."""

@@ -13,7 +13,7 @@ from domain.log.unit import load
 from domain.operation import Operation
 from domain.operation_events import AnyOperationEvent
 from domain.source import Source
-from projections import container_managers, hosts, operation_reads, outputs
+from projections import container_managers, hosts, node_reports, operation_reads, outputs
 from projections.container_managers import Known, WishRow
 from projections.reads import Reads
 from runners.investigator import UNSETTLED
@@ -99,6 +99,14 @@ class FleetHosts:
     async def leaving(self) -> list[str]:
         """Container managers that are gone as soon as they were told."""
         return await self._reads.fresh(container_managers.leaving)
+
+    async def managers_with_nodes(self) -> list[str]:
+        """The names of container managers that have nodes to be asked about."""
+        return await self._reads.fresh(node_reports.managers)
+
+    async def reports(self, name: str) -> dict[str, str]:
+        """The nodes of a container manager, each with what is kept of it as JSON, or ""."""
+        return await self._reads.fresh(node_reports.nodes, name)
 
     async def entries_after(self, position: int) -> list[Recorded]:
         """The next entries of the log."""

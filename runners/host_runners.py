@@ -3,12 +3,17 @@
 import os
 import random
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from uuid import uuid4
 
+from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections import hosts
 from runners import investigator, rolling_host, watcher
+from runners.bootstrap import Bootstrap
+from runners.bootstrap_lists import Lists
 from runners.claims import Claims
 from runners.container_managers import ContainerManagers
 from runners.findings import Findings
@@ -17,6 +22,7 @@ from runners.heartbeats import Heartbeats
 from runners.investigator import Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
+from runners.node_reports import NodeReports
 from runners.reach import SshReach
 from runners.registrar import Registrar
 from runners.rolling import Rolling
@@ -52,12 +58,16 @@ def make_investigator(
     ssh: Ssh,
     lines: LogLines,
     claims: Claims,
+    steps: Lists | None,
 ) -> Investigator:
-    """Whoever looks at new hosts, and at those that failed."""
+    """Whoever looks at new hosts, sets them up by these steps, and asks those that failed."""
+    findings = Findings(writer, investigator.ACTOR, now, claims)
+    private_key = partial(known.private_key, reader=investigator.ACTOR)
+    reach = SshReach(ssh, private_key, findings, claims)
     return Investigator(
-        Findings(writer, investigator.ACTOR, now, claims),
+        findings,
         known,
-        SshLook(ssh, partial(known.private_key, reader=investigator.ACTOR), claims),
+        SshLook(ssh, private_key, claims),
         parallel=settings.ssh_parallel,
         attempts_max=settings.investigation_attempts,
         pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
@@ -65,6 +75,9 @@ def make_investigator(
         chance=random.SystemRandom(),
         on_defect=_on_defect("investigation.failed", lines),
         claims=claims,
+        set_up=None
+        if steps is None
+        else Bootstrap(steps, findings, reach, now=now, new_id=lambda: str(uuid4())),
     )
 
 
@@ -167,6 +180,32 @@ def make_registrar(
         on_defect=_on_defect("container_manager.defect", lines),
         claims=claims,
     )
+
+
+def make_node_reports(
+    settings: Settings,
+    writer: Writer,
+    known: FleetHosts,
+    managers: ContainerManagers,
+    lines: LogLines,
+    claims: Claims,
+) -> NodeReports:
+    """Whoever asks container managers about their nodes."""
+    return NodeReports(
+        writer,
+        known,
+        managers,
+        interval_s=settings.node_report_interval_s,
+        now=now,
+        on_defect=_on_defect("container_manager.defect", lines),
+        claims=claims,
+    )
+
+
+def oldest_report(settings: Settings) -> str:
+    """What container managers said before this time is too old to be shown."""
+    oldest = datetime.now(UTC) - timedelta(seconds=settings.node_report_age_s)
+    return oldest.strftime(TIME_FORMAT)
 
 
 def _on_defect(kind: str, lines: LogLines) -> Report:

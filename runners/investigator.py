@@ -1,7 +1,8 @@
 """Looks at every host that was registered, until it is set up or a person must act.
 
 The log is the memory: which hosts need a look is read from it at the start, and followed from
-then on. A look only reads, so one that was cut short by a crash is simply done again.
+then on. A look only reads, so one that was cut short by a crash is simply done again; steps that
+set a host up are in the log before they are sent (`runners/bootstrap.py`).
 """
 
 import math
@@ -13,8 +14,9 @@ from typing import Protocol
 from eventsourcing.persistence import PersistenceError
 
 from domain import host as events
+from domain.bootstrap import Wanted
 from domain.event import Recorded
-from domain.host import READY, FailureKind, Host
+from domain.host import READY, FactsGathered, FailureKind, Host
 from domain.log.follower import Follower
 from domain.refusal import Refusal
 from runners.claims import ALONE, Claims, Part
@@ -43,6 +45,14 @@ class Hosts(Protocol):
 
     async def load(self, address: str) -> Host:
         """One host as the log has it now."""
+        ...
+
+
+class SetUp(Protocol):
+    """Does to a host what its cluster's network wants; see `runners.bootstrap`."""
+
+    async def __call__(self, host: Host, facts: FactsGathered, wanted: Wanted) -> Again | None:
+        """Go on for a while; None where the host is set up. Raises `LookFailed`."""
         ...
 
 
@@ -83,7 +93,7 @@ class Investigator:
 
     `parallel` looks at once; `attempts_max` of them, where the failure may pass, before a host
     counts as failed; after that one at a time with `pauses`, of a host that was set up once
-    `known_pause_max_s` at most: it is missed in its cluster.
+    `known_pause_max_s` at most: it is missed in its cluster. Without `set_up` nothing is installed.
     """
 
     def __init__(
@@ -100,8 +110,10 @@ class Investigator:
         known_pause_max_s: float = math.inf,
         attempt_pauses: Pauses = ATTEMPT_PAUSES,
         claims: Claims = ALONE,
+        set_up: SetUp | None = None,
     ) -> None:
         self._findings = findings
+        self._set_up = set_up
         self._hosts = hosts
         self._look = look
         self._attempts_max = attempts_max
@@ -180,9 +192,9 @@ class Investigator:
         return again
 
     async def _tick(self, host: Host) -> Again | None:
-        """Look, and record what was found; `None` where nothing is left to do."""
+        """Come on with it, and record what was found; `None` where nothing is left to do."""
         try:
-            facts = await self._look(host, self._findings.trust(host))
+            return await self._come_on(host)
         except OtherHostKey as other:
             await self._findings.refuse_key(host, other)
             return self._after_failure(host)
@@ -199,8 +211,18 @@ class Investigator:
             self._on_defect(host.name, defect)
             reason = f"The look broke off ({type(defect).__name__}): the service's log tells more."
             return await self._fail(host, "setup", reason)
-        await self._findings.settle(host, facts)
-        return None
+
+    async def _come_on(self, host: Host) -> Again | None:
+        """Look at it, unless that was done; then set it up, as far as one turn goes."""
+        if self._set_up is None:
+            await self._findings.settle(host, await self._look(host, self._findings.trust(host)))
+            return None
+        if host.status == "bootstrapping" and host.facts is not None:
+            facts, wanted = host.facts, await self._findings.go_on_with_bootstrap(host)
+        else:
+            facts = await self._look(host, self._findings.trust(host))
+            wanted = await self._findings.begin_bootstrap(host, facts)
+        return await self._set_up(host, facts, wanted) if wanted else None
 
     async def _fail(self, host: Host, kind: FailureKind, reason: str) -> Again:
         await self._findings.fail(host, kind, reason)

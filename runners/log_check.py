@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 
-from domain.log import recorder
+from domain.log import recorder, search
 from domain.log.engine import EMPTY, Engine, Head
 from domain.log.mapper import to_event
 from domain.log.recorder import Entry
 from domain.log.schema import LAST_GIVEN
+from domain.log.search import Filter
 from domain.log.transaction import EngineName
 
 BATCH_EVENTS = 1000
+BATCH_BYTES = 4 * 1024 * 1024
 
 
 @dataclass
@@ -81,11 +83,11 @@ def _entries(engine: Engine, up_to: int) -> Iterator[Entry]:
     position = 0
     while True:
         with engine.snapshot() as tx:
-            batch = recorder.entries(tx, position, BATCH_EVENTS, up_to)
-        if not batch:
+            page = search.page(tx, Filter(), position, BATCH_EVENTS, BATCH_BYTES)
+        yield from (entry for entry in page.entries if entry.position <= up_to)
+        position = page.position
+        if not page.more or position >= up_to:
             return
-        yield from batch
-        position = batch[-1].position
 
 
 def _check_place(engine: EngineName, entry: Entry, before: Head) -> None:

@@ -1,5 +1,6 @@
 """`commissaire log …`: is the log whole, and what does it say?"""
 
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -7,9 +8,11 @@ import typer
 
 from runners.existing_database import DatabaseUrl, existing_database
 from runners.file_options import ConfigFile, DataDirectory
-from runners.showing import progress, show_json
+from runners.showing import progress, show_json, show_lines
 
 FOUND_SOMETHING = 1
+EXPORT_EVENTS = 1000
+EXPORT_BYTES = 4 * 1024 * 1024
 
 log_commands = typer.Typer(rich_markup_mode=None, help="The event log.")
 
@@ -51,3 +54,41 @@ def check_log(
             f" {findings.streams} streams, {len(findings.projections)} projections at its head."
         )
     return FOUND_SOMETHING if findings.wrong else 0
+
+
+@log_commands.command("export")
+def export_log(
+    after: Annotated[
+        int, typer.Option(metavar="POSITION", min=0, help="Only what follows this position.")
+    ] = 0,
+    data: DataDirectory = None,
+    database: DatabaseUrl = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the log to standard output, a CloudEvent in JSON on each line, oldest first.
+
+    Up to where the log is when it begins, also while the service runs. To go on later, or after
+    it was interrupted: --after with the id of the last whole line.
+    """
+    from domain.log.recorder import head
+    from domain.log.search import Filter, page
+    from web.cloud_events import cloud_event
+
+    with existing_database(config, data, database) as engine:
+        with engine.snapshot() as tx:
+            end = head(tx)
+        with progress("exporting the log", end.position) as advance:
+            while after < end.position:
+                with engine.snapshot() as tx:
+                    found = page(tx, Filter(), after, EXPORT_EVENTS, EXPORT_BYTES)
+                lines = [
+                    cloud_event(entry) + b"\n"
+                    for entry in found.entries
+                    if entry.position <= end.position
+                ]
+                show_lines(b"".join(lines))
+                advance(found.position)
+                after = found.position
+                if not found.more:
+                    break
+        sys.stdout.flush()

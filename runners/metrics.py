@@ -31,6 +31,7 @@ from runners.server import Server
 from runners.sources import Sources
 from runners.ssh import Ssh
 from web.health import Exposition, Part
+from web.live import Live
 from web.tallies import SECONDS_BOUNDS, Durations, Tallies
 
 Collector = Callable[[], Iterable[Metric]]
@@ -106,6 +107,20 @@ def _cumulative(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[st
         sum_so_far += count
         found.append((bound, float(sum_so_far)))
     return found
+
+
+def streams(live: Live) -> Collector:
+    """Clients that listen to events."""
+    return lambda: (
+        GaugeMetricFamily(
+            "commissaire_event_listeners", "Event streams that are open.", live.listeners
+        ),
+        CounterMetricFamily(
+            "commissaire_event_listeners_left_behind",
+            "Listeners that were sent away because they were too slow.",
+            live.left_behind,
+        ),
+    )
 
 
 def connections(server: Server) -> Collector:

@@ -12,6 +12,7 @@ from runners.findings import Abandoned, CannotLook, Findings, OtherHostKey, perm
 from runners.keys import PrivateKey
 from runners.leases import since_boot
 from runners.look import failure_of, target_of
+from runners.remote_command import Output
 from runners.ssh import Session, Ssh
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
 from runners.steps import StepReport
@@ -69,9 +70,13 @@ class SshContact:
             raise Abandoned
         return report
 
+    async def ask(self, script: str) -> Output:
+        """Run a script as root that changes nothing."""
+        return await self._session.run(steps.as_root(script))
+
     async def reboot_needed(self) -> bool:
         """Whether what was installed takes a reboot to be used."""
-        output = await self._session.run(steps.as_root(REBOOT_NEEDED))
+        output = await self.ask(REBOOT_NEEDED)
         return output.stdout.split()[-1:] == [b"yes"]
 
 

@@ -27,6 +27,7 @@ from projections.past_reads import PastReads
 from projections.projection import ReadModels
 from projections.reads import Reads, StoppedReads, reads
 from runners import authenticators, metrics, readiness, removals
+from runners.bootstrap_lists import Lists, WrongSteps, read_lists
 from runners.checkpointer import Checkpointer
 from runners.claims import ALONE, Claims
 from runners.container_managers import ContainerManagers
@@ -35,11 +36,13 @@ from runners.data_lock import DataDirectoryTaken, DataLock
 from runners.fleet_hosts import FleetHosts
 from runners.host_runners import (
     make_investigator,
+    make_node_reports,
     make_registrar,
     make_rolling,
     make_sources,
     make_ssh,
     make_watcher,
+    oldest_report,
 )
 from runners.keys import read_private_key
 from runners.lease_table import LeaseTable
@@ -61,6 +64,7 @@ from web.authentication import Authentication
 from web.clients import Clients
 from web.front import Front
 from web.health import Observation
+from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
@@ -158,6 +162,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         tls = _tls(settings)
         _hold_data_directory(settings, stack)
         configured = _sources(settings)
+        steps = _steps(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
@@ -181,10 +186,13 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
 
         ssh = make_ssh(settings)
         crew = Crew(stack, observer, follow)
+        live = Live(position)
+        crew.add("events", live)
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
-            crew.add("investigator", make_investigator(settings, writer, known, ssh, lines, claims))
+            investigator = make_investigator(settings, writer, known, ssh, lines, claims, steps)
+            crew.add("investigator", investigator)
             crew.add("watcher", make_watcher(settings, writer, known, ssh, lines, claims))
             managers = ContainerManagers(known)
             stack.push_async_callback(managers.aclose)
@@ -193,6 +201,8 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
             registrar = make_registrar(writer, vault, known, managers, lines, claims)
             crew.add("registrar", registrar)
             observer.collectors.append(metrics.container_managers(managers.results, registrar))
+            reports = make_node_reports(settings, writer, known, managers, lines, claims)
+            crew.run("node-reports", reports.run())
             inventories = make_sources(configured, writer, known, lines, claims)
             crew.add("sources", inventories)
             observer.collectors.append(metrics.sources(inventories))
@@ -220,12 +230,16 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
                 authentication, observer.parts, observer.figures, settings.observers
             ),
             tallies=tallies,
+            live=live,
+            listeners_max=settings.listeners_max,
+            oldest_report=partial(oldest_report, settings),
             elsewhere=settings.runners_only,
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
             metrics.http(tallies),
             metrics.connections(listening.server),
+            metrics.streams(live),
             metrics.ssh(ssh),
         ]
         stack.push_async_callback(
@@ -294,6 +308,15 @@ def _sources(settings: Settings) -> list[ConfiguredSource]:
         return open_sources(settings.sources, os.environ)
     except WrongSource as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+def _steps(settings: Settings) -> Lists | None:
+    try:
+        return read_lists(settings.bootstrap)
+    except WrongSteps as wrong:
+        raise CannotServe(
+            f"--bootstrap {settings.bootstrap}: {wrong}", EXIT_WRONG_SETTING
+        ) from None
 
 
 def _vault(settings: Settings, lines: LogLines) -> Vault:

@@ -171,6 +171,12 @@ class Settings(BaseModel):
         HOUR_S, description="The longest pause before a failed host is asked again."
     )
 
+    bootstrap: Annotated[str | None, Sources("DIR|none")] = Field(
+        None,
+        description="Directory of step files: what is installed on hosts whose network asks for it."
+        " Without it: what comes with the service. `none`: nothing is ever installed.",
+    )
+
     check_interval: Seconds = Field(
         60.0, description="Each host that is set up is checked once in so long a time."
     )
@@ -178,6 +184,13 @@ class Settings(BaseModel):
         3, le=100, description="Checks in a row without an answer before a host counts as failed."
     )
     check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
+
+    node_report_interval_s: Seconds = Field(
+        30.0, description="Each container manager is asked about its nodes once in so long a time."
+    )
+    node_report_age_s: Seconds = Field(
+        120.0, description="What it said of a node is shown for so long, and then nothing."
+    )
 
     operation_parallel: Count = Field(
         64, le=4096, description="Hosts that operations work on at once, whatever they allow."
@@ -220,6 +233,9 @@ class Settings(BaseModel):
         16_384,
         description="Connections that may be open at once. Beyond, those without a whole request"
         " are closed, the oldest first.",
+    )
+    listeners_max: Count = Field(
+        1000, le=100_000, description="Event streams that may be open at once."
     )
     command_timeout_s: Seconds = Field(
         10.0, description="How long a change may wait for its turn before the answer is 503."
@@ -347,6 +363,13 @@ class Settings(BaseModel):
         if longest < info.data.get("retry_pause_s", -math.inf):
             raise ValueError("must not be shorter than retry_pause_s")
         return longest
+
+    @field_validator("node_report_age_s")
+    @classmethod
+    def _refuse_reports_that_come_and_go(cls, age: float, info: ValidationInfo) -> float:
+        if age < info.data.get("node_report_interval_s", -math.inf):
+            raise ValueError("must not be shorter than node_report_interval_s")
+        return age
 
     @property
     def database_file(self) -> Path:

@@ -15,6 +15,14 @@ def show_json(value: object) -> None:
     sys.stdout.write(orjson.dumps(value).decode() + "\n")
 
 
+def show_lines(lines: bytes) -> None:
+    """Whole lines on standard output."""
+    left = memoryview(lines)
+    # Where Python does not buffer (PYTHONUNBUFFERED), it may take a part of them only.
+    while left:
+        left = left[sys.stdout.buffer.write(left) :]
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on standard output; what is in it cannot command the terminal."""
     # Only here: it takes longer to import than many a command to run.

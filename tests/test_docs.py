@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import events_document
 from tests.fleet import Fleet
 from tests.fleet.fixtures import fleet
 from tests.fleet.host import Host
@@ -148,3 +149,8 @@ def test_every_make_target_that_a_document_names_is_there(document: Path) -> Non
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z-]+)`", document.read_text()):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_page_of_events_says_what_the_code_says() -> None:
+    said = events_document.DOCUMENT.read_text()
+    assert said == events_document.document(), "python -m tests.events_document"

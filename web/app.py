@@ -15,14 +15,18 @@ from web.elsewhere import leave_to_others
 from web.events import Events
 from web.front import Front, Log
 from web.health import Observation
+from web.histories import Histories
 from web.hosts import Hosts
 from web.keys import ParseKey
+from web.live import Live
 from web.networks import Networks
 from web.operations import Operations
 from web.requests import Limits
 from web.routes import table
 from web.routing import Routes
 from web.tallies import Tallies
+
+LISTENERS_MAX = 1000
 
 
 def application(
@@ -40,23 +44,29 @@ def application(
     sources: Collection[str] = (),
     limits: Limits | None = None,
     observation: Observation | None = None,
+    live: Live | None = None,
+    listeners_max: int = LISTENERS_MAX,
     tallies: Tallies | None = None,
+    oldest_report: Callable[[], str] = str,
     elsewhere: bool = False,
     now: Callable[[], str] = recorder.now,
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
-    are counted. `elsewhere`: the API is served by other processes, and this one says so.
+    are counted. `live`: what event streams read along; whoever made it has it follow the log.
+    `oldest_report()`: what container managers said before is too old to be shown.
+    `elsewhere`: the API is served by other processes, and this one says so.
     """
     routes = table(
-        Hosts(writer, reads, past, secrets, parse_key, sources),
+        Hosts(writer, reads, past, secrets, parse_key, sources, oldest_report),
         Credentials(writer, secrets, parse_key, try_login),
         Clusters(writer, reads, past),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
-        Events(reads),
+        Events(reads, live or Live(), listeners_max),
+        Histories(reads),
         observation or Observation(authentication),
     )
     if elsewhere:

@@ -254,7 +254,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         # Strict: no NaN, no invalid UTF-8, no lone surrogates, and a limit to nesting.
         found = orjson.loads(raw)
-        json.loads(raw, object_pairs_hook=_unique)
+        OF_UNIQUE_KEYS.decode(raw.decode())
     except (ValueError, RecursionError):
         raise Problem("invalid", "The body is no JSON, or has a key twice.") from None
     if not isinstance(found, dict):
@@ -265,3 +265,6 @@ def _object(raw: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a key twice")
+
+
+OF_UNIQUE_KEYS = json.JSONDecoder(object_pairs_hook=_unique)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from eventsourcing.persistence import StoredEvent
 
-from domain.event import Event
+from domain.event import Event, Recorded
 from domain.every_event import TOPICS
 from domain.log.mapper import to_event
 from domain.log.recorder import Entry
@@ -26,13 +26,30 @@ def cloud_event(entry: Entry) -> bytes:
     """
     stored = entry.stored
     said = _said(stored)
+    event = _event(entry.position, entry.recorded_at, stored.topic, str(stored.originator_id), said)
+    if not said:
+        event["data_base64"] = b64encode(stored.state).decode()
+    return orjson.dumps(event)
+
+
+def encoded(recorded: Recorded) -> bytes:
+    """The same of an event that was read, or made, already."""
+    event = recorded.event
+    said = {name: getattr(event, name) for name in _names(event.TOPIC)}
+    place = (recorded.position, recorded.recorded_at)
+    return orjson.dumps(_event(*place, event.TOPIC, event.originator_id, said))
+
+
+def _event(
+    position: int, recorded_at: str, topic: str, subject: str, said: dict[str, Any]
+) -> dict[str, Any]:
     event: dict[str, Any] = {
         "specversion": "1.0",
-        "id": str(entry.position),
+        "id": str(position),
         "source": SOURCE,
-        "type": stored.topic,
-        "subject": stored.originator_id,
-        "time": f"{entry.recorded_at}Z",
+        "type": topic,
+        "subject": subject,
+        "time": f"{recorded_at}Z",
     }
     if said.get("at"):
         event["at"] = f"{said['at']}Z"
@@ -43,9 +60,7 @@ def cloud_event(entry: Entry) -> bytes:
     if said:
         event["datacontenttype"] = "application/json"
         event["data"] = {name: value for name, value in said.items() if name not in META}
-    else:
-        event["data_base64"] = b64encode(stored.state).decode()
-    return orjson.dumps(event)
+    return event
 
 
 def _said(stored: StoredEvent) -> dict[str, Any]:

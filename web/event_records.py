@@ -47,6 +47,44 @@ class CloudEvent(Record):
     model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
 
 
+HISTORY_EXAMPLE: JsonDict = {
+    "id": "23",
+    "time": "2015-12-17T15:48:18.710454",
+    "actor": "runner:watcher",
+    "subject": "host/10.0.0.7",
+    "type": "host.failed",
+    "what": "failed",
+    "changes": {"status": {"before": "active", "after": "failed"}},
+    "why": "Nothing answers at port 22.",
+    "request": None,
+    "follows_from": "host/10.0.0.7@1",
+}
+
+
+class Change(Record):
+    """What something was before an event, and after it; `null` where it was not there."""
+
+    before: str | int | None
+    after: str | int | None
+
+
+class HistoryRecord(Record):
+    """An event as a person asks for it."""
+
+    id: str = Field(pattern="^[0-9]+$", description="The position in the log.")
+    time: str = Field(pattern=f"^{TIME}$", description="When it was recorded.")
+    actor: str = Field(description="Who did it: a user, or a part of the service.")
+    subject: str
+    type: str
+    what: str = Field(description="What happened to the subject.")
+    changes: dict[str, Change] = Field(description="Of the subject, by what has changed.")
+    why: str | None = Field(description="The reason, where the event has one.")
+    request: str | None = Field(description="The `X-Request-ID` of the request that did it.")
+    follows_from: str | None = Field(description="Or what a part of the service worked on.")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [HISTORY_EXAMPLE]})
+
+
 Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9./:_-]+$")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -66,3 +104,4 @@ QUERY: dict[str, Any] = {
     "since": Annotated[Time, Field(description="Only what was recorded then or later.")],
     "until": Annotated[Time, Field(description="Only what was recorded then or before.")],
 }
+HISTORY_QUERY = {name: QUERY[name] for name in ("after", "limit")}

@@ -1,18 +1,21 @@
 """The event log over HTTP, as CloudEvents."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from domain.every_event import TOPICS
 from domain.log import search
-from domain.log.recorder import POSITION_MAX
+from domain.log.recorder import POSITION_MAX, head
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
-from domain.refusal import invalid
+from domain.refusal import conflict, invalid, unavailable
 from projections.reads import Reads
 from web.cloud_events import BATCH_TYPE, batch, cloud_event
+from web.event_stream import EventStream
+from web.live import Live
 from web.query import moment, number, parameters
-from web.replies import INERT, NOSNIFF, REVALIDATE, Header, Reply, body_digest, unchanged
+from web.replies import INERT, NOSNIFF, REVALIDATE, Header, Reply, tagged
 from web.requests import Request
 
 LIMIT = 100
@@ -34,10 +37,12 @@ class Wanted(NamedTuple):
 
 
 class Events:
-    """The handler of `/events`."""
+    """The handlers of `/events` and `/events/stream`."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, live: Live, listeners_max: int) -> None:
         self._reads = reads
+        self._live = live
+        self._listeners_max = listeners_max
 
     async def index(self, request: Request) -> Reply:
         """A page of the event log, oldest first.
@@ -47,12 +52,46 @@ class Events:
         """
         wanted = wanted_of(request.scope["query_string"])
         body, position = await self._reads.fresh(_page, wanted)
-        tag = body_digest(body)
-        etag: Header = (b"etag", b'W/"%b"' % tag.encode())
-        headers = [BATCH, REVALIDATE, NOSNIFF, INERT, etag]
+        headers = [BATCH, REVALIDATE, NOSNIFF, INERT]
         if position is not None:
             headers.append((b"link", _next(wanted, position)))
-        return unchanged(request, tag) or Reply(body, 200, headers)
+        return tagged(request, body, headers)
+
+    async def stream(self, request: Request) -> EventStream:
+        """The event log as it grows, as server-sent events.
+
+        It begins with what happens next, or after `Last-Event-ID` (or `after`, or at `since`).
+        """
+        given = parameters(request.scope["query_string"], PARAMETERS)
+        for name in ("limit", "until"):
+            if name in given:
+                raise invalid(f"{name} is for /events: a stream goes on and on.", name)
+        which = filter_of(given)
+        after = _resumed(request) or given.get("after")
+        if self._live.listeners >= self._listeners_max:
+            raise unavailable(f"{self._live.listeners} event streams are open already.")
+        position = self._live.head
+        if after is not None or which.since is not None:
+            start = number(after or "0", "after", 0, POSITION_MAX)
+            position = await self._reads.fresh(_start, start, which.since)
+        return EventStream(self._live, self._reads, position, which._replace(since=None))
+
+
+def _resumed(request: Request) -> str | None:
+    for name, value in request.scope["headers"]:
+        if name == b"last-event-id":
+            return str(value, "latin-1")
+    return None
+
+
+def _start(tx: Transaction, after: int, since: str | None) -> int:
+    newest = head(tx).position
+    if after > newest:
+        raise conflict(
+            f"The log ends at {newest}: position {after} is of another one, or of what was lost"
+            " when a backup was restored. Begin without it."
+        )
+    return after if since is None else max(after, search.last_recorded(tx, since, before=True))
 
 
 def _page(tx: Transaction, wanted: Wanted) -> tuple[bytes, int | None]:
@@ -64,15 +103,23 @@ def _page(tx: Transaction, wanted: Wanted) -> tuple[bytes, int | None]:
 
 def _next(wanted: Wanted, position: int) -> bytes:
     given = {k: v for k, v in wanted.which._asdict().items() if v is not None}
-    query = urlencode({"after": position, "limit": wanted.limit, **given})
-    return f'<{PATH}?{query}>; rel="next"'.encode()
+    return next_link(PATH, {"after": position, "limit": wanted.limit, **given})
+
+
+def next_link(path: str, query: Mapping[str, object]) -> bytes:
+    """What `Link` says of the next page."""
+    return f'<{path}?{urlencode(query)}>; rel="next"'.encode()
 
 
 def wanted_of(query: bytes) -> Wanted:
     """What `?after=&limit=&subject=&type=&actor=&since=&until=` asks for. Refuses bad values."""
     given = parameters(query, PARAMETERS)
-    return Wanted(
-        filter_of(given),
+    return Wanted(filter_of(given), *page_of(given))
+
+
+def page_of(given: Mapping[str, str]) -> tuple[int, int]:
+    """The position that a page begins after, and its length."""
+    return (
         number(given.get("after", "0"), "after", 0, POSITION_MAX),
         number(given.get("limit", str(LIMIT)), "limit", 1, LIMIT_MAX),
     )

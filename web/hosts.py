@@ -1,6 +1,6 @@
 """Hosts over HTTP."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Annotated, Any, get_args
 
@@ -42,7 +42,10 @@ QUERY: dict[str, Any] = {
 
 
 class Hosts:
-    """The handlers of `/hosts`, `/host` and `/host/{address}`; `sources` may own hosts."""
+    """The handlers of `/hosts`, `/host` and `/host/{address}`; `sources` may own hosts.
+
+    `oldest_report()`: what a container manager said before that time says nothing any more.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Hosts:
         secrets: fleet.Secrets,
         parse_key: ParseKey,
         sources: Collection[str],
+        oldest_report: Callable[[], str],
     ) -> None:
         self._writer = writer
         self._reads = reads
@@ -59,6 +63,7 @@ class Hosts:
         self._secrets = secrets
         self._parse_key = parse_key
         self._sources = sources
+        self._oldest_report = oldest_report
 
     async def index(self, request: Request) -> Reply:
         """The records of all hosts, or of those that the query asks for."""
@@ -89,7 +94,8 @@ class Hosts:
     async def show_status(self, request: Request) -> Reply:
         """One host's status record."""
         address = known_address(request)
-        answer = await self._reads.point(hosts.host_status, address)
+        status = await self._reads.point(hosts.host_status, address)
+        answer = status and status.unless_said_before(self._oldest_report())
         return answered(request, found(answer, address))
 
     async def register(self, request: Request) -> Reply:

@@ -67,12 +67,14 @@ def answered(request: Request, answer: Answer) -> Reply:
 
 def digested(request: Request, body: bytes) -> Reply:
     """The same for a body that has no validator of its own: its digest is one."""
-    return answered(request, Answer(body, body_digest(body)))
+    return tagged(request, body, STORED)
 
 
-def body_digest(body: bytes) -> str:
-    """A validator for a body."""
-    return blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+def tagged(request: Request, body: bytes, headers: Sequence[Header]) -> Reply:
+    """The same with headers of its own."""
+    tag = blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+    etag: Header = (b"etag", b'W/"%b"' % tag.encode())
+    return unchanged(request, tag) or Reply(body, 200, [*headers, etag])
 
 
 def unchanged(request: Request, tag: str) -> Reply | None:

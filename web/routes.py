@@ -22,6 +22,7 @@ from web.description import PLAIN_TEXT, changes, makes, reads, removes, tells
 from web.event_routes import event_routes
 from web.events import Events
 from web.health import DESCRIBED, Observation, healthz
+from web.histories import Histories
 from web.hosts import QUERY, Hosts
 from web.networks import Networks
 from web.operation_routes import operation_routes
@@ -68,6 +69,7 @@ def table(
     container_managers: ContainerManagers,
     operations: Operations,
     events: Events,
+    histories: Histories,
     observation: Observation,
 ) -> list[Route]:
     """Every route that the service has."""
@@ -109,7 +111,7 @@ def table(
         Route("PUT", member, "operator", clusters.add_member, JOINS),
         Route("DELETE", member, "operator", clusters.remove_member, removes(GONE, CLASH)),
         *operation_routes(operations),
-        *event_routes(events),
+        *event_routes(events, histories),
         Route("GET", f"{v0}/networks", "viewer", networks.index, reads(Names)),
         Route("GET", network, "viewer", networks.show, reads(NetworkRecord, GONE)),
         Route("PUT", network, "operator", networks.create, makes(NetworkRecord, NetworkBody)),

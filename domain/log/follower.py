@@ -39,6 +39,7 @@ class Follower:
         self._may_be_behind = True
         """Until a pull finds nothing: what others appended is not told to us."""
         self._news = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     def push(self, previous: int, recorded: Sequence[Recorded]) -> None:
         """Entries that were appended right after `previous`. On the event loop's thread."""
@@ -51,15 +52,27 @@ class Follower:
 
     async def batches(self) -> AsyncIterator[Sequence[Recorded]]:
         """Entries in order, never an empty batch. Ends never."""
-        while True:
-            batch = self._next_pushed()
-            if not batch and (self._pushed or self._may_be_behind):
-                batch = await self._pulled()
-            if batch:
-                self.position = batch[-1].position
-                yield batch
-            elif not self._pushed:
-                await self._wait()
+        self._look_now_and_then()
+        try:
+            while True:
+                batch = self._next_pushed()
+                if not batch and (self._pushed or self._may_be_behind):
+                    batch = await self._pulled()
+                if batch:
+                    self.position = batch[-1].position
+                    yield batch
+                elif not self._pushed:
+                    self._news.clear()
+                    await self._news.wait()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _look_now_and_then(self) -> None:
+        # Not a time limit on each wait: several followers wait anew after each commit.
+        self._may_be_behind = True
+        self._news.set()
+        self._timer = asyncio.get_running_loop().call_later(PULL_EVERY_S, self._look_now_and_then)
 
     async def _pulled(self) -> Sequence[Recorded]:
         try:
@@ -81,13 +94,3 @@ class Follower:
             if previous == self.position:
                 return recorded
         return ()
-
-    async def _wait(self) -> None:
-        self._news.clear()
-        if self._pushed:
-            return
-        try:
-            async with asyncio.timeout(PULL_EVERY_S):
-                await self._news.wait()
-        except TimeoutError:
-            self._may_be_behind = True

@@ -40,13 +40,15 @@ def test_hosts_are_members_in_order_of_joining_and_once() -> None:
 
 
 def test_a_host_that_comes_back_is_the_last() -> None:
-    back = cluster(CREATED, ONE, TWO, HostLeft("10.0.0.1")).when(Cluster.add, "10.0.0.1")
+    back = cluster(CREATED, ONE, TWO, HostLeft("10.0.0.1", "taken_out")).when(
+        Cluster.add, "10.0.0.1"
+    )
     assert list(back.then(ONE).members) == ["10.0.0.2", "10.0.0.1"]
 
 
 def test_dropping_who_is_no_member_is_no_news() -> None:
     cluster(CREATED, ONE).when(Cluster.drop, "10.0.0.2").then()
-    cluster(CREATED, ONE).when(Cluster.drop, "10.0.0.1").then(HostLeft("10.0.0.1"))
+    cluster(CREATED, ONE).when(Cluster.drop, "10.0.0.1").then(HostLeft("10.0.0.1", "taken_out"))
 
 
 @pytest.mark.parametrize("old", [["10.0.0.2", "10.0.0.1"], ["10.0.0.1", "10.0.0.2", "10.0.0.2"]])
@@ -84,8 +86,8 @@ def test_a_cluster_that_is_being_removed_takes_nobody(command: Callable[[Cluster
 def test_the_start_of_a_removal_is_said_once_and_members_can_leave() -> None:
     cluster(CREATED, ONE).when(Cluster.start_removal).then(RemovalStarted())
     cluster(*REMOVING).when(Cluster.start_removal).then()
-    cluster(*REMOVING).when(Cluster.drop, "10.0.0.1").then(HostLeft("10.0.0.1"))
-    cluster(*REMOVING, HostLeft("10.0.0.1")).when(Cluster.remove).then(Removed())
+    cluster(*REMOVING).when(Cluster.drop, "10.0.0.1").then(HostLeft("10.0.0.1", "taken_out"))
+    cluster(*REMOVING, HostLeft("10.0.0.1", "taken_out")).when(Cluster.remove).then(Removed())
 
 
 def test_removing_a_cluster_with_members_is_a_defect_of_the_caller() -> None:

@@ -105,8 +105,8 @@ def test_a_removed_host_left_its_cluster_its_key_is_destroyed_and_it_can_come_ba
     unit.did()
     fleet.remove_host(unit, unit.secrets, A)
     assert unit.did() == [
-        ("cluster/web", HostLeft(A)),
-        (f"host/{A}", LeftCluster("web")),
+        ("cluster/web", HostLeft(A, "host_removed")),
+        (f"host/{A}", LeftCluster("web", "host_removed")),
         (f"host/{A}", hosts.Removed()),
     ]
     assert not unit.secrets.kept
@@ -144,7 +144,10 @@ def test_leaving_changes_both_sides_and_is_no_news_for_who_is_no_member(unit: Fl
     fleet.join(unit, "web", A)
     unit.did()
     fleet.leave(unit, "web", A)
-    assert unit.did() == [("cluster/web", HostLeft(A)), (f"host/{A}", LeftCluster("web"))]
+    assert unit.did() == [
+        ("cluster/web", HostLeft(A, "taken_out")),
+        (f"host/{A}", LeftCluster("web", "taken_out")),
+    ]
     fleet.leave(unit, "web", A)
     fleet.leave(unit, "web", "never.heard.of")
     assert unit.did() == []
@@ -159,8 +162,8 @@ def test_a_member_list_is_swapped_and_who_stays_keeps_its_place_unjudged(unit: F
     unit.did()
     fleet.replace_members(unit, "web", [B, A], [C, B])
     assert unit.did() == [
-        ("cluster/web", HostLeft(A)),
-        (f"host/{A}", LeftCluster("web")),
+        ("cluster/web", HostLeft(A, "taken_out")),
+        (f"host/{A}", LeftCluster("web", "taken_out")),
         ("cluster/web", HostJoined(C)),
         (f"host/{C}", JoinedCluster("web")),
         (f"host/{C}", Activated()),
@@ -187,6 +190,13 @@ def test_a_swap_is_all_or_nothing(unit: Fleet, newcomer: str) -> None:
     assert newcomer in refusal.sentence
     assert unit.cluster("web").members == before
     assert unit.host(A).cluster == ""
+
+
+def test_a_list_of_hosts_that_nobody_knows_is_refused_at_the_first(unit: Fleet) -> None:
+    unknown = [f"10.9.0.{number}" for number in range(200)]
+    refusal = unit.refused(lambda: fleet.replace_members(unit, "web", [], unknown))
+    assert (refusal.kind, refusal.key) == ("conflict", "new")
+    assert not unit.hosts.keys() & set(unknown[1:])  # to load each would hold everybody up
 
 
 def test_a_swap_of_other_members_than_there_are_is_a_conflict(unit: Fleet) -> None:

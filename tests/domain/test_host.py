@@ -100,12 +100,12 @@ def test_a_failed_host_that_answers_is_what_it_was(was: Status) -> None:
 
 
 def test_an_active_host_that_left_its_cluster_while_it_was_failed_is_disassociated_after() -> None:
-    left = host(*HISTORIES["active"], UNREACHABLE, LeftCluster("web"))
+    left = host(*HISTORIES["active"], UNREACHABLE, LeftCluster("web", "taken_out"))
     left.when(Host.gather_facts, FACTS).then(Recovered("disassociated"))
 
 
 def test_leaving_makes_an_active_host_disassociated() -> None:
-    left = host(*HISTORIES["active"]).when(Host.leave_cluster).then(LeftCluster("web"))
+    left = host(*HISTORIES["active"]).when(Host.leave_cluster).then(LeftCluster("web", "taken_out"))
     assert (left.status, left.cluster) == ("disassociated", "")
     host(REGISTERED).when(Host.leave_cluster).then()
 
@@ -174,7 +174,12 @@ def test_a_host_that_is_not_set_up_is_no_newcomer(status: Status) -> None:
 
 
 def test_a_host_that_comes_back_starts_fresh() -> None:
-    past = (*HISTORIES["active"], KeyPinned("rsa", "SHA256:x"), LeftCluster("web"), Removed())
+    past = (
+        *HISTORIES["active"],
+        KeyPinned("rsa", "SHA256:x"),
+        LeftCluster("web", "taken_out"),
+        Removed(),
+    )
     back = host(*past).when(Host.register, Registration("ops", 2222), "SHA256:new")
     again = back.then(Registered(ADDRESS, "ops", 2222, "SHA256:new"))
     assert again.version == len(past) + 1 == again.incarnation

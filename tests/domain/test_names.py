@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.names import host_address, quoted, remote_user, resource_name
+from domain.names import IPV4, host_address, quoted, remote_user, resource_name
 from domain.refusal import Refusal
 
 
@@ -64,6 +64,20 @@ def test_every_spelling_of_an_ip_address_has_the_same_canonical_form(
         except Refusal:
             found.add("refused")
     assert len(found) == 1
+
+
+@given(
+    st.ip_addresses(v=4).map(str)
+    | st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", fullmatch=True, alphabet="0129.")
+)
+def test_an_ipv4_address_is_known_at_once_where_it_is_one(text: str) -> None:
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        wanted = False
+    else:
+        wanted = not (address.is_unspecified or address.is_multicast)
+    assert bool(IPV4.fullmatch(text)) == wanted
 
 
 @given(st.text(max_size=300))

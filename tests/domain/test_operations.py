@@ -40,15 +40,17 @@ def cluster_of(*addresses: str) -> MemoryUnit:
     return unit
 
 
-def settle_members(unit: MemoryUnit, addresses: Sequence[str], os: str = "fedora") -> None:
-    """Make a cluster with these members, all active."""
-    fleet.create_cluster(unit, "web", "default", "")
+def settle_members(
+    unit: MemoryUnit, addresses: Sequence[str], os: str = "fedora", manager: str = ""
+) -> None:
+    """Make a cluster with these members, all active, or waiting for their container manager."""
+    fleet.create_cluster(unit, "web", "default", manager)
     for address in addresses:
         fleet.register_host(unit, SECRETS, address, request("web"))
         host = unit.host(address)
         host.gather_facts(replace(FACTS, os=os))
         host.finish_bootstrap()
-        host.activate()
+        fleet.activate_where_nobody_else_must(unit, unit.cluster("web"), host)
     unit.did()
 
 

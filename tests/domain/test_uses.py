@@ -150,9 +150,9 @@ def test_a_trivial_manager_has_a_node_and_the_host_is_active_at_once(unit: Fleet
     ]
     fleet.leave(unit, "web", A)
     assert unit.did() == [
-        ("cluster/web", HostLeft(A)),
+        ("cluster/web", HostLeft(A, "taken_out")),
         ("container_manager/lab", NodeRemoved(A)),
-        (f"host/{A}", LeftCluster("web")),
+        (f"host/{A}", LeftCluster("web", "taken_out")),
     ]
 
 

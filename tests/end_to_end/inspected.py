@@ -62,9 +62,11 @@ class InspectedService(Service):
 
 def look() -> Held:
     """At this process."""
+    gc.unfreeze()  # what was there at the start is to be found as well
     gc.collect()
     found = gc.get_objects()
     loops = [each for each in found if isinstance(each, uvloop.Loop)]
+    assert loops, "no event loop was found"
     status = Path("/proc/self/status").read_text()
     return Held(
         sum(len(asyncio.all_tasks(loop)) for loop in loops),

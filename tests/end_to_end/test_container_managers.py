@@ -86,3 +86,27 @@ def test_a_manager_that_is_down_blocks_nobody_and_is_told_later_after_kill_9_too
     wait_for(lambda: sorted(server.objects.nodes) == sorted([stays.address, comes.address]))
     posts = [asked.body["metadata"]["name"] for asked in server.requests("POST", "/nodes")]
     assert sorted(posts) == sorted(host.address for host in (stays, leaves, comes))
+
+
+def test_a_status_has_the_last_report_until_it_is_too_old(
+    tmp_path: Path, fleet: Fleet, server: ApiServer
+) -> None:
+    flags = ("--node-report-interval-s", "0.1", "--node-report-age-s", "2")
+    with Service(tmp_path / "service", None, *flags) as service:
+        manage(service, server)
+        host = fleet.add("fedora")
+        ok(service.register(host, cluster="web"))
+        service.wait_for_status(host.address, "active")
+        with server.lock:
+            server.objects.set_ready(host.address)
+
+        def report() -> Any:
+            answer = service.client.get(f"/host/{host.address}/status")
+            ok(answer)
+            return answer.json()["container_manager"]
+
+        wait_for(lambda: report().get("status") == "ok")
+        assert report()["node"] == host.address
+        with server.away():
+            wait_for(lambda: report() == {})
+        wait_for(lambda: report().get("status") == "ok")

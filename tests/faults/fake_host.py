@@ -42,13 +42,15 @@ class AnyKey(asyncssh.SSHServer):
 
 
 async def tell_facts(process: "asyncssh.SSHServerProcess[str]") -> None:
-    """What the script of `runners/facts.py` would print; it comes as an argument."""
+    """What the script of `runners/facts.py` would print, or that of `runners/bootstrap_steps.py`,
+    which comes as an argument."""
     found = NONCE.search(process.command or "")
     if found is None:
         process.stderr.write("this host knows one script only\n")
         process.exit(127)
         return
-    process.stdout.write(f"\n{found[1]} begin\n{FACTS}{found[1]} end\n")
+    # Who asks what it needs to be set up is told: nothing.
+    process.stdout.write(f"\n{found[1]} begin\n{FACTS}{found[1]} end\n{found[1]} needed\n")
     process.exit(0)
 
 

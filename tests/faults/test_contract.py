@@ -27,8 +27,8 @@ from tests.fleet.keys import new_key
 from tests.service import Service, wait_for
 
 EXAMPLES, STEPS = 4, 20
-PROOF_EXAMPLES, PROOF_STEPS = 20, 60
-PROOF_SEEDS = range(2, 6)
+PROOF_EXAMPLES, PROOF_STEPS = 7, 60
+PROOF_SEEDS = range(2, 14)
 
 REACHABLE = ["127.90.0.1", "127.90.0.2", "127.90.0.3", "127.90.0.4"]
 UNREACHABLE = ["127.91.0.1", "127.91.0.2"]

@@ -9,7 +9,10 @@ OSTREE = ("rpm-ostree",)
 
 # Never seen on a host unless its system has them: they would be the machine's own.
 MACHINE_ONLY = ("apt-get", "apt", "dpkg", "dnf", "yum", "rpm", "rpm-ostree", "systemctl")
-MACHINE_ONLY_MORE = ("systemd-run", "aptitude", "apt-key", "snap", "init", "telinit", "runlevel")
+MACHINE_ONLY_MORE = (
+    *("systemd-run", "aptitude", "apt-key", "add-apt-repository", "snap"),
+    *("init", "telinit", "runlevel"),
+)
 
 # Which script of `commands/` plays a command, where it is not the one of the same name.
 PLAYED_BY = {"yum": "dnf", "apt": "apt-get", "halt": "poweroff"}
@@ -72,7 +75,7 @@ SYSTEMS: dict[str, System] = {
     ),
     "ubuntu": System(
         _release("Ubuntu", "ubuntu", "24.04", ID_LIKE="debian", UBUNTU_CODENAME="noble"),
-        packages=APT,
+        packages=(*APT, "add-apt-repository"),
     ),
     "coreos": System(_release("Container Linux by CoreOS", "coreos", "2512.3.0")),
     "atomic": System(

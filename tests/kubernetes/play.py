@@ -47,7 +47,7 @@ class Play:
         engine = self.store.engine
         self.vault.open(engine)
         answers = reads(engine)
-        known = FleetHosts(answers, self.vault)
+        known = self.known = FleetHosts(answers, self.vault)
         with engine.snapshot() as tx:
             follower = Follower(head(tx).position, known.entries_after)
         loop = asyncio.get_running_loop()
@@ -83,10 +83,15 @@ class Play:
     def _note(self, event: str, /, level: str = "info", **fields: object) -> None:
         self.lines.append({"event": event, "level": level, **fields})
 
+    @property
+    def writer(self) -> Writer:
+        """Of the log."""
+        assert self._writer is not None
+        return self._writer
+
     async def do(self, command: Callable[[Unit], Any]) -> Any:
         """Carry out a command as an operator."""
-        assert self._writer is not None
-        return await self._writer.perform(ALICE, command)
+        return await self.writer.perform(ALICE, command)
 
     async def manage(self, server: ApiServer, name: str = "prod", cluster: str = "web") -> None:
         """A cluster with a container manager."""

@@ -11,6 +11,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("host.removed", "host/10.0.0.7", ""),
     ("host.joined_cluster", "host/10.0.0.7", '"cluster":"web"'),
     ("host.left_cluster", "host/10.0.0.7", '"cluster":"web"'),
+    ("host.left_cluster", "host/10.0.0.7",
+     '"cluster":"web","reason":"host_removed","class_version":2'),
     ("host.key_pinned", "host/10.0.0.7", '"algorithm":"ssh-ed25519","fingerprint":"SHA256:k"'),
     ("host.key_refused", "host/10.0.0.7", '"fingerprint":"SHA256:other"'),
     ("host.key_approved", "host/10.0.0.7", '"fingerprint":"SHA256:other"'),
@@ -19,6 +21,13 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"memory":8000000,"space":50000000,"boot_id":"b"')),
     ("host.facts_sourced", "host/10.0.0.7", ('"source":"rack","os":"fedora","cpus":8,"memory":null,'
      '"space":null')),
+    ("host.bootstrap_step_sent", "host/10.0.0.7", ('"step":"packages","run":"0193-8",'
+     '"network":"blue"')),
+    ("host.bootstrap_step_done", "host/10.0.0.7", ('"step":"packages","run":"0193-8","changed":['
+     '{"path":"/etc/sysconfig/flanneld","sha256":"0f","mode":"0644","owner":"root:root"}],'
+     '"evidence":{"exit_status":0,"output_sha256":"0f","output_bytes":12}')),
+    ("host.bootstrap_step_failed", "host/10.0.0.7", ('"step":"packages","run":"0193-8",'
+     '"reason":"It broke.","changed":[],"evidence":{"exit_status":1}')),
     ("host.bootstrapped", "host/10.0.0.7", ""),
     ("host.activated", "host/10.0.0.7", ""),
     ("host.failed", "host/10.0.0.7", '"kind":"unreachable","reason":"It is off: \u00fc."'),
@@ -29,6 +38,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("cluster.created", "cluster/web", '"name":"web","network":"default","container_manager":""'),
     ("cluster.host_joined", "cluster/web", '"address":"10.0.0.7"'),
     ("cluster.host_left", "cluster/web", '"address":"10.0.0.7"'),
+    ("cluster.host_left", "cluster/web",
+     '"address":"10.0.0.7","reason":"cluster_removed","class_version":2'),
     ("cluster.removal_started", "cluster/web", ""),
     ("cluster.removed", "cluster/web", ""),
     ("network.created", "network/blue", ('"name":"blue","type":"flannel_server",'
@@ -89,3 +100,88 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("operation.ended", "operation/0193-7", '"status":"partial","reason":"1 failed."'),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""
+
+STORY: tuple[tuple[str, str], ...] = (
+    ("container_manager.created", ""),
+    ("container_manager.taken_up", ""),
+    ("container_manager.node_wanted", ""),
+    ("container_manager.node_registered", ""),
+    ("container_manager.uncordon_wanted", ""),
+    ("container_manager.node_uncordoned", ""),
+    ("container_manager.node_unwanted", ""),
+    ("container_manager.node_removed", ""),
+    ("container_manager.node_registered", ""),
+    ("container_manager.node_removed", ""),
+    ("container_manager.node_given_up", ""),
+    ("container_manager.released", ""),
+    ("container_manager.removal_started", ""),
+    ("container_manager.removed", ""),
+    ("network.created", ""),
+    ("network.taken_up", ""),
+    ("network.released", ""),
+    ("network.removed", ""),
+    ("source.became_stale", ""),
+    ("source.came_back", ""),
+    ("cluster.created", ""),
+    ("host.registered", ""),
+    ("host.key_pinned", ""),
+    ("host.facts_gathered", ""),
+    ("host.facts_sourced", ""),
+    ("host.bootstrap_step_sent", ""),
+    ("host.bootstrap_step_failed", ""),
+    ("host.bootstrap_step_sent", ""),
+    ("host.bootstrap_step_done", ""),
+    ("host.bootstrapped", ""),
+    ("cluster.host_joined", ""),
+    ("host.joined_cluster", ""),
+    ("host.activated", ""),
+    ("host.key_refused", ""),
+    ("host.failed", ""),
+    ("host.key_approved", ""),
+    ("host.recovered", ""),
+    ("host.key_forgotten", ""),
+    ("host.credentials_read", ""),
+    ("host.credentials_rotated", ""),
+    ("cluster.operation_started", ""),
+    ("operation.started", ""),
+    ("operation.host_started", ""),
+    ("operation.step_sent", ""),
+    ("operation.paused", ""),
+    ("operation.resumed", ""),
+    ("operation.step_done", ""),
+    ("operation.reboot_requested", ""),
+    ("operation.host_done", ""),
+    ("operation.ended", ""),
+    ("cluster.operation_ended", ""),
+    ("operation.started", "operation/0193-8"),
+    ("operation.host_started", "operation/0193-8"),
+    ("operation.host_failed", "operation/0193-8"),
+    ("operation.ended", "operation/0193-8"),
+    ("operation.started", "operation/0193-9"),
+    ("operation.host_started", "operation/0193-9"),
+    ("operation.host_unknown", "operation/0193-9"),
+    ("operation.cancel_requested", "operation/0193-9"),
+    ("cluster.host_left", ""),
+    ("host.left_cluster", ""),
+    ("cluster.host_joined", ""),
+    ("host.joined_cluster", ""),
+    ("cluster.removal_started", ""),
+    ("cluster.host_left@2", ""),
+    ("host.left_cluster@2", ""),
+    ("cluster.removed", ""),
+    ("host.removed", ""),
+)
+"""A log in which all of them come, in an order in which they can: topic, with the class version
+where it is not 1, and another aggregate than in `STORED` where that is needed. Where `STORED` has
+several of a topic, they come in turn."""
+
+
+def versioned(topic: str, payload: str) -> str:
+    """The topic, with its class version where that is not 1."""
+    _, _, version = payload.partition('"class_version":')
+    return f"{topic}@{version}" if version else topic
+
+
+def state(payload: str) -> bytes:
+    """The whole state as the log keeps it."""
+    return f"{{{META}{',' if payload else ''}{payload}}}".encode()

@@ -46,7 +46,7 @@ def test_the_live_rows_are_what_a_rebuild_gives(store: Store) -> None:
         assert networks.names(tx) == b'["blue","default"]'
         assert container_managers.names(tx) == b'["lab"]'
         reports = [hosts.host_status(tx, address) for address in ADDRESSES]
-    assert [b'"node"' in report.body for report in reports if report] == [True, False]
+    assert [b'"node"' in report.bare.body for report in reports if report] == [True, False]
 
 
 def test_a_database_from_before_they_were_there_is_brought_up_to_date(store: Store) -> None:

@@ -5,9 +5,18 @@ from typing import Any
 
 from domain.host import Failed, Recovered
 from domain.operation import Operation
-from domain.operation_events import HostDone, HostStarted, StepDone, StepSent
+from domain.operation_events import (
+    HostDone,
+    HostFailed,
+    HostStarted,
+    HostUnknown,
+    StepDone,
+    StepSent,
+)
+from domain.operations import STAYS_CORDONED
 from runners.rolling_host import HEALTH_LOOK_S
 from tests.simulation.clock import BEGIN
+from tests.simulation.nodes import FOR_EVER
 from tests.simulation.story import NAME, Told
 
 UNSEEN_S = HEALTH_LOOK_S + 1.0
@@ -23,6 +32,7 @@ def judge(told: Told) -> None:
         _nothing_ran_twice(told)
         _outcomes_are_true(told)
         _who_is_done_was_healthy(told)
+        _nodes_are_drained_and_given_back(told)
     except AssertionError as broken:
         raise AssertionError(f"{broken}\n{told.words}") from broken
 
@@ -133,3 +143,29 @@ def _who_is_done_was_healthy(told: Told) -> None:
         for down_at, up_at in told.machines[event.address].away:
             gap = min(up_at, until) - max(down_at, until - healthy_for_s)
             assert gap <= UNSEEN_S, f"{event.address} was away while it was called healthy"
+
+
+def _nodes_are_drained_and_given_back(told: Told) -> None:
+    """No step begins beside pods, and only who may be broken stays cordoned, and says so."""
+    operation = told.operation
+    reasons = {
+        e.event.address: e.event.reason
+        for e in told.log.entries
+        if isinstance(e.event, HostFailed | HostUnknown)
+    }
+    for address, node in told.nodes.items():
+        assert told.machines[address].hurt == 0, f"{address} was worked on beside its pods"
+        if node.is_foreign:
+            continue
+        stays = STAYS_CORDONED in reasons.get(address, "")
+        assert bool(node.cordoned) == stays, f"{address} is left cordoned: {node.cordoned!r}"
+        host = operation.hosts.get(address)
+        if operation.request.options.drain and host is not None:
+            broken = host.outcome == "unknown" or (
+                host.outcome == "failed" and host.step in ("reboot", "health") and host.sent
+            )
+            assert stays or not broken or operation.cancel_at, f"{address} is worth a look"
+        if not operation.request.options.drain or host is None or host.outcome == "waiting":
+            assert node.gone_at == FOR_EVER, f"{address} was drained, and nobody asked for it"
+    foreign = [address for address, node in told.nodes.items() if node.was_foreign]
+    assert all(told.nodes[address].is_foreign for address in foreign), "a cordon of somebody else"

@@ -11,6 +11,7 @@ from domain.log.transaction import SQLiteTransaction, Transaction
 from domain.operation import Operation
 from domain.refusal import Refusal
 from projections import outputs
+from projections.container_managers import WishRow
 from tests.domain.memory_unit import MemoryUnit
 
 COMMIT_S = 0.002
@@ -84,6 +85,26 @@ class PlayedLog:
         """Operations that are not over."""
         found = self.unit.operations.values()
         return [each.name for each in found if each.state and not each.is_over]
+
+    async def wishes(self) -> list[tuple[str, str]]:
+        """What container managers are still to be told."""
+        managers = self.unit.container_managers.values()
+        return [(each.name, address) for each in managers for address in each.cordoned]
+
+    async def wish(self, name: str, address: str) -> WishRow | None:
+        """Of one host: in these stories only cordons are to be taken away."""
+        operation = self.unit.container_managers[name].cordoned.get(address)
+        if operation is None:
+            return None
+        return WishRow(f"{name} {address}", 0, name, address, "", "", "", operation)
+
+    async def unwished(self) -> list[str]:
+        """Everybody is told."""
+        return []
+
+    async def leaving(self) -> list[str]:
+        """Nobody leaves."""
+        return []
 
     async def operation(self, name: str) -> Operation:
         """One operation."""

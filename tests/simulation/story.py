@@ -2,21 +2,29 @@
 
 import asyncio
 import random
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from domain import operations
-from domain.event import Act
+from domain import nodes, operations
+from domain.container_manager import container_manager_request
+from domain.event import Act, Recorded
 from domain.log.follower import Follower
 from domain.operation import Operation, OperationRequest
 from domain.operations import Wish
 from domain.rolling import Amount, Kind, Options
+from runners.log_lines import Level
+from runners.registrar import Registrar
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps
+from runners.rolling_node import NodeSteps
+from tests.domain.memory_unit import MemorySecrets
 from tests.domain.test_operations import settle_members
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.log import PlayedLog, PlayedUnit
+from tests.simulation.nodes import PlayedManager, PlayedNode, moods
 from tests.simulation.world import CALM, Machine, World, weather
 
 HOSTS_MAX = 8
@@ -35,6 +43,7 @@ class Told:
     seed: int
     log: PlayedLog
     machines: dict[str, Machine]
+    nodes: dict[str, PlayedNode]
     operation: Operation
     seconds: float
     crashes: int
@@ -61,6 +70,7 @@ class Story:
         self._crash_rate = self.chance.choice([0.0, 0.0, 0.005, 0.05])
         faults = weather(self.chance) if self.chance.random() < 0.9 else CALM
         self.world = World(self.chance, faults, self._crash)  # type: ignore[arg-type]
+        self.manager = PlayedManager(self.chance, moods(self.chance), self._crash)
         self.log = PlayedLog(self._fleet(), self._crash)
         self.parallel = self.chance.choice([1, 3, 64])
 
@@ -70,12 +80,25 @@ class Story:
         for address in addresses:
             self.world.machines[address] = Machine(address)
         unit = PlayedUnit()
-        settle_members(unit, addresses, os="atomic")
+        if self.chance.random() < 0.5:
+            settle_members(unit, addresses, os="atomic")
+        else:
+            self._settle_nodes(unit, addresses)
         for address in addresses:
             if self.chance.random() < 0.05:
                 unit.host(address).fail("unreachable", "It is off.")
         unit.did()
         return unit
+
+    def _settle_nodes(self, unit: PlayedUnit, addresses: list[str]) -> None:
+        """A cluster with a container manager, that was told of nearly all of them."""
+        wanted = container_manager_request("kubernetes", {"server_url": "https://10.9.9.9"})
+        unit.container_manager("prod").create(wanted)
+        settle_members(unit, addresses, os="atomic", manager="prod")
+        for address in addresses:
+            if self.chance.random() < 0.9:
+                nodes.registered(unit, "prod", address, found=False)
+                self.manager.add(self.world.machines[address])
 
     def request(self) -> OperationRequest:
         """What is asked for."""
@@ -89,6 +112,7 @@ class Story:
             max_unavailable=chance.choice([None, None, 1, 2, "50%"]),
             healthy_for_s=chance.choice([0.0, 0.0, 5.0, 30.0]),
             step_timeout_s=chance.choice([30.0, 90.0, 300.0]),
+            drain=chance.choice([None, None, None, False]),
             reboot="never"
             if kind == "restart"
             else chance.choice(["never", "if_needed", "always"]),
@@ -110,12 +134,15 @@ class Story:
         """From the request to the end."""
         request = self.request()
         self.log.do(self.act("alice"), lambda unit: operations.start(unit, NAME, request))
+        for address, node in self.manager.nodes.items():
+            if self.log.unit.operations[NAME].request.options.drain:
+                self.world.machines[address].has_pods = partial(self._has_pods, node)
         others = [asyncio.create_task(self._operator()), asyncio.create_task(self._members())]
         operation = self.log.unit.operations[NAME]
         try:
             with suppress(TimeoutError):  # the judge has a word for it
                 async with asyncio.timeout(LONGEST_S):
-                    while not operation.is_over:
+                    while not operation.is_over or self._has_wishes:
                         await self._live(operation)
                         operation = self.log.unit.operations[NAME]
         finally:
@@ -126,6 +153,7 @@ class Story:
             self.seed,
             self.log,
             self.world.machines,
+            self.manager.nodes,
             operation,
             self.loop.time(),
             self.crashes,
@@ -136,18 +164,35 @@ class Story:
         """One life of the service: until it dies, or everything is done."""
         self._dies = asyncio.Event()
         follower = Follower(len(self.log.entries), self.log.after)
-        self.log.on_commit = follower.push
+        news = Follower(len(self.log.entries), self.log.after)
+
+        def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
+            follower.push(previous, recorded)
+            news.push(previous, recorded)
+
+        self.log.on_commit = on_commit
         steps = HostSteps(
             self.log,
             self.log,
             self.world,
+            NodeSteps(self.manager),
             now=self.loop.now,
             on_defect=lambda _, error: self.defects.append(error),
         )
         rolling = Rolling(
             self.log, self.log, steps, parallel=self.parallel, kept_s=1e6, now=self.loop.now
         )
-        running = asyncio.create_task(rolling.run(follower))
+        registrar = Registrar(
+            self.log,
+            MemorySecrets(),
+            self.log,
+            self.manager,
+            now=self.loop.now,
+            chance=self.chance,
+            log=_nobody_reads,
+            on_defect=lambda _, error: self.defects.append(error),
+        )
+        running = asyncio.create_task(self._both(rolling.run(follower), registrar.run(news)))
         dying = asyncio.create_task(self._dies.wait())
         ending = asyncio.create_task(self._until_over())
         tasks = (running, dying, ending)
@@ -165,8 +210,22 @@ class Story:
             self._crash_rate *= 0.9  # so that it comes to an end
             await asyncio.sleep(self.chance.uniform(0.1, 60.0))  # until somebody starts it again
 
+    @staticmethod
+    async def _both(*runners: Coroutine[None, None, None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for runner in runners:
+                group.create_task(runner)
+
+    def _has_pods(self, node: PlayedNode) -> bool:
+        return not node.cordoned or node.pods_at(self.loop.time()) > 0
+
+    @property
+    def _has_wishes(self) -> bool:
+        return any(each.cordoned for each in self.log.unit.container_managers.values())
+
     async def _until_over(self) -> None:
-        while not self.log.unit.operations[NAME].is_over:  # noqa: ASYNC110 - in virtual time
+        operation = self.log.unit.operations
+        while not operation[NAME].is_over or self._has_wishes:  # noqa: ASYNC110 - in virtual time
             await asyncio.sleep(0.5)
 
     async def _operator(self) -> None:
@@ -198,6 +257,10 @@ class Story:
         elif self.chance.random() < 0.2:
             act = self.act("runner:watcher")
             self.log.do(act, lambda unit: unit.host(address).fail("unreachable", "It is off."))
+
+
+def _nobody_reads(event: str, /, level: Level = "info", **fields: object) -> None:
+    """The lines of the service's log."""
 
 
 def told(seed: int) -> Told:

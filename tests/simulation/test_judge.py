@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from domain import operations, rolling
+from domain.container_manager import ContainerManager
 from domain.operation import Operation
 from domain.operations import Plan
 from domain.rolling import Limits, Move, Over, Progress, Start, Wait
 from runners.rolling import Rolling
 from runners.rolling_host import HostSteps, Task
+from runners.rolling_node import DONE, Found, NodeSteps
 from runners.wakeups import Again, Lane
 from tests.simulation.judge import judge
+from tests.simulation.nodes import PlayedNode
 from tests.simulation.story import told
 
 SEEDS_MAX = 200
@@ -144,6 +147,32 @@ def forgets_at_a_crash(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Rolling, "_advance", amnesia)
 
 
+def believes_in_evictions(patch: pytest.MonkeyPatch) -> None:
+    """Does not wait until the pods have left."""
+
+    async def quick(steps: NodeSteps, *of: str) -> Found:
+        await drained(steps, *of)
+        return DONE
+
+    drained = NodeSteps.drained
+    patch.setattr(NodeSteps, "drained", quick)
+
+
+def forgets_its_cordons(patch: pytest.MonkeyPatch) -> None:
+    """Of hosts that failed."""
+    patch.setattr(ContainerManager, "want_uncordon", lambda *_: None)
+
+
+def trusts_whoever_failed(patch: pytest.MonkeyPatch) -> None:
+    """Uncordons what may be broken."""
+    patch.setattr(Operation, "leaves_cordoned", lambda *_: False)
+
+
+def forgets_somebody_elses_cordon(patch: pytest.MonkeyPatch) -> None:
+    """Takes whatever cordon there is for its own."""
+    patch.setattr(PlayedNode, "is_foreign", False)
+
+
 BREAKS: dict[str, tuple[Break, str]] = {
     "max_parallel": (
         with_limits(lambda limits: replace(limits, parallel=limits.parallel + 1)),
@@ -167,6 +196,10 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "unknown": (takes_silence_for_success, "is done"),
     "a boot id": (takes_an_open_port_for_a_reboot, "no boot proves it"),
     "health": (does_not_wait_for_health, "it was not waited for"),
+    "pods": (believes_in_evictions, "beside its pods"),
+    "its cordons": (forgets_its_cordons, "is left cordoned"),
+    "a broken node": (trusts_whoever_failed, "worth a look"),
+    "other cordons": (forgets_somebody_elses_cordon, "a cordon of somebody else"),
     "going on": (forgets_at_a_crash, "every operation ends"),
 }
 

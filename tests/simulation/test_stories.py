@@ -13,7 +13,8 @@ from runners.rolling_host import HostSteps
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.judge import judge
 from tests.simulation.log import PlayedLog, PlayedUnit
-from tests.simulation.story import Told, told
+from tests.simulation.nodes import SOMEBODY
+from tests.simulation.story import NAME, Told, told
 from tests.simulation.world import CALM, World
 
 QUICK_SEEDS = range(300)
@@ -52,6 +53,14 @@ def test_the_stories_are_about_everything() -> None:
     assert {"finished", "partial", "failed", "cancelled"} <= ends
     assert {"done", "failed", "unknown", "waiting"} <= outcomes
     assert sum(story.crashes for story in stories) > 20
+    drained = [story for story in stories if story.nodes and story.operation.request.options.drain]
+    spared = {node.cordoned for story in drained for node in story.nodes.values()}
+    assert spared == {"", NAME, SOMEBODY}
+    assert any(
+        host.outcome == "done" and host.container_manager
+        for story in drained
+        for host in story.operation.hosts.values()
+    )
 
 
 def test_output_is_kept_for_its_time_and_then_deleted() -> None:

@@ -92,6 +92,10 @@ class Machine:
     has_other_key: bool = False
     refuses: bool = False
     sent_after_other_key: int = 0
+    has_pods: Callable[[], bool] = lambda: False
+    """Whether it is a node that should be drained, and is not."""
+    hurt: int = 0
+    """How often a step began although it had."""
     ran: Counter[str] = field(default_factory=Counter)
     """How often the commands of each kind of step began, under whatever id."""
     away: list[tuple[float, float]] = field(default_factory=list)
@@ -147,6 +151,7 @@ class Played:
             machine.sent_after_other_key += 1
         if step_id not in machine.steps:
             machine.ran[step_id.rpartition("-")[2]] += 1
+            machine.hurt += machine.has_pods()
             if commands == reboot(boot_id := commands[0][-1]):
                 machine.steps[step_id] = PlayedStep(machine.boot, now + REBOOT_DELAY_S, 0, b"")
                 if boot_id == str(machine.boot):

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,9 @@ from domain.event import Act, Recorded
 from domain.host import FactsGathered, FailureKind
 from domain.investigation import Subject
 from domain.log.engine import Engine
+from domain.log.follower import Follower, after
 from domain.log.postgres import PostgresEngine
-from domain.log.recorder import LogRecorder, now
+from domain.log.recorder import LogRecorder, head, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
@@ -35,11 +36,12 @@ from runners.keys import read_private_key
 from runners.server import Limits as ServerLimits
 from runners.server import Server
 from runners.vault import Vault
-from web.app import application
+from web.app import LISTENERS_MAX, application
 from web.authentication import Account, Authentication
 from web.basic import BasicAuthentication
 from web.clients import Clients
 from web.credentials import Trust, TryLogin, nobody_can_try
+from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits
 
@@ -86,8 +88,10 @@ class WebService:
         server_limits: ServerLimits | None,
         clients: Clients | None,
         sources: Collection[str],
+        listeners_max: int,
     ) -> None:
         self.engine = engine
+        self._listeners_max = listeners_max
         self.log: list[dict[str, object]] = []
         self.events: list[Recorded] = []
         self.faults: list[Fault] = []
@@ -106,14 +110,21 @@ class WebService:
         self.writer = Writer(engine, models, timeout_s=5, on_commit=self._note)
         self.writer.start()
         self._reads = reads(engine)
+        with engine.snapshot() as tx:
+            self.live = Live(head(tx).position)
+        self._follower = Follower(self.live.head, self._pull)
         self._past = PastReads(engine)
         self._clients, self._sources = clients, sources
         self.run(self._start(limits, server_limits))
         self.port = self.server.port
         self.url = f"http://127.0.0.1:{self.port}"
 
+    async def _pull(self, position: int) -> list[Recorded]:
+        return await self._reads.fresh(after, position)
+
     async def _start(self, limits: Limits | None, server_limits: ServerLimits | None) -> None:
         self._queue = PasswordQueue(FAILURES_PER_MINUTE)
+        self._telling = asyncio.create_task(self.live.run(self._follower))
         self.app = application(
             self.writer,
             self._reads,
@@ -126,6 +137,8 @@ class WebService:
             clients=self._clients,
             sources=self._sources,
             limits=limits,
+            live=self.live,
+            listeners_max=self._listeners_max,
         )
         self.server = Server(
             self.app,
@@ -138,7 +151,9 @@ class WebService:
 
     def stop(self) -> None:
         """Stop everything."""
+        self.run(self.live.stop(timeout_s=5))
         self.run(self.server.stop(timeout_s=5))
+        self._loop.call_soon_threadsafe(self._telling.cancel)
         self._loop.call_soon_threadsafe(self._queue.close)
         self.writer.stop()
         self._loop.call_soon_threadsafe(self._reads.close)
@@ -193,8 +208,9 @@ class WebService:
     async def _try(self, login: Login, private_key: bytes, trust: Trust) -> None:
         await self.try_login(login, private_key, trust)
 
-    def _note(self, *args: Any) -> None:
-        self.events += args[-1]
+    def _note(self, previous: int, recorded: Sequence[Recorded]) -> None:
+        self.events += recorded
+        self._loop.call_soon_threadsafe(self._follower.push, previous, recorded)
 
     def _line(self, event: str, /, level: str = "info", **fields: object) -> None:
         self.log.append({"event": event, "level": level, **fields})
@@ -208,6 +224,7 @@ def serving(
     server_limits: ServerLimits | None = None,
     clients: Clients | None = None,
     sources: Collection[str] = (),
+    listeners_max: int = LISTENERS_MAX,
 ) -> Iterator[WebService]:
     """The service, for as long as a test needs it."""
     engine: Engine = (
@@ -215,7 +232,7 @@ def serving(
         if database_url.startswith("postgresql")
         else SQLiteEngine(directory / "commissaire.db")
     )
-    service = WebService(engine, limits, server_limits, clients, sources)
+    service = WebService(engine, limits, server_limits, clients, sources, listeners_max)
     try:
         yield service
     finally:

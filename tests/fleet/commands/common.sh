@@ -1,5 +1,6 @@
 # What the commands of a host share. They append what they were called with to /run/fleet/ran.
 here=/run/fleet
+packages=
 
 note() { # one record: arguments end with 037, the record with 036; one write, so none mix
     record=$(printf '%s\037' "$@")
@@ -20,6 +21,30 @@ must_be_root() {
     [ -w $here/requests ] || { echo "$1" >&2; exit "$2"; }
 }
 
+install() { # packages: each brings its units, unless the host's repositories do not have it
+    for package; do
+        case $package in -*) continue ;; esac
+        case " $(setting packages_missing) " in
+        *" $package "*) echo "Error: Unable to find a match: $package" >&2 && exit 1 ;;
+        esac
+    done
+    for package; do
+        case $package in
+        flannel)
+            unit flanneld
+            printf '#!/bin/sh\n' >/usr/bin/flanneld
+            chmod 755 /usr/bin/flanneld
+            ;;
+        docker | moby-engine | docker.io) unit docker ;;
+        esac
+    done
+}
+
+unit() {
+    mkdir -p /usr/lib/systemd/system
+    printf '[Service]\nExecStart=/usr/bin/%s\n' "$1" >"/usr/lib/systemd/system/$1.service"
+}
+
 transaction() { # a package manager at work: takes its time, may say much, fail, or restart sshd
     echo "Upgrading:"
     sleep "$(setting package_seconds 0)"
@@ -29,7 +54,7 @@ transaction() { # a package manager at work: takes its time, may say much, fail,
     [ "$(setting package_restarts_sshd no)" = no ] || ask_for restart
     status=$(setting package_status 0)
     [ "$status" = 0 ] || echo "${1}: the transaction failed" >&2
-    [ "$status" != 0 ] || echo "Complete!"
+    [ "$status" != 0 ] || { install $packages && echo "Complete!"; }
     exit "$status"
 }
 

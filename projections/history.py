@@ -1,0 +1,178 @@
+"""A subject's history as a person asks for it: when, who, what, before and after, why, and what
+it follows from.
+
+What changed is what the aggregates themselves say before and after the event, so there is no
+second account of what an event means.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from eventsourcing.persistence import StoredEvent
+
+from domain.aggregate import Aggregate
+from domain.cluster import Cluster
+from domain.event import Event
+from domain.host import Host
+from domain.log import recorder, search
+from domain.log.mapper import UnknownTopic, to_event
+from domain.log.recorder import Entry
+from domain.log.search import Filter
+from domain.log.transaction import Transaction
+from domain.operation import Operation
+from projections.tellings import sentence, why
+
+REPLAYED_EVENTS = 1000
+"""How many events of a stream are read at once."""
+PAGE_BYTES_MAX = 1024 * 1024
+
+State = dict[str, str | int | None]
+# Any: a record, as JSON has it.
+Record = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """A piece of a history, and where the next one begins, if there is one."""
+
+    records: list[Record]
+    next: int | None
+
+
+def history(tx: Transaction, subject: str, after: int, limit: int) -> Page | None:
+    """The next events of a subject, oldest first; None of one that was never heard of.
+
+    What came before is read too, so that it is known what each changed: as long as the subject's
+    own stream is.
+    """
+    if not next(recorder.stream(tx, subject, lte=1), None):
+        return None
+    found = search.page(tx, Filter(subject=subject), after, limit, PAGE_BYTES_MAX)
+    teller = Teller(subject)
+    if found.entries:
+        teller.catch_up(tx, found.entries[0].stored.originator_version - 1)
+    records = [teller.tell(entry) for entry in found.entries]
+    return Page(records, found.position if found.more else None)
+
+
+class Teller:
+    """Tells the events of one subject, which must come in order and without a hole."""
+
+    def __init__(self, subject: str) -> None:
+        kind, _, name = subject.partition("/")
+        self.subject = subject
+        self.version = 0
+        self._login_key: str | None = None
+        self._aggregate: Aggregate[Any] | None = None
+        self._look: Callable[[Any], State] = _nothing
+        if kind in LOOKS:
+            make, self._look = LOOKS[kind]
+            self._aggregate = make(name)
+
+    def catch_up(self, tx: Transaction, version: int) -> None:
+        """Take note of what comes before an event, and tell nothing."""
+        while self.version < version:
+            up_to = min(version, self.version + REPLAYED_EVENTS)
+            for stored in recorder.stream(tx, self.subject, self.version, up_to):
+                self._follow(_event(stored))
+            self.version = up_to
+
+    def tell(self, entry: Entry) -> Record:
+        """One event as a person asks for it."""
+        event = _event(entry.stored)
+        before = self._state()
+        self._follow(event)
+        self.version = entry.stored.originator_version
+        after = self._state()
+        return {
+            "id": str(entry.position),
+            "time": entry.recorded_at,
+            "actor": event.actor if event else "",
+            "subject": entry.stored.originator_id,
+            "type": entry.stored.topic,
+            "what": sentence(event) if event else "something that this version does not know",
+            "changes": {
+                key: {"before": before.get(key), "after": after.get(key)}
+                for key in {**before, **after}
+                if before.get(key) != after.get(key)
+            },
+            "why": why(event) if event else None,
+            **cause(event.correlation if event else ""),
+        }
+
+    def _follow(self, event: Event | None) -> None:
+        if event is None:
+            return
+        if self._aggregate is not None:
+            self._aggregate.apply(event)
+        self._login_key = getattr(event, "key_fingerprint", self._login_key)
+
+    def _state(self) -> State:
+        state = self._look(self._aggregate)
+        if state and self._login_key is not None:
+            state["login_key"] = self._login_key
+        return state
+
+
+def cause(correlation: str) -> dict[str, str | None]:
+    """What an event follows from: a request of a client, or what a runner worked on."""
+    is_request = "/" not in correlation  # which no name of a request has
+    return {
+        "request": correlation if is_request and correlation else None,
+        "follows_from": None if is_request else correlation,
+    }
+
+
+def _event(stored: StoredEvent) -> Event | None:
+    try:
+        return to_event(stored)
+    except UnknownTopic:  # a newer version wrote it
+        return None
+
+
+# What is looked at before and after.
+
+
+def _nothing(aggregate: object) -> State:
+    return {}
+
+
+def _host(host: Host) -> State:
+    if not host.registered:
+        return {}
+    state: State = {
+        "status": host.status,
+        "cluster": host.cluster or None,
+        "remote_user": host.registration.remote_user,
+        "ssh_port": host.registration.ssh_port,
+        "source": host.registration.source or None,
+        "host_key": host.pinned or None,
+        "refused_host_key": host.refused or None,
+    }
+    for facts, prefix in ((host.facts, ""), (host.sourced, "sourced_")):
+        for name in ("os", "cpus", "memory", "space"):
+            state[prefix + name] = getattr(facts, name, None)
+    return state
+
+
+def _cluster(cluster: Cluster) -> State:
+    if not cluster.exists:
+        return {}
+    return {
+        "state": cluster.state,
+        "network": cluster.network,
+        "container_manager": cluster.container_manager or None,
+        "hosts": len(cluster.members),
+        "operation": cluster.operation or None,
+    }
+
+
+def _operation(operation: Operation) -> State:
+    return {"status": operation.state} if operation.state else {}
+
+
+LOOKS: Mapping[str, tuple[type[Aggregate[Any]], Callable[[Any], State]]] = {
+    Host.KIND: (Host, _host),
+    Cluster.KIND: (Cluster, _cluster),
+    Operation.KIND: (Operation, _operation),
+}
+"""The aggregates that have something to show, and what."""

@@ -1,0 +1,129 @@
+"""What a person is told of each type of event: one sentence in one table.
+
+The subject is named beside it, so the sentence begins with what happened to it. Whoever adds an
+event adds its sentence (`tests/projections/test_history.py`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from domain import cluster, host, network, operation_events, source
+from domain import container_manager_events as container_manager
+from domain.event import Event
+
+# Any: a function for one class of events stands beside those for others.
+Telling = str | Callable[[Any], str]
+"""Words with the event's fields in braces, or a function where words alone will not do."""
+
+
+def _registered(event: host.Registered) -> str:
+    by = f", owned by {event.source}" if event.source else ""
+    return f"registered, to be logged in to as {event.remote_user} at port {event.ssh_port}{by}"
+
+
+def _gathered(event: host.FactsGathered) -> str:
+    return f"said what it is: {event.os} {event.os_version}".rstrip()
+
+
+def _sourced(event: host.FactsSourced) -> str:
+    said = [n for n in ("os", "cpus", "memory", "space") if getattr(event, n) is not None]
+    return f"described by {event.source}: {', '.join(said) or 'nothing'}"
+
+
+def _set_up(event: host.BootstrapStepDone) -> str:
+    changed = ", ".join(file["path"] for file in event.changed)
+    return f"step {event.step} of setting it up done{f', which wrote {changed}' if changed else ''}"
+
+
+def _created(event: cluster.Created) -> str:
+    manager = f" and container manager {event.container_manager}" if event.container_manager else ""
+    return f"created with network {event.network}{manager}"
+
+
+def _started(event: operation_events.Started) -> str:
+    version = f" to {event.version}" if event.version else ""
+    skipped = f", {len(event.skipped)} skipped" if event.skipped else ""
+    again = f", again after {event.predecessor}" if event.predecessor else ""
+    return (
+        f"{event.kind} of {event.cluster}{version} began: {len(event.hosts)} hosts{skipped}{again}"
+    )
+
+
+TELLINGS: dict[type[Event], Telling] = {
+    host.Registered: _registered,
+    host.Removed: "removed, and its credentials destroyed",
+    host.JoinedCluster: "joined cluster {cluster}",
+    host.LeftCluster: "left cluster {cluster}",
+    host.KeyPinned: "showed its host key for the first time: it is trusted from now on",
+    host.KeyRefused: "showed another host key, which was refused",
+    host.KeyApproved: "another host key was approved",
+    host.KeyForgotten: "its host key was forgotten: the next one is trusted",
+    host.FactsGathered: _gathered,
+    host.FactsSourced: _sourced,
+    host.BootstrapStepSent: "step {step} of setting it up for network {network} sent",
+    host.BootstrapStepDone: _set_up,
+    host.BootstrapStepFailed: "step {step} of setting it up failed",
+    host.Bootstrapped: "set up",
+    host.Activated: "took up work in its cluster",
+    host.Failed: "failed",
+    host.Recovered: "answered again",
+    host.CredentialsRead: "its credentials were read",
+    host.CredentialsRotated: "its credentials were changed",
+    cluster.Created: _created,
+    cluster.HostJoined: "{address} joined",
+    cluster.HostLeft: "{address} left",
+    cluster.RemovalStarted: "began to be removed",
+    cluster.Removed: "removed",
+    cluster.OperationStarted: "operation {operation} began",
+    cluster.OperationEnded: "operation {operation} ended",
+    network.Created: "created, of type {type}",
+    network.TakenUp: "taken up by cluster {cluster}",
+    network.Released: "released by cluster {cluster}",
+    network.Removed: "removed",
+    container_manager.Created: "created, of type {type}",
+    container_manager.TakenUp: "taken up by cluster {cluster}",
+    container_manager.Released: "released by cluster {cluster}",
+    container_manager.NodeWanted: "{address} of cluster {cluster} is to become a node",
+    container_manager.NodeRegistered: "{address} is a node",
+    container_manager.NodeUnwanted: "{address} is not to be a node any more",
+    container_manager.NodeRemoved: "{address} is no node any more",
+    container_manager.UncordonWanted: "{address} may run pods again after operation {operation}",
+    container_manager.NodeUncordoned: "{address} runs pods again after operation {operation}",
+    container_manager.NodeGivenUp: "what was wished for {address} is given up",
+    container_manager.RemovalStarted: "began to be removed",
+    container_manager.Removed: "removed, and its token destroyed",
+    operation_events.Started: _started,
+    operation_events.HostStarted: "{address}: it is its turn",
+    operation_events.StepSent: "{address}: step {step} sent",
+    operation_events.StepDone: "{address}: step {step} done, {next} is next",
+    operation_events.RebootRequested: "{address}: told to reboot",
+    operation_events.HostDone: "{address}: done",
+    operation_events.HostFailed: "{address}: failed",
+    operation_events.HostUnknown: "{address}: nobody knows what became of it",
+    operation_events.Paused: "paused",
+    operation_events.Resumed: "resumed",
+    operation_events.CancelRequested: "to be cancelled",
+    operation_events.Ended: "ended: {status}",
+    source.BecameStale: "has not answered since {since}: what it said is old",
+    source.CameBack: "answers again",
+}
+
+
+def sentence(event: Event) -> str:
+    """What happened, for a person."""
+    telling = TELLINGS[type(event)]
+    return telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+
+
+REASONS = {
+    "taken_out": "It was taken out of the cluster.",
+    "host_removed": "The host was removed.",
+    "cluster_removed": "The cluster was removed.",
+}
+"""Reasons that events have as one word, in a sentence."""
+
+
+def why(event: Event) -> str | None:
+    """The reason that an event gives, if it gives one."""
+    reason: str = getattr(event, "reason", "")
+    return REASONS.get(reason, reason) or None
