@@ -38,6 +38,7 @@ def against_ansible(ground: Ground, scale: Scale) -> list[Figure]:
         hosts = fleet.add_many(["fedora"] * HOSTS)
         for host in hosts:
             host.set("package_seconds", PACKAGE_S)
+            host.path(SETTINGS).parent.mkdir(exist_ok=True)  # as every Fedora has it
         options = {"type": NETWORK.type, "options": NETWORK.options}
         ours.client.put(f"/network/{NETWORK.network}", json=options).raise_for_status()
         body = {"network": NETWORK.network}
