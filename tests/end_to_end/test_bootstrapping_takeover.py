@@ -1,4 +1,4 @@
-"""Several processes on one PostgreSQL: another goes on with hosts that a dead one was setting up."""
+"""Two processes on one PostgreSQL: one goes on with the hosts that a dead one was setting up."""
 
 from pathlib import Path
 
