@@ -215,7 +215,7 @@ class HostSteps:
                 self._claims, address
             )  # where we were held up: container managers hear us too
             if task.progress.step == "uncordon":
-                return await self._uncordon(task)
+                return await self._uncordon(task) if self._claims.holds(address) else None
             if not await self._ended_without_contact(task):
                 async with self._reach(task.host) as contact:
                     self._pauses_s.pop(task.key, None)

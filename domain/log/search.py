@@ -12,7 +12,7 @@ from domain.log import as_of
 from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import EngineName, Transaction
 
-EXAMINED_MAX = 50_000
+EXAMINED_MAX = 20_000
 """How many events one page looks at, at most; found or not."""
 CHUNK_EVENTS = 100
 """How many are read at once: the state of one event may be large."""
@@ -73,7 +73,12 @@ def page(tx: Transaction, which: Filter, after: int, limit: int, bytes_max: int)
         after = max(after, last_recorded(tx, which.since, before=True))
     if which.until is not None:
         last = last_recorded(tx, which.until)
-    section = _log(tx, after, last) if which.subject is None else _stream(tx, which, after, last)
+    if which.subject is not None:
+        section = _stream(tx, which, after, last)
+    elif which.type is None and which.actor is None:
+        section = _log(tx, after, last, limit + 1)  # what is looked at is found
+    else:
+        section = _log(tx, after, last, EXAMINED_MAX)
     return _collect(tx, which, section, limit, bytes_max)
 
 
@@ -93,10 +98,10 @@ class _Section(NamedTuple):
     """Where a row has what it is ordered by."""
 
 
-def _log(tx: Transaction, after: int, last: int) -> _Section:
-    end, count = tx.execute(LOG_END, (after, last, EXAMINED_MAX)).fetchone()
+def _log(tx: Transaction, after: int, last: int, examined: int) -> _Section:
+    end, count = tx.execute(LOG_END, (after, last, examined)).fetchone()
     end = end or after
-    return _Section(IN_LOG, (), after, end, end, count == EXAMINED_MAX, 0)
+    return _Section(IN_LOG, (), after, end, end, count == examined, 0)
 
 
 def _stream(tx: Transaction, which: Filter, after: int, last: int) -> _Section:
