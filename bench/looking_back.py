@@ -24,7 +24,7 @@ from domain.log.recorder import now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from runners.checkpointer import Checkpointer
 
 EVENTS = 1_000_000

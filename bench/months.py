@@ -20,7 +20,7 @@ from domain.log.recorder import now
 from domain.log.transaction import Transaction
 from domain.log.unit import load
 from projections.all import PROJECTIONS
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from projections.tables import MemoryTables
 
 SEED = 20

@@ -18,7 +18,7 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from runners.vault import Vault, master_key
 from tests.fleet import new_key
 

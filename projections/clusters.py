@@ -14,6 +14,8 @@ from projections.hosts import Answer
 from projections.projection import Projection, tag
 from projections.tables import Opened, Rows, Table
 
+VERSION = 1
+
 
 @dataclass(slots=True)
 class ClusterRow:
@@ -39,6 +41,22 @@ class MemberRow:
     available: int
 
 
+def _derive(row: ClusterRow) -> None:
+    row.record = orjson.dumps(
+        {
+            "name": row.name,
+            "status": health(row.total, row.available),
+            "network": row.network,
+            "container_manager": row.container_manager,
+            "hosts": {
+                "total": row.total,
+                "available": row.available,
+                "unavailable": row.total - row.available,
+            },
+        }
+    ).decode()
+
+
 CLUSTERS = Table(
     "clusters",
     ClusterRow,
@@ -56,6 +74,7 @@ CLUSTERS = Table(
         ) {clustered}
         """,
     ),
+    _derive,
 )
 
 MEMBERS = Table(
@@ -149,20 +168,7 @@ def _known(clusters: Rows[ClusterRow], name: str, recorded: Recorded) -> Cluster
 
 
 def _put(clusters: Rows[ClusterRow], row: ClusterRow, recorded: Recorded) -> None:
-    row.tag = tag(recorded)
-    row.record = orjson.dumps(
-        {
-            "name": row.name,
-            "status": health(row.total, row.available),
-            "network": row.network,
-            "container_manager": row.container_manager,
-            "hosts": {
-                "total": row.total,
-                "available": row.available,
-                "unavailable": row.total - row.available,
-            },
-        }
-    ).decode()
+    row.tag = tag(recorded, VERSION)
     clusters.put(row)
 
 
@@ -174,7 +180,7 @@ def health(total: int, available: int) -> str:
 
 
 HANDLES = (ClusterEvent, *COUNTED)
-PROJECTION = Projection("clusters", 1, (CLUSTERS, MEMBERS), HANDLES, project)
+PROJECTION = Projection("clusters", VERSION, (CLUSTERS, MEMBERS), HANDLES, project)
 
 
 # Queries

@@ -25,6 +25,8 @@ OfANode = (
     | events.NodeUncordoned
 )
 
+VERSION = 2
+
 
 @dataclass(slots=True)
 class ContainerManagerRow:
@@ -123,7 +125,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
     match event:
         case events.Created():
             record = encoded(name, event.type, event.options).decode()
-            managers.put(ContainerManagerRow(name, event.type, 0, tag(recorded), record))
+            managers.put(ContainerManagerRow(name, event.type, 0, tag(recorded, VERSION), record))
         case events.RemovalStarted():
             row = managers.get(name)
             if row is None:
@@ -185,7 +187,7 @@ def _forget_node(nodes: Rows[NodeRow], name: str, address: str) -> None:
 
 PROJECTION = Projection(
     "container_managers",
-    2,
+    VERSION,
     (CONTAINER_MANAGERS, NODES, WISHES),
     (ContainerManagerEvent,),
     project,

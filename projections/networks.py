@@ -13,6 +13,8 @@ from projections.hosts import Answer
 from projections.projection import Projection, tag
 from projections.tables import Opened, Table
 
+VERSION = 1
+
 
 @dataclass(slots=True)
 class NetworkRow:
@@ -48,7 +50,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
     match event:
         case events.Created():
             record = encoded(name, event.type, event.options)
-            networks.put(NetworkRow(name, tag(recorded), record.decode()))
+            networks.put(NetworkRow(name, tag(recorded, VERSION), record.decode()))
         case events.Removed():
             networks.delete(name)
         case events.TakenUp() | events.Released():
@@ -62,7 +64,7 @@ def encoded(name: str, kind: str, options: Options) -> bytes:
     return orjson.dumps({"name": name, "type": kind, "options": options})
 
 
-PROJECTION = Projection("networks", 1, (NETWORKS,), (NetworkEvent,), project)
+PROJECTION = Projection("networks", VERSION, (NETWORKS,), (NetworkEvent,), project)
 
 BUILT_IN = Answer(encoded(DEFAULT_NETWORK, DEFAULT_TYPE, {}), "built-in")
 

@@ -13,6 +13,8 @@ from domain.rolling import Kind, Options, Outcome
 from projections.projection import Projection, tag
 from projections.tables import Opened, Rows, Table
 
+VERSION = 2
+
 
 @dataclass(slots=True)
 class OperationRow:
@@ -122,7 +124,7 @@ def _project(recorded: Recorded, event: OperationEvent, tables: Opened) -> None:
     record = orjson.loads(row.record)
     _fold(event, name, record, hosts)
     row.status, row.is_over = record["status"], int(record["finished_at"] is not None)
-    row.tag = tag(recorded)
+    row.tag = tag(recorded, VERSION)
     row.record = orjson.dumps(record).decode()
     operations.put(row)
 
@@ -241,7 +243,7 @@ def _change(
 
 PROJECTION = Projection(
     "operations",
-    2,
+    VERSION,
     (OPERATIONS, OPERATION_HOSTS, LATEST),
     (OperationEvent, ClusterRemoved),
     project,

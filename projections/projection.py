@@ -1,25 +1,18 @@
 """A projection folds the log into tables; its position says how far it has come."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from zlib import crc32
 
-import orjson
 from eventsourcing.persistence import PersistenceError
 
 from domain.event import TOPICS, Event, Recorded
-from domain.log import recorder
-from domain.log.engine import Engine, Stopped
-from domain.log.mapper import to_event
-from domain.log.transaction import EngineName, Transaction
-from projections.tables import TEXT, MemoryTables, Opened, StoredTables, Table
-
-CATCH_UP_EVENTS = 1000
-"""How many events one transaction projects while catching up."""
-LOCK_TIMEOUT_S = 60.0
+from domain.log.mapper import decode
+from domain.log.recorder import Row
+from domain.log.transaction import DRIVER_ERRORS, EngineName, Transaction
+from projections.tables import TEXT, Opened, Table
 
 
 @dataclass(frozen=True)
@@ -27,7 +20,9 @@ class Projection:
     """One read model. `project` is pure: the same events give the same rows, wherever they are.
 
     `version` grows with every change of `project` or the tables that needs a rebuild. `handles`
-    are the classes of events that change a row; it is not called for others.
+    are the classes of events that change a row; it is not called for others. Until the rebuild is
+    done, rows of older versions are served and gone on with, where the columns are the same:
+    `goes_on_from` is the oldest version whose rows are good enough for that.
     """
 
     name: str
@@ -35,6 +30,27 @@ class Projection:
     tables: tuple[Table[Any], ...]
     handles: tuple[type[Event], ...]
     project: Callable[[Recorded, Opened], None]
+    goes_on_from: int = 1
+
+
+def tag(recorded: Recorded, version: int) -> str:
+    """A validator for what an event changed: another text for every event of every log.
+
+    The position alone would come again with other content after a backup was restored. With the
+    version of the projection, because another version may say something else of the same event.
+    """
+    return tag_of(recorded.position, recorded.recorded_at, version)
+
+
+def tag_of(position: int, recorded_at: str, version: int = 1) -> str:
+    """A validator for what the log said when it had come to a position."""
+    return f"{position:x}-{_mark(recorded_at, version)}"
+
+
+@lru_cache(maxsize=8)
+def _mark(recorded_at: str, version: int) -> str:
+    # What is appended together has one time.
+    return f"{crc32(recorded_at.encode(), version - 1):08x}"
 
 
 class Concerned:
@@ -65,21 +81,80 @@ def _handles(projection: Projection, topic: str) -> bool:
     return not of_kind or any(issubclass(event, projection.handles) for event in of_kind)
 
 
-def tag(recorded: Recorded) -> str:
-    """A validator for what an event changed: another text for every event of every log.
+@dataclass(frozen=True)
+class Halt:
+    """Where a projection cannot go on, and why."""
 
-    The position alone would come again with other content after a backup was restored.
+    position: int
+    why: str
+
+
+class Fold:
+    """Projects the log, entry by entry, into tables: each entry is decoded once for all.
+
+    A projection that cannot handle an event stops before it, and the others go on: what its
+    tables have is then worth nothing, because the event may have changed some of them already.
     """
-    return tag_of(recorded.position, recorded.recorded_at)
+
+    def __init__(
+        self, projections: Sequence[Projection], tables: Opened, position: int = 0
+    ) -> None:
+        self.position = position
+        """The last entry that was projected."""
+        self.halted: dict[str, Halt] = {}
+        """Those that stopped, by their names."""
+        self._projections = tuple(projections)
+        self._tables = tables
+        self._concerned = Concerned(projections)
+
+    @property
+    def going(self) -> tuple[Projection, ...]:
+        """The projections that did not stop."""
+        return tuple(each for each in self._projections if each.name not in self.halted)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Project the next entries of the log."""
+        tables, by, new = self._tables, self._concerned.by, tuple.__new__
+        for position, recorded_at, originator_id, version, topic, state in rows:
+            concerned = by(topic)
+            if not concerned:
+                continue
+            try:
+                event = decode(topic, originator_id, version, state)
+            except Exception as defect:  # noqa: BLE001 - whatever it is, it is in the log to stay
+                self._halt(concerned, position, topic, defect)
+                by = self._concerned.by
+                continue
+            # As `Recorded(…)`, which is Python's own code and takes three times as long.
+            recorded = new(Recorded, (position, recorded_at, event))
+            for projection in concerned:
+                try:
+                    projection.project(recorded, tables)
+                except (PersistenceError, *DRIVER_ERRORS):
+                    raise
+                except Exception as defect:  # noqa: BLE001 - the same
+                    self._halt((projection,), position, topic, defect)
+                    by = self._concerned.by
+        if rows:
+            self.position = rows[-1][0]
+
+    def _halt(
+        self, projections: Sequence[Projection], position: int, topic: str, defect: Exception
+    ) -> None:
+        for projection in projections:
+            self.halted[projection.name] = Halt(
+                position,
+                f"The read model of {projection.name} has stopped before position {position} of"
+                f" the log: it cannot handle {topic} ({type(defect).__name__}).",
+            )
+        self._concerned = Concerned(self.going)
 
 
-def tag_of(position: int, recorded_at: str) -> str:
-    """A validator for what the log said when it had come to a position."""
-    return f"{position:x}-{crc32(recorded_at.encode()):08x}"
+# How far each projection has come
 
 
 def positions_schema(engine: EngineName) -> str:
-    """How far each projection has come."""
+    """How far each projection has come, and which version of it had made the rows."""
     return f"""
         CREATE TABLE IF NOT EXISTS projection_positions (
             name {TEXT[engine]} PRIMARY KEY,
@@ -91,121 +166,31 @@ def positions_schema(engine: EngineName) -> str:
 
 SAVE_POSITIONS = """
     INSERT INTO projection_positions (name, version, position) VALUES {rows}
-    ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position
+    ON CONFLICT (name) DO UPDATE SET position = excluded.position, version = CASE
+        WHEN excluded.version < projection_positions.version THEN excluded.version
+        ELSE projection_positions.version END
 """
+"""Rows are as old as the oldest version that had a hand in them: only a rebuild makes them new."""
 ROW = "(?, ?, ?)"
 SAVE_POSITION = SAVE_POSITIONS.format(rows=ROW)
 
-
-FORGET_POSITION = "DELETE FROM projection_positions WHERE name = '{name}'"
-
-
-class ReadModels:
-    """All projections of a service, kept up to date in the transactions that append."""
-
-    def __init__(self, projections: Sequence[Projection]) -> None:
-        self.projections = tuple(projections)
-        self._concerned = Concerned(projections)
-        self._save_positions = SAVE_POSITIONS.format(rows=", ".join([ROW] * len(self.projections)))
-        self.stopped: dict[str, Stopped] = {}
-        """Why a projection, by its name, cannot go on with the log."""
-
-    def create_tables(self, engine: Engine) -> None:
-        """Create what is not there, and anew what another version of a projection had made."""
-        engine.execute_schema([positions_schema(engine.name)])
-        with engine.snapshot() as tx:
-            versions = dict(tx.execute("SELECT name, version FROM projection_positions").fetchall())
-        statements = []
-        for projection in self.projections:
-            if versions.get(projection.name, projection.version) != projection.version:
-                statements += [table.drop for table in projection.tables]
-                statements.append(FORGET_POSITION.format(name=projection.name))
-            for table in projection.tables:
-                statements += table.schema(engine.name)
-        engine.execute_schema(statements)
-
-    def project(self, tx: Transaction, events: Sequence[Recorded]) -> None:
-        """Bring all tables up to date with events that are being appended.
-
-        Raises `Stopped` where one of them does not say what the log says.
-        """
-        for stopped in self.stopped.values():
-            raise Stopped(str(stopped))
-        tables = StoredTables(tx)
-        for recorded in events:
-            for projection in self._concerned.by(recorded.event.TOPIC):
-                projection.project(recorded, tables)
-        tables.flush()
-
-    def save_position(self, tx: Transaction, position: int) -> None:
-        """Note that all projections have come this far."""
-        values: list[object] = []
-        for projection in self.projections:
-            values += (projection.name, projection.version, position)
-        tx.execute(self._save_positions, values)
-
-    def follow(self, tx: Transaction, position: int) -> None:
-        """Project what is missing up to a position, in a transaction that holds the append lock.
-
-        Nothing is, where everybody appends through `domain.log.writer`; but what somebody else
-        inserted must not be jumped over when the next position is saved. Raises `Stopped`.
-        """
-        for projection in self.projections:
-            with self._stopping(projection):
-                while stored_position(tx, projection.name) < position and _project_some(
-                    tx, projection
-                ):
-                    pass
-        for stopped in self.stopped.values():
-            raise Stopped(str(stopped))
-
-    def catch_up(self, engine: Engine) -> None:
-        """Project what the log has beyond each projection's position, in batches.
-
-        One that cannot handle an event stops there, for as long as this process runs; it is never
-        skipped. The others go on.
-        """
-        for projection in self.projections:
-            with self._stopping(projection):
-                while _catch_up_some(engine, projection):
-                    pass
-
-    @contextmanager
-    def _stopping(self, projection: Projection) -> Iterator[None]:
-        try:
-            yield
-        except Stopped as stopped:
-            self.stopped[projection.name] = stopped
+SAVE_REBUILT = """
+    INSERT INTO projection_positions (name, version, position) VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position
+"""
 
 
-def _catch_up_some(engine: Engine, projection: Projection) -> bool:
-    with engine.append(LOCK_TIMEOUT_S) as appending:
-        found = _project_some(appending.tx, projection)
-        if found:
-            appending.commit()
-    return found
+class Made(NamedTuple):
+    """What the tables of a projection were made by, and up to where."""
+
+    version: int
+    position: int
 
 
-def _project_some(tx: Transaction, projection: Projection) -> bool:
-    """Project the next entries beyond a projection's position; False where there are none."""
-    entries = recorder.entries(tx, stored_position(tx, projection.name), CATCH_UP_EVENTS)
-    if not entries:
-        return False
-    tables = StoredTables(tx)
-    for entry in entries:
-        try:
-            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
-            projection.project(recorded, tables)
-        except PersistenceError:
-            raise
-        except Exception as defect:
-            raise Stopped(
-                f"The read model of {projection.name} has stopped before position {entry.position}"
-                f" of the log: it cannot handle {entry.stored.topic} ({type(defect).__name__})."
-            ) from defect
-    tables.flush()
-    tx.execute(SAVE_POSITION, (projection.name, projection.version, entries[-1].position))
-    return True
+def made(tx: Transaction) -> dict[str, Made]:
+    """Every projection that has begun, by its name."""
+    found = tx.execute("SELECT name, version, position FROM projection_positions").fetchall()
+    return {name: Made(version, position) for name, version, position in found}
 
 
 def stored_position(tx: Transaction, name: str) -> int:
@@ -213,35 +198,3 @@ def stored_position(tx: Transaction, name: str) -> int:
     sql = "SELECT position FROM projection_positions WHERE name = ?"
     found = tx.execute(sql, (name,)).fetchone()
     return int(found[0]) if found else 0
-
-
-def digest(tx: Transaction, projection: Projection) -> str:
-    """SHA-256 over all rows of a projection's tables, in the order of their keys."""
-    return _digest(
-        (table.name, [tuple(row) for row in tx.execute(table.scan).fetchall()])
-        for table in projection.tables
-    )
-
-
-def rebuilt_digest(tx: Transaction, projection: Projection) -> str:
-    """What the digest is where the whole log is projected anew, in memory."""
-    tables = MemoryTables()
-    position = 0
-    while entries := recorder.entries(tx, position, CATCH_UP_EVENTS):
-        for entry in entries:
-            recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
-            projection.project(recorded, tables)
-        position = entries[-1].position
-    return _digest(
-        (table.name, [table.values(row) for _, row in sorted(tables(table).rows.items())])
-        for table in projection.tables
-    )
-
-
-def _digest(tables: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> str:
-    sha256 = hashlib.sha256()
-    for name, rows in tables:
-        sha256.update(name.encode())
-        for row in rows:
-            sha256.update(orjson.dumps(row))
-    return f"sha256:{sha256.hexdigest()}"

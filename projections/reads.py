@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from eventsourcing.persistence import OperationalError
 
-from domain.log.engine import Engine, Stopped
+from domain.log.engine import Engine
 from domain.log.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
 from projections.turn import Turn
@@ -52,20 +52,31 @@ def reads(engine: Engine, timeout_s: float = TIMEOUT_S) -> Reads:
     return ThreadedReads(engine, timeout_s)
 
 
-class StoppedReads:
-    """Instead of all others while a read model has stopped: what it says is not so any more."""
+class GatedReads:
+    """Nothing is read while a read model has stopped: what it says is not so any more, or not yet.
 
-    def __init__(self, why: Stopped) -> None:
-        self._why = str(why)
+    `must_go_on()` raises `Stopped` then.
+    """
+
+    def __init__(self, reads: Reads, must_go_on: Callable[[], None]) -> None:
+        self._reads = reads
+        self._must_go_on = must_go_on
+        self.close = reads.close
 
     async def point(self, query: "Query[T]", *args: Any) -> T:
-        """Raise `Stopped`."""
-        raise Stopped(self._why)
+        """As the others do it."""
+        self._must_go_on()
+        return await self._reads.point(query, *args)
 
-    scan = fresh = point
+    async def scan(self, query: "Query[T]", *args: Any) -> T:
+        """As the others do it."""
+        self._must_go_on()
+        return await self._reads.scan(query, *args)
 
-    def close(self) -> None:
-        """There is nothing to stop."""
+    async def fresh(self, query: "Query[T]", *args: Any) -> T:
+        """As the others do it."""
+        self._must_go_on()
+        return await self._reads.fresh(query, *args)
 
 
 class ThreadedReads:

@@ -1,4 +1,4 @@
-"""The command line: `commissaire serve`, `backup`, `replay`, `log …`, `user …` and `token …`.
+"""The command line: `commissaire serve`, `backup`, `replay`, `log …`, `projections …`, `user …`.
 
 Exit status 0: done. 1: it failed, or what was looked for is wrong. 2: the command was used
 wrongly. 130: Ctrl-C. What goes wrong with a command is one line on stderr.
@@ -20,6 +20,7 @@ from runners.existing_database import DatabaseRefused
 from runners.file_options import ConfigFile, DataDirectory, chosen_role, settings_of
 from runners.history_command import history
 from runners.log_commands import log_commands
+from runners.projection_commands import projection_commands
 from runners.replay_command import replay
 from runners.settings import (
     Settings,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 user_commands = typer.Typer(rich_markup_mode=None, help="Who may log in, and what they may do.")
 app.add_typer(log_commands, name="log")
+app.add_typer(projection_commands, name="projections")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from domain.log.follower import Follower
 from domain.log.writer import Writer
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from runners import metrics, readiness
 from runners.log_lines import LogLines
 from runners.metrics import Collector

@@ -11,7 +11,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.log.follower import Follower
 from domain.log.writer import Writer
-from projections.projection import ReadModels
+from projections.read_models import BeingBuilt, ReadModels
 from projections.standing import Standing
 from runners.leases import Leases
 from runners.probe import Probe
@@ -30,6 +30,7 @@ BEHIND_FOR_S = 10.0
 ACTIONS = {
     "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
+    "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",
     "writer.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
@@ -78,15 +79,26 @@ def database(probe: Probe, read_models: ReadModels) -> Check:
         try:
             found = await probe.standing()
         except PersistenceError as error:
-            return Fault("database.away", f"The database does not answer: {error}.")
-        return _behind(found, read_models)
+            # What is being built may be no table that could be asked yet.
+            return _halted(read_models) or Fault(
+                "database.away", f"The database does not answer: {error}."
+            )
+        return _halted(read_models) or _behind(found, read_models)
 
     return check
 
 
-def _behind(found: Standing, read_models: ReadModels) -> Fault | None:
-    for stopped in read_models.stopped.values():
+def _halted(read_models: ReadModels) -> Fault | None:
+    for stopped in list(read_models.stopped.values()):
+        if isinstance(stopped, BeingBuilt):
+            return Fault("projection.being_built", str(stopped))
         return Fault("projection.stopped", str(stopped))
+    for why in list(read_models.given_up.values()):
+        return Fault("projection.stopped", why)
+    return None
+
+
+def _behind(found: Standing, read_models: ReadModels) -> Fault | None:
     for projection in read_models.projections:
         position = found.positions.get(projection.name, 0)
         if position < found.head:

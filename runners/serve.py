@@ -24,8 +24,8 @@ from domain.log.writer import Writer
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past_reads import PastReads
-from projections.projection import ReadModels
-from projections.reads import Reads, StoppedReads, reads
+from projections.read_models import ReadModels
+from projections.reads import GatedReads, Reads, reads
 from runners import authenticators, metrics, readiness, removals
 from runners.bootstrap_lists import Lists, WrongSteps, read_lists
 from runners.checkpointer import Checkpointer
@@ -53,6 +53,7 @@ from runners.login_trial import SshLoginTrial
 from runners.memory import give_back_large_blocks, keep_what_is_there
 from runners.observer import Observer
 from runners.probe import Probe
+from runners.rebuilding import Rebuilding
 from runners.server import CannotListen, Server
 from runners.settings import Settings
 from runners.source_plugins import ConfiguredSource, WrongSource, open_sources
@@ -186,6 +187,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
 
         ssh = make_ssh(settings)
         crew = Crew(stack, observer, follow)
+        crew.run("rebuilding", Rebuilding(settings, engine, read_models, lines.line).run())
         live = Live(position)
         crew.add("events", live)
         if settings.runners:
@@ -369,9 +371,7 @@ def _reads(settings: Settings, engine: Engine, read_models: ReadModels, lines: L
     """What GET reads; nothing, while a read model has stopped."""
     for name, stopped in read_models.stopped.items():
         lines.line("projection.stopped", level="error", projection=name, reason=str(stopped))
-    for stopped in read_models.stopped.values():
-        return StoppedReads(stopped)
-    return reads(engine, settings.command_timeout_s)
+    return GatedReads(reads(engine, settings.command_timeout_s), read_models.must_go_on)
 
 
 def _scrub(engine: Engine) -> None:

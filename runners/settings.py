@@ -377,6 +377,11 @@ class Settings(BaseModel):
         return self.data / "commissaire.db"
 
     @property
+    def scratch_file(self) -> Path:
+        """Where read models are built before they take the place of those that serve."""
+        return self.data / "rebuild.db"
+
+    @property
     def database_url(self) -> str | None:
         """The URL of PostgreSQL with its password, for the driver only; None means SQLite."""
         return self.database.get_secret_value() if self.database else None

@@ -102,6 +102,15 @@ def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) 
     ]
 
 
+Row = tuple[int, str, str, int, str, bytes]
+"""Position, time of recording, aggregate, version, topic and state of an entry."""
+
+
+def rows(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Row]:
+    """The next entries of the log after a position, as they are stored."""
+    return tx.execute(LOG, (after, up_to, limit)).fetchall()
+
+
 def head(tx: Transaction) -> Head:
     """The newest entry of the log."""
     return Head(*(tx.execute(HEAD).fetchone() or EMPTY))

@@ -9,6 +9,9 @@ import psycopg
 
 EngineName = Literal["sqlite", "postgresql"]
 
+DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
+"""What a statement raises, until whoever opened the transaction translates it."""
+
 
 class Rows(Protocol):
     """What a statement found. Values are as the engine's driver gives them."""

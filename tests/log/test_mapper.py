@@ -1,5 +1,6 @@
 """Events to bytes and back: by explicit topics, in plain JSON, and nothing else."""
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,13 @@ def test_every_event_class_is_in_its_union_and_has_a_topic_of_its_own() -> None:
     assert found == set(CLASSES)
     assert len({event.TOPIC for event in CLASSES}) == len(CLASSES)
     assert all(TOPICS[event.TOPIC] is event for event in CLASSES)
+
+
+def test_whoever_reads_the_log_knows_every_event() -> None:
+    """In a process that has imported nothing else."""
+    code = "import domain.log.mapper as m; print(*sorted(m.TOPICS))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {event.TOPIC for event in CLASSES} <= set(said.stdout.split())
 
 
 def test_the_corpus_knows_every_event() -> None:

@@ -26,7 +26,7 @@ from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal
 from projections import clusters
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from tests.log.test_append_only import event
 from tests.stores import ACT, WAIT_TIMEOUT_S, Store, done
 

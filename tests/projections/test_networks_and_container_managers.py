@@ -6,7 +6,7 @@ from domain.investigation import Subject
 from domain.network import network_request
 from projections import container_managers, hosts, networks
 from projections.all import PROJECTIONS
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from tests.domain.memory_unit import FACTS, MemorySecrets, request
 from tests.stores import Store, done
 

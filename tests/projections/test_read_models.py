@@ -16,10 +16,12 @@ from domain.event import Recorded
 from domain.host import Activated
 from domain.log import recorder
 from domain.log.mapper import to_event
-from projections import clusters, hosts, projection
+from projections import clusters, hosts, read_models
 from projections.hosts import Filter
-from projections.projection import Concerned, ReadModels, digest, rebuilt_digest, stored_position
+from projections.projection import Concerned, stored_position
+from projections.read_models import ReadModels
 from projections.tables import MemoryTables
+from projections.verification import digest, verify
 from tests.domain.memory_unit import request
 from tests.projections.histories import (
     HISTORIES,
@@ -234,7 +236,7 @@ def test_empty_read_models_catch_up_with_an_existing_log(
         for table in (*tables, "projection_positions"):
             appending.tx.execute(f"DELETE FROM {table}")  # noqa: S608 - names are ours
         appending.commit()
-    monkeypatch.setattr(projection, "CATCH_UP_EVENTS", batch)
+    monkeypatch.setattr(read_models, "CATCH_UP_EVENTS", batch)
     store.models.catch_up(store.engine)
     with store.engine.snapshot() as tx:
         assert [digest(tx, projection) for projection in store.models.projections] == live
@@ -252,8 +254,9 @@ def test_what_another_version_made_is_made_anew(store: Store) -> None:
         appending.tx.execute("CREATE TABLE hosts (address TEXT PRIMARY KEY, of_old TEXT)")
         appending.commit()
     store.models.create_tables(store.engine)
-    assert positions(store).count(0) == 1
+    assert store.models.outdated == {"hosts": "version 0 of it had other columns"}
     store.models.catch_up(store.engine)
+    assert (store.models.outdated, store.models.stopped) == ({}, {})
     with store.engine.snapshot() as tx:
         assert [digest(tx, projection) for projection in store.models.projections] == live
     assert set(positions(store)) == {query(store, recorder.head).position}
@@ -264,9 +267,9 @@ def test_projections_are_pure(store: Store) -> None:
     carry_out(store, random_history(4, 200))
     with store.engine.snapshot() as tx:
         entries = recorder.entries(tx, 0, 10_000)
-        expected = [rebuilt_digest(tx, projection) for projection in store.models.projections]
-        again = [rebuilt_digest(tx, projection) for projection in store.models.projections]
-    assert again == expected
+    assert verify(store.engine, store.models.projections) == verify(
+        store.engine, store.models.projections
+    )
     both, alone = MemoryTables(), MemoryTables()
     for entry in entries:
         recorded = Recorded(entry.position, entry.recorded_at, to_event(entry.stored))

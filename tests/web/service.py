@@ -29,7 +29,7 @@ from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past_reads import PastReads
-from projections.projection import ReadModels
+from projections.read_models import ReadModels
 from projections.reads import reads
 from runners.crowd import Fault
 from runners.keys import read_private_key
