@@ -211,9 +211,8 @@ class HostSteps:
         host = await self._log.load(address)
         task = Task(operation, host, progress, self._now(), cancel_at)
         try:
-            permitted(
-                self._claims, address
-            )  # where we were held up: container managers hear us too
+            # Were we held up? What is asked of a container manager is not checked on the host.
+            permitted(self._claims, address)
             if task.progress.step == "uncordon":
                 return await self._uncordon(task) if self._claims.holds(address) else None
             if not await self._ended_without_contact(task):
@@ -455,16 +454,18 @@ class HostSteps:
             await self._finish(task, boot_ids)
             await contact.clear(task.step_id)
             return Again(0.0, Lane.UNFINISHED)
-        if report.state in ("absent", "waiting"):  # it was to be sent when something broke
-            if task.cancelling:
-                report = await contact.cancel(task.step_id)
-            else:
-                await contact.start(task.step_id, reboot(before))
-        if report.state == "cancelled":
+        late = task.elapsed_s > task.limit_s
+        if late or (task.cancelling and report.state in ("absent", "waiting")):
+            report = await contact.cancel(task.step_id)  # what has not begun by now is not to begin
+        elif report.state in ("absent", "waiting"):  # it was to be sent when something broke
+            await contact.start(task.step_id, reboot(before))
+        if task.cancelling and report.state == "cancelled":
             await self._fail(task, "It was cancelled before its reboot.", boot_ids)
-        elif task.elapsed_s > task.limit_s:
+        elif late and report.boot_id == before and report.state in ("cancelled", "ended", "lost"):
             words = f"It did not reboot within {task.limit_s:g} s: its boot id is the same."
             await self._fail(task, words, boot_ids)
+        elif late and task.elapsed_s > task.limit_s + CANCEL_LIMIT_S:
+            await self._lose(task, "Its reboot could not be stopped.", boot_ids)
         return Again(REBOOT_LOOK_S, Lane.UNFINISHED)
 
     async def _may_reboot(self, task: Task, boot_id: str) -> bool:

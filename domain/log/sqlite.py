@@ -33,6 +33,8 @@ SETTINGS = (
     "PRAGMA recursive_triggers = ON",  # REPLACE fires the triggers that refuse DELETE
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
+    # Of each connection, in KiB. The system keeps the file's pages as well, once for all of them.
+    "PRAGMA cache_size = -512",
 )
 
 

@@ -41,6 +41,11 @@ def test_the_promises_of_operations_hold_in_thousands_of_stories(first: int) -> 
         judge(told(seed))
 
 
+@pytest.mark.parametrize("seed", [4352, 4957])
+def test_a_reboot_that_has_not_begun_within_its_limit_is_not_begun_afterwards(seed: int) -> None:
+    judge(told(seed))
+
+
 @pytest.mark.parametrize("seed", [1, 7, 23])
 def test_a_seed_tells_the_same_story_again(seed: int) -> None:
     assert words(told(seed)) == words(told(seed))
