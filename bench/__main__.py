@@ -18,6 +18,7 @@ from bench import (
     keeping,
     looking_back,
     reading,
+    rebuilding,
     streaming,
     upgrading,
     watching,
@@ -45,6 +46,8 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "past": looking_back.one_host,
     "past-fleet": looking_back.fleet,
     "past-crowd": looking_back.crowd,
+    "rebuild": rebuilding.rate,
+    "rebuild-p99": rebuilding.p99,
     "checks": watching.rate,
     "fleet": watching.fleet,
 }
