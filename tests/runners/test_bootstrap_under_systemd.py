@@ -10,7 +10,7 @@ from runners import steps
 from runners.bootstrap_lists import built_in
 from runners.bootstrap_steps import ReadyStep, needed, new_nonce, probe, ready, values_of
 from runners.steps import StepReport, as_root
-from tests.runners.booted import Booted, CannotBoot
+from tests.runners.booted import Booted, booted
 from tests.runners.test_steps_under_systemd import until
 
 WANTED = Wanted("blue", "flannel_etcd", {"endpoints": "http://10.0.0.1:2379"})
@@ -35,15 +35,8 @@ systemctl daemon-reload
 @pytest.fixture
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     """With packages of flannel and Docker."""
-    try:
-        booting = Booted(tmp_path_factory.mktemp("booted") / "scratch")
-        machine = booting.__enter__()
-    except CannotBoot as why:
-        pytest.skip(str(why))
-    try:
+    with booted(tmp_path_factory.mktemp("booted")) as machine:
         yield machine
-    finally:
-        machine.__exit__(None, None, None)
 
 
 async def missing(machine: Booted, made: Sequence[ReadyStep]) -> list[str]:
