@@ -216,9 +216,8 @@ class HostSteps:
         host = await self._log.load(address)
         task = Task(operation, host, progress, self._now(), cancel_at)
         try:
-            permitted(
-                self._claims, address
-            )  # where we were held up: container managers hear us too
+            # Were we held up? What is asked of a container manager is not checked on the host.
+            permitted(self._claims, address)
             if task.progress.step == "uncordon":
                 return await self._uncordon(task) if self._claims.holds(address) else None
             if not await self._ended_without_contact(task):
