@@ -170,7 +170,11 @@ def read_lists(setting: str | None) -> Lists | None:
     ours = built_in()
     if setting is None:
         return ours
-    return {**ours, **_read(Path(setting).expanduser(), ours)}
+    try:
+        directory = Path(setting).expanduser()
+    except RuntimeError:
+        raise WrongSteps("there is no such home directory") from None
+    return {**ours, **_read(directory, ours)}
 
 
 def steps_for(lists: Lists, facts: FactsGathered, network_type: str) -> list[Step] | None:

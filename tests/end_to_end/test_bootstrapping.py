@@ -67,6 +67,8 @@ def test_every_system_is_set_up_in_its_own_way(system: str, service: Service, fl
     assert host.path(UNIT).exists() == debian
     assert len(installs(host)) == 1
     assert ["systemctl", "restart", "docker"] in host.ran
+    enabled = ["add-apt-repository", "-y", "universe"]
+    assert host.ran.count(enabled) == (1 if system == "ubuntu" else 0)
 
 
 def test_a_second_time_nothing_is_changed_and_no_step_is_an_event(

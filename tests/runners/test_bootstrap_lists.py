@@ -132,6 +132,8 @@ def test_two_files_for_one_system_and_a_directory_that_is_not_there_are_refused(
         read_lists(directory(tmp_path, a=WORKS, b=WORKS))
     with pytest.raises(WrongSteps, match="it cannot be read: No such file or directory"):
         read_lists(str(tmp_path / "missing"))
+    with pytest.raises(WrongSteps, match="there is no such home directory"):
+        read_lists("~nobodyatall/steps")
 
 
 @pytest.mark.parametrize(
