@@ -1,4 +1,4 @@
-"""Measure what issues 3, 4, 5 and 7 promise, and print one table.
+"""Measure what issues 3 to 7 promise, and print one table.
 
 python -m bench [--quick] [--only NAME]...
 """
@@ -12,11 +12,13 @@ from pathlib import Path
 
 from bench import (
     authenticating,
+    bootstrapping,
     crowding,
     investigating,
     keeping,
     looking_back,
     reading,
+    rebuilding,
     streaming,
     upgrading,
     watching,
@@ -40,9 +42,12 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "p99": crowding.p99,
     "stream": streaming.fan_out,
     "upgrade": upgrading.against_ansible,
+    "bootstrap": bootstrapping.against_ansible,
     "past": looking_back.one_host,
     "past-fleet": looking_back.fleet,
     "past-crowd": looking_back.crowd,
+    "rebuild": rebuilding.rate,
+    "rebuild-p99": rebuilding.p99,
     "checks": watching.rate,
     "fleet": watching.fleet,
 }

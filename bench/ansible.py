@@ -53,7 +53,26 @@ def setup(directory: Path, hosts: Sequence[Host], *, pinned_to: int) -> None:
 
 
 def run(directory: Path, hosts: Sequence[Host], *task: str, parallel: int, pinned_to: int) -> None:
-    """`ansible` on all hosts, in the way that costs Ansible least.
+    """`ansible` on all hosts."""
+    said = _run_on(directory, hosts, ["ansible", "all", *task], parallel, pinned_to)
+    well = said.count("SUCCESS") + said.count("CHANGED")
+    if well != len(hosts):
+        raise RuntimeError(f"ansible: {said[-500:]}")
+
+
+def play(
+    directory: Path, hosts: Sequence[Host], playbook: Path, *, parallel: int, pinned_to: int
+) -> None:
+    """`ansible-playbook` on all hosts."""
+    said = _run_on(directory, hosts, ["ansible-playbook", str(playbook)], parallel, pinned_to)
+    if said.count("unreachable=0    failed=0") != len(hosts):
+        raise RuntimeError(f"ansible-playbook: {said[-500:]}")
+
+
+def _run_on(
+    directory: Path, hosts: Sequence[Host], command: list[str], parallel: int, pinned_to: int
+) -> str:
+    """What a command of Ansible's says, which is run in the way that costs Ansible least.
 
     Pipelining saves it two connections per host; a master connection would go on in the
     background, where nobody could count its CPU.
@@ -68,10 +87,10 @@ def run(directory: Path, hosts: Sequence[Host], *task: str, parallel: int, pinne
         "ANSIBLE_HOME": str(directory),
         "ANSIBLE_PYTHON_INTERPRETER": str(PYTHON),
     }
-    command = [str(ENVIRONMENT / "bin/ansible"), "all", "-i", str(inventory), *task]
-    command += ["--forks", str(parallel)]
+    program, *arguments = command
+    line = [str(ENVIRONMENT / "bin" / program), *arguments]
     done = subprocess.run(
-        pinned(pinned_to, command),
+        pinned(pinned_to, [*line, "-i", str(inventory), "--forks", str(parallel)]),
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -79,9 +98,9 @@ def run(directory: Path, hosts: Sequence[Host], *task: str, parallel: int, pinne
         timeout=RUN_TIMEOUT_S,
         check=False,
     )
-    well = done.stdout.count("SUCCESS") + done.stdout.count("CHANGED")
-    if done.returncode or well != len(hosts):
-        raise RuntimeError(f"ansible: {done.stdout[-500:]} {done.stderr[-500:]}")
+    if done.returncode:
+        raise RuntimeError(f"{program}: {done.stdout[-500:]} {done.stderr[-500:]}")
+    return done.stdout
 
 
 def _line(directory: Path, host: Host) -> str:

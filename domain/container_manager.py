@@ -121,7 +121,7 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
         self.marks: dict[str, str] = {}
         """By address: what a node that we registered carries, until it is removed."""
         self.cordoned: dict[str, str] = {}
-        """By address: the operation whose cordon is to be taken away."""
+        """By address: the operations whose cordons are to be taken away, with spaces between."""
 
     @property
     def exists(self) -> bool:
@@ -207,13 +207,17 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
             self._finish_removal()
 
     def want_uncordon(self, address: str, operation: str) -> None:
-        """Take away the cordon of an operation, as soon as that could be told."""
-        told = self.keeps_nodes_itself or self.cordoned.get(address) == operation
+        """Take away the cordon of an operation, as soon as that could be told.
+
+        One before it may wait for the same: both have to be named over there.
+        """
+        waiting = self.cordoned.get(address, "").split()
+        told = self.keeps_nodes_itself or operation in waiting
         if address in self.nodes and not told:
-            self.emit(UncordonWanted(address, operation))
+            self.emit(UncordonWanted(address, " ".join([*waiting, operation])))
 
     def uncordon(self, address: str, operation: str) -> None:
-        """Its cordon was taken away, or is none any more. Said before is no news."""
+        """Its cordon was taken away, or is none any more. Another wish than that is no news."""
         if self.cordoned.get(address) == operation:
             self.emit(NodeUncordoned(address, operation))
             self._finish_removal()

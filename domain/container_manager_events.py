@@ -88,7 +88,10 @@ class NodeRemoved(ContainerManagerEvent):
 
 @dataclass(frozen=True)
 class UncordonWanted(ContainerManagerEvent):
-    """The node may run pods again, if it was this operation that forbade it."""
+    """The node may run pods again, if it was this operation that forbade it.
+
+    Where one before it waits for the same, both are named, with a space between.
+    """
 
     TOPIC: ClassVar[str] = "container_manager.uncordon_wanted"
     address: str

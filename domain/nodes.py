@@ -27,6 +27,11 @@ def removed(unit: Unit, secrets: Secrets, name: str, address: str, *, left: bool
     )
 
 
+def is_marked(unit: Unit, name: str, address: str, mark: str) -> bool:
+    """Whether a node with this mark is still ours to have, or to remove."""
+    return unit.container_manager(name).marks.get(address) == mark
+
+
 def uncordoned(unit: Unit, secrets: Secrets, name: str, address: str, operation: str) -> None:
     """The cordon of an operation is no more."""
     _perhaps_its_last(

@@ -116,6 +116,11 @@ class Operation(Aggregate[AnyOperationEvent]):
         """Whether nothing more will happen."""
         return self.state in OVER
 
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether what runs is being stopped."""
+        return self.state == "cancelling"
+
     @cached_property
     def limits(self) -> Limits:
         """What the options come to."""

@@ -88,7 +88,9 @@ def start(unit: Unit, name: str, request: OperationRequest) -> str:
     request = _decided(unit, request)
     if cluster.operation:
         current = unit.operation(cluster.operation)
-        if current.request == request and not current.predecessor:
+        same = current.request == request and not current.predecessor
+        # What is being cancelled does not do what is asked for now: that is to wait for its end.
+        if same and not current.is_cancelling:
             return current.name
     cluster.start_operation(name)
     found = plan(unit, request)
@@ -102,8 +104,9 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     before.must_exist()
     cluster = unit.cluster(before.request.cluster)
     cluster.must_exist()
-    if cluster.operation and unit.operation(cluster.operation).predecessor == predecessor:
-        return cluster.operation
+    current = unit.operation(cluster.operation) if cluster.operation else None
+    if current is not None and current.predecessor == predecessor and not current.is_cancelling:
+        return current.name
     if not before.is_over:
         raise conflict(f"Operation {predecessor} is not over yet: wait until it is, or cancel it.")
     undone = {

@@ -16,7 +16,7 @@ from domain.log.transaction import EngineName, Transaction
 from projections.past import FLEET, Scratch
 from projections.tables import TEXT
 
-INTERVAL_EVENTS = 32_768
+INTERVAL_EVENTS = 65_536
 """So many positions lie between two checkpoints, or a power of two as many in a long log."""
 COUNT_MAX = 64
 BYTES_MAX = 64 * 1024 * 1024

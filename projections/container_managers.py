@@ -52,7 +52,7 @@ class WishRow:
     """What is still to be told of a host: `wish` is `register`, `remove`, or "".
 
     `id` is the name of the container manager, a space, and the address. `mark` is what a node that
-    we registered carries; `uncordon` is the operation whose cordon is to be taken away, or "".
+    we registered carries; `uncordon`: the operations whose cordons are to be taken away, or "".
     """
 
     id: str

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -36,6 +37,8 @@ MEMBERS_AT_ONCE = 500
 """Of how many members one statement asks for the last change."""
 LOCK_TIMEOUT_S = 5.0
 FOLDED_BETWEEN_BREATHS = 16
+FOLDED_AT_ONCE = 10_000
+"""Events whose rows are held as objects: each takes a kilobyte, and leaves holes in memory."""
 
 T = TypeVar("T")
 Query = Callable[..., T]
@@ -98,16 +101,23 @@ class Scratch:
             self.tx.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names are ours
         self.position = 0
 
-    def fold(self, entries: Iterable[Entry], breathe: Callable[[], None] = no_breath) -> None:
+    def fold(
+        self,
+        entries: Iterable[Entry],
+        breathe: Callable[[], None] = no_breath,
+        at_once: int = FOLDED_AT_ONCE,
+    ) -> None:
         """Go on with further entries. Raises `Stopped` where a projection cannot."""
-        tables = StoredTables(self.tx)
-        for number, entry in enumerate(entries):
-            if number % FOLDED_BETWEEN_BREATHS == 0:
-                breathe()
-            self._project(entry, tables)
-        self.tx.execute("BEGIN")
-        tables.flush()
-        self.tx.execute("COMMIT")
+        entries = iter(entries)
+        while some := list(islice(entries, at_once)):
+            tables = StoredTables(self.tx)
+            for number, entry in enumerate(some):
+                if number % FOLDED_BETWEEN_BREATHS == 0:
+                    breathe()
+                self._project(entry, tables)
+            self.tx.execute("BEGIN")
+            tables.flush()
+            self.tx.execute("COMMIT")
 
     def _project(self, entry: Entry, tables: StoredTables) -> None:
         try:
@@ -261,10 +271,14 @@ def place(engine: Engine, moment: str, now: Callable[[], str]) -> Head:
 
 
 def advance(
-    engine: Engine, scratch: Scratch, up_to: int, breathe: Callable[[], None] = no_breath
+    engine: Engine,
+    scratch: Scratch,
+    up_to: int,
+    breathe: Callable[[], None] = no_breath,
+    at_once: int = FOLDED_AT_ONCE,
 ) -> None:
     """Fold the log into the tables of the fleet, up to a position."""
-    scratch.fold(_log(engine, scratch.position, up_to), breathe)
+    scratch.fold(_log(engine, scratch.position, up_to), breathe, at_once)
     scratch.position = up_to
 
 

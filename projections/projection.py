@@ -11,7 +11,7 @@ from eventsourcing.persistence import PersistenceError
 from domain.event import TOPICS, Event, Recorded
 from domain.log.mapper import decode
 from domain.log.recorder import Row
-from domain.log.transaction import DRIVER_ERRORS, EngineName, Transaction
+from domain.log.transaction import EngineName, Transaction, driver_errors
 from projections.tables import TEXT, Opened, Table
 
 
@@ -130,9 +130,11 @@ class Fold:
             for projection in concerned:
                 try:
                     projection.project(recorded, tables)
-                except (PersistenceError, *DRIVER_ERRORS):
+                except PersistenceError:
                     raise
-                except Exception as defect:  # noqa: BLE001 - the same
+                except Exception as defect:
+                    if isinstance(defect, driver_errors()):
+                        raise
                     self._halt((projection,), position, topic, defect)
                     by = self._concerned.by
         if rows:

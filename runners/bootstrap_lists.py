@@ -18,6 +18,8 @@ from domain.host import FactsGathered
 FILES_MAX = 64
 FILE_BYTES_MAX = 256 * 1024
 STEPS_MAX = 32
+STEP_BYTES_MAX = 32 * 1024
+"""Of all words and contents of a step, which is sent to a host in one piece."""
 STEP_TIMEOUT_S = 900.0
 STEP_TIMEOUT_MAX_S = 24 * 3600.0
 
@@ -103,12 +105,15 @@ class Step(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for words in (*self.unless, *self.commands):
-            _plain(words)
+        for command in (*self.unless, *self.commands):
+            _plain(command)
         if not self.files and not self.commands:
             raise ValueError("does nothing: it needs files or commands")
         if not self.files and not self.unless:
             raise ValueError("needs `unless`: how else would anybody see whether it was done?")
+        words = [word for command in (*self.unless, *self.commands) for word in command]
+        if sum(map(len, (*words, *(file.content for file in self.files)))) > STEP_BYTES_MAX:
+            raise ValueError(f"is longer than {STEP_BYTES_MAX} characters: make it several")
         paths = [file.path for file in self.files]
         if len(set(paths)) < len(paths):
             raise ValueError("writes a file twice")
@@ -165,7 +170,11 @@ def read_lists(setting: str | None) -> Lists | None:
     ours = built_in()
     if setting is None:
         return ours
-    return {**ours, **_read(Path(setting).expanduser(), ours)}
+    try:
+        directory = Path(setting).expanduser()
+    except RuntimeError:
+        raise WrongSteps("there is no such home directory") from None
+    return {**ours, **_read(directory, ours)}
 
 
 def steps_for(lists: Lists, facts: FactsGathered, network_type: str) -> list[Step] | None:

@@ -16,10 +16,13 @@ from importlib.resources import files
 from domain.bootstrap import Changed, Wanted
 from domain.names import quoted
 from runners.bootstrap_lists import VALUE, File, Step
+from runners.remote_command import command_line
+from runners.steps import as_root
 from runners.systems import Commands
 
-SENT_BYTES_MAX = 96 * 1024
-"""Linux takes 128 KiB as one argument, and sudo gets a whole script as one."""
+LINE_BYTES_MAX = 100 * 1024
+"""Linux takes 128 KiB as one argument, and the login shell gets a whole line as one; the rest is
+for step.sh."""
 GIST_LINES = 3
 GIST_CHARACTERS_MAX = 300
 NONCE_BYTES = 16
@@ -129,7 +132,8 @@ def _told(run: str) -> str:
 def ready(step: Step, values: Mapping[str, str]) -> ReadyStep:
     """The step with these values in its files."""
     made = ReadyStep(step, tuple(_ready(file, values) for file in step.files))
-    if len(shlex.quote("\n".join(map(shlex.join, made.commands("x" * 64))))) > SENT_BYTES_MAX:
+    commands = "\n".join(map(shlex.join, made.commands("x" * 64)))
+    if _sent_bytes(shlex.quote(commands)) > LINE_BYTES_MAX:
         raise Unusable(f"Step '{step.name}' is too long to be sent at once: make it several.")
     return made
 
@@ -168,9 +172,14 @@ def probe(steps: Sequence[ReadyStep], nonce: str) -> str:
         lines.append(f'{" && ".join(tests)} || needed="$needed {step.name}"')
     lines.append('printf \'\\n%s needed%s\\n\' "$nonce" "$needed"\n')
     script = "\n".join(lines)
-    if len(script) > SENT_BYTES_MAX:
+    if _sent_bytes(script) > LINE_BYTES_MAX:
         raise Unusable("The steps of this system are too long to be looked at in one go.")
     return script
+
+
+def _sent_bytes(script: str) -> int:
+    """What a host gets for it, with all that quotes it."""
+    return len(command_line(as_root(script)).encode())
 
 
 def new_nonce() -> str:

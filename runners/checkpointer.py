@@ -26,6 +26,7 @@ from projections import checkpoints
 from projections.checkpoints import Pieces
 from projections.past import FLEET, Breath, Scratch, advance
 from runners.claims import ALONE, Claims
+from runners.memory import give_back_free_memory
 
 ACTOR = "runner:checkpointer"
 KEY = "checkpoints"
@@ -33,6 +34,8 @@ LOOK_EVERY_S = 10.0
 WORK_S, PAUSE_S = 0.001, 0.004
 """It folds for a fifth of the time at most."""
 WRITE_TIMEOUT_S = 60.0
+FOLDED_AT_ONCE = 500
+"""Fewer than where somebody waits: it takes longer, and less memory."""
 
 
 class Writer(Protocol):
@@ -91,6 +94,7 @@ class Checkpointer:
             pass
         finally:
             scratch.close()
+            give_back_free_memory()
 
     def _make_one(self, scratch: Scratch) -> bool:
         with self._engine.snapshot() as tx:
@@ -107,7 +111,7 @@ class Checkpointer:
             scratch.clear()
         with self._engine.snapshot() as tx:
             checkpoints.resume(tx, scratch, missing[0])
-        advance(self._engine, scratch, missing[0], self._breathe)
+        advance(self._engine, scratch, missing[0], self._breathe, FOLDED_AT_ONCE)
         pieces = Pieces(scratch)
         for number, content in pieces:
             self._write(partial(pieces.keep_piece, number=number, content=content))

@@ -222,7 +222,10 @@ class Investigator:
         else:
             facts = await self._look(host, self._findings.trust(host))
             wanted = await self._findings.begin_bootstrap(host, facts)
-        return await self._set_up(host, facts, wanted) if wanted else None
+        again = await self._set_up(host, facts, wanted) if wanted else None
+        if again is not None and host.name in self._tries:
+            self._tries[host.name].attempts = 0  # it answered all the while
+        return again
 
     async def _fail(self, host: Host, kind: FailureKind, reason: str) -> Again:
         await self._findings.fail(host, kind, reason)

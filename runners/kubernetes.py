@@ -18,8 +18,10 @@ REGISTERED = "commissaire/registered"
 ADDRESS = "commissaire/address"
 CLUSTER = "commissaire/cluster"
 CORDONED = "commissaire/cordoned"
+KEPT = "commissaire/kept-cordoned"
 RELEASED = "commissaire/released"
-"""Annotations; the first holds the mark, the last two an operation."""
+"""Annotations; the first holds the mark, the last three an operation: whose the cordon is, whose it
+was before, and who took its own away."""
 LABELS = {"app.kubernetes.io/managed-by": "commissaire"}
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of a pod that stands for one that the kubelet runs from a file."""
@@ -89,25 +91,14 @@ class Kubernetes:
 
     async def remove(self, address: str, mark: str) -> bool:
         """Do without this node. False where there is one of its name that we did not register."""
-        name = node_name(address)
-        for _ in range(CONFLICTS_MAX):
-            node = await self._node_or_none(name)
-            if node is None:
-                return True
-            if not mark or _annotations(node).get(REGISTERED) != mark:
-                await self.uncordon(address)
-                return False
-            metadata = _part(node, "metadata")
-            this_one = {key: metadata.get(key) for key in ("uid", "resourceVersion")}
-            options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": this_one}
-            try:
-                await self._api.ask("DELETE", _path(name), options)
-            except ManagerFailed as failed:
-                if failed.kind not in ("conflict", "not_found"):
-                    raise
-            else:
-                return True
-        raise _too_much_change(name)
+        ours = await self._delete(node_name(address), mark)
+        if not ours:
+            await self.uncordon(address)
+        return ours
+
+    async def take_back(self, address: str, mark: str) -> None:
+        """Remove this node if it has that mark; leave any other as it is."""
+        await self._delete(node_name(address), mark)
 
     async def cordon(self, address: str, operation: str) -> None:
         """Let no further pods onto this node; one that somebody else cordoned stays theirs.
@@ -122,24 +113,40 @@ class Kubernetes:
             ours = annotations.get(CORDONED)
             if ours == operation or (ours is None and _is_cordoned(node)):
                 return None
-            return _patch({CORDONED: operation}, unschedulable=True)
+            return _patch({CORDONED: operation, KEPT: ours}, unschedulable=True)
 
         if not await self._change(node_name(address), cordoned):
             raise ManagerFailed("not_found", f"It has no node {node_name(address)} (any more).")
 
     async def uncordon(self, address: str, operation: str = "") -> None:
-        """Take away what `cordon` did for this operation, or for any. A node may be gone."""
+        """Let pods onto what `cordon` kept them from, for this operation or any before it.
+
+        A node may be gone.
+        """
 
         def uncordoned(node: Object) -> Object | None:
-            annotations = _annotations(node)
-            ours = annotations.get(CORDONED)
+            ours = _annotations(node).get(CORDONED)
             if ours is not None and operation in ("", ours):
-                return _patch({CORDONED: None, RELEASED: operation or None}, unschedulable=None)
-            if operation and annotations.get(RELEASED) != operation:
-                return _patch({RELEASED: operation})
-            return None
+                gone = {CORDONED: None, KEPT: None, RELEASED: operation or None}
+                return _patch(gone, unschedulable=None)
+            return _released(node, operation)
 
         await self._change(node_name(address), uncordoned)
+
+    async def restore(self, address: str, operation: str) -> None:
+        """Undo `cordon` for this operation alone: what one before left cordoned stays so."""
+
+        def restored(node: Object) -> Object | None:
+            annotations = _annotations(node)
+            ours, kept = annotations.get(CORDONED), annotations.get(KEPT)
+            if ours == operation:
+                before = {CORDONED: kept, KEPT: None, RELEASED: operation}
+                return _patch(before, unschedulable=True if kept else None)
+            if kept == operation:
+                return _patch({KEPT: None, RELEASED: operation})
+            return _released(node, operation)
+
+        await self._change(node_name(address), restored)
 
     async def drain(self, address: str) -> Draining:
         """Ask every pod that has to leave to do so, and say how many are still there.
@@ -192,6 +199,26 @@ class Kubernetes:
             if failed.kind != "not_found":
                 raise
             return None
+
+    async def _delete(self, name: str, mark: str) -> bool:
+        """The very node that was looked at. False where it has another mark, or none."""
+        for _ in range(CONFLICTS_MAX):
+            node = await self._node_or_none(name)
+            if node is None:
+                return True
+            if not mark or _annotations(node).get(REGISTERED) != mark:
+                return False
+            metadata = _part(node, "metadata")
+            this_one = {key: metadata.get(key) for key in ("uid", "resourceVersion")}
+            options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": this_one}
+            try:
+                await self._api.ask("DELETE", _path(name), options)
+            except ManagerFailed as failed:
+                if failed.kind not in ("conflict", "not_found"):
+                    raise
+            else:
+                return True
+        raise _too_much_change(name)
 
     async def _change(self, name: str, change: Callable[[Object], Object | None]) -> bool:
         """Decide on the node as it is, and change that one. False where there is none."""
@@ -255,6 +282,13 @@ def _path(name: str) -> str:
 def _patch(annotations: Object, **spec: bool | None) -> Object:
     """`None` takes a key away."""
     return {"metadata": {"annotations": annotations}, "spec": spec}
+
+
+def _released(node: Object, operation: str) -> Object | None:
+    """Nothing of its own is left to take away; that it comes too late to cordon is noted."""
+    if operation and _annotations(node).get(RELEASED) != operation:
+        return _patch({RELEASED: operation})
+    return None
 
 
 def _part(found: Object, key: str) -> Object:

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from domain.log.postgres import PostgresEngine
 from domain.log.transaction import Transaction
 from runners.claims import SHARDS
+
+if TYPE_CHECKING:
+    from domain.log.postgres import PostgresEngine
 
 CLAIM_TIMEOUT_S = 2.0
 """How long a claim waits for the append lock; our own lease is not renewed meanwhile."""
@@ -147,7 +149,7 @@ class Table(Protocol):
 class LeaseTable:
     """In PostgreSQL, asked in a thread of its own: no reader or writer holds a renewal up."""
 
-    def __init__(self, engine: PostgresEngine, lease_s: float) -> None:
+    def __init__(self, engine: "PostgresEngine", lease_s: float) -> None:
         self._engine = engine
         self._lease_s = lease_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="leases")

@@ -38,6 +38,11 @@ def since_boot() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def new_name() -> str:
+    """A name that no member ever had; people see the machine's in it."""
+    return f"{socket.gethostname()}/{secrets.token_hex(8)}"
+
+
 @dataclass(eq=False)
 class _Listener:
     lost: Lost
@@ -54,15 +59,17 @@ class Leases:
         *,
         log: Callable[..., None],
         clock: Callable[[], float] = since_boot,
+        witness: Callable[[], str] = witness,
         dead: Callable[[str], bool] = is_dead,
-        name: str = "",
+        new_name: Callable[[], str] = new_name,
     ) -> None:
         self._table = table
         self._usable_s = lease_s * (1 - MARGIN_SHARE)
         self._log = log
         self._clock = clock
+        self._witness = witness
         self._dead = dead
-        self._name = name or socket.gethostname()
+        self._new_name = new_name
         self._me = ""
         self._until = -1.0
         self._held: dict[int, int] = {}  # epochs by shard
@@ -151,8 +158,8 @@ class Leases:
             pass  # the database is away: if it stays so, the lease runs out
 
     async def _join(self) -> None:
-        me, asked_at = f"{self._name}/{secrets.token_hex(8)}", self._clock()
-        await self._table.join(me, witness())
+        me, asked_at = self._new_name(), self._clock()
+        await self._table.join(me, self._witness())
         self._me = me
         self._renewed(asked_at)
 

@@ -28,3 +28,10 @@ def keep_what_is_there() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def give_back_free_memory() -> None:
+    """Let the system have what was freed, after a work that took much for a while."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
+    if trim is not None:
+        trim(0)

@@ -25,7 +25,7 @@ from domain.refusal import Refusal
 from projections.container_managers import WishRow
 from runners.claims import ALONE, Claims, Part
 from runners.container_managers import NoSuchManager
-from runners.findings import LOG_RETRY_S, Abandoned, once_it_answers
+from runners.findings import LOG_RETRY_S, Abandoned, once_it_answers, permitted
 from runners.investigator import Pauses
 from runners.manager_failure import ManagerFailed
 from runners.rolling import HostsOf
@@ -40,6 +40,11 @@ PAUSES = Pauses(1.0, 60.0)
 """Before a container manager that failed is asked again."""
 FAREWELL_S = 3600.0
 """How long a removed container manager is still told that its nodes have left."""
+STRAY_S = 30.0
+"""When it is seen to that a registration which was broken off left no node that nobody knows of."""
+
+STRAY = "stray/"
+"""Of keys of these; no container manager's name has a slash."""
 
 
 class Nodes(Protocol):
@@ -53,8 +58,12 @@ class Nodes(Protocol):
         """Do without this node. False where there is one of its name that we did not register."""
         ...
 
-    async def uncordon(self, address: str, operation: str = "") -> None:
-        """Take away the cordon of an operation."""
+    async def take_back(self, address: str, mark: str) -> None:
+        """Remove this node if it has that mark; leave any other as it is."""
+        ...
+
+    async def restore(self, address: str, operation: str) -> None:
+        """Take away the cordon of an operation; one that it found there stays."""
         ...
 
 
@@ -115,6 +124,8 @@ class Registrar:
         self._silent: dict[str, Silence] = {}
         self._held: defaultdict[str, set[str]] = defaultdict(set)  # keys that wait for its end
         self._failures: dict[str, tuple[int, str]] = {}  # by key: how often, and why it was last
+        self._sent: dict[str, WishRow] = {}  # by key: registrations that are not in the log yet
+        self._strays: dict[str, WishRow] = {}  # those that were broken off
         self._wakeups = Wakeups(self._tick, PARALLEL)
 
     @property
@@ -149,6 +160,11 @@ class Registrar:
         self._failures = {key: f for key, f in self._failures.items() if key not in gone}
         for name, keys in self._held.items():
             self._held[name] = {key for key in keys if key not in gone}
+        for key in [key for key in self._sent if key in gone]:
+            wish = self._sent.pop(key)
+            stray = f"{STRAY}{wish.id}/{wish.mark}".replace(" ", "/")  # nobody's, and so ours
+            self._strays[stray] = wish
+            self._wakeups.within(STRAY_S, stray)
 
     def _notice(self, recorded: Recorded) -> None:
         event = recorded.event
@@ -178,6 +194,8 @@ class Registrar:
         """Tell what is wished now, record that it was told, or say when to try again."""
         name, _, address = key.partition(" ")
         try:
+            if key.startswith(STRAY):
+                return await self._take_back(key)
             if not address:
                 act = Act(ACTOR, f"container_manager/{name}", self._now())
                 give_up = partial(nodes.give_up, secrets=self._secrets, name=name)
@@ -186,6 +204,7 @@ class Registrar:
             wish = await self._wishes.wish(name, address)
             if wish is None:
                 self._failures.pop(key, None)
+                self._sent.pop(key, None)
                 return None
             if self._silent_for_s(name) > 0:
                 return self._hold(key)
@@ -209,22 +228,47 @@ class Registrar:
     async def _tell(self, wish: WishRow) -> None:
         name, address, secrets = wish.container_manager, wish.address, self._secrets
         manager = await self._managers(name)
+        permitted(self._claims, address)  # it may have taken long to get here
         if wish.uncordon:
-            await manager.uncordon(address, wish.uncordon)
+            for operation in wish.uncordon.split():
+                await manager.restore(address, operation)
             await self._record_of(
                 address,
                 lambda unit: nodes.uncordoned(unit, secrets, name, address, wish.uncordon),
             )
         if wish.wish == "register":
+            self._sent[wish.id] = wish
             ours = await manager.register(address, wish.cluster, wish.mark)
             await self._record_of(
                 address, lambda unit: nodes.registered(unit, name, address, found=not ours)
             )
+            self._sent.pop(wish.id, None)
         elif wish.wish == "remove":
             ours = await manager.remove(address, wish.mark)
             await self._record_of(
                 address, lambda unit: nodes.removed(unit, secrets, name, address, left=not ours)
             )
+
+    async def _take_back(self, key: str) -> Again | None:
+        """Remove a node that we registered too late, after another process was told to remove it.
+
+        Its mark tells: one that the log has forgotten is never given again.
+        """
+        wish = self._strays[key]
+        name, address, mark = wish.container_manager, wish.address, wish.mark
+        try:
+            act = Act(ACTOR, f"host/{address}", self._now())
+            known = await self._writer.perform(
+                act, lambda unit: nodes.is_marked(unit, name, address, mark)
+            )
+            if not known:
+                await (await self._managers(name)).take_back(address, mark)
+        except ManagerFailed as failed:
+            return Again(max(PAUSES.longest_s, failed.after_s or 0.0), Lane.REPEATED)
+        except NoSuchManager:
+            pass  # nobody to be asked
+        del self._strays[key]
+        return None
 
     def _silent_for_s(self, name: str) -> float:
         silence = self._silent.get(name)

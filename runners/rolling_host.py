@@ -137,6 +137,11 @@ class Task:
         return bool(self.cancel_at)
 
     @property
+    def is_rebooting(self) -> bool:
+        """Whether a reboot was requested, which cannot be called back."""
+        return self.progress.step == "reboot" and bool(self.progress.boot_id)
+
+    @property
     def elapsed_s(self) -> float:
         """Since the step began."""
         return seconds_between(self.progress.step_at, self.at)
@@ -211,9 +216,8 @@ class HostSteps:
         host = await self._log.load(address)
         task = Task(operation, host, progress, self._now(), cancel_at)
         try:
-            permitted(
-                self._claims, address
-            )  # where we were held up: container managers hear us too
+            # Were we held up? What is asked of a container manager is not checked on the host.
+            permitted(self._claims, address)
             if task.progress.step == "uncordon":
                 return await self._uncordon(task) if self._claims.holds(address) else None
             if not await self._ended_without_contact(task):
@@ -298,7 +302,7 @@ class HostSteps:
 
     @staticmethod
     def _is_given_up(task: Task, failed: LookFailed) -> bool:
-        if task.cancelling:
+        if task.cancelling and not task.is_rebooting:
             return task.cancelled_for_s > CANCEL_LIMIT_S
         limit_s = task.limit_s if failed.passing else min(task.limit_s, REFUSED_LIMIT_S)
         return task.elapsed_s > limit_s
@@ -480,6 +484,7 @@ class HostSteps:
 
     async def _drain(self, task: Task) -> Again:
         name, address = task.key
+        permitted(self._claims, address)  # the host may have taken long to answer
         found = await self._nodes.drained(task.progress.container_manager, address, name)
         return await self._of_its_node(task, found, "Its node could not be drained")
 

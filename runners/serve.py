@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import uvloop
 from eventsourcing.persistence import OperationalError, PersistenceError
@@ -17,7 +18,6 @@ from domain.event import Recorded
 from domain.host import Failed
 from domain.log.engine import Engine
 from domain.log.follower import Follower, Pull, after
-from domain.log.postgres import PostgresEngine
 from domain.log.recorder import LogRecorder, head, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
@@ -69,6 +69,9 @@ from web.live import Live
 from web.password_queue import PasswordQueue
 from web.requests import Limits as RequestLimits
 from web.tallies import Tallies
+
+if TYPE_CHECKING:
+    from domain.log.postgres import PostgresEngine
 
 DATA_MODE = 0o700
 STOP_SHARE = 0.5
@@ -262,9 +265,9 @@ async def _claims(
     lines: LogLines,
 ) -> Claims:
     """Who else there may be: nobody on SQLite, any number of processes on PostgreSQL."""
-    if not isinstance(engine, PostgresEngine):
+    if engine.name == "sqlite":
         return ALONE
-    table = LeaseTable(engine, settings.lease_s)
+    table = LeaseTable(cast("PostgresEngine", engine), settings.lease_s)
     stack.callback(table.close)
     leases = Leases(table, settings.lease_s, log=lines.line)
     try:
@@ -345,6 +348,9 @@ def _open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     if settings.database_url is None:
         engine = SQLiteEngine(settings.database_file)
     else:
+        # Only here: its driver takes nine megabytes.
+        from domain.log.postgres import PostgresEngine
+
         engine = PostgresEngine(settings.database_url)
     stack.callback(engine.close)
     return engine

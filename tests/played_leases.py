@@ -1,25 +1,10 @@
 """Leases kept in memory, by a clock that is played, on a way where anything may happen."""
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 
-from domain.log.transaction import SQLiteTransaction, Transaction
+from domain.log.transaction import Transaction
 from runners.claims import SHARDS
 from runners.lease_table import Claim, Member, Standing, Taken
-from tests.simulation.log import PlayedUnit
-
-
-class FencedUnit(PlayedUnit):
-    """One that may be asked for its transaction, in which there is nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._tx = SQLiteTransaction(sqlite3.connect(":memory:"))
-
-    @property
-    def tx(self) -> Transaction:
-        """An empty one."""
-        return self._tx
 
 
 class PlayedTable:
@@ -29,6 +14,8 @@ class PlayedTable:
         self.clock = clock
         self.lease_s = lease_s
         self.until: dict[str, float] = {}
+        self.last_until: dict[str, float] = {}
+        """Of those too that have left, or were seen to be dead."""
         self.witness: dict[str, str] = {}
         self.holder = dict.fromkeys(range(shards), "")
         self.epoch = dict.fromkeys(range(shards), 0)
@@ -36,6 +23,10 @@ class PlayedTable:
     def seen_from(self, way: Callable[[], Awaitable[None]]) -> "SeenTable":
         """As one process sees it, whose questions and answers go this way."""
         return SeenTable(self, way)
+
+    def renew(self, name: str) -> None:
+        """From now on."""
+        self.until[name] = self.last_until[name] = self.clock() + self.lease_s
 
     def end_leases(self, dead: Collection[str]) -> None:
         """Delete members whose time is up."""
@@ -55,7 +46,7 @@ class SeenTable:
         await self._way()
         assert me not in self._table.witness, "a name is never used again"
         self._table.witness[me] = witness
-        self._table.until[me] = self._table.clock() + self._table.lease_s
+        self._table.renew(me)
         await self._way()
 
     async def look(self, me: str) -> Standing:
@@ -64,7 +55,7 @@ class SeenTable:
         table = self._table
         renewed = table.until.get(me, 0.0) > table.clock()
         if renewed:
-            table.until[me] = table.clock() + table.lease_s
+            table.renew(me)
         standing = Standing(
             renewed,
             [

@@ -21,6 +21,7 @@ WORDS = " ".join(PAGE.split())
     [
         ("after 1 s, 2 s … 60 s", registrar.PAUSES, Pauses(1.0, 60.0)),
         ("told for an hour", registrar.FAREWELL_S, 3600),
+        ("half a minute after it has noticed", registrar.STRAY_S, 30),
         ("5 s to connect", kubernetes_api.CONNECT_TIMEOUT_S, 5),
         ("20 s until the end", kubernetes_api.ANSWER_TIMEOUT_S, 20),
         ("16 MiB of it", kubernetes_api.ANSWER_BYTES_MAX, 16 * 1024 * 1024),
@@ -42,7 +43,7 @@ def test_every_option_annotation_and_result_is_named() -> None:
         *KUBERNETES_OPTIONS,
         *get_args(manager_failure.Kind),
         *(kubernetes.REGISTERED, kubernetes.ADDRESS, kubernetes.CLUSTER),
-        *(kubernetes.CORDONED, kubernetes.RELEASED),
+        *(kubernetes.CORDONED, kubernetes.KEPT, kubernetes.RELEASED),
     ):
         assert f"`{name}`" in PAGE, name
 

@@ -87,7 +87,11 @@ class Live:
         self._wake()
 
     def tell(self, batch: Sequence[Recorded]) -> None:
-        """Add events that follow the newest."""
+        """Add events that follow the newest; where nobody listens, go on and keep nothing."""
+        if not self.listeners:
+            self._told.clear()
+            self._bytes, self.begin, self.head = 0, batch[-1].position, batch[-1].position
+            return
         for recorded in batch:
             event = recorded.event
             said = frame(recorded.position, encoded(recorded))

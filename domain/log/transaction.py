@@ -1,16 +1,22 @@
 """One way to speak SQL to both engines: `?` placeholders, rows as tuples."""
 
 import sqlite3
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import psycopg
+# Nine megabytes, and a tenth of the start: only where the database is PostgreSQL.
+if TYPE_CHECKING:
+    import psycopg
 
 EngineName = Literal["sqlite", "postgresql"]
 
-DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
-"""What a statement raises, until whoever opened the transaction translates it."""
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What a statement raises, until whoever opened the transaction translates it."""
+    used = sys.modules.get("psycopg")
+    return (sqlite3.Error,) if used is None else (sqlite3.Error, used.Error)
 
 
 class Rows(Protocol):
@@ -63,7 +69,7 @@ class PostgresTransaction:
 
     engine: EngineName = "postgresql"
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
         self._connection = connection
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:

@@ -154,6 +154,18 @@ def test_a_cordon_is_to_be_taken_away_once_and_of_nodes_only() -> None:
     given(manager, "prod", *node, wanted).when(manager.uncordon, A, "another").then()
 
 
+def test_a_cordon_that_waits_to_be_taken_away_is_not_forgotten_for_another() -> None:
+    manager = ContainerManager
+    node = [CREATED, WISHED, NodeRegistered(A), UncordonWanted(A, OPERATION)]
+    both = UncordonWanted(A, f"{OPERATION} another")
+    given(manager, "prod", *node).when(manager.want_uncordon, A, "another").then(both)
+    given(manager, "prod", *node, both).when(manager.want_uncordon, A, OPERATION).then()
+    given(manager, "prod", *node, both).when(manager.uncordon, A, OPERATION).then()
+    given(manager, "prod", *node, both).when(manager.uncordon, A, both.operation).then(
+        NodeUncordoned(A, both.operation)
+    )
+
+
 def test_a_removed_manager_is_gone_once_it_was_told_of_the_nodes_that_left() -> None:
     manager = ContainerManager
     left = [CREATED, WISHED, NodeRegistered(A), UNWISHED]

@@ -104,6 +104,24 @@ def test_one_operation_at_a_time_and_the_very_same_request_is_the_one_in_process
     ).kind == ("not_found")
 
 
+def test_what_is_being_cancelled_is_not_what_somebody_asks_for_anew() -> None:
+    unit = running(cluster_of(A, B))
+    operations.steer(unit, "1", "cancelled")
+    unit.did()
+    refused = unit.refused(lambda: operations.start(unit, "2", UPGRADE))
+    assert refused.kind == "conflict"
+    assert "wait until it is over" in refused.sentence
+    operations.fail_host(unit, "1", A, "upgrade", "It was cancelled.", {})
+    assert operations.start(unit, "2", UPGRADE) == "2"
+    operations.steer(unit, "2", "cancelled")
+    assert operations.retry(unit, "3", "1") == "3"
+    operations.advance(unit, "3")
+    assert operations.retry(unit, "4", "1") == "3"
+    operations.steer(unit, "3", "cancelled")
+    unit.did()
+    assert unit.refused(lambda: operations.retry(unit, "4", "1")).kind == "conflict"
+
+
 def test_nobody_leaves_while_an_operation_is_in_process_but_hosts_may_join() -> None:
     unit = running(cluster_of(A, B))
     for command in (

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from domain import fleet, investigation, nodes
+from domain import bootstrap, fleet, investigation, nodes
 from domain.aggregate import Aggregate
 from domain.container_manager import (
     MASK,
@@ -23,12 +23,13 @@ from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
 ADDRESS = st.sampled_from([f"10.0.0.{n}" for n in range(5)])
 NAME = st.sampled_from(["web", "db"])
 LIST = st.lists(ADDRESS, max_size=5)
-NETWORK = st.sampled_from(["default", "blue"])
+NETWORK = st.sampled_from(["default", "blue", "green"])
 MANAGER = st.sampled_from(["prod", "lab"])
 NETWORK_REQUESTS = (
     network_request("flannel_etcd", {}),
     network_request("flannel_server", {"address": "10.0.0.1:8080"}),
 )
+RUN = st.sampled_from(["run-1", "run-2"])
 MANAGER_REQUESTS = (
     container_manager_request("trivial", {}),
     *(
@@ -50,7 +51,8 @@ class RandomFleet(RuleBasedStateMachine):
         self.unit.container_manager("lab").create(MANAGER_REQUESTS[0])
         fleet.create_cluster(self.unit, "web", "blue", "lab")
         self.unit.container_manager("prod").create(MANAGER_REQUESTS[1])
-        fleet.create_cluster(self.unit, "db", "blue", "prod")
+        self.unit.network("green").create(NETWORK_REQUESTS[1])
+        fleet.create_cluster(self.unit, "db", "green", "prod")
 
     def ask(self, command: Any, *args: Any) -> None:
         """Carry it out, or see that its refusal left nothing behind."""
@@ -132,6 +134,31 @@ class RandomFleet(RuleBasedStateMachine):
         self.unit.did()
         self.ask(investigation.settle, subject, FACTS)
         assert not (stale and self.unit.pending)
+
+    @rule(address=ADDRESS, stale=st.booleans(), run=RUN)
+    def set_up(self, address: str, stale: bool, run: str) -> None:
+        """A look that may find something to install, and the next step of that."""
+        subject = Subject(address, self.unit.host(address).incarnation - stale)
+        self.unit.did()
+        was_ready = self.unit.host(address).status in READY
+        self.ask(bootstrap.begin, subject, FACTS)
+        self.ask(bootstrap.send_step, subject, "packages", run, "green")
+        assert not (stale and self.unit.pending)
+        assert not (was_ready and self.unit.host(address).step)
+
+    @rule(address=ADDRESS, run=RUN, how=st.sampled_from(["done", "failed", "cut short", "set up"]))
+    def end_step(self, address: str, run: str, how: str) -> None:
+        """A step came to its end, perhaps another one than the log knows of."""
+        subject = Subject(address, self.unit.host(address).incarnation)
+        match how:
+            case "done":
+                self.ask(bootstrap.finish_step, subject, run, [], {})
+            case "set up":
+                self.ask(bootstrap.finish, subject)
+            case _:
+                self.ask(bootstrap.fail_step, subject, run, "It broke.", [], {})
+                if how == "failed":
+                    self.ask(investigation.fail, subject, "setup", "It broke.")
 
     @rule(name=MANAGER, address=ADDRESS, found=st.booleans(), cordoned=st.booleans())
     def tell(self, name: str, address: str, found: bool, cordoned: bool) -> None:
@@ -219,6 +246,12 @@ class RandomFleet(RuleBasedStateMachine):
             assert host.status != "active" or host.cluster
             assert (host.id in self.secrets.kept) == host.registered
             assert (host.status == "failed") == (host.failure is not None) == (host.was != "")
+
+    @invariant()
+    def a_step_is_on_its_way_only_to_a_host_that_is_being_set_up(self) -> None:
+        """Nobody that works is touched."""
+        for host in self.unit.hosts.values():
+            assert host.step is None or "bootstrapping" in (host.status, host.was)
 
     def teardown(self) -> None:
         """The events of each stream add up to the same state."""

@@ -1,13 +1,16 @@
 """What the log and the service's own lines say of a host, read beside the service."""
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from domain.event import Event
 from domain.host import Failed
 from domain.log.mapper import to_event
 from domain.log.recorder import stream
+from domain.log.transaction import Transaction
+from projections import outputs
 from tests.service import Service, wait_for
 from tests.stores import open_engine
 
@@ -16,12 +19,24 @@ E = TypeVar("E", bound=Event)
 
 def history(service: Service, address: str) -> list[Event]:
     """All events of a host, oldest first, whether it is still registered or not."""
+    with _read(service) as tx:
+        return [to_event(stored) for stored in stream(tx, f"host/{address}")]
+
+
+def kept_output(service: Service, operation: str, address: str) -> bytes:
+    """What is kept beside the log of a step's output."""
+    with _read(service) as tx:
+        return outputs.output(tx, operation, address)
+
+
+@contextmanager
+def _read(service: Service) -> Iterator[Transaction]:
     url = service.environment().get("COMMISSAIRE_DATABASE")
     with (
         closing(open_engine(url or f"sqlite:///{service.data / 'commissaire.db'}")) as engine,
         engine.snapshot() as tx,
     ):
-        return [to_event(stored) for stored in stream(tx, f"host/{address}")]
+        yield tx
 
 
 def events_of(kind: type[E], service: Service, address: str) -> list[E]:

@@ -67,6 +67,8 @@ def test_every_system_is_set_up_in_its_own_way(system: str, service: Service, fl
     assert host.path(UNIT).exists() == debian
     assert len(installs(host)) == 1
     assert ["systemctl", "restart", "docker"] in host.ran
+    enabled = ["add-apt-repository", "-y", "universe"]
+    assert host.ran.count(enabled) == (1 if system == "ubuntu" else 0)
 
 
 def test_a_second_time_nothing_is_changed_and_no_step_is_an_event(
@@ -86,6 +88,21 @@ def test_a_second_time_nothing_is_changed_and_no_step_is_an_event(
     assert {path: path.stat() for path in was}.keys() == was.keys()
     assert all(path.stat().st_mtime_ns == seen.st_mtime_ns for path, seen in was.items())
     assert len(installs(host)) == ran
+
+
+def test_a_step_that_was_begun_and_never_ended_is_needed_though_nothing_differs(
+    service: Service, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    make_cluster(service, ETCD)
+    set_up(service, host)
+    host.path("/var/lib/commissaire/bootstrap/services").touch()
+    assert service.client.delete(f"/host/{host.address}").status_code == 200
+    set_up(service, host)
+    assert sent(service, host) == ["packages", "services", "services"]
+    assert len(written(service, host)) == 1
+    assert host.ran.count(["systemctl", "restart", "flanneld"]) == 2
+    assert leftovers(host) == []
 
 
 def test_a_host_of_the_built_in_network_or_of_one_that_knows_nobody_is_left_alone(

@@ -1,5 +1,6 @@
 """Setting up that breaks in the middle goes on where it was, and no step runs twice for nothing."""
 
+import hashlib
 import signal
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.end_to_end.bootstrapped import (
     written,
 )
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.history import events_of, first_failure
+from tests.end_to_end.history import events_of, first_failure, kept_output
 from tests.fleet import Fleet, Host
 from tests.service import Service, wait_for
 
@@ -88,6 +89,14 @@ def test_a_package_command_that_fails_is_named_with_its_last_words(
     reason = first_failure(service, host.address).reason
     assert reason.startswith("Step 'packages' of setting it up ended with exit status 1: “")
     assert reason.endswith("Error: Unable to find a match: flannel”.")
+    failed = events_of(BootstrapStepFailed, service, host.address)[0]
+    output = kept_output(service, failed.run, host.address)
+    assert b"Error: Unable to find a match: flannel" in output
+    assert failed.evidence == {
+        "exit_status": 1,
+        "output_sha256": hashlib.sha256(output).hexdigest(),
+        "output_bytes": len(output),
+    }
     host.set("packages_missing", "")
     is_whole(service, host)
 

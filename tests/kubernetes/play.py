@@ -19,6 +19,7 @@ from domain.log.unit import Unit, load
 from domain.log.writer import Writer
 from projections import container_managers
 from projections.reads import reads
+from runners.claims import ALONE, Claims
 from runners.container_managers import ContainerManagers
 from runners.fleet_hosts import FleetHosts
 from runners.investigator import Pauses
@@ -42,7 +43,7 @@ class Play:
         self._writer: Writer | None = None
 
     @asynccontextmanager
-    async def opened(self, *, told: bool = True) -> AsyncIterator["Play"]:
+    async def opened(self, *, told: bool = True, claims: Claims = ALONE) -> AsyncIterator["Play"]:
         """Start at what the log says now. Unless `told`, nobody tells container managers."""
         engine = self.store.engine
         self.vault.open(engine)
@@ -67,6 +68,7 @@ class Play:
                 chance=random.Random(1),
                 log=self._note,
                 on_defect=lambda _, defect: self.defects.append(defect),
+                claims=claims,
             )
             running = asyncio.create_task(
                 self.registrar.run(follower) if told else asyncio.Event().wait()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runners.kubernetes import CORDONED, REGISTERED, Kubernetes, node_name
+from runners.kubernetes import CORDONED, KEPT, REGISTERED, Kubernetes, node_name
 from runners.manager_failure import ManagerFailed
 from tests.kubernetes.server import ApiServer, Fault
 
@@ -134,6 +134,52 @@ async def test_a_cordon_is_taken_over_by_a_later_operation_and_not_taken_from_it
     assert server.objects.nodes[A]["metadata"]["annotations"][CORDONED] == OPERATION
     await kubernetes.uncordon(A)
     assert "unschedulable" not in server.objects.nodes[A]["spec"]
+
+
+async def test_what_an_operation_left_cordoned_is_not_uncordoned_by_one_that_came_to_nothing(
+    kubernetes: Kubernetes, server: ApiServer
+) -> None:
+    await kubernetes.register(A, "web", MARK)
+    await kubernetes.cordon(A, "failed")
+    await kubernetes.cordon(A, OPERATION)
+    await kubernetes.restore(A, OPERATION)
+    node = server.objects.nodes[A]
+    assert node["spec"]["unschedulable"] is True, "it may be half upgraded"
+    assert node["metadata"]["annotations"][CORDONED] == "failed"
+    assert KEPT not in node["metadata"]["annotations"]
+    with pytest.raises(ManagerFailed, match="released"):
+        await kubernetes.cordon(A, OPERATION)
+    await kubernetes.cordon(A, "the retry")
+    await kubernetes.uncordon(A, "the retry")
+    node = server.objects.nodes[A]
+    assert "unschedulable" not in node["spec"], "it went well"
+    assert not {CORDONED, KEPT} & node["metadata"]["annotations"].keys()
+
+
+async def test_a_cordon_that_was_to_be_taken_away_all_along_does_not_outlive_a_later_one(
+    kubernetes: Kubernetes, server: ApiServer
+) -> None:
+    await kubernetes.register(A, "web", MARK)
+    await kubernetes.cordon(A, "cancelled")
+    await kubernetes.cordon(A, OPERATION)
+    await kubernetes.restore(A, "cancelled")
+    assert server.objects.nodes[A]["metadata"]["annotations"][CORDONED] == OPERATION
+    assert server.objects.nodes[A]["spec"]["unschedulable"] is True
+    await kubernetes.restore(A, OPERATION)
+    assert "unschedulable" not in server.objects.nodes[A]["spec"]
+
+
+async def test_only_a_node_with_that_very_mark_is_taken_back(
+    kubernetes: Kubernetes, server: ApiServer
+) -> None:
+    await kubernetes.register(A, "web", "another mark")
+    await kubernetes.cordon(A, OPERATION)
+    await kubernetes.take_back(A, MARK)
+    node = server.objects.nodes[A]
+    assert node["metadata"]["annotations"][CORDONED] == OPERATION, "others work on it"
+    await kubernetes.take_back(A, "another mark")
+    assert not server.objects.nodes
+    await kubernetes.take_back(A, MARK)
 
 
 async def test_whoever_was_frozen_before_it_cordoned_comes_too_late(

@@ -1,13 +1,19 @@
 """Container managers are told which hosts are their nodes, sooner or later, on both engines."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
 from domain import container_manager_events as events
-from domain import fleet
+from domain import fleet, nodes
+from domain.log.unit import Unit
+from domain.refusal import conflict
 from runners import metrics, registrar
+from runners.claims import EVERYTHING, Alone, Gained, Lost
 from runners.investigator import Pauses
 from tests.certificates import Authority
 from tests.kubernetes.conftest import TOKEN
@@ -20,6 +26,8 @@ __all__ = ["postgres_store", "sqlite_store", "store"]
 
 A, B = "10.0.0.1", "10.0.0.2"
 MANY = 60
+
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +177,73 @@ async def test_what_was_told_and_not_recorded_is_told_again_and_no_harm_is_done(
         await until(lambda: play.host(A).status == "active")
     registered = [event for event in play.log() if isinstance(event, events.NodeRegistered)]
     assert registered == [events.NodeRegistered(A)], "it is ours, though it was there"
+
+
+class Frozen(Alone):
+    """A process that was frozen before it sent, and does not know yet that others took over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost: list[Lost] = []
+
+    def fenced(self, key: str, command: Callable[[Unit], T]) -> Callable[[Unit], T]:
+        """The log knows better."""
+
+        def fence(unit: Unit) -> T:
+            raise conflict("Another process works on it now.")
+
+        return fence
+
+    @asynccontextmanager
+    async def told(self, gained: Gained, lost: Lost) -> AsyncIterator[None]:
+        """It has all, as it thinks."""
+        self._lost.append(lost)
+        await gained(EVERYTHING)
+        yield
+
+    def wake(self) -> None:
+        """It learns that it has nothing any more."""
+        for lost in self._lost:
+            lost(EVERYTHING)
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_a_node_that_a_frozen_process_registered_too_late_is_taken_back_unless_it_is_wanted(
+    comes_back: bool, store: Store, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registrar, "STRAY_S", 0.05)
+    frozen = Frozen()
+    play = Play(store)
+    async with play.opened(claims=frozen):
+        await play.manage(server)
+        await play.member(A)
+        await until(lambda: A in server.objects.nodes)
+        if not comes_back:  # what the process that took over did before that
+            await play.do(lambda unit: fleet.leave(unit, "web", A))
+            await play.do(lambda unit: nodes.removed(unit, play.vault, "prod", A, left=False))
+        asked = len(server.requests("GET"))
+        frozen.wake()
+        await until(lambda: not play.registrar.waiting)
+        assert (A in server.objects.nodes) is comes_back
+        assert comes_back is (len(server.requests("GET")) == asked), "nothing to be asked then"
+
+
+def want_uncordon(unit: Unit, operation: str) -> None:
+    """The cordon of an operation is to be taken away."""
+    unit.container_manager("prod").want_uncordon(A, operation)
+
+
+async def test_every_cordon_that_waits_to_be_taken_away_is_taken_away(
+    play: Play, server: ApiServer
+) -> None:
+    await play.member(A)
+    await until(lambda: play.host(A).status == "active")
+    await (await play.managers("prod")).cordon(A, "cancelled")
+    with server.away():
+        for each in ("cancelled", "retry"):
+            await play.do(partial(want_uncordon, operation=each))
+    await until(lambda: not play.wishes())
+    assert "unschedulable" not in server.objects.nodes[A]["spec"]
 
 
 async def test_a_host_that_comes_and_goes_ends_as_it_was_wished_last(

@@ -5,9 +5,13 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import pytest
 
 from runners.remote_command import Output
 from tests.service import wait_for
@@ -107,6 +111,20 @@ class Booted:
         wait_for(lambda: not (self._group / "cgroup.procs").read_text())
         for group in sorted(self._group.glob("**/"), reverse=True):
             group.rmdir()
+
+
+@contextmanager
+def booted(directory: Path) -> Iterator[Booted]:
+    """One for a `with` block; the test is skipped where it cannot be."""
+    machine = Booted(directory / "scratch")
+    try:
+        machine.__enter__()
+    except CannotBoot as why:
+        pytest.skip(str(why))
+    try:
+        yield machine
+    finally:
+        machine.__exit__(None, None, None)
 
 
 def _control_group() -> Path:

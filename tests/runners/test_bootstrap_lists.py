@@ -7,9 +7,14 @@ import pytest
 
 from domain.bootstrap import Wanted
 from domain.host import FactsGathered
-from runners.bootstrap_lists import System, WrongSteps, built_in, read_lists, steps_for
-from runners.bootstrap_steps import Unusable, probe, ready, values_of
+from runners import steps
+from runners.bootstrap_lists import Step, System, WrongSteps, built_in, read_lists, steps_for
+from runners.bootstrap_steps import ReadyStep, Unusable, probe, ready, values_of
+from runners.remote_command import Output, command_line
+from runners.ssh_failure import SshFailure
 
+ARGUMENT_BYTES_MAX = 128 * 1024
+"""Of Linux: MAX_ARG_STRLEN."""
 HEAD = 'systems = ["fedora"]\n'
 STEP = '[[steps]]\nname = "one"\n'
 WORKS = f'{HEAD}{STEP}unless = [["test", "-e", "/x"]]\ncommands = [["touch", "/x"]]\n'
@@ -34,9 +39,9 @@ def test_what_we_bring_has_steps_for_every_system_and_every_type_of_network() ->
             ("flannel_etcd", {"endpoints": "http://10.0.0.1:2379"}),
             ("flannel_server", {"address": "10.0.0.1:8888"}),
         ):
-            steps = steps_for(lists, facts(system, "7"), kind)
-            assert steps, system
-            made = [ready(step, values_of(Wanted("blue", kind, options))) for step in steps]
+            found = steps_for(lists, facts(system, "7"), kind)
+            assert found, system
+            made = [ready(step, values_of(Wanted("blue", kind, options))) for step in found]
             assert any(
                 next(iter(options.values())) in file.content for step in made for file in step.files
             )
@@ -105,6 +110,10 @@ def test_a_file_may_come_before_ours_or_after(where: str, names: list[str], tmp_
             "mine.toml: steps.0.files.0: there is no value @endpoint@: there are network,",
         ),
         (FILE + FILE.removeprefix(HEAD), "mine.toml: there are two steps 'one'"),
+        (
+            FILE.replace('"x"', f'"{"x" * 33_000}"'),
+            "mine.toml: steps.0: is longer than 32768 characters: make it several",
+        ),
         ("#" * 300_000, "mine.toml: it is longer than 262144 bytes"),
     ],
 )
@@ -123,6 +132,8 @@ def test_two_files_for_one_system_and_a_directory_that_is_not_there_are_refused(
         read_lists(directory(tmp_path, a=WORKS, b=WORKS))
     with pytest.raises(WrongSteps, match="it cannot be read: No such file or directory"):
         read_lists(str(tmp_path / "missing"))
+    with pytest.raises(WrongSteps, match="there is no such home directory"):
+        read_lists("~nobodyatall/steps")
 
 
 @pytest.mark.parametrize(
@@ -142,3 +153,33 @@ def test_a_value_that_means_something_to_a_shell_or_a_file_of_settings_is_never_
 ) -> None:
     with pytest.raises(Unusable, match=f"options.{key} of network blue has characters"):
         values_of(Wanted("blue", "flannel_etcd", {"endpoints": "http://10.0.0.1:2379", key: value}))
+
+
+class Line:
+    """A session that keeps the line that it was to run."""
+
+    def __init__(self) -> None:
+        self.sent = ""
+
+    async def run(self, script: str) -> Output:
+        self.sent = command_line(script)
+        raise SshFailure("dropped", "It is enough.", passing=True)
+
+
+def long(content: str) -> ReadyStep:
+    """A step that writes this."""
+    step = {"name": "one", "files": [{"path": "/etc/x", "content": content}]}
+    wanted = Wanted("blue", "flannel_server", {"address": "10.0.0.1:8888"})
+    return ready(Step.model_validate(step), values_of(wanted))
+
+
+async def test_the_longest_step_is_sent_as_one_argument() -> None:
+    line, run = Line(), "x" * 36
+    with pytest.raises(SshFailure):
+        await steps.start(line, run, long("x ü\n" * 8000).commands(run))
+    assert 32_000 < len(line.sent.encode()) < ARGUMENT_BYTES_MAX
+
+
+def test_what_becomes_too_long_by_being_quoted_is_refused() -> None:
+    with pytest.raises(Unusable, match="Step 'one' is too long to be sent at once"):
+        long("'" * 20_000)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -12,10 +13,12 @@ from eventsourcing.persistence import OperationalError
 from domain.refusal import Refusal
 from runners.claims import EVERYTHING, SHARDS, Part, shard_of
 from runners.leases import LOOK_EVERY_S, MARGIN_SHARE, Leases
-from tests.played_leases import FencedUnit, PlayedTable
+from tests.played_leases import PlayedTable
+from tests.simulation.log import PlayedUnit
 from tests.simulation.processes import Conductor, ProcessLoop
 
 LEASE_S = 10.0
+NUMBERS = count()
 DRIFT_MOST = 0.01
 """Clocks of two machines go so differently at most; real ones a hundredth of that."""
 
@@ -38,7 +41,7 @@ class Process:
             log=lambda event, level="info", **fields: self.lines.append(event),
             clock=lambda: 1000.0 + stage.conductor.clock.seconds * self.rate,
             dead=lambda witness: False,
-            name=name,
+            new_name=lambda: f"{name}/{next(NUMBERS)}",
         )
         self.loop: ProcessLoop = stage.conductor.begin(self._live())
 
@@ -172,7 +175,7 @@ def test_a_process_that_wakes_up_holds_nothing_from_its_first_moment_on(stage: S
     stage.play(lambda: stage.all_held(second))
     assert first.leases.left_s(KEYS[shard]) == 0
     assert not first.holds(shard)
-    unit: Any = FencedUnit()
+    unit: Any = PlayedUnit()
     with pytest.raises(Refusal, match="Another process"):
         fenced(unit)
     stage.play(lambda: stage.all_held(first, second))

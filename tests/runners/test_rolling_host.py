@@ -11,7 +11,7 @@ from domain import operations
 from domain.event import TIME_FORMAT, Act
 from domain.host import Host
 from domain.operation import OperationRequest
-from domain.rolling import Options
+from domain.rolling import Kind, Options
 from runners.findings import LookFailed
 from runners.rolling_host import CANCEL_LIMIT_S, RETRY_MAX_S, HostSteps
 from runners.steps import OUTPUT_BYTES_MAX, State, StepReport
@@ -22,6 +22,7 @@ from tests.simulation.log import PlayedLog, PlayedUnit
 NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
 A = "10.0.0.1"
 LIMIT_S = 60.0
+SLOW_REBOOT_S = 600.0
 TICKS_MAX = 100
 A_DAY = timedelta(days=1)
 
@@ -67,16 +68,16 @@ class ByHand:
 
 
 class Stage:
-    """An upgrade of one host, and the time."""
+    """An operation on one host, an upgrade mostly, and the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind = "upgrade") -> None:
         self.host = ByHand()
         self.now = datetime.fromisoformat("2026-01-02T03:04:05")
         unit = PlayedUnit()
         settle_members(unit, [A])
         self.log = PlayedLog(unit, self._no_crash)
-        options = Options(step_timeout_s=LIMIT_S)
-        wanted = OperationRequest("upgrade", "web", "", options)
+        limit_s = SLOW_REBOOT_S if kind == "restart" else LIMIT_S
+        wanted = OperationRequest(kind, "web", "", Options(step_timeout_s=limit_s))
         act = Act("alice", "test", self.at())
         self.log.do(act, lambda unit: operations.start(unit, NAME, wanted))
         self.log.do(act, lambda unit: operations.advance(unit, NAME))
@@ -202,6 +203,19 @@ async def test_a_step_that_cannot_be_asked_after_a_cancellation_is_unknown(stage
     stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
     told = await stage.until_over()
     assert told == "operation.host_unknown It is away. What became of its step is not known."
+    assert stage.log.unit.operations[NAME].state == "cancelled"
+
+
+async def test_a_reboot_that_was_requested_is_waited_for_though_it_was_cancelled() -> None:
+    stage = Stage("restart")
+    act = Act("runner:rolling", "test", stage.at())
+    stage.log.do(act, lambda unit: operations.request_reboot(unit, NAME, A, "before"))
+    stage.host.away = True
+    cancel(stage)
+    stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
+    assert await stage.tick(), "large machines take minutes"
+    stage.host.away = False
+    assert await stage.until_over() == "operation.host_done "
     assert stage.log.unit.operations[NAME].state == "cancelled"
 
 

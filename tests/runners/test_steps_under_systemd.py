@@ -8,7 +8,7 @@ import pytest
 
 from runners import steps
 from runners.steps import Command, StepReport
-from tests.runners.booted import Booted, CannotBoot
+from tests.runners.booted import Booted, booted
 from tests.runners.remote_steps import LIMIT_S, script
 
 STUBBORN = "trap '' TERM; sleep 1000"
@@ -17,15 +17,8 @@ STUBBORN = "trap '' TERM; sleep 1000"
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     """One for all tests of this file, which each take an id of their own."""
-    try:
-        booting = Booted(tmp_path_factory.mktemp("booted") / "scratch")
-        machine = booting.__enter__()
-    except CannotBoot as why:
-        pytest.skip(str(why))
-    try:
+    with booted(tmp_path_factory.mktemp("booted")) as machine:
         yield machine
-    finally:
-        machine.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -22,7 +22,13 @@ class PlayedUnit(MemoryUnit):
 
     def __init__(self) -> None:
         super().__init__()
+        self._tx = SQLiteTransaction(sqlite3.connect(":memory:"))
         self.writes: list[Callable[[Transaction], None]] = []
+
+    @property
+    def tx(self) -> Transaction:
+        """What is beside the log."""
+        return self._tx
 
     def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write when it is stored."""
@@ -37,7 +43,7 @@ class PlayedLog:
         self.crash = crash
         self.entries: list[Recorded] = []
         self.on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None
-        self._tx = SQLiteTransaction(sqlite3.connect(":memory:"))
+        self._tx = unit.tx
         for statement in outputs.schema("sqlite"):
             self._tx.execute(statement)
 

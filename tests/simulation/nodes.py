@@ -114,6 +114,10 @@ class PlayedManager:
         node.released = operation
         await self._way()
 
+    async def restore(self, address: str, operation: str) -> None:
+        """Nothing is cordoned from before in these stories."""
+        await self.uncordon(address, operation)
+
     async def drain(self, address: str) -> Draining:
         """Pods begin to leave, unless they may not."""
         node, now = self.nodes[address], self._now
@@ -137,6 +141,10 @@ class PlayedManager:
 
     async def remove(self, address: str, mark: str) -> bool:
         """Nobody leaves."""
+        raise NotImplementedError
+
+    async def take_back(self, address: str, mark: str) -> None:
+        """Nobody comes."""
         raise NotImplementedError
 
     @property

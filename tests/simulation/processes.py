@@ -21,6 +21,10 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 0.0
 
+    def time(self) -> float:
+        """Virtual seconds since the start."""
+        return self.seconds
+
     def now(self) -> str:
         """The time as events have it."""
         return (BEGIN + timedelta(seconds=self.seconds)).strftime(TIME_FORMAT)
@@ -39,6 +43,12 @@ class ProcessLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Everybody's."""
         return self.clock.seconds
+
+    def tell(self, callback: Callable[..., object], *args: object) -> None:
+        """Have it called here, from whatever loop; nothing is called in one that was killed."""
+        if not self.killed:
+            self.call_soon(callback, *args)
+            self.next_at = min(self.next_at, self.clock.seconds)
 
     @property
     def goes_on_at(self) -> float:

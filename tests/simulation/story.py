@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from domain import nodes, operations
 from domain.container_manager import container_manager_request
@@ -36,6 +36,18 @@ WISHES: list[Wish] = ["paused", "paused", "in_process", "cancelled"]
 NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
 
 
+class Times(Protocol):
+    """Whoever knows what time it is."""
+
+    def time(self) -> float:
+        """Virtual seconds since the start."""
+        ...
+
+    def now(self) -> str:
+        """As events have it."""
+        ...
+
+
 @dataclass
 class Told:
     """How a story ended."""
@@ -60,7 +72,7 @@ class Told:
 class Story:
     """The stage, and who acts on it."""
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int, loop: Times) -> None:
         self.seed = seed
         self.loop = loop
         self.chance = random.Random(seed)

@@ -263,6 +263,15 @@ def test_five_hundred_listeners_are_told_everything(service: WebService, api: ht
     wait_for(lambda: service.live.listeners == 0)
 
 
+def test_where_nobody_listens_nothing_is_kept(service: WebService, api: httpx.Client) -> None:
+    with listening(service):
+        api.put("/cluster/heard")
+        wait_for(lambda: service.live.begin < service.live.head)
+    wait_for(lambda: service.live.listeners == 0)
+    api.put("/cluster/unheard")
+    wait_for(lambda: service.live.begin == service.live.head)
+
+
 def test_there_is_room_for_so_many_listeners_only(tmp_path: Path) -> None:
     with serving(tmp_path, listeners_max=2) as service:
         with listening(service) as one, listening(service) as two, listening(service) as three:
