@@ -5,6 +5,8 @@ BIN := .venv/bin
 # Passed on: `make test ARGS="-k vault"`. Coverage is for whole runs.
 ARGS ?=
 COVERAGE := $(if $(ARGS),,--cov --cov-report=term)
+# The same for one process a core, a file of tests to each.
+SPREAD := $(if $(ARGS),,--numprocesses auto --maxprocesses 4 --dist loadfile)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test check format lint types imports proof bench requirements install clean
@@ -21,7 +23,7 @@ demo: tools ## Five hosts become active and are restarted, though the service is
 	@$(BIN)/python -m tests.fleet $(ARGS)
 
 test: tools ## Run the tests, against a real sshd and a real PostgreSQL (ARGS=… for pytest)
-	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) $(COVERAGE) $(ARGS)
 
 check: format-is-right lint types imports test ## All that a change must pass
 
