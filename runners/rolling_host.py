@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Container
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from eventsourcing.persistence import PersistenceError
@@ -280,7 +281,8 @@ class HostSteps:
             words = f"Its step had not begun within {task.limit_s:g} s, and never will."
             await self._fail(task, words, evidence)
         elif task.cancelling:
-            await self._fail(task, "It was cancelled: its step was stopped.", evidence)
+            words = "It was cancelled: its step was stopped."
+            await self._fail(task, words, evidence, cut_short=True)
         else:
             rebooted = report.begun_boot_id != report.boot_id
             why = "the host rebooted meanwhile" if rebooted else "its processes were killed"
@@ -428,12 +430,13 @@ class HostSteps:
             lambda unit: operations.finish_step(unit, name, address, step, evidence, reboot=reboot),
         )
 
-    async def _fail(self, task: Task, reason: str, evidence: Evidence | None = None) -> None:
+    async def _fail(
+        self, task: Task, reason: str, evidence: Evidence | None = None, *, cut_short: bool = False
+    ) -> None:
         name, address = task.key
         step, proof = task.progress.step, evidence or {}
-        await self._record(
-            task, lambda unit: operations.fail_host(unit, name, address, step, reason, proof)
-        )
+        fail = partial(operations.fail_host, cut_short=cut_short)
+        await self._record(task, lambda unit: fail(unit, name, address, step, reason, proof))
 
     async def _lose(self, task: Task, reason: str, evidence: Evidence) -> None:
         name, address = task.key

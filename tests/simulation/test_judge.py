@@ -166,7 +166,7 @@ def forgets_its_cordons(patch: pytest.MonkeyPatch) -> None:
 
 def trusts_whoever_failed(patch: pytest.MonkeyPatch) -> None:
     """Uncordons what may be broken."""
-    patch.setattr(Operation, "leaves_cordoned", lambda *_: False)
+    patch.setattr(Operation, "leaves_cordoned", lambda *_, **__: False)
 
 
 def forgets_somebody_elses_cordon(patch: pytest.MonkeyPatch) -> None:
