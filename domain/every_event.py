@@ -3,7 +3,10 @@
 from domain import cluster, container_manager_events, host_events, network, operation_events, source
 from domain.event import TOPICS
 
-__all__ = ["MODULES", "TOPICS"]
+__all__ = ["MODULES", "TOPICS", "TYPES"]
 
 MODULES = (cluster, container_manager_events, host_events, network, operation_events, source)
 """Where event classes are."""
+
+TYPES = tuple(sorted(topic for topic, event in TOPICS.items() if not event.__subclasses__()))
+"""The topics of those that are emitted; what they have in common has one too, and is in no log."""

@@ -205,15 +205,16 @@ class Operation(Aggregate[AnyOperationEvent]):
         """What the operation is about."""
         return "reboot" if self.request.kind == "restart" else self.request.kind
 
-    def leaves_cordoned(self, address: str) -> bool:
+    def leaves_cordoned(self, address: str, *, cut_short: bool) -> bool:
         """Whether a host that fails now may not be what it was: its node gets no pods then.
 
-        What nothing was sent to, what was stopped by whoever cancelled, and what was well in the
-        end is as good as before.
+        What nothing was sent to, what went no further because somebody cancelled, and what was well
+        in the end is as good as before; not so what was killed in the middle (`cut_short`).
         """
         host = self.hosts[address]
         untouched = host.step == "drain" or (host.step == self._first and not host.sent)
-        return not untouched and host.step != "uncordon" and self.state != "cancelling"
+        may_be_broken = cut_short or self.state != "cancelling"
+        return not untouched and host.step != "uncordon" and may_be_broken
 
     def is_at(self, address: str, step: Step) -> bool:
         """Whether that step of a host is what is in process."""

@@ -200,12 +200,22 @@ def finish_step(
 
 
 def fail_host(
-    unit: Unit, name: str, address: str, step: Step, reason: str, evidence: Evidence
+    unit: Unit,
+    name: str,
+    address: str,
+    step: Step,
+    reason: str,
+    evidence: Evidence,
+    *,
+    cut_short: bool = False,
 ) -> None:
-    """A step went wrong. Its node may have pods again, unless it may not be what it was."""
+    """A step went wrong. Its node may have pods again, unless it may not be what it was.
+
+    `cut_short`: its commands had begun, and were killed.
+    """
     operation = unit.operation(name)
     if operation.is_at(address, step) and operation.cordons(address):
-        if operation.leaves_cordoned(address):
+        if operation.leaves_cordoned(address, cut_short=cut_short):
             reason = f"{reason} {STAYS_CORDONED}"
         else:
             manager = unit.container_manager(operation.hosts[address].container_manager)

@@ -15,7 +15,7 @@ from domain.cluster import Cluster
 from domain.event import Event
 from domain.host import Host
 from domain.log import recorder, search
-from domain.log.mapper import UnknownTopic, to_event
+from domain.log.mapper import whole_event
 from domain.log.recorder import Entry
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
@@ -82,7 +82,7 @@ class Teller:
         before = self._state()
         self._follow(event)
         self.version = entry.stored.originator_version
-        after = self._state()
+        after = self._state() if self._aggregate is not None else before
         return {
             "id": str(entry.position),
             "time": entry.recorded_at,
@@ -102,12 +102,15 @@ class Teller:
     def _follow(self, event: Event | None) -> None:
         if event is None:
             return
-        if self._aggregate is not None:
-            self._aggregate.apply(event)
+        try:
+            if self._aggregate is not None:
+                self._aggregate.apply(event)
+        except Exception:  # noqa: BLE001 - it follows from one that could not be read
+            self._aggregate = None
         self._login_key = getattr(event, "key_fingerprint", self._login_key)
 
     def _state(self) -> State:
-        state = self._look(self._aggregate)
+        state = self._look(self._aggregate) if self._aggregate is not None else {}
         if state and self._login_key is not None:
             state["login_key"] = self._login_key
         return state
@@ -124,8 +127,8 @@ def cause(correlation: str) -> dict[str, str | None]:
 
 def _event(stored: StoredEvent) -> Event | None:
     try:
-        return to_event(stored)
-    except UnknownTopic:  # a newer version wrote it
+        return whole_event(stored)
+    except Exception:  # noqa: BLE001 - a newer version wrote it, or somebody by hand
         return None
 
 

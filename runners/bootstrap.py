@@ -28,7 +28,7 @@ from runners.bootstrap_steps import (
 )
 from runners.findings import Abandoned, Ending, Findings, LookFailed
 from runners.remote_command import Output
-from runners.rolling_host import POLL_FIRST_S, POLL_GROWTH, POLL_MAX_S, SESSION_S
+from runners.rolling_task import POLL_FIRST_S, POLL_GROWTH, POLL_MAX_S, SESSION_S
 from runners.steps import OUTPUT_BYTES_MAX, StepReport
 from runners.systems import Commands
 from runners.wakeups import Again, Lane

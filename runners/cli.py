@@ -66,6 +66,8 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Runs a command line without the program's name; returns the exit status."""
+    if sys.stdout is None:  # closed by whoever started us: what we say would get lost
+        return _fail("there is no standard output")
     try:
         status = app(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()

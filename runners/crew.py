@@ -25,22 +25,33 @@ class Manager(Protocol):
 
 
 class Crew:
-    """Whoever is added runs until the stack is closed. `follow()` makes a reader of the log."""
+    """Whoever is added runs until the stack is closed. `follow()` makes a reader of the log.
+
+    One that cannot read on ends, is told of by `/readyz`, and the process stays: `when_stopped` is
+    called, so that other processes get what this one would have worked on.
+    """
 
     def __init__(
-        self, stack: AsyncExitStack, observer: Observer, follow: Callable[[], Follower]
+        self,
+        stack: AsyncExitStack,
+        observer: Observer,
+        follow: Callable[[], Follower],
+        log: Callable[..., None],
     ) -> None:
         self._stack = stack
         self._observer = observer
         self._follow = follow
         self._managers: list[Manager] = []
+        self._log = log
+        self.when_stopped: Callable[[], None] = lambda: None
         self.tasks: list[asyncio.Task[None]] = []
 
-    def add(self, name: str, manager: Manager) -> None:
-        """Start a process manager."""
-        follower = self._follow()
+    def add(self, name: str, manager: Manager, follower: Follower | None = None) -> None:
+        """Start a process manager, with a reader of the log of its own kind or the usual one."""
+        follower = follower or self._follow()
         self._managers.append(manager)
-        self._observer.watch_runner(name, self._start(name, manager.run(follower)), follower)
+        running = self._run(name, manager, follower)
+        self._observer.watch_runner(name, self._start(name, running), follower)
 
     def run(self, name: str, running: Coroutine[None, None, None]) -> None:
         """Start what needs no log."""
@@ -51,6 +62,13 @@ class Crew:
         async with asyncio.TaskGroup() as group:
             for manager in self._managers:
                 group.create_task(manager.stop(min(timeout_s, STOP_TIMEOUT_S)))
+
+    async def _run(self, name: str, manager: Manager, follower: Follower) -> None:
+        await manager.run(follower)
+        if follower.stopped is not None:
+            reason = str(follower.stopped)
+            self._log("runner.stopped", level="error", runner=name, reason=reason)
+            self.when_stopped()
 
     def _start(self, name: str, running: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(running, name=name)

@@ -26,7 +26,7 @@ LOOK_EVERY_S = 1.0
 
 Subject = Annotated[
     str | None,
-    typer.Argument(metavar="[SUBJECT]", help="Such as host/10.0.0.7 or cluster/web; or all."),
+    typer.Argument(metavar="SUBJECT", help="Such as host/10.0.0.7 or cluster/web; or all."),
 ]
 Time = typer.Option(metavar="TIME", help="In UTC, such as 2026-11-26 or 2026-11-26T07:19:31.")
 User = typer.Option(metavar="NAME", help="Only what this user, or runner, did.")

@@ -85,9 +85,22 @@ class Kubernetes:
         except ManagerFailed as failed:
             if failed.kind != "conflict":
                 raise
-            # Perhaps by us: the answer to our first try may have been lost.
-            return _annotations(await self._node(name)).get(REGISTERED) == mark
+            return await self._is_ours(name, cluster, mark)
         return True
+
+    async def _is_ours(self, name: str, cluster: str, mark: str) -> bool:
+        """The answer to our first try may have been lost, or it left another cluster just now."""
+        ours = False
+
+        def moved(node: Object) -> Object | None:
+            nonlocal ours
+            ours = _annotations(node).get(REGISTERED) == mark
+            is_told = _annotations(node).get(CLUSTER) == cluster
+            return _patch({CLUSTER: cluster}) if ours and not is_told else None
+
+        if not await self._change(name, moved):
+            raise ManagerFailed("conflict", f"The node {name} comes and goes.")
+        return ours
 
     async def remove(self, address: str, mark: str) -> bool:
         """Do without this node. False where there is one of its name that we did not register."""

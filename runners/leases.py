@@ -76,6 +76,7 @@ class Leases:
         self._listeners: list[_Listener] = []
         self._expiry: asyncio.TimerHandle | None = None
         self.tally = Tally()
+        self.resigned = False
 
     # What process managers ask
 
@@ -135,13 +136,18 @@ class Leases:
         await self._tick()
 
     async def run(self) -> None:
-        """Until cancelled; then everything is released."""
+        """Until cancelled, or as long as it is a member; then everything is released."""
         try:
-            while True:
+            while not self.resigned:
                 await asyncio.sleep(LOOK_EVERY_S)
                 await self._tick()
         finally:
             await self._leave()
+        await asyncio.Event().wait()
+
+    def resign(self) -> None:
+        """Leave everything to others, for as long as this process runs."""
+        self.resigned = True
 
     async def _tick(self) -> None:
         try:

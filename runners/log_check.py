@@ -1,11 +1,11 @@
 """Is the log whole? What `commissaire log check` looks at, entry by entry."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from domain.log import recorder, search
 from domain.log.engine import EMPTY, Engine, Head
-from domain.log.mapper import to_event
+from domain.log.mapper import MissingField, whole_event
 from domain.log.recorder import Entry
 from domain.log.schema import LAST_GIVEN
 from domain.log.search import Filter
@@ -115,10 +115,10 @@ def _check_stream(entry: Entry, versions: dict[str, int]) -> None:
 
 def _check_content(entry: Entry) -> None:
     try:
-        event = to_event(entry.stored)
-        # Reading fills in what is stored and asks for nothing; whoever uses it would miss it.
-        missing = [f.name for f in fields(event) if not hasattr(event, f.name)]
-        why = f"it has no {missing[0]}" if missing else ""
+        whole_event(entry.stored)
+        why = ""
+    except MissingField as missing:
+        why = f"it has no {missing}"
     except Exception as defect:  # noqa: BLE001 - whatever it is, it is what was asked for
         why = type(defect).__name__
     if why:

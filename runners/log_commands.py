@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from runners.existing_database import DatabaseUrl, existing_database
+from runners.existing_database import DatabaseRefused, DatabaseUrl, existing_database
 from runners.file_options import ConfigFile, DataDirectory
 from runners.showing import progress, show_json, show_lines
 
@@ -77,7 +77,10 @@ def export_log(
     with existing_database(config, data, database) as engine:
         with engine.snapshot() as tx:
             end = head(tx)
-        with progress("exporting the log", end.position) as advance:
+        if after > end.position:
+            raise DatabaseRefused(f"The log ends at position {end.position}, before {after}.")
+        shown = end.position if not sys.stdout.isatty() else None
+        with progress("exporting the log", shown) as advance:
             while after < end.position:
                 with engine.snapshot() as tx:
                     found = page(tx, Filter(), after, EXPORT_EVENTS, EXPORT_BYTES)

@@ -19,7 +19,7 @@ from runners.container_managers import NoSuchManager
 from runners.kubernetes import node_name
 from runners.kubernetes_api import Object
 from runners.manager_failure import ManagerFailed
-from runners.rolling_host import Writes
+from runners.rolling_task import Writes
 from runners.wakeups import Again, Wakeups
 
 ACTOR = "runner:node-reports"

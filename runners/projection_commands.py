@@ -21,7 +21,7 @@ projection_commands = typer.Typer(
 )
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Some of them; without it all.")
+    list[str] | None, typer.Argument(metavar="NAME", help="Some of them; without it all.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
 

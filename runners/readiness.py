@@ -33,6 +33,7 @@ ACTIONS = {
     "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",
     "writer.ended": "Restart the service, and report what its log says: this is a defect.",
+    "runner.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.behind": "See that the database answers; restart the service if it stays so.",
     "leases.lost": "See that the database answers; the service goes on by itself.",
@@ -133,6 +134,8 @@ def runner(
 
     async def check() -> Fault | None:
         nonlocal seen, since
+        if follower is not None and follower.stopped is not None:
+            return Fault("runner.stopped", f"The runner {name} has stopped: {follower.stopped}")
         if task.done():
             return Fault("runner.ended", f"The runner {name} has ended.")
         if follower is None:
@@ -156,7 +159,7 @@ def leases(held: Leases, running: Check) -> Check:
     """This process may work on hosts, though there may be more processes than work."""
 
     async def check() -> Fault | None:
-        if not held.is_member:
+        if not held.is_member and not held.resigned:
             return Fault("leases.lost", "It works on no host: its lease could not be renewed.")
         return await running()
 

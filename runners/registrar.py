@@ -29,7 +29,7 @@ from runners.findings import LOG_RETRY_S, Abandoned, once_it_answers, permitted
 from runners.investigator import Pauses
 from runners.manager_failure import ManagerFailed
 from runners.rolling import HostsOf
-from runners.rolling_host import Writes
+from runners.rolling_task import Writes
 from runners.sources import Log as Lines
 from runners.wakeups import Again, Lane, Wakeups
 

@@ -19,7 +19,7 @@ WAS_NOT_THERE = 1
 
 Subject = Annotated[
     str | None,
-    typer.Argument(metavar="[SUBJECT]", help="Such as host/10.0.0.7, or cluster/web; else all."),
+    typer.Argument(metavar="SUBJECT", help="Such as host/10.0.0.7, or cluster/web; else all."),
 ]
 At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of this time, in UTC.")]
 Position = Annotated[
@@ -46,7 +46,8 @@ def replay(
     """Tell what the log says of the fleet as of a time, or of one subject; without one, of now.
 
     Also while the service runs, and of a backup. With --diff, what changed between two points,
-    whichever is the earlier. The exit status is 1 where the subject was not there.
+    whichever is the earlier. The exit status is 1 where the subject was not there, with --diff at
+    neither of them.
     """
     from runners.replay import difference, known_subject
 
@@ -63,7 +64,7 @@ def replay(
         raise typer.BadParameter(refusal.sentence) from None
     if diff is not None:
         _show_changes(heads, difference(*states), as_json=as_json)
-        return 0
+        return WAS_NOT_THERE if name is not None and not any(states) else 0
     _show_state(heads[0], states[0], as_json=as_json)
     return WAS_NOT_THERE if name is not None and not states[0] else 0
 

@@ -20,10 +20,11 @@ from domain.log.follower import Follower
 from domain.operation_events import OperationEvent
 from domain.refusal import Refusal
 from projections import outputs
-from runners import rolling_host
+from runners import rolling_task
 from runners.claims import ALONE, Claims, Part
 from runners.findings import Abandoned, CannotLook, once_it_answers
-from runners.rolling_host import ACTOR, HostSteps, Writes
+from runners.rolling_host import ACTOR, HostSteps
+from runners.rolling_task import Writes
 from runners.wakeups import Again, Lane, Wakeups
 
 LOG_RETRY_S = 1.0
@@ -47,7 +48,7 @@ class HostsOf:
         return bool(of_a_host) and address in self.part
 
 
-class Log(rolling_host.Log, Protocol):
+class Log(rolling_task.Log, Protocol):
     """What the log says."""
 
     async def unfinished(self) -> Sequence[str]:

@@ -7,17 +7,15 @@ step that may have been sent is asked about on the host, under its id, before an
 import asyncio
 import hashlib
 from collections.abc import Callable, Container
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from eventsourcing.persistence import PersistenceError
 
 from domain import operations
 from domain.event import Act
-from domain.host import Host
 from domain.log.unit import Unit
-from domain.operation import HostProgress, Operation
 from domain.operation_events import Evidence
 from domain.refusal import Refusal
 from domain.rolling import seconds_between
@@ -25,149 +23,31 @@ from projections import outputs
 from runners.claims import ALONE, Claims
 from runners.findings import Abandoned, CannotLook, LookFailed, OtherHostKey, permitted
 from runners.rolling_node import NO_NODES, Found, NodeSteps
+from runners.rolling_task import (
+    CANCEL_LIMIT_S,
+    CONTACT_LIMIT_S,
+    HEALTH_LOOK_S,
+    LOOK_AGAIN_S,
+    POLL_FIRST_S,
+    POLL_GROWTH,
+    POLL_MAX_S,
+    REBOOT_LOOK_S,
+    REFUSED_LIMIT_S,
+    RETRY_FIRST_S,
+    RETRY_GROWTH,
+    RETRY_MAX_S,
+    SESSION_S,
+    Contact,
+    Log,
+    Reach,
+    Task,
+    Writes,
+)
 from runners.steps import OUTPUT_BYTES_MAX, Command, StepReport
 from runners.systems import Commands, StepImpossible, commands, reboot
 from runners.wakeups import Again, Lane
 
 ACTOR = "runner:rolling"
-
-CONTACT_LIMIT_S = 60.0
-"""A host that cannot be reached for so long when its turn comes has failed: nothing was sent."""
-CANCEL_LIMIT_S = 60.0
-"""What cannot be proved to have stopped so long after a cancellation is unknown."""
-REFUSED_LIMIT_S = 300.0
-"""A host that answers, but does not let us work on it any more, is given up after so long."""
-SESSION_S = 20.0
-"""One connection watches a step for so long; then others get their turn."""
-POLL_FIRST_S = 0.1
-POLL_MAX_S = 2.0
-POLL_GROWTH = 1.3
-RETRY_FIRST_S = 0.5
-RETRY_MAX_S = 5.0
-RETRY_GROWTH = 1.5
-REBOOT_LOOK_S = 1.0
-HEALTH_LOOK_S = 2.0
-LOOK_AGAIN_S = 0.1
-"""So long after a limit it is seen to be over."""
-UNCORDON_LIMIT_S = 60.0
-"""A node that could not be uncordoned for so long has failed; it is uncordoned later."""
-
-
-class Contact(Protocol):
-    """A host that answers; see `runners.steps`. Raises `LookFailed` once it does not any more."""
-
-    async def start(self, step_id: str, commands: Commands) -> StepReport:
-        """Run the commands, unless that was done before."""
-        ...
-
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
-        """How the step goes, and what it said beyond the offset."""
-        ...
-
-    async def cancel(self, step_id: str) -> StepReport:
-        """End it."""
-        ...
-
-    async def clear(self, step_id: str) -> None:
-        """Delete its output there."""
-        ...
-
-    async def reboot_needed(self) -> bool:
-        """Whether what was installed takes a reboot to be used."""
-        ...
-
-
-class Reach(Protocol):
-    """The way to a host. Raises `LookFailed` and `OtherHostKey`."""
-
-    def __call__(self, host: Host) -> AbstractAsyncContextManager[Contact]:
-        """A connection, closed at the end of the block."""
-        ...
-
-
-class Writes(Protocol):
-    """Carries out commands on the log."""
-
-    # Any: what the command makes.
-    async def perform(self, act: Act, command: Callable[[Unit], Any]) -> Any:
-        """Decide it, store it, and give its result."""
-        ...
-
-
-class Log(Protocol):
-    """What the log says, and what is kept beside it."""
-
-    async def operation(self, name: str) -> Operation:
-        """One operation as it is now."""
-        ...
-
-    async def load(self, address: str) -> Host:
-        """One host as it is now."""
-        ...
-
-    async def output(self, operation: str, address: str) -> bytes:
-        """What is kept of a host's output."""
-        ...
-
-
-@dataclass(frozen=True)
-class Task:
-    """One step of one host, as the log has it."""
-
-    operation: Operation
-    host: Host
-    progress: HostProgress
-    at: str
-    cancel_at: str
-    """When it was asked to stop; "" where it was not."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Of what is remembered for politeness only."""
-        return self.operation.name, self.host.name
-
-    @property
-    def step_id(self) -> str:
-        """Under which the host knows it."""
-        return f"{self.operation.name}-{self.progress.step}"
-
-    @property
-    def cancelling(self) -> bool:
-        """Whether it is to be stopped."""
-        return bool(self.cancel_at)
-
-    @property
-    def is_rebooting(self) -> bool:
-        """Whether a reboot was requested, which cannot be called back."""
-        return self.progress.step == "reboot" and bool(self.progress.boot_id)
-
-    @property
-    def elapsed_s(self) -> float:
-        """Since the step began."""
-        return seconds_between(self.progress.step_at, self.at)
-
-    @property
-    def cancelled_for_s(self) -> float:
-        """Since it was asked to stop."""
-        return seconds_between(self.cancel_at, self.at)
-
-    @property
-    def healthy_for_s(self) -> float:
-        """How long the host has to answer without a break at the end."""
-        return self.operation.request.options.healthy_for_s
-
-    @property
-    def limit_s(self) -> float:
-        """How long the step may take."""
-        match self.progress.step:
-            case "drain":
-                return self.operation.drain_timeout_s
-            case "uncordon":
-                return UNCORDON_LIMIT_S
-            case "health":
-                return self.operation.step_timeout_s + self.healthy_for_s
-            case _:
-                return self.operation.step_timeout_s
 
 
 class HostSteps:
@@ -401,7 +281,8 @@ class HostSteps:
             words = f"Its step had not begun within {task.limit_s:g} s, and never will."
             await self._fail(task, words, evidence)
         elif task.cancelling:
-            await self._fail(task, "It was cancelled: its step was stopped.", evidence)
+            words = "It was cancelled: its step was stopped."
+            await self._fail(task, words, evidence, cut_short=True)
         else:
             rebooted = report.begun_boot_id != report.boot_id
             why = "the host rebooted meanwhile" if rebooted else "its processes were killed"
@@ -549,12 +430,13 @@ class HostSteps:
             lambda unit: operations.finish_step(unit, name, address, step, evidence, reboot=reboot),
         )
 
-    async def _fail(self, task: Task, reason: str, evidence: Evidence | None = None) -> None:
+    async def _fail(
+        self, task: Task, reason: str, evidence: Evidence | None = None, *, cut_short: bool = False
+    ) -> None:
         name, address = task.key
         step, proof = task.progress.step, evidence or {}
-        await self._record(
-            task, lambda unit: operations.fail_host(unit, name, address, step, reason, proof)
-        )
+        fail = partial(operations.fail_host, cut_short=cut_short)
+        await self._record(task, lambda unit: fail(unit, name, address, step, reason, proof))
 
     async def _lose(self, task: Task, reason: str, evidence: Evidence) -> None:
         name, address = task.key

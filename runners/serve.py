@@ -17,7 +17,7 @@ from eventsourcing.persistence import OperationalError, PersistenceError
 from domain.event import Recorded
 from domain.host import Failed
 from domain.log.engine import Engine
-from domain.log.follower import Follower
+from domain.log.follower import Follower, Pull, after
 from domain.log.recorder import LogRecorder, head, now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
@@ -119,8 +119,6 @@ async def _serve(settings: Settings, lines: LogLines) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with service(settings, lines) as running:
-        if os.environ.get("SWI"):
-            sys.setswitchinterval(float(os.environ["SWI"]))
         keep_what_is_there()
         print(f"Commissaire serves on {running.address}", flush=True)
         lines.line("started", address=running.address, database=settings.database_shown)
@@ -171,8 +169,9 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         vault = _vault(settings, lines)
         engine = _open_engine(settings, stack)
         read_models, position = _open_database(engine, vault)
-        answers = _reads(settings, engine, read_models, lines)
-        stack.callback(answers.close)
+        log_reads = reads(engine, settings.command_timeout_s)
+        stack.callback(log_reads.close)
+        answers = _gated(log_reads, read_models, lines)
         past = PastReads(engine)
         stack.callback(past.close)
         known = FleetHosts(answers, vault)
@@ -184,15 +183,15 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         observer.watch_database(read_models, writer)
         observer.watch_files(settings, users, writer, lines)
 
-        def follow() -> Follower:
-            followers.append(Follower(position, known.entries_after))
+        def follow(pull: Pull = known.entries_after) -> Follower:
+            followers.append(Follower(position, pull))
             return followers[-1]
 
         ssh = make_ssh(settings)
-        crew = Crew(stack, observer, follow)
+        crew = Crew(stack, observer, follow, lines.line)
         crew.run("rebuilding", Rebuilding(settings, engine, read_models, lines.line).run())
         live = Live(position)
-        crew.add("events", live)
+        crew.add("events", live, follow(partial(log_reads.fresh, after)))
         if settings.runners:
             claims = await _claims(settings, engine, crew, observer, stack, lines)
             observer.collectors.append(metrics.leases(claims))
@@ -221,6 +220,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         app = application(
             writer,
             answers,
+            log_reads,
             past,
             vault,
             lambda raw: read_private_key(raw).fingerprint,
@@ -276,6 +276,7 @@ async def _claims(
         raise CannotServe(f"the database cannot be used: {error}") from None
     await leases.start()
     crew.run("leases", leases.run())
+    crew.when_stopped = leases.resign
     observer.checks["leases"] = readiness.leases(leases, observer.checks["leases"])
     return leases
 
@@ -373,11 +374,11 @@ def _open_database(engine: Engine, vault: Vault) -> tuple[ReadModels, int]:
         raise CannotServe(f"the database cannot be used: {error}") from None
 
 
-def _reads(settings: Settings, engine: Engine, read_models: ReadModels, lines: LogLines) -> Reads:
-    """What GET reads; nothing, while a read model has stopped."""
+def _gated(log_reads: Reads, read_models: ReadModels, lines: LogLines) -> Reads:
+    """What GET reads of read models; nothing, while one has stopped."""
     for name, stopped in read_models.stopped.items():
         lines.line("projection.stopped", level="error", projection=name, reason=str(stopped))
-    return GatedReads(reads(engine, settings.command_timeout_s), read_models.must_go_on)
+    return GatedReads(log_reads, read_models.must_go_on)
 
 
 def _scrub(engine: Engine) -> None:

@@ -42,9 +42,12 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """To be called with how far it is: a bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """To be called with how far it is: a bar on standard error, where that is a terminal.
+
+    None without a total: it would be in the midst of what is written to the same terminal.
+    """
+    if total is None or not sys.stderr.isatty():
         yield lambda so_far: None
         return
     from rich.console import Console

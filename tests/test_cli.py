@@ -31,6 +31,21 @@ def commissaire(
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        (["history"], "history [OPTIONS] [SUBJECT]"),
+        (["replay"], "replay [OPTIONS] [SUBJECT]"),
+        (["projections", "verify"], "projections verify [OPTIONS] [NAME]..."),
+    ],
+)
+def test_help_says_what_may_be_left_out_once(
+    command: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "--help"]) == 0
+    assert f"Usage: commissaire {usage}\n" in capsys.readouterr().out
+
+
 def test_help_of_serve_tells_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--help"]) == 0
     told = capsys.readouterr().out

@@ -8,7 +8,7 @@ import yaml
 
 from domain import rolling
 from domain.container_manager import KUBERNETES_OPTIONS
-from runners import kubernetes, kubernetes_api, manager_failure, registrar, rolling_host
+from runners import kubernetes, kubernetes_api, manager_failure, registrar, rolling_task
 from runners.investigator import Pauses
 from runners.settings import Settings
 
@@ -28,7 +28,7 @@ WORDS = " ".join(PAGE.split())
         ("16 connections", kubernetes_api.CONNECTIONS_MAX, 16),
         ("a minute at most", manager_failure.RETRY_AFTER_S_MAX, 60),
         ("or 600 s, to leave", rolling.DRAIN_TIMEOUT_S, 600),
-        ("uncordoning may take 60 s", rolling_host.UNCORDON_LIMIT_S, 60),
+        ("uncordoning may take 60 s", rolling_task.UNCORDON_LIMIT_S, 60),
         ("--node-report-interval-s` (30)", Settings().node_report_interval_s, 30),
         ("--node-report-age-s` (120)", Settings().node_report_age_s, 120),
     ],

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from domain.rolling import AVAILABLE_AGAIN_S, STEP_TIMEOUT_S, Options, Outcome, Status
-from runners import rolling_host, steps
+from runners import rolling_task, steps
 from runners.settings import Settings
 from runners.systems import DNF_UPGRADE, UPGRADE, YUM_UNTIL, YUM_UPGRADE
 
@@ -68,11 +68,11 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert "goes a week later" in text
     days = Settings.model_fields["output_kept_days"].default
     assert f"for `--output-kept-days` ({days})" in text
-    assert rolling_host.CONTACT_LIMIT_S == 60
+    assert rolling_task.CONTACT_LIMIT_S == 60
     assert "after a minute it has `failed`" in text
-    assert rolling_host.CANCEL_LIMIT_S == 60
+    assert rolling_task.CANCEL_LIMIT_S == 60
     assert "cannot be asked for a minute" in text
-    assert rolling_host.REFUSED_LIMIT_S == 300
+    assert rolling_task.REFUSED_LIMIT_S == 300
     assert "five minutes" in text
-    assert rolling_host.HEALTH_LOOK_S == 2
+    assert rolling_task.HEALTH_LOOK_S == 2
     assert "less than about two seconds" in text

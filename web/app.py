@@ -32,6 +32,7 @@ LISTENERS_MAX = 1000
 def application(
     writer: Writer,
     reads: Reads,
+    log_reads: Reads,
     past: PastReads,
     secrets: Secrets,
     parse_key: ParseKey,
@@ -53,6 +54,7 @@ def application(
 ) -> Front:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
 
+    `log_reads`: for what is read from the log alone, which goes on where a read model cannot.
     `sources`: the names of the inventories that a host may be owned by. `tallies`: where requests
     are counted. `live`: what event streams read along; whoever made it has it follow the log.
     `oldest_report()`: what container managers said before is too old to be shown.
@@ -65,8 +67,8 @@ def application(
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
-        Events(reads, live or Live(), listeners_max),
-        Histories(reads),
+        Events(log_reads, live or Live(), listeners_max),
+        Histories(log_reads),
         observation or Observation(authentication),
     )
     if elsewhere:

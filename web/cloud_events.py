@@ -32,6 +32,12 @@ def cloud_event(entry: Entry) -> bytes:
     return orjson.dumps(event)
 
 
+def actor_of(stored: StoredEvent) -> str:
+    """Who did it, also of what cannot be read; nobody, where it does not say."""
+    actor = _object(stored.state).get("actor")
+    return actor if isinstance(actor, str) else ""
+
+
 def encoded(recorded: Recorded) -> bytes:
     """The same of an event that was read, or made, already."""
     event = recorded.event

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from domain.every_event import TOPICS
+from domain.every_event import TYPES
 from domain.log.recorder import POSITION_MAX
+from web.query import TEXT
 from web.records import TIME, Record
 
 Moment = Annotated[str, Field(pattern=f"^{TIME}Z$")]
@@ -85,14 +86,14 @@ class HistoryRecord(Record):
     model_config = ConfigDict(json_schema_extra={"examples": [HISTORY_EXAMPLE]})
 
 
-Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9./:_-]+$")]
+Text = Annotated[str, Field(pattern=TEXT)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 FILTERS: dict[str, Any] = {
     "subject": Annotated[Text, Field(description="Only of this subject, as `host/10.0.0.7`.")],
     "type": Annotated[
         str,
-        Field(description="Only of this type.", json_schema_extra={"enum": [*sorted(TOPICS)]}),
+        Field(description="Only of this type.", json_schema_extra={"enum": [*TYPES]}),
     ],
     "actor": Annotated[Text, Field(description="Only what this user, or runner, did.")],
 }

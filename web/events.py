@@ -1,27 +1,29 @@
 """The event log over HTTP, as CloudEvents."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from domain.every_event import TOPICS
+from domain.every_event import TYPES
 from domain.log import search
 from domain.log.recorder import POSITION_MAX, head
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
-from domain.refusal import conflict, invalid, unavailable
+from domain.names import host_address
+from domain.refusal import Refusal, conflict, invalid, unavailable
 from projections.reads import Reads
 from web.cloud_events import BATCH_TYPE, batch, cloud_event
 from web.event_stream import EventStream
 from web.live import Live
-from web.query import moment, number, parameters
+from web.query import TEXT, TEXT_CHARACTERS_MAX, moment, number, parameters
 from web.replies import INERT, NOSNIFF, REVALIDATE, Header, Reply, tagged
 from web.requests import Request
 
 LIMIT = 100
 LIMIT_MAX = 1000
 PAGE_BYTES_MAX = 1024 * 1024
-TEXT_CHARACTERS_MAX = 300
 PATH = "/api/v0/events"
 PARAMETERS = ("after", "limit", *Filter._fields)
 
@@ -67,12 +69,14 @@ class Events:
             if name in given:
                 raise invalid(f"{name} is for /events: a stream goes on and on.", name)
         which = filter_of(given)
-        after = _resumed(request) or given.get("after")
+        resumed = _resumed(request)
+        after = resumed or given.get("after")
         if self._live.listeners >= self._listeners_max:
             raise unavailable(f"{self._live.listeners} event streams are open already.")
         position = self._live.head
         if after is not None or which.since is not None:
-            start = number(after or "0", "after", 0, POSITION_MAX)
+            name = "Last-Event-ID" if resumed else "after"
+            start = number(after or "0", name, 0, POSITION_MAX)
             position = await self._reads.fresh(_start, start, which.since)
         return EventStream(self._live, self._reads, position, which._replace(since=None))
 
@@ -128,19 +132,28 @@ def page_of(given: Mapping[str, str]) -> tuple[int, int]:
 def filter_of(given: dict[str, str]) -> Filter:
     """The filter that parameters of a query, or options of a command, say."""
     for name in ("subject", "actor"):
-        if len(given.get(name, "")) > TEXT_CHARACTERS_MAX or given.get(name) == "":
-            raise invalid(f"{name} must be 1 to {TEXT_CHARACTERS_MAX} characters.", name)
+        if name in given and not re.fullmatch(TEXT, given[name]):
+            raise invalid(f"{name} must be 1 to {TEXT_CHARACTERS_MAX} ASCII characters.", name)
     topic = given.get("type")
-    if topic is not None and topic not in TOPICS:
+    if topic is not None and topic not in TYPES:
         raise invalid(f"There is no type of event like that: {_like(topic)}.", "type")
     times = {name: moment(given[name], name) for name in ("since", "until") if name in given}
-    return Filter(given.get("subject"), topic, given.get("actor"), **times)
+    return Filter(_subject(given.get("subject")), topic, given.get("actor"), **times)
+
+
+def _subject(text: str | None) -> str | None:
+    """As the log has it, however the address of a host is written."""
+    kind, _, name = (text or "").partition("/")
+    if kind == "host":
+        with suppress(Refusal):  # what is no address is in no log
+            return f"host/{host_address(name)}"
+    return text
 
 
 def _like(text: str) -> str:
     """What there is that begins as a wrong type does, or all kinds of subjects."""
     kind = text.partition(".")[0]
-    near = sorted(topic for topic in TOPICS if topic.partition(".")[0] == kind)
+    near = [topic for topic in TYPES if topic.partition(".")[0] == kind]
     if near:
         return f"{kind} has {', '.join(near)}"
-    return f"they begin with {', '.join(sorted({topic.partition('.')[0] for topic in TOPICS}))}"
+    return f"they begin with {', '.join(sorted({topic.partition('.')[0] for topic in TYPES}))}"

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from domain.event import Recorded
 from domain.log.follower import Follower
+from domain.log.recorder import Entry
 from domain.log.search import Filter
-from web.cloud_events import encoded
+from web.cloud_events import actor_of, cloud_event, encoded
 
 RECENT_EVENTS_MAX = 10_000
 RECENT_BYTES_MAX = 8 * 1024 * 1024
@@ -69,10 +70,14 @@ class Live:
         """Follow the log. Ends never."""
         beating = asyncio.create_task(self._beat())
         try:
-            async for batch in follower.batches():
-                for start in range(0, len(batch), TURN_EVENTS):
-                    self.tell(batch[start : start + TURN_EVENTS])
-                    await asyncio.sleep(0)
+            while True:
+                async for batch in follower.batches():
+                    for start in range(0, len(batch), TURN_EVENTS):
+                        self.tell(batch[start : start + TURN_EVENTS])
+                        await asyncio.sleep(0)
+                if (unreadable := follower.stopped) is not None:
+                    self.tell_as_stored(unreadable.entry)
+                    follower.pass_over(unreadable)
         finally:
             beating.cancel()
 
@@ -95,6 +100,17 @@ class Live:
             )
             self._bytes += len(said)
         self.head = batch[-1].position
+        self._drop()
+        self._wake()
+
+    def tell_as_stored(self, entry: Entry) -> None:
+        """Add an event that this version cannot read; it has nothing to do but to tell of it."""
+        said = frame(entry.position, cloud_event(entry))
+        stored = entry.stored
+        told = Told(entry.position, str(stored.originator_id), stored.topic, actor_of(stored), said)
+        self._told.append(told)
+        self._bytes += len(said)
+        self.head = entry.position
         self._drop()
         self._wake()
 

@@ -8,6 +8,9 @@ from domain.names import resource_name
 from domain.refusal import Refusal, invalid
 
 PARAMETERS_MAX = 100
+TEXT_CHARACTERS_MAX = 300
+TEXT = rf"^[ -~]{{1,{TEXT_CHARACTERS_MAX}}}$"
+"""What subjects and actors are made of."""
 
 
 def parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
@@ -47,7 +50,8 @@ def moment(text: str, name: str) -> str:
         utc = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         example = "2015-12-17T15:48:18.710454"
-        raise invalid(f"{name} must be a time in UTC such as {example}.", name) from None
+        hint = " A + is written %2B in a query." if " " in text else ""
+        raise invalid(f"{name} must be a time in UTC such as {example}.{hint}", name) from None
     # Not strftime: it writes years before 1000 with fewer than four digits.
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
 

@@ -1,4 +1,7 @@
-"""Following the log: every entry after a position, in order, once, as it is appended."""
+"""Following the log: every entry after a position, in order, once, as it is appended.
+
+Where an entry cannot be read (a newer version wrote it, say), whoever follows stops before it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -7,7 +10,9 @@ from eventsourcing.persistence import OperationalError
 
 from domain.event import Recorded
 from domain.log import recorder
-from domain.log.mapper import to_event
+from domain.log.engine import Stopped
+from domain.log.mapper import whole_event
+from domain.log.recorder import Entry
 from domain.log.transaction import Transaction
 
 PULL_EVERY_S = 1.0
@@ -17,15 +22,43 @@ PUSHED_EVENTS_MAX = 10_000
 """What waits in memory at most; beyond it the log itself is the queue."""
 
 Pull = Callable[[int], Awaitable[Sequence[Recorded]]]
-"""Read the entries after a position, `PULL_EVENTS` at most."""
+"""Read the entries after a position, `PULL_EVENTS` at most. Raises as `after` does."""
 
 
 def after(tx: Transaction, position: int) -> list[Recorded]:
-    """The next entries after a position, decoded."""
-    return [
-        Recorded(entry.position, entry.recorded_at, to_event(entry.stored))
-        for entry in recorder.entries(tx, position, PULL_EVENTS)
-    ]
+    """The next entries after a position, decoded, up to the first that cannot be.
+
+    Raises `Unreadable` where that is the very next.
+    """
+    found: list[Recorded] = []
+    for entry in recorder.entries(tx, position, PULL_EVENTS):
+        try:
+            found.append(read(entry))
+        except Unreadable:
+            if not found:
+                raise
+            break
+    return found
+
+
+def read(entry: Entry) -> Recorded:
+    """One entry, decoded. Raises `Unreadable`."""
+    try:
+        return Recorded(entry.position, entry.recorded_at, whole_event(entry.stored))
+    except Exception as defect:
+        raise Unreadable(entry, defect) from defect
+
+
+class Unreadable(Stopped):
+    """There is an entry of the log that this version cannot read; nobody may skip it unseen."""
+
+    def __init__(self, entry: Entry, defect: Exception) -> None:
+        stored = entry.stored
+        super().__init__(
+            f"This version cannot read position {entry.position} of the log, {stored.topic} of"
+            f" {stored.originator_id} ({type(defect).__name__})."
+        )
+        self.entry = entry
 
 
 class Follower:
@@ -33,6 +66,8 @@ class Follower:
 
     def __init__(self, position: int, pull: Pull) -> None:
         self.position = position
+        self.stopped: Unreadable | None = None
+        """Why nothing more is read."""
         self._pull = pull
         self._pushed: list[tuple[int, Sequence[Recorded]]] = []
         self._waiting = 0
@@ -43,6 +78,8 @@ class Follower:
 
     def push(self, previous: int, recorded: Sequence[Recorded]) -> None:
         """Entries that were appended right after `previous`. On the event loop's thread."""
+        if self.stopped is not None:
+            return
         if self._waiting < PUSHED_EVENTS_MAX:
             self._pushed.append((previous, recorded))
             self._waiting += len(recorded)
@@ -51,22 +88,27 @@ class Follower:
         self._news.set()
 
     async def batches(self) -> AsyncIterator[Sequence[Recorded]]:
-        """Entries in order, never an empty batch. Ends never."""
+        """Entries in order, never an empty batch. Ends only before what cannot be read."""
+        self.stopped = None
         self._look_now_and_then()
         try:
-            while True:
+            while self.stopped is None:
                 batch = self._next_pushed()
                 if not batch and (self._pushed or self._may_be_behind):
                     batch = await self._pulled()
                 if batch:
                     self.position = batch[-1].position
                     yield batch
-                elif not self._pushed:
+                elif not self._pushed and self.stopped is None:
                     self._news.clear()
                     await self._news.wait()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+
+    def pass_over(self, unreadable: Unreadable) -> None:
+        """Go on behind an entry with the next `batches()`, for whoever did all there is to do."""
+        self.position = unreadable.entry.position
 
     def _look_now_and_then(self) -> None:
         # Not a time limit on each wait: several followers wait anew after each commit.
@@ -77,6 +119,11 @@ class Follower:
     async def _pulled(self) -> Sequence[Recorded]:
         try:
             batch = await self._pull(self.position)
+        except Unreadable as stopped:
+            self.stopped = stopped
+            self._pushed.clear()
+            self._waiting = 0
+            return ()
         except OperationalError:  # the database is away: it comes back, or somebody restarts us
             await asyncio.sleep(PULL_EVERY_S)
             return ()

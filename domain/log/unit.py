@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
+from eventsourcing.persistence import StoredEvent
+
 from domain.aggregate import Aggregate
 from domain.cluster import Cluster
 from domain.container_manager import ContainerManager
@@ -14,6 +16,7 @@ from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.network import Network
 from domain.operation import Operation
+from domain.refusal import unavailable
 from domain.source import Source
 
 AGGREGATES_MAX = 4096
@@ -54,7 +57,17 @@ class Aggregates:
 def load(tx: Transaction, kind: type[A], name: str) -> A:
     """Replay one aggregate from the log."""
     stored = recorder.stream(tx, f"{kind.KIND}/{name}")
-    return kind.replay(name, map(to_event, stored))
+    return kind.replay(name, map(_event, stored))
+
+
+def _event(stored: StoredEvent) -> Event:
+    try:
+        return to_event(stored)
+    except Exception as defect:
+        raise unavailable(
+            f"This version cannot read event {stored.originator_version} of"
+            f" {stored.originator_id}, {stored.topic}: start one that knows it."
+        ) from defect
 
 
 class Unit:

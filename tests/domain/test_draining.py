@@ -162,6 +162,18 @@ def test_whoever_cancels_has_the_cordon_taken_away(step: str) -> None:
     assert cordoned(unit) == {A: "1"}
 
 
+def test_what_was_killed_in_the_middle_stays_cordoned_though_somebody_cancelled() -> None:
+    unit = cluster()
+    begun(unit)
+    steps(unit, until="upgrade")
+    operations.send_step(unit, "1", A, "upgrade")
+    operations.steer(unit, "1", "cancelled")
+    unit.did()
+    operations.fail_host(unit, "1", A, "upgrade", "Stopped.", {}, cut_short=True)
+    assert HostFailed(A, f"Stopped. {STAYS_CORDONED}", {}) in happened(unit)
+    assert cordoned(unit) == {}
+
+
 def test_a_second_report_changes_nothing() -> None:
     unit = cluster()
     begun(unit)

@@ -15,7 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_metrics
 
-from domain.log.recorder import LogRecorder
+from domain.log.recorder import LogRecorder, insert
 from domain.log.sqlite import SQLiteEngine
 from tests.faults.small_disk import CrampedService
 from tests.faults.whole import database_of
@@ -252,7 +252,7 @@ def test_a_read_model_behind_the_log_makes_it_unready_and_the_position_is_named(
     position = int(figures(local)["commissaire_log_position"])
     state = json.dumps(
         {"at": "2026-01-02T03:04:05.000006", "actor": "a", "correlation": "c"}
-        | {"network": "default", "container_manager": ""}
+        | {"name": "late", "network": "default", "container_manager": ""}
     )
     engine = SQLiteEngine(local.data / "commissaire.db")
     stored = StoredEvent("cluster/late", 1, "cluster.created", state.encode())
@@ -286,7 +286,51 @@ def test_an_event_that_nobody_knows_stops_the_read_models_and_the_position_is_na
         for answer in (service.client.get("/clusters"), service.client.put("/cluster/db")):
             assert answer.status_code == 503
             assert "moon.rose" in answer.json()["detail"]
+        told = service.client.get("/events").json()
+        assert [event["type"] for event in told] == ["cluster.created", "moon.rose"]
+        assert service.client.get("/cluster/web/history").is_success
         assert '"event":"projection.stopped"' in service.read_log()
+        assert service.stop() == 0
+
+
+def append_as_a_newer_version(url: str, stored: StoredEvent) -> int:
+    """An event that we do not know, with the read models brought up to it; gives its position."""
+    with ExitStack() as opened, Store(url, opened).engine.append(10) as appending:
+        (place,) = insert(appending.tx, appending.head, [stored])
+        appending.tx.execute("UPDATE projection_positions SET position = ?", (place.position,))
+        appending.commit()
+    return place.position
+
+
+def test_runners_stop_before_an_event_of_a_newer_version_and_the_service_stays(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with Service(tmp_path, postgres_url) as service:
+        service.client.put("/cluster/web")
+        wait_for(lambda: red(service) == {})
+        with service.client.stream("GET", "/events/stream") as stream:
+            state = b'{"actor":"bob","far":1}'
+            stored = StoredEvent("cluster/web", 2, "cluster.of_tomorrow", state)
+            position = append_as_a_newer_version(postgres_url, stored)
+            lines = (line for line in stream.iter_lines() if line.startswith("data:"))
+            streamed = json.loads(next(lines).removeprefix("data:"))
+            assert streamed["id"] == str(position)
+            assert streamed["actor"] == "bob"
+            wait_for(lambda: figures(service)["commissaire_leases_held"] == 0)
+            service.client.put("/cluster/db")
+            assert json.loads(next(lines).removeprefix("data:"))["subject"] == "cluster/db"
+        faults = red(service)
+        runners = {"investigator", "watcher", "rolling", "registrar", "sources"}
+        assert set(faults) == runners
+        for name in runners:
+            assert faults[name]["kind"] == "runner.stopped"
+            assert f"position {position} of the log, cluster.of_tomorrow" in faults[name]["reason"]
+        assert streamed in service.client.get("/events").json()
+        assert "db" in service.client.get("/clusters").json()
+        refused = service.client.delete("/cluster/web")
+        assert refused.status_code == 503
+        assert "cluster.of_tomorrow" in refused.json()["detail"]
+        assert service.read_log().count('"event":"runner.stopped"') == len(runners)
         assert service.stop() == 0
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runners.kubernetes import CORDONED, KEPT, REGISTERED, Kubernetes, node_name
+from runners.kubernetes import CLUSTER, CORDONED, KEPT, REGISTERED, Kubernetes, node_name
 from runners.manager_failure import ManagerFailed
 from tests.kubernetes.server import ApiServer, Fault
 
@@ -54,6 +54,18 @@ async def test_a_registration_whose_answer_was_lost_is_found_to_be_ours(
     assert failed.value.passing
     assert await kubernetes.register(A, "web", MARK)
     assert len(server.objects.nodes) == 1
+
+
+async def test_a_node_whose_host_moved_to_another_cluster_says_so(
+    kubernetes: Kubernetes, server: ApiServer
+) -> None:
+    await kubernetes.register(A, "web", MARK)
+    for cluster in ("db", "db"):
+        assert await kubernetes.register(A, cluster, MARK)
+    assert server.objects.nodes[A]["metadata"]["annotations"][CLUSTER] == "db"
+    assert len(server.requests("PATCH")) == 1
+    assert not await kubernetes.register(A, "db", "another mark")
+    assert len(server.requests("PATCH")) == 1, "it is not ours to change"
 
 
 async def test_a_node_of_somebody_else_is_noted_and_never_removed(

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from domain.event import Recorded
 from domain.host import Registration
@@ -103,6 +105,40 @@ def test_a_follower_sees_every_event_once_and_in_order(store: Store) -> None:
 @pytest.mark.proof
 def test_a_follower_sees_every_one_of_25_000_events(store: Store) -> None:
     appended_and_followed(store, PROOF_EVENTS, processes=2)
+
+
+@pytest.mark.parametrize("state", [b"{}", b'{"text":1'], ids=["a field is missing", "no JSON"])
+@pytest.mark.parametrize("topic", ["host.registered", "host.of_tomorrow"])
+async def test_a_follower_ends_before_what_cannot_be_read_and_hears_what_came_before(
+    topic: str, state: bytes, store: Store
+) -> None:
+    with store.writer() as writer:
+        append_many(writer, "a", 3)
+    stored = StoredEvent("host/b", 1, topic, state)
+    places = recorder.LogRecorder(store.engine).insert_events([stored, stored_like(stored)])
+    assert places is not None
+
+    def pull(position: int) -> Sequence[Recorded]:
+        with store.engine.snapshot() as tx:
+            return after(tx, position)
+
+    follower = Follower(0, lambda position: asyncio.to_thread(pull, position))
+    async with asyncio.timeout(FOLLOW_TIMEOUT_S):
+        heard = [one.position async for batch in follower.batches() for one in batch]
+    assert len(heard) == 3
+    assert follower.stopped is not None
+    assert f"cannot read position {places[0]} of the log, {topic} of host/b" in str(
+        follower.stopped
+    )
+    follower.pass_over(follower.stopped)
+    async with asyncio.timeout(FOLLOW_TIMEOUT_S):
+        assert [batch async for batch in follower.batches()] == []
+    assert f"position {places[1]} " in str(follower.stopped)
+
+
+def stored_like(stored: StoredEvent) -> StoredEvent:
+    """The same again, as the next of its stream."""
+    return replace(stored, originator_version=stored.originator_version + 1)
 
 
 @pytest.mark.parametrize("share", [300, pytest.param(PROOF_EVENTS // 2, marks=pytest.mark.proof)])

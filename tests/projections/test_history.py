@@ -3,11 +3,13 @@
 from typing import Any, get_args
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from domain import fleet
 from domain.event import Act, Event
 from domain.every_event import MODULES
 from domain.host import FactsGathered
+from domain.log.recorder import LogRecorder
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.history import Page, history
@@ -141,3 +143,28 @@ def test_only_what_was_never_heard_of_has_no_history(lived: Store) -> None:
     with lived.engine.snapshot() as tx:
         assert history(tx, NOBODY_KNOWS, 0, 10) is None
         assert history(tx, HOST, 10_000, 10) == Page([], None)
+
+
+def test_what_cannot_be_read_is_told_of_and_what_follows_from_it_as_well(store: Store) -> None:
+    with store.writer() as writer:
+        done(writer, fleet.create_cluster, "web", "default", "")
+    left = b'{"class_version":2,"address":"10.0.0.7","reason":"","actor":"bob"}'
+    strange = [
+        ("cluster.host_adopted", b'{"address":"10.0.0.7"}'),
+        ("cluster.host_joined", b'{"address":'),
+        ("cluster.host_joined", b"{}"),
+        ("cluster.host_left", left),
+    ]
+    LogRecorder(store.engine).insert_events(
+        [StoredEvent(CLUSTER, n, *each) for n, each in enumerate(strange, start=2)]
+    )
+    with store.engine.snapshot() as tx:
+        page = history(tx, CLUSTER, 0, 100)
+        later = history(tx, CLUSTER, int(page.records[-2]["id"]) if page else 0, 100)
+    assert page is not None
+    assert later is not None
+    assert [record["type"] for record in page.records[1:]] == [topic for topic, _ in strange]
+    assert {r["what"] for r in page.records[1:4]} == {"something that this version does not know"}
+    assert page.records[-1]["actor"] == "bob"
+    assert [record["changes"] for record in page.records[1:]] == [{}] * len(strange)
+    assert later.records == page.records[-1:]

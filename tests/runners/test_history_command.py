@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,39 @@ def test_an_export_is_a_cloud_event_on_each_line_and_goes_on_where_it_ended(
         assert lines(capfd.readouterr().out) == [
             e for e in whole if int(e["id"]) > int(event["id"])
         ]
+
+
+def test_an_export_behind_the_end_of_the_log_is_refused(
+    filled: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a restored backup: nothing to export would look as if nothing were missing."""
+    assert run(["log", "export", "--after", "99999", *options(filled)]) == 1
+    assert "The log ends at position" in capsys.readouterr().err
+
+
+def test_no_bar_gets_into_lines_that_go_to_the_same_terminal(sqlite_store: Store) -> None:
+    fill(sqlite_store)
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "runners.cli", "log", "export", *options(sqlite_store)]
+    exporting = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    told = b""
+    with suppress(OSError):  # as Linux says that the other side was closed
+        while piece := os.read(ours, 65536):
+            told += piece
+    os.close(ours)
+    assert exporting.wait(LIMIT_S) == 0
+    assert [event["type"] for event in lines(told.decode())] == sqlite_store.topics()
+
+
+def test_without_a_standard_output_it_says_so(sqlite_store: Store) -> None:
+    command = [sys.executable, "-m", "runners.cli", "log", "export", *options(sqlite_store)]
+    closed = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command]
+    found = subprocess.run(closed, capture_output=True, timeout=LIMIT_S, check=False)
+    assert (found.returncode, found.stderr.decode()) == (
+        1,
+        "commissaire: there is no standard output\n",
+    )
 
 
 def commissaire(*arguments: str, **more: Any) -> subprocess.Popen[bytes]:

@@ -147,6 +147,16 @@ def test_shares_follow_whoever_comes_and_goes(stage: Stage) -> None:
     assert stage.play(lambda: stage.all_held(first, third)) < 3.0
 
 
+def test_a_process_that_resigns_leaves_all_to_the_others_for_good(stage: Stage) -> None:
+    first, second = stage.begin(), stage.begin()
+    stage.play(lambda: stage.all_held(first, second))
+    first.leases.resign()
+    assert stage.play(lambda: stage.all_held(second)) < 3.0
+    stage.play_for(60.0)
+    assert first.leases.held == 0
+    assert second.leases.held == SHARDS
+
+
 def test_what_a_dead_process_held_is_taken_over_within_seconds_of_its_lease(stage: Stage) -> None:
     first, second = stage.begin(), stage.begin()
     stage.play(lambda: stage.all_held(first, second))

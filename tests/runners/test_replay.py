@@ -120,6 +120,13 @@ def test_a_difference_leads_from_one_state_to_the_other(lived: Store, command: C
     assert command.text("--diff", str(head)).endswith("Nothing changed.\n")
 
 
+def test_nothing_changed_of_what_was_there_at_neither_point_is_no_success(
+    lived: Store, command: Command
+) -> None:
+    told = command.json("host/10.9.9.9", "--diff", "0", status=1)
+    assert told["changes"] == []
+
+
 def applied(state: State, changes: list[dict[str, Any]]) -> State:
     """A state once the changes were made."""
     found = dict(state)

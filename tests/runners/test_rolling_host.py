@@ -13,7 +13,8 @@ from domain.host import Host
 from domain.operation import OperationRequest
 from domain.rolling import Kind, Options
 from runners.findings import LookFailed
-from runners.rolling_host import CANCEL_LIMIT_S, RETRY_MAX_S, HostSteps
+from runners.rolling_host import HostSteps
+from runners.rolling_task import CANCEL_LIMIT_S, RETRY_MAX_S
 from runners.steps import OUTPUT_BYTES_MAX, State, StepReport
 from runners.systems import Commands
 from tests.domain.test_operations import settle_members

@@ -14,7 +14,7 @@ from domain.operation_events import (
     StepSent,
 )
 from domain.operations import STAYS_CORDONED
-from runners.rolling_host import HEALTH_LOOK_S
+from runners.rolling_task import HEALTH_LOOK_S
 from tests.simulation.clock import BEGIN
 from tests.simulation.nodes import FOR_EVER
 from tests.simulation.story import NAME, Told

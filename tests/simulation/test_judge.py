@@ -12,8 +12,9 @@ from domain.operation import Operation
 from domain.operations import Plan
 from domain.rolling import Limits, Move, Over, Progress, Start, Wait
 from runners.rolling import Rolling
-from runners.rolling_host import HostSteps, Task
+from runners.rolling_host import HostSteps
 from runners.rolling_node import DONE, Found, NodeSteps
+from runners.rolling_task import Task
 from runners.wakeups import Again, Lane
 from tests.simulation.judge import judge
 from tests.simulation.nodes import PlayedNode
@@ -165,7 +166,7 @@ def forgets_its_cordons(patch: pytest.MonkeyPatch) -> None:
 
 def trusts_whoever_failed(patch: pytest.MonkeyPatch) -> None:
     """Uncordons what may be broken."""
-    patch.setattr(Operation, "leaves_cordoned", lambda *_: False)
+    patch.setattr(Operation, "leaves_cordoned", lambda *_, **__: False)
 
 
 def forgets_somebody_elses_cordon(patch: pytest.MonkeyPatch) -> None:

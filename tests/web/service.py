@@ -128,6 +128,7 @@ class WebService:
         self.app = application(
             self.writer,
             self._reads,
+            self._reads,
             self._past,
             self.vault,
             self._parse,

@@ -98,6 +98,11 @@ def test_filters_by_subject_type_actor_and_time(written: WebService, api: httpx.
         ("limit=1001", "limit"),
         ("type=host.flown", "type"),
         ("type=", "type"),
+        ("type=host", "type"),
+        ("actor=%00", "actor"),
+        ("subject=%00", "subject"),
+        ("subject=host/%C3%97", "subject"),
+        ("subject=a%0A", "subject"),
         ("actor=", "actor"),
         ("subject=", "subject"),
         ("subject=" + "x" * 301, "subject"),
@@ -111,6 +116,24 @@ def test_what_is_wrong_with_a_query_is_named(client: httpx.Client, query: str, k
     answer = client.get(f"/events?{query}")
     assert answer.status_code == 400
     assert [error["key"] for error in answer.json()["errors"]] == [key]
+
+
+def test_an_offset_whose_plus_came_as_a_space_is_explained(client: httpx.Client) -> None:
+    answer = client.get("/events?since=2026-11-26T09:00:00+00:00")
+    assert answer.status_code == 400
+    assert "%2B" in answer.json()["detail"]
+    assert client.get("/events?since=2026-11-26T09:00:00%2B00:00").is_success
+
+
+def test_a_subject_is_found_however_its_address_is_written(
+    service: WebService, api: httpx.Client
+) -> None:
+    service.parse_key = lambda raw: "SHA256:x"
+    assert api.put("/host/fd00::7", json={"ssh_priv_key": "eA=="}).status_code == 201
+    found = events(api, subject="host/fd00::7")
+    assert found
+    assert events(api, subject="host/FD00:0:0::7") == found
+    assert events(api, subject="host/no address") == []
 
 
 def test_a_viewer_may_read_it_and_it_is_answered_304(front: WebService) -> None:
