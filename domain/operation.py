@@ -23,6 +23,7 @@ from domain.operation_events import (
     Paused,
     RebootRequested,
     Resumed,
+    Retried,
     Started,
     Step,
     StepDone,
@@ -99,6 +100,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         self.state: State = ""
         self.request = OperationRequest("restart", "", "", Options())
         self.predecessor = ""
+        self.successor = ""
         self.hosts: dict[str, HostProgress] = {}
         self.skipped: list[str] = []
         self.changed_at = ""
@@ -257,6 +259,10 @@ class Operation(Aggregate[AnyOperationEvent]):
             raise conflict(f"The operation is {self.state}: that cannot be changed any more.")
         self.emit(event)
 
+    def retry(self, successor: str) -> None:
+        """Leave to another operation what was not done."""
+        self.emit(Retried(successor))
+
     def end(self, status: Status, reason: str) -> None:
         """Be over."""
         self.emit(Ended(status, reason))
@@ -298,6 +304,8 @@ class Operation(Aggregate[AnyOperationEvent]):
                 self.cancel_at = event.at
             case Ended():
                 self._become(event.status)
+            case Retried():
+                self.successor = event.operation
             case _:
                 assert_never(event)
         self.changed_at = event.at

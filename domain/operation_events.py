@@ -134,6 +134,14 @@ class Ended(OperationEvent):
     reason: str
 
 
+@dataclass(frozen=True)
+class Retried(OperationEvent):
+    """What it left undone is another operation's from now on."""
+
+    TOPIC: ClassVar[str] = "operation.retried"
+    operation: str
+
+
 AnyOperationEvent = (
     Started
     | HostStarted
@@ -147,4 +155,5 @@ AnyOperationEvent = (
     | Resumed
     | CancelRequested
     | Ended
+    | Retried
 )

@@ -99,14 +99,17 @@ def start(unit: Unit, name: str, request: OperationRequest) -> str:
 
 
 def retry(unit: Unit, name: str, predecessor: str) -> str:
-    """Begin anew over what another operation left undone, and give the id of the new one."""
+    """Begin anew over what another operation left undone, and give the id of the new one.
+
+    An operation is retried once, or an answer that was lost would be a second restart: whoever
+    asks again gets the same, and retries that one if need be.
+    """
     before = unit.operation(predecessor)
     before.must_exist()
     cluster = unit.cluster(before.request.cluster)
     cluster.must_exist()
-    current = unit.operation(cluster.operation) if cluster.operation else None
-    if current is not None and current.predecessor == predecessor and not current.is_cancelling:
-        return current.name
+    if before.successor and not unit.operation(before.successor).is_cancelling:
+        return before.successor
     if not before.is_over:
         raise conflict(f"Operation {predecessor} is not over yet: wait until it is, or cancel it.")
     undone = {
@@ -116,6 +119,7 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     if not undone:
         raise conflict(f"Operation {predecessor} left nothing undone.")
     cluster.start_operation(name)
+    before.retry(name)
     in_order = {address: undone[address] for address in cluster.members if address in undone}
     # The cluster may be another one of that name, without what there was to drain.
     wish = None if before.request.options.drain is not False else False

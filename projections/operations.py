@@ -175,7 +175,7 @@ def _fold(
 ) -> None:
     event: AnyOperationEvent = any_event  # type: ignore[assignment] # the union of all subclasses
     match event:
-        case events.Started() | events.StepSent():
+        case events.Started() | events.StepSent() | events.Retried():
             pass  # by `_begin`; not part of any record
         case events.Paused():
             record["status"] = "paused"

@@ -104,6 +104,7 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.Resumed: "resumed",
     operation_events.CancelRequested: "to be cancelled",
     operation_events.Ended: "ended: {status}",
+    operation_events.Retried: "retried by {operation}",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
 }

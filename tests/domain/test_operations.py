@@ -19,6 +19,7 @@ from domain.operation_events import (
     Paused,
     RebootRequested,
     Resumed,
+    Retried,
     Started,
     StepDone,
     StepSent,
@@ -239,12 +240,25 @@ def test_a_retry_takes_what_was_not_done_and_counts_the_attempts() -> None:
     unit.host(C).status = "active"
     unit.did()
     assert operations.retry(unit, "2", "1") == "2"
-    started = happened(unit)[0]
+    retried, started = happened(unit)[:2]
+    assert retried == Retried("2")
     assert isinstance(started, Started)
     assert (started.hosts, started.skipped) == ([[A, 1], [B, 0], [C, 0]], [])
     assert started.predecessor == "1"
     assert operations.retry(unit, "3", "1") == "2", "the very one that is in process"
     assert unit.refused(lambda: operations.start(unit, "3", UPGRADE)).kind == "conflict"
+
+
+def test_a_retry_that_is_sent_again_is_the_same_also_when_it_is_over() -> None:
+    unit = running(cluster_of(A))
+    operations.fail_host(unit, "1", A, "upgrade", "It broke.", {})
+    operations.retry(unit, "2", "1")
+    operations.advance(unit, "2")
+    operations.fail_host(unit, "2", A, "upgrade", "It broke again.", {})
+    unit.did()
+    assert operations.retry(unit, "3", "1") == "2"
+    assert happened(unit) == []
+    assert operations.retry(unit, "3", "2") == "3"
 
 
 def test_a_retry_of_what_was_all_done_is_refused() -> None:

@@ -98,6 +98,7 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("operation.resumed", "operation/0193-7", ""),
     ("operation.cancel_requested", "operation/0193-7", ""),
     ("operation.ended", "operation/0193-7", '"status":"partial","reason":"1 failed."'),
+    ("operation.retried", "operation/0193-8", '"operation":"0193-9"'),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""
 
@@ -157,6 +158,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.host_started", "operation/0193-8"),
     ("operation.host_failed", "operation/0193-8"),
     ("operation.ended", "operation/0193-8"),
+    ("operation.retried", ""),
     ("operation.started", "operation/0193-9"),
     ("operation.host_started", "operation/0193-9"),
     ("operation.host_unknown", "operation/0193-9"),
