@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from runners.crowd import KIBIBYTE, Crowd, Fault
+from runners.request_parser import RequestParser
 from runners.sending import OneWrite, StallWatch
 from runners.tls import client_certificate
 from web.certificates import SCOPE_KEY, ClientCertificate
@@ -53,6 +54,8 @@ class Connection(HttpToolsProtocol):
         agreed: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config=config, server_state=crowd.state, app_state={}, _loop=loop)
+        self._parser = RequestParser(self)
+        self.parser = self._parser  # type: ignore[assignment] # what is used of it
         self._crowd = crowd
         self._agreed = agreed
         self._certificate: ClientCertificate | None = None
@@ -86,6 +89,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whomever."""
         super().connection_lost(exc)
+        self._parser.close()
         self._unset_keepalive_if_required()
         self._stall.end()
         self._crowd.forget(self)
@@ -120,12 +124,11 @@ class Connection(HttpToolsProtocol):
         self._chunk_bytes, self._chunk_is_fresh = len(data), not (self._in_head or self._in_body)
         self._request_bytes += self._chunk_bytes
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._refuse(self._fault or SYNTAX)
         except httptools.HttpParserUpgrade:
-            # Answered as if nothing had been asked, but the parser is of no use afterwards.
-            self._deaf = True
+            self._deaf = True  # after CONNECT: what follows is not for us
         else:
             self._check_progress()
 

@@ -31,6 +31,8 @@ from web.tokens import without_tokens
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
 FRAMES_MAX = 6
+READING = ("GET", "HEAD")
+"""The methods that change nothing: the body of such a request is not waited for."""
 
 
 class Log(Protocol):
@@ -145,6 +147,9 @@ class Front:
                 f" '{request.identity.role}'.",
             )
         scope["path_params"] = found.params
+        if scope["method"] not in READING:
+            # Nothing is decided before all that was announced is there, whatever the handler reads.
+            await request.body()
         return await route.handler(request)
 
     def _log_request(self, request: Request, status: int, seconds: float) -> None:

@@ -59,6 +59,7 @@ class Request(StarletteRequest):
         self._limits = limits
         self._now = now
         self._aside = aside
+        self._whole: bytes | None = None
 
     def act(self) -> Act:
         """What the log says of a change that this request makes."""
@@ -73,16 +74,29 @@ class Request(StarletteRequest):
         return await asyncio.get_running_loop().run_in_executor(self._aside, function, *args)
 
     async def body(self) -> bytes:
-        """The whole body. Raises `Problem` where it is too large or comes too slowly."""
-        self._refuse_declared_size()
+        """The whole body, read once.
+
+        Raises `Problem` where it is too large, comes too slowly, or is not all of it.
+        """
+        if self._whole is not None:
+            return self._whole
+        declared = self._declared_bytes()
+        if declared is not None and declared > self._limits.body_bytes_max:
+            raise self._too_large()
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
-                return await self._read()
+                whole = await self._read()
         except TimeoutError:
             raise Problem(
                 "timeout",
                 f"The body did not come within {self._limits.body_timeout_s:g} seconds.",
             ) from None
+        if declared is not None and len(whole) != declared:
+            raise Problem(
+                "invalid", f"The body has {len(whole)} bytes where {declared} were announced."
+            )
+        self._whole = whole
+        return whole
 
     async def _read(self) -> bytes:
         body = bytearray()
@@ -97,10 +111,11 @@ class Request(StarletteRequest):
             more = message.get("more_body", False)
         return bytes(body)
 
-    def _refuse_declared_size(self) -> None:
+    def _declared_bytes(self) -> int | None:
         for name, value in self.scope["headers"]:
-            if name == b"content-length" and int(value) > self._limits.body_bytes_max:
-                raise self._too_large()
+            if name == b"content-length":
+                return int(value)
+        return None
 
     def _too_large(self) -> Problem:
         return Problem("body_size", f"A body may have {self._limits.body_bytes_max} bytes at most.")
