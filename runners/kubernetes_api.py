@@ -79,6 +79,7 @@ class KubernetesApi:
         self._root = api_root(access.server_url)
         self._results = Counter() if results is None else results
         self._line: _Line | None = None
+        self._is_closed = False
         self._trusted: tuple[Stamp, ssl.SSLContext] | None = None
         self._read_files = SharedRead(self._trust)
 
@@ -106,7 +107,8 @@ class KubernetesApi:
         return found
 
     async def aclose(self) -> None:
-        """Close its connections, each as soon as it is idle."""
+        """Close its connections, each as soon as it is idle; also those of who still asks."""
+        self._is_closed = True
         line, self._line = self._line, None
         if line is not None:
             line.is_old = True
@@ -147,24 +149,31 @@ class KubernetesApi:
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
-        line = await self._current()
-        line.busy += 1
+        before = self._line
+        if before is None or self._access.files:
+            stamp, trust = await self._read_files()
+            before = self._line
+            line = self._line_of(stamp, trust)
+        else:
+            line = before
+        line.busy += 1  # before the next `await`: nobody closes it beneath us
         try:
+            if before is not None and before is not line:
+                before.is_old = True
+                await before.close_if_idle()
             yield line.client
         finally:
             line.busy -= 1
             await line.close_if_idle()
 
-    async def _current(self) -> _Line:
+    def _line_of(self, stamp: Stamp, trust: ssl.SSLContext) -> _Line:
         """The connections of the files as they are now."""
-        line = self._line
-        if line is not None and not self._access.files:
-            return line
-        stamp, trust = await self._read_files()
-        if self._line is None or self._line.stamp != stamp:
-            await self.aclose()
-            self._line = _Line(stamp, _client_of(trust))
-        return self._line
+        if self._line is not None and self._line.stamp == stamp:
+            return self._line
+        line = _Line(stamp, _client_of(trust), is_old=self._is_closed)
+        if not self._is_closed:
+            self._line = line
+        return line
 
     def _trust(self) -> tuple[Stamp, ssl.SSLContext]:
         """The files as they are now. Raises `ManagerFailed`, with what is wrong with which."""

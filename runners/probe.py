@@ -10,10 +10,12 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.log.engine import Engine
 from projections.reads import ThreadedReads
-from projections.standing import LogSize, Standing, log_size, standing
+from projections.standing import LogSize, log_size, standing
+from runners.shared_answer import SharedAnswer
 
 PROBE_TIMEOUT_S = 2.0
-"""How long the database may take to answer before it counts as away."""
+"""How long the database may take to answer before it counts as away; who comes while a question is
+under way waits for that one as well."""
 SIZE_WAIT_S = 0.5
 """How long figures wait for the size of the log; the first time it may take longer to find."""
 
@@ -23,36 +25,32 @@ class Probe:
 
     def __init__(self, engine: Engine, timeout_s: float = PROBE_TIMEOUT_S) -> None:
         self._reads = ThreadedReads(engine, timeout_s)
-        self._asking: asyncio.Task[Standing] | None = None
+        self.standing = SharedAnswer(lambda: self._reads.fresh(standing), "probe")
+        """How it stands now. Raises `PersistenceError` where the database does not answer."""
         self._sizing: asyncio.Task[None] | None = None
         self._size = LogSize()
-
-    async def standing(self) -> Standing:
-        """How it stands now. Raises `PersistenceError` where the database does not answer."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._reads.fresh(standing), name="probe")
-        await asyncio.wait((self._asking,))
-        return self._asking.result()
+        self._size_wanted = 0
 
     async def log_size(self, head: int) -> LogSize | None:
         """The size of the log up to `head` at least; `None` while it is not known."""
+        self._size_wanted = max(self._size_wanted, head)
         if self._size.position < head and (self._sizing is None or self._sizing.done()):
-            self._sizing = asyncio.create_task(self._measure(head), name="log size")
+            self._sizing = asyncio.create_task(self._measure(), name="log size")
         if self._sizing is not None:
             await asyncio.wait((self._sizing,), timeout=SIZE_WAIT_S)
         return self._size if self._size.position >= head else None
 
     async def close(self) -> None:
         """Ask no more."""
-        for task in (self._asking, self._sizing):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait((task,))
+        await self.standing.close()
+        if self._sizing is not None:
+            self._sizing.cancel()
+            await asyncio.wait((self._sizing,))
         self._reads.close()
 
-    async def _measure(self, head: int) -> None:
+    async def _measure(self) -> None:
         try:
-            while self._size.position < head:
+            while self._size.position < self._size_wanted:  # others may come and want more
                 self._size = await self._reads.fresh(log_size, self._size)
         except PersistenceError:
             pass  # the next who asks goes on from there

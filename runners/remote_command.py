@@ -1,12 +1,14 @@
 """One command on a host over a connection that is logged in: how it is sent, what comes back."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import asyncssh
 
-from runners.ssh_failure import REFUSED_KEY, SshFailure, plain
+from runners.ssh_failure import REFUSED_KEY, SshFailure, flooded, plain
+from runners.wire import Wire
 
 # A login script may leave a process behind that holds the output open; what comes later than
 # this after the command's own end is not waited for.
@@ -47,14 +49,15 @@ def _word(piece: str) -> str:
 
 
 async def run_command(
-    wire: asyncssh.SSHClientConnection,
+    wire: Wire,
     address: str,
     line: str,
     timeout_s: float,
     output_bytes: int,
 ) -> Output:
     """Run a line in the login shell, stdin empty; any failure and any limit ends the connection."""
-    running = _Running(output_bytes)
+    wire.begin_command()
+    running = _Running(output_bytes, wire.output_came)
     try:
         async with asyncio.timeout(timeout_s):
             channel, _ = await wire.create_session(lambda: running, line, encoding=None)
@@ -71,6 +74,8 @@ async def run_command(
     except (asyncssh.Error, OSError, ValueError) as error:
         lost = wire.is_closed()
         await _hang_up(wire)
+        if wire.flood is not None:
+            raise flooded(address, wire.flood.reason, "while a command ran there") from error
         if wire.get_extra_info(REFUSED_KEY) is not None:
             raise _changed_key(address) from error
         if lost or isinstance(error, (asyncssh.DisconnectError, OSError)):
@@ -88,6 +93,8 @@ async def run_command(
     if running.exit_status is None and not running.signal:
         changed = wire.get_extra_info(REFUSED_KEY) is not None
         await _hang_up(wire)
+        if wire.flood is not None:
+            raise flooded(address, wire.flood.reason, "while a command ran there")
         raise _changed_key(address) if changed else _cut(address)
     return Output(
         running.exit_status,
@@ -97,7 +104,7 @@ async def run_command(
     )
 
 
-async def _hang_up(wire: asyncssh.SSHClientConnection) -> None:
+async def _hang_up(wire: Wire) -> None:
     wire.abort()
     await wire.wait_closed()  # for nobody: it takes a turn of the loop
 
@@ -125,9 +132,10 @@ def _changed_key(address: str) -> SshFailure:
 class _Running(asyncssh.SSHClientSession[bytes]):
     """Collects what a command says until it is over, or has said too much."""
 
-    def __init__(self, output_bytes: int) -> None:
+    def __init__(self, output_bytes: int, output_came: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._left = output_bytes
+        self._output_came = output_came
         self.over: asyncio.Future[None] = self._loop.create_future()
         self.began = False
         self.exceeded = False
@@ -141,6 +149,7 @@ class _Running(asyncssh.SSHClientSession[bytes]):
         self.began = True
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        self._output_came()
         self._left -= len(data)
         if self._left < 0:
             self.exceeded = True

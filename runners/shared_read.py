@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
+from runners.shared_answer import notice
+
 T = TypeVar("T")
 
 
@@ -25,12 +27,18 @@ class SharedRead(Generic[T]):
     async def __call__(self) -> T:
         """The result of a read; of one that is under way already, where there is one."""
         if self._under_way is None:
-            loop = asyncio.get_running_loop()
-            self._under_way = loop.create_future()
-            thread = partial(self._run, loop, self._under_way)
-            threading.Thread(target=thread, name="shared-read", daemon=True).start()
+            self._under_way = self._begin()
         # Who gives up leaves the others their read.
         return await asyncio.shield(self._under_way)
+
+    def _begin(self) -> "asyncio.Future[T]":
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[T] = loop.create_future()
+        ended.add_done_callback(notice)
+        thread = partial(self._run, loop, ended)
+        # Where no thread can be had, who asks is told so, and nobody waits for this read.
+        threading.Thread(target=thread, name="shared-read", daemon=True).start()
+        return ended
 
     def _run(self, loop: asyncio.AbstractEventLoop, ended: "asyncio.Future[T]") -> None:
         try:

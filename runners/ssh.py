@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncssh
-
 from runners.connecting import Lookups, connected_socket
 from runners.remote_command import Output, command_line, run_command
 from runners.ssh_failure import HostKey, HostKeyMismatch, SshFailure
 from runners.ssh_login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
+from runners.wire import Wire
 
 __all__ = ["HostKey", "HostKeyMismatch", "Limits", "Output", "Session", "Ssh", "SshFailure"]
 __all__ += ["Target", "Trust", "name_ourselves"]
@@ -70,7 +69,7 @@ class Session:
         target: Target,
         host_key: HostKey,
         limits: Limits,
-        wire: asyncssh.SSHClientConnection,
+        wire: Wire,
         permit: Permit,
     ) -> None:
         self.target = target
@@ -156,9 +155,7 @@ class Ssh:
         finally:
             self._places.release()
 
-    async def _log_in(
-        self, target: Target, trust: Trust | None
-    ) -> tuple[asyncssh.SSHClientConnection, HostKey]:
+    async def _log_in(self, target: Target, trust: Trust | None) -> tuple[Wire, HostKey]:
         """One connection; more where it is not known of which kind the pinned key is."""
         first: HostKeyMismatch | None = None
         spurned: list[str] = []
@@ -194,7 +191,7 @@ class Ssh:
             await self._sleep(wait_s)
 
 
-async def _close(wire: asyncssh.SSHClientConnection) -> None:
+async def _close(wire: Wire) -> None:
     """Say goodbye, and do not wait for an answer."""
     wire.close()
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import asyncssh
 
+from runners.wire import Flood
+
 TEXT_CHARACTERS_MAX = 200  # of what a host said, in a sentence of ours
 REFUSED_KEY = "refused_key"
 """Where a connection of asyncssh keeps the host key that ended it."""
@@ -27,8 +29,9 @@ class SshFailure(Exception):
 
     `kind` is stable: refused, timeout, unreachable, name (does not resolve), dropped (connection
     closed on us), not_ssh (another service answers), protocol (no common algorithms), host_key,
-    authentication, command (it did not run, or ended badly), output (too much of it), facts, ours
-    (this machine has nothing left to connect with; it says nothing of the host).
+    authentication, command (it did not run, or ended badly), output (too much of it), flood (SSH
+    messages without end), facts, ours (this machine has nothing left to connect with; it says
+    nothing of the host).
     `sentence` is for people. `passing` says whether trying again a little later may help.
     """
 
@@ -93,6 +96,8 @@ def no_connection(address: str, port: int, limit_s: float, error: OSError) -> Ss
 def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure:
     """Why a TCP connection did not become an SSH session, from what asyncssh raised."""
     match error:
+        case Flood():
+            return flooded(address, error.reason, f"on port {port} before the login was done")
         case asyncssh.PermissionDenied() | asyncssh.IllegalUserName():
             return _wrong_key(address, user)
         # What sshd says where MaxAuthTries is 1; the code is that of a protocol error.
@@ -145,6 +150,12 @@ def slow_login(address: str, port: int, limit_s: float) -> SshFailure:
         f" {limit_s:g} s: is the host overloaded or hanging?"
     )
     return SshFailure("timeout", sentence, passing=True)
+
+
+def flooded(address: str, deed: str, when: str) -> SshFailure:
+    """The host sent more than any use needs."""
+    sentence = f"{address} {deed} {when}, and was hung up on: is that the sshd that you expect?"
+    return SshFailure("flood", sentence, passing=False)
 
 
 def no_host_key(address: str, theirs: list[str]) -> SshFailure:

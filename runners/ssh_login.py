@@ -22,6 +22,7 @@ from runners.ssh_failure import (
     not_ssh,
     slow_login,
 )
+from runners.wire import Wire
 
 # Asked for in this order. Certificates are left out: a pin is a key.
 HOST_KEY_ALGORITHMS = {
@@ -69,7 +70,7 @@ async def log_in(
     limit_s: float,
     trust: Trust | None = None,
     spurned: Collection[str] = (),
-) -> tuple[asyncssh.SSHClientConnection, HostKey]:
+) -> tuple[Wire, HostKey]:
     """SSH over the connected socket, which is closed unless that works, and the host's key.
 
     Host keys of the `spurned` algorithms are not asked for. Raises SshFailure, HostKeyMismatch,
@@ -184,7 +185,7 @@ class _Visitor(asyncssh.SSHClient):
 
 async def _connect(
     target: Target, sock: socket.socket, visitor: _Visitor, algorithms: list[str]
-) -> asyncssh.SSHClientConnection:
+) -> Wire:
     """What `asyncssh.connect` does, but for its options.
 
     It prepares them anew for each connection, and in a thread, since they may come from files.
@@ -195,9 +196,7 @@ async def _connect(
     options.host, options.port, options.username = target.address, target.port, target.user
     options.protocol_factory = lambda: visitor
     logged_in = options.waiter = loop.create_future()
-    _, wire = await loop.create_connection(
-        lambda: asyncssh.SSHClientConnection(loop, options, wait="auth"), sock=sock
-    )
+    _, wire = await loop.create_connection(lambda: Wire(loop, options, wait="auth"), sock=sock)
     wire.set_extra_info(host=target.address, port=target.port)
     try:
         await logged_in
@@ -205,6 +204,7 @@ async def _connect(
         wire.abort()
         await wire.wait_closed()
         raise
+    wire.begin_command()
     return wire
 
 

@@ -239,6 +239,17 @@ async def test_a_user_removed_while_the_hash_is_under_way_is_refused(door: Door)
     assert await asked == "Forbidden"
 
 
+async def test_an_old_password_is_not_let_in_by_a_hash_that_was_asked_for_before_it_changed(
+    door: Door,
+) -> None:
+    door.users.users["ada"] = account("old", cost=SLOW_COST)
+    before = asyncio.create_task(door.answer(basic("ada", "old")))
+    await until(lambda: door.queue.hashed == 1)
+    door.users.users["ada"] = account("new")
+    after = asyncio.create_task(door.answer(basic("ada", "old")))
+    assert (await before, await after) == ("Forbidden", "Forbidden")
+
+
 async def test_the_same_wrong_pair_is_hashed_once_and_refused_from_memory(door: Door) -> None:
     header = basic("ada", "wrong")
     answers = [await door.answer(header) for _ in range(FAILURES_PER_MINUTE * 3)]

@@ -127,8 +127,8 @@ async def server(factory: Callable[[], asyncssh.SSHServer], serve: Serve) -> Asy
 
 ILL = {
     "closes after the login": (Closing, for_ever, "dropped"),
-    "floods the login": (FloodingLogin, for_ever, "timeout"),
-    "floods the session": (FloodingSession, for_ever, "timeout"),
+    "floods the login": (FloodingLogin, for_ever, "flood"),
+    "floods the session": (FloodingSession, for_ever, "flood"),
     "opens no channel": (NoChannel, for_ever, "timeout"),
     "answers no command": (AnyKey, for_ever, "timeout"),
     "never tells the exit": (AnyKey, leaves_out_the_exit, "timeout"),

@@ -27,6 +27,8 @@ QUEUE_FULL_RETRY_S = 5.0
 # Clients whose failures are remembered; each entry has cost its client a hash.
 CLIENTS_MAX = 16_384
 
+Key = tuple[str, bytes, bytes]
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Attempt:
@@ -42,6 +44,11 @@ class Attempt:
     hash: bytes
     recall: Callable[[], bool | None]
     learn: Callable[[bool], None]
+
+    @property
+    def key(self) -> Key:
+        """What attempts have in common that share a hash; an account that changed has another."""
+        return self.client, self.pair, self.hash
 
 
 class FailureBudget:
@@ -90,14 +97,14 @@ class PasswordQueue:
         self._waiting = 0
         # Whose turn it is comes first.
         self._lines: OrderedDict[str, deque[_Job]] = OrderedDict()
-        self._jobs: dict[tuple[str, bytes], _Job] = {}
+        self._jobs: dict[Key, _Job] = {}
 
     async def matches(self, attempt: Attempt) -> bool:
         """Whether the password is the hash's; equal attempts of a client share one hash.
 
         Raises TooManyFailures.
         """
-        job = self._jobs.get((attempt.client, attempt.pair)) or self._enqueue(attempt)
+        job = self._jobs.get(attempt.key) or self._enqueue(attempt)
         # Somebody else may be waiting for it as well.
         matched = await asyncio.shield(job.matched)
         if matched is None:
@@ -121,7 +128,7 @@ class PasswordQueue:
         job = _Job(attempt, asyncio.get_running_loop().create_future())
         line.append(job)
         self._lines[attempt.client] = line
-        self._jobs[attempt.client, attempt.pair] = job
+        self._jobs[attempt.key] = job
         self._waiting += 1
         self._start_what_fits()
         return job
@@ -155,7 +162,7 @@ class PasswordQueue:
         if future.cancelled():
             self._answer(job, None)
         elif failure is not None:
-            self._jobs.pop((job.attempt.client, job.attempt.pair), None)
+            self._jobs.pop(job.attempt.key, None)
             job.matched.set_exception(failure)
         else:
             matched = future.result()
@@ -166,7 +173,7 @@ class PasswordQueue:
         self._start_what_fits()
 
     def _answer(self, job: "_Job", matched: bool | None) -> None:
-        self._jobs.pop((job.attempt.client, job.attempt.pair), None)
+        self._jobs.pop(job.attempt.key, None)
         if not job.matched.done():
             job.matched.set_result(matched)
 

@@ -1,5 +1,6 @@
 """What those who watch the service see: `/healthz`, `/readyz` and `/metrics`."""
 
+import asyncio
 import json
 import re
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -27,6 +29,8 @@ OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 FORWARDED = {"X-Forwarded-For": "192.0.2.7"}
 AWAY_ANSWER_S = 6.0
 """Well above the two seconds that the database has, and below what a Prometheus waits for."""
+
+WATCHING_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +145,30 @@ def test_refused_log_ins_are_counted_by_reason(local: Service) -> None:
     for password in ("a", "b"):
         httpx.get(where, auth=("admin", password))
     assert [now - then for now, then in zip(refused(), before, strict=True)] == [1, 2, 0]
+
+
+def test_many_may_watch_at_once_and_leave_when_they_like(service: Service) -> None:
+    where = urlsplit(service.url)
+
+    async def ask(number: int, path: str) -> int:
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        status = 0 if number % 5 == 0 else int((await reader.readline()).split()[1])
+        writer.close()
+        return status
+
+    async def watch(number: int) -> list[int]:
+        paths = ("/readyz", "/metrics") * 20
+        return [await ask(number + count, path) for count, path in enumerate(paths)]
+
+    async def all_watch() -> list[list[int]]:
+        async with asyncio.timeout(WATCHING_S):
+            return await asyncio.gather(*(watch(number) for number in range(8)))
+
+    statuses = {status for seen in asyncio.run(all_watch()) for status in seen}
+    assert statuses == {0, 200}
+    assert "request.failed" not in service.read_log()
 
 
 def test_figures_tell_of_the_log_and_of_who_reads_it(service: Service) -> None:

@@ -20,6 +20,7 @@ from tests.kubernetes.server import ApiServer, Fault
 
 A = "10.0.0.7"
 MARK = "mark"
+LIMIT_S = 10.0
 
 
 async def failure(access: Access) -> ManagerFailed:
@@ -233,6 +234,25 @@ async def test_renewed_files_are_used_for_the_next_request(
     assert not await client.is_ready(A)
     assert results["ok"] == 2
     await client.aclose()
+
+
+async def test_files_that_are_renewed_while_many_ask_leave_no_connection_open(
+    server: ApiServer, access: Access, authority: Authority
+) -> None:
+    pair = authority.client("commissaire")
+    client = Kubernetes(KubernetesApi(_with(access, pair)))
+    assert await client.register(A, "web", MARK)
+    for _ in range(3):
+        other = authority.client("commissaire")
+        pair.certificate.write_bytes(other.certificate.read_bytes())
+        pair.key.write_bytes(other.key.read_bytes())
+        await asyncio.gather(*(client.is_ready(A) for _ in range(20)))
+    leaving = [asyncio.create_task(client.is_ready(A)) for _ in range(20)]
+    await client.aclose()  # a container manager that changes while it is asked
+    await asyncio.gather(*leaving)
+    async with asyncio.timeout(LIMIT_S):
+        while server.connections:  # noqa: ASYNC110 - threads of the server end them
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("what", ["missing", "junk", "locked", "strange"])

@@ -1,6 +1,7 @@
 """A read that hangs costs one thread, and nobody but those who wait for it."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -47,6 +48,38 @@ async def test_each_read_is_anew_and_its_error_goes_to_all_who_wait() -> None:
     both = await asyncio.gather(read(), read(), return_exceptions=True)
     assert [str(error) for error in both] == ["a bad sector"] * 2
     assert await read() == 3
+
+
+async def test_a_read_that_no_thread_can_be_had_for_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    disk = Disk()
+    disk.answers.set()
+    read = SharedRead(disk.read)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            await asyncio.wait_for(read(), LIMIT_S)
+    assert await asyncio.wait_for(read(), LIMIT_S) == 1
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_no_news() -> None:
+    loud: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: loud.append(context))
+    disk = Disk()
+    disk.reads = 1  # the next one fails
+    read = SharedRead(disk.read)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(read(), 0.005)
+    disk.answers.set()
+    async with asyncio.timeout(LIMIT_S):
+        while read._under_way is not None:  # noqa: ASYNC110 - what changes has no event for tests
+            await asyncio.sleep(0.001)
+    gc.collect()
+    assert loud == []
 
 
 def test_a_read_that_hangs_does_not_outlive_its_loop_loudly() -> None:
