@@ -6,7 +6,7 @@ key: what was tried then is not what would be kept now, so it is refused.
 
 from dataclasses import dataclass, replace
 
-from domain.fleet import OfferedKey, Secrets, Unit
+from domain.fleet import OfferedKey, Secrets, Unit, has_key
 from domain.host import Host
 from domain.refusal import conflict
 
@@ -54,7 +54,7 @@ def login(unit: Unit, secrets: Secrets, address: str, wanted: Wanted) -> Login:
         port,
         host.pinned_algorithm,
         host.pinned,
-        same and secrets.matches(unit, host.id, wanted.key.raw),
+        same and has_key(unit, secrets, host, wanted.key),
     )
 
 

@@ -19,7 +19,7 @@ from domain.names import quoted
 from domain.network import Network
 from domain.operation import Operation
 from domain.options import wrong
-from domain.refusal import conflict, invalid
+from domain.refusal import Refusal, conflict, invalid
 
 REMOVAL_BATCH_HOSTS = 50
 """How many hosts leave in one transaction while a large cluster is removed."""
@@ -132,8 +132,18 @@ def register_host(unit: Unit, secrets: Secrets, address: str, request: HostReque
     secrets.keep(unit, host.id, request.key.raw)
 
 
+def has_key(unit: Unit, secrets: Secrets, host: Host, key: OfferedKey) -> bool:
+    """Whether it is the key that the host has, in whatever wrapping. What is no key is not."""
+    if secrets.matches(unit, host.id, key.raw):
+        return True
+    try:
+        return key.parse(key.raw) == host.fingerprint
+    except Refusal:
+        return False
+
+
 def _must_repeat(unit: Unit, secrets: Secrets, host: Host, request: HostRequest) -> None:
-    if not secrets.matches(unit, host.id, request.key.raw):
+    if not has_key(unit, secrets, host, request.key):
         raise conflict(
             f"{host.name} is registered with another key: remove it first, or rotate its"
             " credentials.",

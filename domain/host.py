@@ -113,6 +113,7 @@ class Host(Aggregate[AnyHostEvent]):
         self.was: Status = ""  # what a failed host returns to
         self.cluster = ""
         self.registration = UNREGISTERED
+        self.fingerprint = ""  # of the key that it is reached with
         self.pinned = ""
         self.pinned_algorithm = ""
         self.refused = ""  # the host key that was shown and not trusted
@@ -287,6 +288,7 @@ class Host(Aggregate[AnyHostEvent]):
             case Registered():
                 self.incarnation = self.credentials = event.originator_version
                 self.registration = Registration(event.remote_user, event.ssh_port, event.source)
+                self.fingerprint = event.key_fingerprint
                 self._become("investigating")
             case Removed():
                 self._forget()
@@ -333,6 +335,7 @@ class Host(Aggregate[AnyHostEvent]):
                 pass
             case CredentialsRotated():
                 self.credentials = event.originator_version
+                self.fingerprint = event.key_fingerprint
                 self.registration = replace(
                     self.registration, remote_user=event.remote_user, ssh_port=event.ssh_port
                 )

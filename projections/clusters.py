@@ -199,6 +199,11 @@ def names(tx: Transaction) -> bytes:
     return orjson.dumps([row[0] for row in rows])
 
 
+def is_there(tx: Transaction, name: str) -> bool:
+    """Whether there is a cluster of this name."""
+    return tx.execute("SELECT 1 FROM clusters WHERE name = ?", (name,)).fetchone() is not None
+
+
 def members(tx: Transaction, name: str) -> Answer | None:
     """A JSON list of a cluster's members, in order of joining."""
     sql = "SELECT tag FROM clusters WHERE name = ?"

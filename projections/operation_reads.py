@@ -96,6 +96,12 @@ def unfinished(tx: Transaction) -> list[str]:
     return [row[0] for row in tx.execute(sql).fetchall()]
 
 
+def had_any(tx: Transaction, cluster: str) -> bool:
+    """Whether an operation was ever begun on a cluster, which may be gone."""
+    sql = "SELECT 1 FROM operations WHERE cluster = ? LIMIT 1"
+    return tx.execute(sql, (cluster,)).fetchone() is not None
+
+
 def is_occupied(tx: Transaction, address: str) -> bool:
     """Whether an operation works on a host."""
     sql = "SELECT 1 FROM operation_hosts WHERE address = ? AND outcome = 'in_process'"

@@ -19,7 +19,7 @@ from runners.container_managers import ContainerManagers
 from runners.findings import Findings
 from runners.fleet_hosts import FleetHosts
 from runners.heartbeats import Heartbeats
-from runners.investigator import Investigator, Pauses
+from runners.investigator import SLOW_PER_SLOT, Investigator, Pauses
 from runners.log_lines import LogLines, described
 from runners.look import SshLook
 from runners.node_reports import NodeReports
@@ -41,8 +41,9 @@ Report = Callable[[str, Exception], None]
 def make_ssh(settings: Settings) -> Ssh:
     """Sessions for all of them: what is asked for and what is routine have places of their own."""
     name_ourselves(os.environ)
+    looks = settings.ssh_parallel * (1 + SLOW_PER_SLOT)
     return Ssh(
-        settings.ssh_parallel + settings.check_parallel + settings.operation_parallel,
+        looks + settings.check_parallel + settings.operation_parallel,
         limits=Limits(
             connect_s=settings.ssh_connect_timeout_s,
             login_s=settings.ssh_connect_timeout_s,

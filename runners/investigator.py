@@ -33,6 +33,8 @@ from runners.findings import (
 from runners.wakeups import Again, Lane, Wakeups
 
 ACTOR = "runner:investigator"
+SLOW_PER_SLOT = 3
+"""So many looks for each slot may wait for hosts that are silent; others have their slots then."""
 UNSETTLED = ("investigating", "bootstrapping", "failed")
 
 
@@ -91,9 +93,10 @@ class Tries:
 class Investigator:
     """The process manager.
 
-    `parallel` looks at once; `attempts_max` of them, where the failure may pass, before a host
-    counts as failed; after that one at a time with `pauses`, of a host that was set up once
-    `known_pause_max_s` at most: it is missed in its cluster. Without `set_up` nothing is installed.
+    `parallel` looks at once, beside three times as many that wait for silent hosts;
+    `attempts_max` of them, where the failure may pass, before a host counts as failed; after that
+    one at a time with `pauses`, of a host that was set up once `known_pause_max_s` at most: it is
+    missed in its cluster. Without `set_up` nothing is installed.
     """
 
     def __init__(
@@ -124,7 +127,7 @@ class Investigator:
         self._on_defect = on_defect
         self._claims = claims
         self._tries: dict[str, Tries] = {}
-        self._wakeups = Wakeups(self._investigate, parallel)
+        self._wakeups = Wakeups(self._investigate, parallel, SLOW_PER_SLOT * parallel)
 
     @property
     def remembered(self) -> int:

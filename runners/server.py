@@ -30,7 +30,7 @@ DATE_EVERY_S = 1.0
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 """Over TLS only (RFC 6797): a browser that was here once never asks without TLS again, for a
 year."""
-FILES_RESERVED = 256
+FILES_RESERVED = 384
 """What the database, SSH and the rest may have open beside the clients' connections."""
 CANCEL_TIMEOUT_S = 2.0
 """How long requests may take to end after they were told to."""

@@ -154,7 +154,12 @@ class Settings(BaseModel):
         " whoever is on this machine and comes through no proxy, or nobody. Every user may.",
     )
 
-    ssh_parallel: Count = Field(32, le=4096, description="Hosts spoken to over SSH at once.")
+    ssh_parallel: Count = Field(
+        32,
+        le=4096,
+        description="New and failed hosts that are looked at over SSH at once, and three times as"
+        " many more that keep us waiting.",
+    )
     ssh_connect_timeout_s: Seconds = Field(
         10.0, description="How long a host may take to accept a connection and a log-in."
     )

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 KEPT_FREE = 8
 """Each lane leaves one of so many slots to the lanes before it."""
+SLOW_S = 0.5
+"""What takes longer waits for somebody who is silent, and may leave its slot to others."""
 
 
 class Lane(IntEnum):
@@ -32,15 +34,17 @@ Do = Callable[[str], Awaitable[Again | None]]
 
 
 class Wakeups:
-    """Calls `do(key)` for keys that are due, `parallel` at once.
+    """Calls `do(key)` for keys that are due, `parallel` at once, beside `slow_max` slow ones.
 
     A key that is asked for while it is being done is done once more right afterwards, whatever
     `do` makes of the first time. An exception of `do` ends `running()` loudly: it is a defect.
     """
 
-    def __init__(self, do: Do, parallel: int) -> None:
+    def __init__(self, do: Do, parallel: int, slow_max: int = 0) -> None:
         self._do = do
         self._parallel = parallel
+        self._slow_max = slow_max
+        self._slow: set[str] = set()  # those of the busy ones that have left their slots
         # Keys that fail slowly never hold up what comes new: those lanes cannot have all slots.
         kept = max(1, parallel // KEPT_FREE)
         self._most = [max(1, parallel - kept * lane) for lane in Lane]
@@ -122,16 +126,29 @@ class Wakeups:
             key, lane = found
             del self._due[lane][key]
             self._lane_of_busy[key] = lane
-            self._busy[key] = self._group.create_task(self._run(key), name=f"wakeup {key}")
+            task = self._group.create_task(self._run(key), name=f"wakeup {key}")
+            self._busy[key] = task
+            if self._slow_max:
+                asyncio.get_running_loop().call_later(SLOW_S, self._leave_slot, key, task)
+
+    def _leave_slot(self, key: str, task: asyncio.Task[None]) -> None:
+        if self._busy.get(key) is not task:
+            return  # it is done
+        if len(self._slow) < self._slow_max:
+            self._slow.add(key)
+            self._fill()
+        else:
+            asyncio.get_running_loop().call_later(SLOW_S, self._leave_slot, key, task)
 
     def _next(self) -> tuple[str, Lane] | None:
         """The first key that may begin now."""
         for lane in Lane:
-            taken = sum(1 for other in self._lane_of_busy.values() if other >= lane)
-            if len(self._busy) >= self._parallel or taken >= self._most[lane]:
+            quick = self._lane_of_busy.keys() - self._slow
+            taken = sum(1 for key in quick if self._lane_of_busy[key] >= lane)
+            if len(quick) >= self._parallel or taken >= self._most[lane]:
                 return None
             for key in self._due[lane]:
-                if key not in self._busy:  # at most `parallel` are passed over
+                if key not in self._busy:  # at most as many as are busy are passed over
                     return key, lane
         return None
 
@@ -147,6 +164,7 @@ class Wakeups:
             raise
         finally:
             del self._busy[key], self._lane_of_busy[key]
+            self._slow.discard(key)
         if again is not None and not self._is_wished(key) and not self._stopped:
             self.within(again.seconds, key, again.lane)
         self._fill()

@@ -59,8 +59,11 @@ class Wire(asyncssh.SSHClientConnection):
         self._seen.clear()
 
     def output_came(self) -> None:
-        """Give back what the budget was charged for a message, since that brought output."""
-        self._messages_left += 1
+        """Give back what a message with output was charged, and one to be ignored before it.
+
+        Some servers send such ones with all that they send, against traffic analysis.
+        """
+        self._messages_left = min(self._messages_max, self._messages_left + 2)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As asyncio calls it."""

@@ -31,7 +31,7 @@ def examples(text: str) -> list[tuple[str, str]]:
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for example in re.split(r"^\$ ", block, flags=re.MULTILINE):
             command, _, output = example.partition("\n")
-            if command.startswith("curl"):
+            if re.match(r"([^|]*\| )*curl ", command):
                 found.append((command, output.strip()))
     return found
 
@@ -69,10 +69,12 @@ class Stage:
         here = command.replace("localhost:8000", self._service.url)
         here = here.replace("10.0.0.7", self._host.address)
         here = UUID.sub(lambda found: self._ids[found[0]], here)
+        netrc = self._directory / ".netrc"
+        netrc.write_text(f"default login admin password {self._service.password}\n")
         ended = subprocess.run(
             ["/bin/sh", "-c", here.replace("curl ", "curl -sS ", 1)],
             cwd=self._directory,
-            env={"PASSWORD": self._service.password, "PATH": "/usr/bin:/bin"},
+            env={"HOME": str(self._directory), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
             check=True,
@@ -93,6 +95,7 @@ def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
     """Run examples in their order; fails where one does not print what it says."""
     host = fleet.add("fedora")
     (directory / "id_ed25519").write_bytes(host.private_key)
+    (directory / "token").write_text("A-TOKEN\n")
     with Service(directory / "service") as service:
         stage = Stage(directory, service, host)
         for command, expected in shown:
@@ -149,6 +152,43 @@ def test_every_make_target_that_a_document_names_is_there(document: Path) -> Non
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z-]+)`", document.read_text()):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+SECRET_IN_AN_ARGUMENT = re.compile(
+    r"""
+    curl .* (-u|--user) [ =]? \S* :           # -u NAME:PASSWORD
+    | -(?:pw|password|-password|-token)[ =] \S
+    | (-d|--data\S*|--json) [ =]? (?!@) .* (\$\(|`) .* (base64|cat) .* (key|id_|pem|token)
+    | (-d|--data\S*|--json) [ =]? (?!@) .* "(?:ssh_priv_key|token|password|secret)"
+    | (-H|--header) [ =]? ["'] Authorization: (?!\s*$)
+    | \w+://\w+:[^/@\s…]+@                  # URL with a password
+    """,
+    re.VERBOSE,
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "curl -u admin:$PASSWORD localhost",
+        "curl --user=admin:secret localhost",
+        """curl -X PUT x -d '{"ssh_priv_key": "'$(base64 -w0 id_ed25519)'"}'""",
+        """curl --json '{"token": "A-TOKEN"}' x""",
+        'curl -H "Authorization: Bearer $TOKEN" x',
+        "commissaire serve --database postgresql://me:secret@db/commissaire",
+    ],
+)
+def test_a_secret_in_an_argument_is_found(line: str) -> None:
+    assert SECRET_IN_AN_ARGUMENT.search(line)
+
+
+SHOWN = sorted({*DOCUMENTS, *(ROOT / "docs").rglob("*.*"), ROOT / "tests/fleet/demo.py"})
+
+
+@pytest.mark.parametrize("document", SHOWN, ids=lambda path: path.name)
+def test_no_document_has_a_secret_in_an_argument(document: Path) -> None:
+    for line in document.read_text().split("\n"):
+        assert not SECRET_IN_AN_ARGUMENT.search(line), line
 
 
 def test_the_page_of_events_says_what_the_code_says() -> None:

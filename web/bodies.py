@@ -1,7 +1,8 @@
 """Bodies of requests: JSON objects, whatever `Content-Type` says, checked key by key.
 
-Unknown keys are ignored. `null` for a key that is optional is as if it were not there: old
-clients send whole records.
+Unknown keys are ignored where old clients send whole records, and wrong where something is set in
+motion or decided (`Exact`). `null` for a key that is optional is as if it were not there, and so is
+`""` for some.
 """
 
 import base64
@@ -11,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
 from pydantic import (
@@ -20,11 +21,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     JsonValue,
     ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from domain import container_manager, names, network
 from domain.options import Known
@@ -32,12 +35,17 @@ from domain.refusal import Refusal
 from web import addresses
 from web.problems import KeyFault, Problem
 from web.requests import Request
+from web.unknown_keys import unknown, wrong_at
 
 ADDRESSES_REMEMBERED = 20_000
 ASIDE_BYTES_MIN = 16 * 1024
 """A body from this size on is checked in a thread: a long list takes longer than a pause may."""
 
+ABSENT_WHERE_EMPTY = ("cluster", "network", "container_manager", "remote_user", "source")
+"""`""` for these is as if they were not there: old clients fill in whole records."""
+
 HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}", re.ASCII)
+NO_KEY = "must be a private key in base64"
 WHITE_SPACE = re.compile(r"\s+", re.ASCII)
 
 B = TypeVar("B", bound="Body")
@@ -68,15 +76,20 @@ def _container_manager(name: str) -> str:
     return name and names.resource_name(name)
 
 
-def _private_key(text: object) -> bytes:
+def _sent_key(text: object) -> bytes:
+    """What is behind the base64; empty where it is none."""
     if not isinstance(text, str):
         raise _refuse("must be a string")
     try:
-        raw = base64.b64decode(WHITE_SPACE.sub("", text), validate=True)
+        return base64.b64decode(WHITE_SPACE.sub("", text), validate=True)
     except (binascii.Error, ValueError):
-        raw = b""
+        return b""
+
+
+def _private_key(text: object) -> bytes:
+    raw = _sent_key(text)
     if not raw:
-        raise _refuse("must be a private key in base64")
+        raise _refuse(NO_KEY)
     return raw
 
 
@@ -112,17 +125,16 @@ RemoteUser = Annotated[
 Fingerprint = Annotated[
     str, AfterValidator(_fingerprint), _said({"pattern": f"^{HOST_KEY.pattern}$"})
 ]
-PrivateKey = Annotated[
-    bytes,
-    BeforeValidator(_private_key),
-    _said(
-        {
-            "contentEncoding": "base64",
-            "format": "ssh-private-key",
-            "description": "A private key without a passphrase, in base64.",
-        }
-    ),
-]
+KEY_SCHEMA = _said(
+    {
+        "contentEncoding": "base64",
+        "format": "ssh-private-key",
+        "description": "A private key without a passphrase, in base64.",
+    }
+)
+PrivateKey = Annotated[bytes, BeforeValidator(_private_key), KEY_SCHEMA]
+SentKey = Annotated[bytes, BeforeValidator(_sent_key), KEY_SCHEMA]
+"""Empty where it is none, for whoever compares it with another before it is read."""
 NetworkType = Annotated[str, _said({"enum": list(network.OPTIONS)})]
 ContainerManagerType = Annotated[str, _said({"enum": list(container_manager.OPTIONS)})]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -147,8 +159,35 @@ def _options(known: Known) -> str:
     return "; ".join(f"{kind}: {', '.join(options) or 'none'}" for kind, options in known.items())
 
 
+class Exact(Body):
+    """Of what sets something in motion or decides it: a key that is not known is wrong.
+
+    A misspelt `dry_run` must not start the real thing.
+    """
+
+    PASSED_OVER: ClassVar[frozenset[str]] = frozenset()
+    """Keys that do nothing, which old clients send back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        over = {key: {"description": "Passed over."} for key in sorted(cls.PASSED_OVER)}
+        schema["properties"] = schema.get("properties", {}) | over
+        return schema
+
+
 class NoBody(Body):
     """Of a PUT that has nothing to say: what comes must be an object all the same."""
+
+    model_config = _shown()
+
+
+class NothingElse(Exact):
+    """The same where something is set in motion."""
 
     model_config = _shown()
 
@@ -196,7 +235,7 @@ class MembersBody(Body):
 class HostBody(Body):
     """What a PUT of a host asks for."""
 
-    ssh_priv_key: PrivateKey = Field(repr=False)
+    ssh_priv_key: SentKey = Field(repr=False)
     remote_user: RemoteUser | None = None
     cluster: Name | None = None
     ssh_port: Port | None = None
@@ -205,7 +244,13 @@ class HostBody(Body):
     model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root", cluster="default")
 
 
-class CredentialsBody(Body):
+class OwnHostBody(HostBody):
+    """What a host asks for that registers itself."""
+
+    address: object = Field(None, description="The host's own, or nothing.")
+
+
+class CredentialsBody(Exact):
     """What a PUT of credentials asks for; what is left out stays as it is."""
 
     ssh_priv_key: PrivateKey = Field(repr=False)
@@ -216,7 +261,7 @@ class CredentialsBody(Body):
     model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root")
 
 
-class HostKeyBody(Body):
+class HostKeyBody(Exact):
     """The host key that an administrator vouches for."""
 
     fingerprint: Fingerprint
@@ -234,16 +279,26 @@ async def read(request: Request, kind: type[B]) -> B:
 
 def parse(raw: bytes, kind: type[B]) -> B:
     """A body from its bytes. Raises `Problem`."""
-    given = {key: value for key, value in _object(raw).items() if value is not None}
+    given = {key: value for key, value in _object(raw).items() if not _is_absent(key, value)}
+    faults: list[KeyFault] = []
+    if issubclass(kind, Exact):
+        known = kind.model_fields
+        faults = unknown([key for key in given if key not in kind.PASSED_OVER], known)
+        given = {key: value for key, value in given.items() if key in known}
     try:
-        return kind.model_validate(given)
+        body = kind.model_validate(given)
+        if not faults:
+            return body
     except ValidationError as error:
-        faults = [
+        faults += [
             KeyFault(str(fault["loc"][0]), fault["msg"])
             for fault in error.errors(include_url=False, include_input=False, include_context=False)
         ]
-    keys = ", ".join(dict.fromkeys(fault.key for fault in faults))
-    raise Problem("invalid", f"The body is wrong at {keys}.", faults)
+    raise wrong_at("body", faults)
+
+
+def _is_absent(key: str, value: object) -> bool:
+    return value is None or (value == "" and key in ABSENT_WHERE_EMPTY)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from web.authentication import (
 )
 from web.clients import Clients
 from web.problems import Problem
+from web.query import refuse_unknown
 from web.replies import Header
 from web.requests import Limits, Request, RequestIds
 from web.routing import Routes
@@ -156,6 +157,8 @@ class Front:
                 f" '{request.identity.role}'.",
             )
         scope["path_params"] = found.params
+        if scope["query_string"] and route.is_api:
+            refuse_unknown(scope["query_string"], route.description.query)
         if scope["method"] not in READING:
             # Nothing is decided before all that was announced is there, whatever the handler reads.
             await request.body()

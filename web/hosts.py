@@ -12,8 +12,8 @@ from domain.host import Status
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from domain.refusal import invalid, not_found
-from projections import hosts
+from domain.refusal import Refusal, invalid, not_found
+from projections import clusters, hosts
 from projections.hosts import Answer, Filter
 from projections.past_reads import PastReads
 from projections.reads import Reads
@@ -70,6 +70,8 @@ class Hosts:
         which = filter_of(request.scope["query_string"])
         if (at := asked_at(request)) is not None:
             return await self._index_at(request, at, which)
+        if which.cluster and not await self._reads.point(clusters.is_there, which.cluster):
+            raise not_found(f"There is no cluster {which.cluster}.")
         # Most who ask again have it already, and reading the list takes long.
         reply = unchanged(request, await self._reads.point(hosts.list_tag))
         return reply or answered(request, await self._reads.scan(_listed, which))
@@ -77,7 +79,9 @@ class Hosts:
     async def _index_at(self, request: Request, at: str, which: Filter) -> Reply:
         reply = unchanged(request, await told(self._past.tag(at)))
         if reply is None:
-            body, tag = await told(self._past.fleet(at, hosts.hosts, which))
+            body, tag = await told(self._past.fleet(at, _of_a_cluster, which))
+            if body is None:
+                raise not_found(f"There was no cluster {which.cluster} at {at}.")
             reply = answered(request, Answer(body, tag))
         return reply
 
@@ -100,14 +104,22 @@ class Hosts:
 
     async def register(self, request: Request) -> Reply:
         """Register a host; the same again is answered the same."""
-        return await self._register(request, new_address(request))
+        body = await bodies.read(request, bodies.HostBody)
+        return await self._register(request, new_address(request), body)
 
     async def register_itself(self, request: Request) -> Reply:
         """Register the host that asks for it, under the address that it comes from."""
-        return await self._register(request, own_address(request))
+        address = own_address(request)
+        body = await bodies.read(request, bodies.OwnHostBody)
+        if not _is_own(address, body.address):
+            raise invalid(
+                f"This path registers {address}, where the request comes from: register another"
+                " host with PUT /api/v0/host/ADDRESS.",
+                "address",
+            )
+        return await self._register(request, address, body)
 
-    async def _register(self, request: Request, address: str) -> Reply:
-        body = await bodies.read(request, bodies.HostBody)
+    async def _register(self, request: Request, address: str, body: bodies.HostBody) -> Reply:
         is_new = await self._reads.point(hosts.host, address) is None
         wanted = HostRequest(
             await offered(request, body.ssh_priv_key, self._parse_key, now=is_new),
@@ -143,12 +155,27 @@ def found(answer: Answer | None, address: str) -> Answer:
     return answer
 
 
+def _is_own(own: str, said: object) -> bool:
+    if said is None or said == "":
+        return True  # nothing was said
+    try:
+        return isinstance(said, str) and host_address(said) == own
+    except Refusal:
+        return False
+
+
+def _of_a_cluster(tx: Transaction, which: Filter) -> bytes | None:
+    if which.cluster and not clusters.is_there(tx, which.cluster):
+        return None
+    return hosts.hosts(tx, which)
+
+
 def _listed(tx: Transaction, which: Filter) -> Answer:
     return Answer(hosts.hosts(tx, which), hosts.list_tag(tx))
 
 
 def filter_of(query: bytes) -> Filter:
-    """What `?status=&cluster=&after=&limit=` asks for. Refuses bad values; others are ignored."""
+    """What `?status=&cluster=&after=&limit=` asks for. Refuses bad values."""
     given = parameters(query, QUERY)
     return Filter(
         status=_status(given.get("status")),

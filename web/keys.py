@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from domain.fleet import OfferedKey
-from domain.refusal import Refusal
+from domain.refusal import Refusal, invalid
+from web.bodies import NO_KEY
 from web.requests import Request
 
 ParseKey = Callable[[bytes], str]
@@ -17,6 +18,8 @@ async def offered(request: Request, raw: bytes, parse: ParseKey, *, now: bool) -
     beforehand, beside the event loop, for a host that seems new; the command then only looks at
     the outcome, because it alone knows whether the key is to be parsed at all.
     """
+    if not raw:
+        return OfferedKey(raw, _Refused(invalid(f"ssh_priv_key {NO_KEY}.", "ssh_priv_key")))
     if not now:
         return OfferedKey(raw, parse)
     try:

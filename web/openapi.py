@@ -26,7 +26,8 @@ PARAMETERS: Mapping[str, Shape] = {"name": Name, "address": Address, "id": Opera
 ABOUT = """Commissaire looks after fleets of hosts over SSH.
 
 Every path may end in a slash. A body is a JSON object whatever `Content-Type` says; none at all is
-an empty one; keys that nobody knows are ignored, and `null` is as if the key were not there. GET
+an empty one; `null` is as if the key were not there. Keys that nobody knows are ignored, but where
+`additionalProperties` is false they are 400, and so are query keys that a path does not know. GET
 answers HEAD too. Before a route is even looked for, the service may answer 400 (no HTTP), 431 (a
 head that is too large) and 503 (too many connections)."""
 
@@ -233,8 +234,8 @@ def _kinds(route: Route) -> Iterable[str]:
         yield from SAID_TO_STRANGERS
     if description.body is not None:
         yield from SAID_OF_BODIES
-    if description.query:
-        yield "invalid"
+    if route.is_api:
+        yield "invalid"  # a query key that is not known
     if route.verb != "GET":
         yield from SAID_OF_CHANGES
     yield from SAID_BY_ALL

@@ -12,7 +12,8 @@ from domain.rolling import (
     VERSION,
     Reboot,
 )
-from web.bodies import Body
+from web.bodies import Exact
+from web.operation_records import DeployRecord, RestartRecord, UpgradeRecord
 
 PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
 
@@ -40,8 +41,11 @@ Version = Annotated[
 ]
 
 
-class OperationBody(Body):
-    """How careful an operation is to be. Without any of it: one host at a time."""
+class OperationBody(Exact):
+    """How careful an operation is to be. Without any of it: one host at a time.
+
+    The keys of the operation's own record in v0 are passed over.
+    """
 
     max_parallel: Parallel | None = None
     max_failures: Failures | None = None
@@ -59,6 +63,8 @@ class OperationBody(Body):
 class UpgradeBody(OperationBody):
     """What a PUT of an upgrade asks for."""
 
+    PASSED_OVER = frozenset(UpgradeRecord.model_fields)
+
     reboot: Reboot | None = None
 
     model_config = _shown(max_parallel="25%", max_failures=1, reboot="if_needed")
@@ -66,6 +72,8 @@ class UpgradeBody(OperationBody):
 
 class RestartBody(OperationBody):
     """What a PUT of a restart asks for."""
+
+    PASSED_OVER = frozenset(RestartRecord.model_fields)
 
     reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
 
@@ -75,13 +83,15 @@ class RestartBody(OperationBody):
 class DeployBody(OperationBody):
     """What a PUT of a deploy asks for."""
 
+    PASSED_OVER = frozenset(DeployRecord.model_fields.keys() - {"version"})
+
     version: Version
     reboot: Reboot | None = None
 
     model_config = _shown(version="27.93", max_parallel=2)
 
 
-class StateBody(Body):
+class StateBody(Exact):
     """Where an operation is to be steered."""
 
     state: Literal["paused", "in_process", "cancelled"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from domain.rolling import Kind, Status
-from web.bodies import Body, Name, NoBody
+from web.bodies import Body, Name, NothingElse
 from web.description import PLAIN_TEXT, Content, Description, makes, reads, tells
 from web.operation_bodies import StateBody
 from web.operation_records import (
@@ -53,7 +53,11 @@ def operation_routes(operations: Operations) -> list[Route]:
         Route("GET", one, "viewer", operations.show, reads(OperationRecord, GONE)),
         Route("PUT", f"{one}/state", "operator", operations.steer, _steers()),
         Route(
-            "PUT", f"{one}/retry", "operator", operations.retry, _begins(OperationRecord, NoBody)
+            "PUT",
+            f"{one}/retry",
+            "operator",
+            operations.retry,
+            _begins(OperationRecord, NothingElse),
         ),
         Route("GET", output, "viewer", operations.output, tells(Text, GONE, media_type=PLAIN_TEXT)),
     ]
@@ -66,7 +70,7 @@ def operation_routes(operations: Operations) -> list[Route]:
 
 
 def _listed() -> Description:
-    return reads(list[ListedOperation], query=QUERY)
+    return reads(list[ListedOperation], GONE, query=QUERY)
 
 
 def _steers() -> Description:

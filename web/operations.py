@@ -13,7 +13,7 @@ from domain.operation import OperationRequest
 from domain.operations import Plan
 from domain.refusal import invalid, not_found
 from domain.rolling import Kind, Options
-from projections import operation_reads, outputs
+from projections import clusters, operation_reads, outputs
 from projections.hosts import Answer
 from projections.operation_reads import Filter
 from projections.reads import Reads
@@ -103,6 +103,8 @@ class Operations:
     async def index(self, request: Request) -> Reply:
         """Every operation ever run, newest first, or those that the query asks for."""
         which = filter_of(request.scope["query_string"])
+        if which.cluster and not await self._reads.point(_is_known, which.cluster):
+            raise not_found(f"There is no cluster {which.cluster}, and it has had no operation.")
         return digested(request, await self._reads.scan(operation_reads.operations, which))
 
     async def show(self, request: Request) -> Reply:
@@ -124,7 +126,7 @@ class Operations:
     async def retry(self, request: Request) -> Reply:
         """Begin anew over what was left undone."""
         predecessor = _id(request)
-        await bodies.read(request, bodies.NoBody)
+        await bodies.read(request, bodies.NothingElse)
         name = new_id(os.urandom(10))
         begun, record = await self._writer.perform(
             request.act(),
@@ -186,8 +188,12 @@ def _output(tx: Transaction, name: str, address: str) -> bytes | None:
     return outputs.output(tx, name, address)
 
 
+def _is_known(tx: Transaction, cluster: str) -> bool:
+    return clusters.is_there(tx, cluster) or operation_reads.had_any(tx, cluster)
+
+
 def filter_of(query: bytes) -> Filter:
-    """What `?cluster=&status=&kind=` asks for. Refuses bad values; others are ignored."""
+    """What `?cluster=&status=&kind=` asks for. Refuses bad values."""
     found = parameters(query, Filter._fields)
     for key, known in (("status", get_args(rolling.Status)), ("kind", get_args(Kind))):
         if key in found and found[key] not in known:

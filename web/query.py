@@ -1,4 +1,4 @@
-"""What comes after the `?` of a path: each parameter once, as text; others are ignored."""
+"""What comes after the `?` of a path: each parameter once, as text, and none that is not known."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 from domain.names import resource_name
 from domain.refusal import Refusal, invalid
+from web.unknown_keys import unknown, wrong_at
 
 PARAMETERS_MAX = 100
 TEXT_CHARACTERS_MAX = 300
@@ -14,11 +15,25 @@ TEXT = rf"^[ -~]{{1,{TEXT_CHARACTERS_MAX}}}$"
 
 
 def parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
-    """Those of the parameters that the route knows. Refuses one that is there twice."""
+    """Those of the parameters that the caller knows. Refuses one that is there twice."""
     if not query:
         return {}
+    given = _given(query)
+    for name in known:
+        if len(given.get(name, ())) > 1:
+            raise invalid(f"{name} is in the query more than once.", name)
+    return {name: given[name][0] for name in known if name in given}
+
+
+def refuse_unknown(query: bytes, known: Collection[str]) -> None:
+    """Refuse a parameter that does nothing here, with the name of the nearest one that does."""
+    if faults := unknown(_given(query), known):
+        raise wrong_at("query", faults)
+
+
+def _given(query: bytes) -> dict[str, list[str]]:
     try:
-        given = parse_qs(
+        return parse_qs(
             query.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
@@ -26,10 +41,6 @@ def parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
         )
     except ValueError:
         raise invalid("The query is no text, or has too many parameters.") from None
-    for name in known:
-        if len(given.get(name, ())) > 1:
-            raise invalid(f"{name} is in the query more than once.", name)
-    return {name: given[name][0] for name in known if name in given}
 
 
 def number(text: str, name: str, low: int, high: int) -> int:

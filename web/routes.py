@@ -14,6 +14,7 @@ from web.bodies import (
     MembersBody,
     NetworkBody,
     NoBody,
+    OwnHostBody,
 )
 from web.clusters import Clusters
 from web.container_managers import ContainerManagers
@@ -53,7 +54,9 @@ CLASH = "conflict"
 # Reading credentials is an event, which has to be stored.
 STORED = (GONE, "storage_full")
 
+LISTS_HOSTS = reads(list[ListedHost], GONE, query=QUERY)
 REGISTERS = makes(HostRecord, HostBody)
+REGISTERS_ITSELF = makes(HostRecord, OwnHostBody)
 APPROVES = makes(HostKeyRecord, HostKeyBody, GONE)
 ROTATES = makes(LoginRecord, CredentialsBody, GONE)
 REPLACES = changes(Members, GONE, CLASH, body=MembersBody)
@@ -89,8 +92,8 @@ def table(
         *described.pages(),
         Route("GET", "/openapi.json", "viewer", described.document, reads(OpenAPI)),
         Route("GET", f"{v0}/openapi.json", "viewer", described.document, reads(OpenAPI)),
-        Route("GET", f"{v0}/hosts", "viewer", hosts.index, reads(list[ListedHost], query=QUERY)),
-        Route("PUT", f"{v0}/host", "operator", hosts.register_itself, REGISTERS),
+        Route("GET", f"{v0}/hosts", "viewer", hosts.index, LISTS_HOSTS),
+        Route("PUT", f"{v0}/host", "operator", hosts.register_itself, REGISTERS_ITSELF),
         Route("GET", host, "viewer", hosts.show, reads(HostRecord, GONE, query=AT)),
         Route("PUT", host, "operator", hosts.register, REGISTERS),
         Route("DELETE", host, "operator", hosts.remove, removes(GONE, CLASH)),

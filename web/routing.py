@@ -43,7 +43,7 @@ class Route:
             raise ValueError(f"{self.path}: there is no verb {self.verb!r}")
         if self.audience not in (*ROLES, "anyone"):
             raise ValueError(f"{self.verb} {self.path} needs a role, not {self.audience!r}")
-        if self.audience == "anyone" and self.segments[0] == PRIVATE:
+        if self.audience == "anyone" and self.is_api:
             raise ValueError(f"{self.verb} {self.path}: nothing under /api is for anyone")
         if not self.summary or not KINDS.keys() >= set(self.description.refuses):
             raise ValueError(f"{self.verb} {self.path} is not described")
@@ -57,6 +57,11 @@ class Route:
     def is_private(self) -> bool:
         """Whether it asks who is there."""
         return self.audience != "anyone"
+
+    @property
+    def is_api(self) -> bool:
+        """Whether it is part of the API, beside which there are pages and what monitors ask."""
+        return self.segments[0] == PRIVATE
 
     @property
     def segments(self) -> list[str]:
@@ -113,8 +118,11 @@ class Routes:
             self._add(route)
 
     def find(self, raw_path: bytes) -> Found:
-        """Where a path, as the client sent it, leads. A slash at its end does not matter."""
-        path = raw_path.decode("ascii", "replace").removesuffix("/")
+        """Where a path, as the client sent it, leads.
+
+        A slash at its end does not matter, and several at its start are one.
+        """
+        path = "/" + raw_path.decode("ascii", "replace").removesuffix("/").lstrip("/")
         segments = path.split("/")[1:]
         if "%" in path:
             # Each segment once, after splitting. Invalid UTF-8 becomes U+FFFD: no name has that.

@@ -54,12 +54,21 @@ class Operator:
         self.console = console
         self._shown: dict[str, str] = {}
 
-    def put(self, path: str, body: dict[str, object], shown: dict[str, object]) -> httpx.Response:
-        """PUT, printed as a curl command with the body as `shown`; raises on a refusal."""
+    def put(
+        self, path: str, body: dict[str, object], shown: dict[str, object], key_file: str = ""
+    ) -> httpx.Response:
+        """PUT, printed as a curl command with the body as `shown`; raises on a refusal.
+
+        In `shown`, `&` stands for what is in `key_file`.
+        """
         words = json.dumps(shown, ensure_ascii=False)
         http = self._service.client
-        url = str(http.base_url).rstrip("/") + path
-        self.say(f"$ curl -u admin:$PASSWORD -X PUT {url} -d '{words}'", "bold")
+        call = f"curl -n -X PUT {str(http.base_url).rstrip('/')}{path}"
+        if key_file:
+            piped = f"base64 -w0 {key_file} | sed 's/.*/{words}/'"
+            self.say(f"$ {piped} | {call} --data @-", "bold")
+        else:
+            self.say(f"$ {call} -d '{words}'", "bold")
         answer = http.put(path, json=body)
         self.say(f"  {answer.status_code} {answer.text}", "dim")
         answer.raise_for_status()
@@ -117,9 +126,10 @@ def _register(operator: Operator, host: Host) -> None:
     if host.port != 22:
         shown["ssh_port"] = host.port
     key = base64.b64encode(host.private_key).decode()
-    # Not the key itself: it is a secret, also here. The shell would put it between the quotes.
-    shown["ssh_priv_key"] = f"'$(base64 -w0 {host.name}.key)'"
-    operator.put(f"/host/{host.address}", {**shown, "ssh_priv_key": key}, shown)
+    # Not the key itself: it is a secret, also here. sed would put it in the place of `&`.
+    shown["ssh_priv_key"] = "&"
+    body = {**shown, "ssh_priv_key": key}
+    operator.put(f"/host/{host.address}", body, shown, f"{host.name}.key")
 
 
 def _all_are_active(operator: Operator, hosts: list[Host]) -> bool:

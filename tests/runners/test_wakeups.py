@@ -14,8 +14,8 @@ LATER_S = 3600.0
 class Desk:
     """Wakeups whose doings end when the test says so."""
 
-    def __init__(self, parallel: int = 4) -> None:
-        self.wakeups = Wakeups(self._do, parallel)
+    def __init__(self, parallel: int = 4, slow_max: int = 0) -> None:
+        self.wakeups = Wakeups(self._do, parallel, slow_max)
         self.begun: list[str] = []
         self.cues: dict[str, asyncio.Future[Again | None]] = {}
         self.most = 0
@@ -197,3 +197,32 @@ async def test_nothing_stays_of_10000_keys_that_were_wished_replaced_and_forgott
     for number in range(100):
         desk.wakeups.forget(f"k{number}")
     assert len(desk.wakeups) == 0
+
+
+async def test_slow_ones_leave_their_slots_until_so_many_have() -> None:
+    desk = Desk(parallel=2, slow_max=4)
+    async with desk.wakeups.running():
+        for number in range(6):
+            desk.wakeups.at_once(f"silent {number}")
+        await until(lambda: len(desk.cues) == 6)
+        assert desk.begun[:2] == ["silent 0", "silent 1"]
+        desk.wakeups.at_once("one too many")
+        await desk.end("silent 0")
+        await until(lambda: "one too many" in desk.cues)
+        assert desk.most == 6
+        for key in [*desk.cues]:
+            await desk.end(key)
+    assert len(desk.wakeups) == 0
+
+
+async def test_slots_that_were_left_are_left_by_lane_too() -> None:
+    desk = Desk(parallel=2, slow_max=2)
+    async with desk.wakeups.running():
+        for number in range(4):
+            desk.wakeups.within(0, f"failed {number}", Lane.REPEATED)
+        await until(lambda: len(desk.cues) == 3)
+        desk.wakeups.at_once("asked for")
+        await until(lambda: "asked for" in desk.cues)
+        assert "failed 3" not in desk.cues
+        for key in [*desk.cues]:
+            await desk.end(key)

@@ -124,11 +124,24 @@ def test_a_host_registers_itself_under_the_address_that_it_comes_from(
     assert behind.events[0].event.actor == "operator"
 
 
-def test_a_body_that_names_another_host_does_not_override_where_it_comes_from(
-    behind: WebService, key: str
+@pytest.mark.parametrize(
+    "other", ["10.0.0.1", "web1.example.org", "::1", "no address", 7, 0, False, [], {}, [STRANGER]]
+)
+def test_a_body_that_names_another_host_than_it_comes_from_is_400(
+    behind: WebService, key: str, other: object
 ) -> None:
-    answer = put_host(behind, STRANGER, key, address="10.0.0.1", name="other")
-    assert answer.json()["address"] == STRANGER
+    answer = put_host(behind, STRANGER, key, address=other)
+    assert (answer.status_code, answer.json()["errors"][0]["key"]) == (400, "address")
+    with behind.client() as client:
+        assert client.get("/hosts").json() == []
+
+
+@pytest.mark.parametrize("own", [STRANGER, f"::ffff:{STRANGER}", "", None])
+def test_a_body_that_names_its_own_host_or_none_registers_it(
+    behind: WebService, key: str, own: object
+) -> None:
+    answer = put_host(behind, STRANGER, key, address=own, name="other")
+    assert (answer.status_code, answer.json()["address"]) == (201, STRANGER)
 
 
 def test_a_spoofed_header_registers_nobody_else(behind: WebService, key: str) -> None:

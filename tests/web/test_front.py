@@ -235,7 +235,7 @@ def test_every_request_is_one_log_line_without_secrets(
         "level": "info",
         "method": "PUT",
         "path": "/api/v0/host/10.8.8.8",
-        "status": 201,
+        "status": 400,
         "ms": 0,
         "user": "admin",
         "request_id": "line-1",

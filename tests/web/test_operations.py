@@ -149,7 +149,11 @@ def test_operations_are_listed_newest_first_and_filtered(fleet_api: httpx.Client
     assert listed("") == [second, first]
     assert listed("?kind=upgrade") == [first]
     assert listed("?cluster=web&status=in_process") == [second]
+    assert fleet_api.put("/cluster/db").status_code == 201
     assert listed("?cluster=db") == []
+    assert fleet_api.get("/operations?cluster=none").status_code == 404
+    assert fleet_api.delete("/cluster/db").status_code == 200
+    assert fleet_api.get("/operations?cluster=db").status_code == 404
     for query in (
         "?status=done",
         "?kind=x",

@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from domain.refusal import Refusal
 from tests.web.service import WebService
 from web import addresses
-from web.bodies import host_address
+from web.bodies import Exact, host_address
 from web.problems import KINDS
 from web.records import Record
 
@@ -89,7 +89,24 @@ def test_nothing_may_be_in_a_record_that_is_not_described(document: Document) ->
     records = [kind.__name__ for kind in Record.__subclasses__() if kind.__name__ in schemas]
     assert len(records) > 5
     assert all(schemas[name]["additionalProperties"] is False for name in records)
-    assert all("additionalProperties" not in schemas[n] for n in schemas if n.endswith("Body"))
+
+
+def test_bodies_say_whether_a_key_that_is_not_known_is_wrong(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    exact = {kind.__name__ for kind in every_exact(Exact)} & schemas.keys()
+    assert exact >= {"DeployBody", "UpgradeBody", "RestartBody", "StateBody", "HostKeyBody"}
+    for name, schema in schemas.items():
+        if name in exact:
+            assert schema["additionalProperties"] is False
+        elif name.endswith("Body"):
+            assert "additionalProperties" not in schema
+
+
+def every_exact(kind: type[Exact]) -> Iterator[type[Exact]]:
+    """The bodies that know all of their keys."""
+    for below in kind.__subclasses__():
+        yield below
+        yield from every_exact(below)
 
 
 def test_it_has_a_validator_and_is_answered_304(front: WebService) -> None:
