@@ -42,6 +42,9 @@ CIPHERS = (
     "aes192-ctr",
     "aes128-ctr",
 )
+# All of asyncssh's but groups that the host makes up: whether they are primes takes seconds each
+# time, in which the event loop stands still. The last has RSA keys that it makes up.
+KEY_EXCHANGES = "-gss-*,diffie-hellman-group-exchange-*,rsa2048-sha256"
 
 Trust = Callable[[HostKey], Awaitable[None]]
 """Asked on first contact, after the host has proved its key and before ours is offered. What it
@@ -223,6 +226,7 @@ def _options(algorithms: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions
         x509_trusted_certs=None,
         x509_trusted_cert_paths=[],
         gss_host=None,
+        kex_algs=KEY_EXCHANGES,
         encryption_algs=CIPHERS,
         compression_algs=["none"],
         utf8_decode_errors="replace",  # in what a host says when it hangs up
