@@ -21,7 +21,9 @@ from runners.crowd import KIBIBYTE, Crowd, Fault
 from runners.request_parser import RequestParser
 from runners.sending import OneWrite, StallWatch
 from runners.tls import client_certificate
+from web import presence
 from web.certificates import SCOPE_KEY, ClientCertificate
+from web.presence import Presence
 from web.problems import Problem
 
 PIPELINED_MAX = 100
@@ -59,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self._crowd = crowd
         self._agreed = agreed
         self._certificate: ClientCertificate | None = None
+        self._presence = Presence()
         self._limits = crowd.limits
         self.timeout_keep_alive = crowd.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
         self._in_head = False
@@ -89,6 +92,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whomever."""
         super().connection_lost(exc)
+        self._presence.leave()
         self._parser.close()
         self._unset_keepalive_if_required()
         self._stall.end()
@@ -137,6 +141,7 @@ class Connection(HttpToolsProtocol):
         if self.scheme != "http" or self._in_body or not self._busy or self.cycle.response_started:
             return False  # which closes; TLS knows no half of a connection
         self.cycle.keep_alive = False
+        self._presence.is_leaving = True
         return True
 
     def _read_on(self) -> None:
@@ -159,6 +164,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
+        self.scope[presence.SCOPE_KEY] = self._presence  # type: ignore[literal-required] # ours
         if self._certificate is not None:
             self.scope[SCOPE_KEY] = self._certificate  # type: ignore[literal-required] # ours
         self._in_head = True

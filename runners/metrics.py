@@ -32,6 +32,7 @@ from runners.sources import Sources
 from runners.ssh import Ssh
 from web.health import Exposition, Part
 from web.live import Live
+from web.password_queue import PasswordQueue
 from web.tallies import SECONDS_BOUNDS, Durations, Tallies
 
 Collector = Callable[[], Iterable[Metric]]
@@ -62,8 +63,8 @@ def process() -> Collector:
     return ProcessCollector(registry=None).collect
 
 
-def http(tallies: Tallies) -> Collector:
-    """Requests, and log-ins that were refused."""
+def http(tallies: Tallies, queue: PasswordQueue) -> Collector:
+    """Requests, and log-ins that wait or were refused."""
 
     def collect() -> Iterable[Metric]:
         total = CounterMetricFamily(
@@ -83,6 +84,9 @@ def http(tallies: Tallies) -> Collector:
         for reason, count in tallies.refused_logins.items():
             refused.add_metric((reason,), count)
         yield refused
+        yield GaugeMetricFamily(
+            "commissaire_logins_waiting", "Log-ins that wait to be checked.", queue.waiting
+        )
 
     return collect
 

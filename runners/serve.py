@@ -242,7 +242,7 @@ async def service(settings: Settings, lines: LogLines) -> AsyncIterator[Service]
         )
         listening = await _listen(settings, app, tls, lines)
         observer.collectors += [
-            metrics.http(tallies),
+            metrics.http(tallies, queue),
             metrics.connections(listening.server),
             metrics.streams(live),
             metrics.ssh(ssh),

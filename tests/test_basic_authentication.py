@@ -18,6 +18,7 @@ from web.authentication import (
     Authentication,
     Forbidden,
     Identity,
+    LogInsBusy,
     Role,
     Scope,
     TooManyFailures,
@@ -65,7 +66,7 @@ class Door:
     async def answer(self, header: bytes | None, client: str = "192.0.2.1") -> str:
         try:
             return (await self.ask(header, client)).user
-        except (Unauthenticated, Forbidden, TooManyFailures) as refused:
+        except (Unauthenticated, Forbidden, TooManyFailures, LogInsBusy) as refused:
             return type(refused).__name__
 
 
@@ -321,7 +322,7 @@ async def test_a_flood_from_one_client_does_not_hold_up_the_others(door: Door) -
     assert good == users
     # In turns: nobody has waited for more than a hash or two of the flood.
     assert hashed_meanwhile <= len(users) + 3
-    assert set(answers) == {"Forbidden", "TooManyFailures"}
+    assert set(answers) == {"Forbidden", "TooManyFailures", "LogInsBusy"}
     assert answers.count("Forbidden") <= FAILURES_PER_MINUTE
     assert door.queue.hashed <= FAILURES_PER_MINUTE + len(users)
 
@@ -333,7 +334,7 @@ async def test_what_one_client_may_have_waiting_has_a_bound(door: Door) -> None:
         for number in range(WAITING_PER_CLIENT_MAX + 10)
     ]
     await until(lambda: sum(task.done() for task in tasks) >= 9)
-    assert {task.result() for task in tasks if task.done()} == {"TooManyFailures"}
+    assert {task.result() for task in tasks if task.done()} == {"LogInsBusy"}
     door.queue.close()
     await asyncio.gather(*tasks)
 

@@ -1,11 +1,14 @@
 """Who is asking: each kind of credentials is an `Authenticator`, and several may be on at once.
 
-The web front calls `Authentication.authenticate` and answers 401, 403 or 429 for what it raises.
+The web front calls `Authentication.authenticate` and answers 401, 403, 429 or 503 for what it
+raises.
 """
 
 import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal, NamedTuple, Protocol
+
+from web.presence import presence_of
 
 REALM = "commissaire"
 # bcrypt looks at no more than these, and package bcrypt 5 raises for longer ones.
@@ -89,6 +92,13 @@ class TooManyFailures(Exception):
         )
 
 
+class LogInsBusy(Exception):
+    """So many log-ins wait that this one is not checked for now: 503 with `Retry-After`."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many log-ins wait to be checked: try again in a moment.")
+
+
 class Authenticator(Protocol):
     """One kind of credentials."""
 
@@ -102,7 +112,7 @@ class Authenticator(Protocol):
     async def identify(self, scope: Scope) -> Identity | None:
         """Who is asking; None if the request has no credentials of this kind.
 
-        Raises Forbidden or TooManyFailures.
+        Raises Forbidden, TooManyFailures or LogInsBusy. Cancelled where the client leaves.
         """
 
 
@@ -122,10 +132,16 @@ class Authentication:
         return None
 
     async def authenticate(self, scope: Scope) -> Identity:
-        """Who is asking. Raises Unauthenticated, Forbidden or TooManyFailures."""
+        """Who is asking. Raises Unauthenticated, Forbidden, TooManyFailures or LogInsBusy.
+
+        Raises `ClientDisconnect` where the client leaves before that is known.
+        """
         identity = self.remembered(scope)
         if identity is not None:
             return identity
+        return await presence_of(scope).attend(self._identify(scope))
+
+    async def _identify(self, scope: Scope) -> Identity:
         for authenticator in self._authenticators:
             identity = await authenticator.identify(scope)
             if identity is not None:

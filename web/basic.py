@@ -31,6 +31,7 @@ from web.authentication import (
     authorization,
 )
 from web.password_queue import Attempt, PasswordQueue
+from web.presence import Presence, presence_of
 
 VERIFIED_PAIRS_MAX = 4096
 REFUSED_PAIRS_MAX = 16_384
@@ -74,18 +75,19 @@ class BasicAuthentication:
     async def identify(self, scope: Scope) -> Identity | None:
         """Who is asking; hashes the password, in another thread, where that is needed.
 
-        Raises Forbidden for wrong and malformed credentials, TooManyFailures after many of them.
+        Raises Forbidden for wrong and malformed credentials, TooManyFailures after many of them,
+        LogInsBusy where too many wait.
         """
         header = authorization(scope)
         if header is None or header.partition(b" ")[0].lower() != b"basic":
             return None
         user, password = _decoded(header)
-        pair, client = self._digest(header), client_of(scope)
+        pair, client, presence = self._digest(header), client_of(scope), presence_of(scope)
         while True:
             account = self._account(user)
             verdict = self._recall(pair, account)
             if verdict is None:
-                attempt = self._attempt(client, pair, user, password, account)
+                attempt = self._attempt(client, presence, pair, user, password, account)
                 verdict = await self._queue.matches(attempt)
             # An account that changed while its hash was under way is asked about again.
             if account == self._account(user):
@@ -99,7 +101,13 @@ class BasicAuthentication:
         return account if account is not None and account.hash != NO_PASSWORD else None
 
     def _attempt(
-        self, client: str, pair: bytes, user: str, password: bytes, account: Account | None
+        self,
+        client: str,
+        presence: Presence,
+        pair: bytes,
+        user: str,
+        password: bytes,
+        account: Account | None,
     ) -> Attempt:
         hashed = account.hash if account else self._unknown.hash_for(user, self._users.users)
 
@@ -108,7 +116,10 @@ class BasicAuthentication:
             memory = self._verified if right else self._refused
             memory.keep(pair, user, account)
 
-        return Attempt(client, pair, password, hashed, lambda: self._recall(pair, account), learn)
+        def recall() -> bool | None:
+            return self._recall(pair, account)
+
+        return Attempt(client, presence, user, pair, password, hashed, recall, learn)
 
     def _recall(self, pair: bytes, account: Account | None) -> bool | None:
         """What came out when this pair was last compared with this very account."""

@@ -19,7 +19,13 @@ from starlette.types import Receive, Scope, Send
 
 from domain.log.engine import Stopped, StorageFull
 from domain.refusal import Refusal
-from web.authentication import Authentication, Forbidden, TooManyFailures, Unauthenticated
+from web.authentication import (
+    Authentication,
+    Forbidden,
+    LogInsBusy,
+    TooManyFailures,
+    Unauthenticated,
+)
 from web.clients import Clients
 from web.problems import Problem
 from web.query import refuse_unknown
@@ -115,6 +121,9 @@ class Front:
             self._tallies.refused_logins["too_many"] += 1
             wait: Header = (b"retry-after", str(error.retry_after_s).encode())
             return Problem("too_many_failures", str(error), headers=[wait]).reply()
+        except LogInsBusy as error:
+            self._tallies.refused_logins["busy"] += 1
+            return Problem("unavailable", str(error)).reply()
         except StorageFull:
             return Problem("storage_full", "The disk is full.").reply()
         except Stopped as stopped:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from starlette.types import Scope
 
-from web.authentication import Authentication, Observers, Unauthenticated
+from web.authentication import Authentication, LogInsBusy, Observers, Unauthenticated
 from web.description import PLAIN_TEXT, Content, Description, tells
 from web.records import ReadinessRecord, Text
 from web.replies import INERT, NO_STORE, NOSNIFF, Header, Reply, json_body
@@ -119,12 +119,15 @@ class Observation:
         return Reply(found.body, 200, (kind, NO_STORE, NOSNIFF, INERT))
 
     async def _may_look(self, scope: Scope) -> bool:
-        """Whether whoever asks may see reasons. Wrong credentials are refused all the same."""
+        """Whether whoever asks may see reasons. Wrong credentials are refused all the same.
+
+        Credentials that cannot be checked now are as none: how the service is, is for anyone.
+        """
         if self._is_open_to(scope):
             return True
         try:
             await self._authentication.authenticate(scope)
-        except Unauthenticated:
+        except (Unauthenticated, LogInsBusy):
             return False
         return True
 

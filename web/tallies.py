@@ -16,7 +16,7 @@ UNKNOWN_PATH = "unknown"
 OTHER_METHOD = "other"
 METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS"})
 
-LoginRefusal = Literal["missing", "wrong", "too_many"]
+LoginRefusal = Literal["missing", "wrong", "too_many", "busy"]
 
 
 class RequestKind(NamedTuple):
