@@ -15,13 +15,25 @@ from domain.refusal import unavailable
 from runners.log_lines import LogLines, described
 from runners.settings import Settings
 from runners.tokens import TokensFile
-from web.authentication import Authentication, Authenticator, Identity, Scope, Users
+from web.authentication import (
+    Authentication,
+    Authenticator,
+    Forbidden,
+    Identity,
+    RenewingAuthenticator,
+    Scope,
+    Users,
+)
 from web.basic import BasicAuthentication
 from web.certificates import CertificateAuthentication
 from web.password_queue import PasswordQueue
 from web.tokens import TokenAuthentication
 
 GROUP = "commissaire.authenticators"
+ASK_AGAIN_S = 60.0
+"""How often somebody who listens on is identified anew, where a kind does not remember anybody."""
+IDENTIFIED_KEY = "commissaire.identified"
+"""Where the scope of a request has when that was, by the loop's clock, and who it was."""
 
 
 class OpenAuthenticator(Protocol):
@@ -50,11 +62,31 @@ class Bounded:
         """As of what is plugged in. Raises `Refusal` where it does not come to an end."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._plugged_in.identify(scope)
+                identity = await self._plugged_in.identify(scope)
         except TimeoutError:
             raise unavailable(
                 f"Logging in by {self._name} takes longer than {self._timeout_s:g} s: try again."
             ) from None
+        scope[IDENTIFIED_KEY] = asyncio.get_running_loop().time(), identity
+        return identity
+
+    async def renew(self, scope: Scope) -> Identity | None:
+        """As it remembers, or as it identifies them every so often; its faults change nothing."""
+        known = self.remembered(scope)
+        if known is not None:
+            return known
+        now = asyncio.get_running_loop().time()
+        identified: tuple[float, Identity | None] = scope.get(IDENTIFIED_KEY, (-ASK_AGAIN_S, None))
+        at, before = identified
+        if now - at < ASK_AGAIN_S:
+            return before
+        scope[IDENTIFIED_KEY] = now, before
+        try:
+            return await self.identify(scope)
+        except Forbidden:
+            return None
+        except Exception:  # noqa: BLE001 - of somebody else's package, whatever it is
+            return before
 
 
 def authentication(
@@ -72,7 +104,7 @@ def authentication(
         settings.tokens_file,
         lambda broken: lines.line("tokens_file.broken", level="error", reason=str(broken)),
     )
-    kinds: list[Authenticator] = [
+    kinds: list[RenewingAuthenticator] = [
         TokenAuthentication(tokens),
         BasicAuthentication(users, queue),
         *(

@@ -80,6 +80,7 @@ class Connection(HttpToolsProtocol):
         """Somebody connected: there is room, or an answer that there is none."""
         self._agreed()
         super().connection_made(transport)
+        self._presence.hang_up = transport.abort
         self._certificate = client_certificate(transport.get_extra_info("ssl_object"))
         self._stall = StallWatch(transport, self.loop, self._limits.send_stall_s)
         if not self._crowd.make_room():

@@ -10,19 +10,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runners.authenticators import WrongAuthenticator, authentication
+from runners import authenticators
+from runners.authenticators import Bounded, WrongAuthenticator, authentication
 from runners.log_lines import LogLines
 from runners.settings import read_settings
 from runners.users import UsersFile
 from tests.end_to_end.test_serve import serve
 from tests.service import Service
-from web.authentication import NO_PASSWORD
+from web.authentication import NO_PASSWORD, Authentication, Forbidden, Identity, Scope
 from web.password_queue import PasswordQueue
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "access.md").read_text()
 LIMIT_S = 20.0
 KEY = "a key that both have"
+ENDS_WITHIN_S = 2.0
+ADA = Identity("ada", "admin")
 
 
 def block(language: str, marker: str) -> str:
@@ -105,6 +108,51 @@ def test_the_documented_kind_logs_in_beside_the_others(service: Service) -> None
         answer = httpx.get(hosts, headers=headers)
         assert (answer.status_code, "ticket" in answer.json()["detail"]) == (403, True)
     assert '"actor":"robot"' in service.read_log().replace(": ", ":")
+
+
+def test_a_stream_ends_with_the_ticket_that_opened_it(service: Service) -> None:
+    stream, end = f"{service.url}/api/v0/events/stream", time.time() + 3
+    with httpx.stream("GET", stream, headers=ticket("viewer", end), timeout=LIMIT_S) as answer:
+        assert answer.status_code == 200
+        for _ in answer.iter_lines():
+            pass
+    assert -1 < time.time() - end < ENDS_WITHIN_S
+
+
+class Directory:
+    """A kind that asks somebody else each time, and remembers nobody."""
+
+    challenge = None
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers: dict[int, Identity | Exception] = {}
+
+    def remembered(self, scope: Scope) -> Identity | None:
+        return None
+
+    async def identify(self, scope: Scope) -> Identity | None:
+        self.asked += 1
+        answer = self.answers.get(self.asked, ADA)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_who_is_not_remembered_is_identified_again_every_so_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directory = Directory()
+    door = Authentication(Bounded("directory", directory, 1.0))
+    scope: Scope = {"type": "http", "headers": []}
+    assert await door.authenticate(scope) == ADA
+    for _ in range(3):
+        assert await door.renew(scope) == ADA
+    assert directory.asked == 1
+    monkeypatch.setattr(authenticators, "ASK_AGAIN_S", 0.0)
+    viewer = ADA._replace(role="viewer")
+    directory.answers = {2: RuntimeError(), 3: viewer, 4: Forbidden()}
+    assert [await door.renew(scope) for _ in range(3)] == [ADA, viewer, None]
 
 
 def test_what_a_plugin_does_wrong_lets_nobody_in(site: Path, tmp_path: Path) -> None:

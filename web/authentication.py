@@ -28,6 +28,9 @@ Observers = Literal["anyone", "local", "viewer"]
 AUTHORIZATION_KEY = "commissaire.authorization"
 """Where the ASGI scope of a request has its `Authorization` header, once somebody asked."""
 
+ADMITTED_BY_KEY = "commissaire.admitted_by"
+"""Where it has the kind of credentials that let it in."""
+
 # Any: what servers and middlewares keep in an ASGI scope has no common type.
 Scope = MutableMapping[str, Any]
 
@@ -116,10 +119,20 @@ class Authenticator(Protocol):
         """
 
 
+class RenewingAuthenticator(Authenticator, Protocol):
+    """One that is on."""
+
+    async def renew(self, scope: Scope) -> Identity | None:
+        """Who it is by now that was let in by this request; None where they would not be again.
+
+        Asked once a second for an answer that goes on, so it must be quick.
+        """
+
+
 class Authentication:
     """All kinds of credentials that are on, asked in order."""
 
-    def __init__(self, *authenticators: Authenticator) -> None:
+    def __init__(self, *authenticators: RenewingAuthenticator) -> None:
         self._authenticators = authenticators
         self._challenges = tuple(dict.fromkeys(a.challenge for a in authenticators if a.challenge))
 
@@ -128,8 +141,14 @@ class Authentication:
         for authenticator in self._authenticators:
             identity = authenticator.remembered(scope)
             if identity is not None:
+                scope[ADMITTED_BY_KEY] = authenticator
                 return identity
         return None
+
+    async def renew(self, scope: Scope) -> Identity | None:
+        """Who it is by now that was let in by this request; None where they would not be again."""
+        admitted_by: RenewingAuthenticator = scope[ADMITTED_BY_KEY]
+        return await admitted_by.renew(scope)
 
     async def authenticate(self, scope: Scope) -> Identity:
         """Who is asking. Raises Unauthenticated, Forbidden, TooManyFailures or LogInsBusy.
@@ -145,6 +164,7 @@ class Authentication:
         for authenticator in self._authenticators:
             identity = await authenticator.identify(scope)
             if identity is not None:
+                scope[ADMITTED_BY_KEY] = authenticator
                 return identity
         # Malformed credentials, or of a kind that is not on, are wrong ones.
         if authorization(scope) is not None:

@@ -38,6 +38,9 @@ REFUSED_PAIRS_MAX = 16_384
 # Counted from the last use: credentials in use are not hashed again.
 REMEMBERED_S = 300.0
 
+ACCOUNT_KEY = "commissaire.account"
+"""Where the scope of a request has the name and the account of whoever logged in."""
+
 # What follows the salt in a bcrypt hash: 31 characters, and these mean all zeros.
 NO_HASH = b"." * 31
 DIGEST_BYTES = 16
@@ -63,14 +66,20 @@ class BasicAuthentication:
     def remembered(self, scope: Scope) -> Identity | None:
         """Who is asking, if these very credentials were verified a moment ago: microseconds."""
         header = authorization(scope)
-        return None if header is None else self.remembered_header(header)
-
-    def remembered_header(self, header: bytes) -> Identity | None:
-        """As `remembered`, for the value of an `Authorization` header."""
+        if header is None:
+            return None
         known = self._verified.find(self._digest(header))
         if known is None or known.account != self._users.users.get(known.user):
             return None
+        scope[ACCOUNT_KEY] = known.user, known.account
         return known.identity
+
+    async def renew(self, scope: Scope) -> Identity | None:
+        """None where the user was removed, or has another password."""
+        user, before = scope[ACCOUNT_KEY]
+        account = self._account(user)
+        same = account is not None and account.hash == before.hash
+        return Identity(user, account.role) if account and same else None
 
     async def identify(self, scope: Scope) -> Identity | None:
         """Who is asking; hashes the password, in another thread, where that is needed.
@@ -93,6 +102,7 @@ class BasicAuthentication:
             if account == self._account(user):
                 if account is None or not verdict:
                     raise Forbidden
+                scope[ACCOUNT_KEY] = user, account
                 return Identity(user, account.role)
 
     def _account(self, user: str) -> Account | None:

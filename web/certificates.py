@@ -53,6 +53,10 @@ class CertificateAuthentication:
             raise Forbidden("The client certificate has expired, or is of no user here.")
         return identity
 
+    async def renew(self, scope: Scope) -> Identity | None:
+        """None where it has expired, or its user was removed."""
+        return self.remembered(scope)
+
 
 def _certificate(scope: Scope) -> ClientCertificate | None:
     """The certificate, unless the request has credentials of its own: those count then."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from eventsourcing.persistence import PersistenceError
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from domain.log import search
 from domain.log.search import Filter
@@ -14,7 +14,9 @@ from domain.log.transaction import Transaction
 from projections.reads import Reads
 from web.cloud_events import cloud_event
 from web.live import LeftBehind, Live, frame
+from web.presence import Presence, presence_of
 from web.replies import INERT, NO_STORE, NOSNIFF, Header
+from web.requests import RENEW_EVERY_S
 
 PAGE_EVENTS = 500
 PAGE_BYTES = 256 * 1024
@@ -24,6 +26,9 @@ LIFE_S = 3600.0
 """After which a client has to come back, and to say who it is."""
 RETRY_MS = (500, 3000)
 """How soon it shall come back: not all at the same moment."""
+LAST_PIECE_S = 0.3
+"""How long a client may take to read what is under way to it when its stream has to end."""
+END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 TOO_SLOW = b": too slow, come back with Last-Event-ID\n\n"
 
 EVENT_STREAM = "text/event-stream"
@@ -37,9 +42,16 @@ HEADERS: tuple[Header, ...] = (
 
 
 class EventStream(Response):
-    """An answer that goes on until the client leaves, is too slow, or has to come back."""
+    """An answer that goes on until the client leaves, is too slow, has to come back, or may not."""
 
-    def __init__(self, live: Live, reads: Reads, position: int, which: Filter) -> None:
+    def __init__(
+        self,
+        live: Live,
+        reads: Reads,
+        position: int,
+        which: Filter,
+        is_admitted: Callable[[], Awaitable[bool]],
+    ) -> None:
         # Not `super().__init__`: there is no body, and no length.
         self.status_code = 200
         self.background = None
@@ -48,15 +60,20 @@ class EventStream(Response):
         self._reads = reads
         self._position = position
         self._which = which
+        self._is_admitted = is_admitted
         self._gone = False
         self._waiting: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send, until it is over."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        if scope["method"] != "HEAD":
-            leaving = asyncio.create_task(self._wait_until_gone(receive))
-            self._live.listeners += 1
+        if scope["method"] == "HEAD":
+            await send(END)
+            return
+        leaving = asyncio.create_task(self._wait_until_gone(receive))
+        watching = asyncio.create_task(self._watch_admission(presence_of(scope)))
+        self._live.listeners += 1
+        try:
             try:
                 await self._speak(send)
             except PersistenceError:
@@ -64,7 +81,9 @@ class EventStream(Response):
             finally:
                 self._live.listeners -= 1
                 leaving.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send(END)
+        finally:
+            watching.cancel()
 
     async def _speak(self, send: Send) -> None:
         async for said in self._all():
@@ -112,6 +131,19 @@ class EventStream(Response):
     async def _wait_until_gone(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self._stop()
+
+    async def _watch_admission(self, presence: Presence) -> None:
+        """End it soon after whoever listens has lost their credentials."""
+        while True:
+            if not await self._is_admitted():
+                break
+            await asyncio.sleep(RENEW_EVERY_S)
+        self._stop()
+        await asyncio.sleep(LAST_PIECE_S)
+        presence.hang_up()
+
+    def _stop(self) -> None:
         self._gone = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)

@@ -78,7 +78,8 @@ class Events:
             name = "Last-Event-ID" if resumed else "after"
             start = number(after or "0", name, 0, POSITION_MAX)
             position = await self._reads.fresh(_start, start, which.since)
-        return EventStream(self._live, self._reads, position, which._replace(since=None))
+        which = which._replace(since=None)
+        return EventStream(self._live, self._reads, position, which, request.is_admitted)
 
 
 def _resumed(request: Request) -> str | None:

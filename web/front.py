@@ -87,7 +87,14 @@ class Front:
         # From here on, whoever asks is told who it was: limits count it, the log names it.
         scope["client"] = (origin.address, 0) if origin.address else None
         request = Request(
-            scope, receive, self._ids.of(scope), origin, self._limits, self._now, self._aside
+            scope,
+            receive,
+            self._ids.of(scope),
+            origin,
+            self._limits,
+            self._now,
+            self._aside,
+            self._authentication.renew,
         )
         status = CLIENT_CLOSED_STATUS
         try:

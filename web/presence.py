@@ -1,7 +1,7 @@
 """Whether the client of a request is still there: what nobody waits for need not be done."""
 
 import asyncio
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -19,6 +19,8 @@ class Presence:
         self.is_gone = False
         self.is_leaving = False
         """It has closed its half of the connection: it may wait for an answer, but few do."""
+        self.hang_up: Callable[[], None] = lambda: None
+        """Close the connection at once, whatever is still to be sent; of the server."""
         self._attended: set[asyncio.Task[Any]] = set()
 
     def leave(self) -> None:

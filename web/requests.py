@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from itertools import count
 from secrets import token_hex
@@ -13,7 +13,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope
 
 from domain.event import Act
-from web.authentication import Identity
+from web.authentication import Forbidden, Identity
 from web.clients import Client
 from web.problems import Problem
 from web.tallies import UNKNOWN_PATH
@@ -25,7 +25,12 @@ REQUEST_ID = re.compile(rb"(?!cmsr_)[A-Za-z0-9._-]{1,64}")
 
 NOBODY = Identity("", "viewer")
 
+RENEW_EVERY_S = 1.0
+"""So long what somebody began goes on before it is asked whether they would still be let in."""
+
 T = TypeVar("T")
+Renew = Callable[[Scope], Awaitable[Identity | None]]
+"""Who it is by now that was let in by a request; see `Authentication.renew`."""
 
 
 class Limits(NamedTuple):
@@ -50,6 +55,7 @@ class Request(StarletteRequest):
         limits: Limits,
         now: Callable[[], str],
         aside: Executor,
+        renew: Renew,
     ) -> None:
         super().__init__(scope, receive)
         self.id = request_id
@@ -59,6 +65,7 @@ class Request(StarletteRequest):
         self._limits = limits
         self._now = now
         self._aside = aside
+        self._renew = renew
         self._whole: bytes | None = None
 
     def act(self) -> Act:
@@ -73,16 +80,23 @@ class Request(StarletteRequest):
         """
         return await asyncio.get_running_loop().run_in_executor(self._aside, function, *args)
 
+    async def is_admitted(self) -> bool:
+        """Whether whoever asks would be let in again, and as who they were."""
+        return await self._renew(self.scope) == self.identity
+
     async def body(self) -> bytes:
         """The whole body, read once.
 
-        Raises `Problem` where it is too large, comes too slowly, or is not all of it.
+        Raises `Problem` where it is too large, comes too slowly, or is not all of it, and
+        `Forbidden` where whoever sends it has lost their credentials meanwhile.
         """
         if self._whole is not None:
             return self._whole
         declared = self._declared_bytes()
         if declared is not None and declared > self._limits.body_bytes_max:
             raise self._too_large()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
                 whole = await self._read()
@@ -95,6 +109,8 @@ class Request(StarletteRequest):
             raise Problem(
                 "invalid", f"The body has {len(whole)} bytes where {declared} were announced."
             )
+        if loop.time() - begun >= RENEW_EVERY_S and not await self.is_admitted():
+            raise Forbidden("These credentials ended while the body was on its way.")
         self._whole = whole
         return whole
 

@@ -67,6 +67,10 @@ class TokenAuthentication:
             raise Forbidden("The token is unknown, was revoked, or has expired.")
         return identity
 
+    async def renew(self, scope: Scope) -> Identity | None:
+        """None where it was revoked, or has expired."""
+        return self.remembered(scope)
+
 
 def _token(scope: Scope) -> bytes | None:
     """The token in a request's header; None where there is none of ours."""

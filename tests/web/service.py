@@ -94,6 +94,7 @@ class WebService:
         self._listeners_max = listeners_max
         self.log: list[dict[str, object]] = []
         self.events: list[Recorded] = []
+        self.users = users()
         self.faults: list[Fault] = []
         self.parse_key: Callable[[bytes], str] = lambda raw: read_private_key(raw).fingerprint
         self.try_login: TryLogin = nobody_can_try
@@ -132,7 +133,7 @@ class WebService:
             self._past,
             self.vault,
             self._parse,
-            Authentication(BasicAuthentication(users(), self._queue)),
+            Authentication(BasicAuthentication(self.users, self._queue)),
             self._line,
             try_login=self._try,
             clients=self._clients,

@@ -14,12 +14,14 @@ import httpx
 import pytest
 
 from domain.host import FactsGathered
+from runners.http_protocol import Connection
 from tests.service import wait_for
 from tests.web.service import WebService, serving
 from web import event_stream, live
 
 TIMEOUT_S = 20.0
 LARGE = 200_000
+ENDS_WITHIN_S = 2.0
 LISTENERS = 500
 
 
@@ -235,6 +237,22 @@ def test_a_listener_that_is_too_slow_is_sent_away_and_misses_nothing(
     with listening(service, "", position) as again:
         assert said + again.events(len(whole) - len(said)) == whole
     assert service.live.left_behind == 1
+
+
+def test_a_listener_that_reads_nothing_and_loses_its_user_is_hung_up_on(
+    service: WebService, api: httpx.Client, host: str
+) -> None:
+    for number in range(60):
+        gather(service, number, "x" * LARGE)
+    with listening(service, "?after=0", buffer_bytes=4096):
+        everybody = service.server._crowd.state.connections
+        wait_for(
+            lambda: any(isinstance(one, Connection) and one.flow.write_paused for one in everybody)
+        )
+        open_before = len(everybody)
+        del service.users.users["viewer"]
+        wait_for(lambda: len(everybody) < open_before, ENDS_WITHIN_S)
+        wait_for(lambda: service.live.listeners == 0)
 
 
 def events_after(api: httpx.Client, position: int) -> list[dict[str, Any]]:
