@@ -174,6 +174,12 @@ class Service:
                 raise
 
 
+def waited_for_cpu_s(process: int | str = "thread-self") -> float:
+    """How long the first thread of a process has waited so far because others had the CPUs."""
+    file = Path(f"/proc/{process}/schedstat")
+    return int(file.read_text().split()[1]) / 1e9 if file.exists() else 0.0
+
+
 def wait_for(condition: Callable[[], T | None], timeout_s: float = WAIT_TIMEOUT_S) -> T:
     """The first result that is true. Fails after the limit."""
     deadline = time.monotonic() + timeout_s

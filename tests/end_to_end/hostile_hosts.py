@@ -280,24 +280,25 @@ async def listen(row: Row, address: str, key: asyncssh.SSHKey) -> int:
     return listener.get_port()
 
 
-async def serve(copies: int) -> None:
-    """For ever; prints a list of address and port for each row."""
+async def serve(copies: int, names: list[str]) -> None:
+    """For ever; prints a list of address and port for each of these rows."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     ports = {
         name: [
             (address, await listen(row, address, key))
-            for address in (f"127.9.{number}.{copy + 1}" for copy in range(copies))
+            for address in (f"127.{10 + copies}.{number}.{copy + 1}" for copy in range(copies))
         ]
         for number, (name, row) in enumerate(ROWS.items())
+        if name in names
     }
     print(json.dumps(ports), flush=True)
     await silence(None)
 
 
 @contextmanager
-def hostile_hosts(copies: int = 1) -> Iterator[dict[str, list[tuple[str, int]]]]:
-    """Addresses and ports of so many hosts of each row, in a process that ends with the block."""
-    command = [*DIE_WITH_US, sys.executable, "-m", __name__, str(copies)]
+def hostile_hosts(copies: int = 1, *names: str) -> Iterator[dict[str, list[tuple[str, int]]]]:
+    """Addresses and ports of so many hosts of these rows, or of all; they end with the block."""
+    command = [*DIE_WITH_US, sys.executable, "-m", __name__, str(copies), *(names or ROWS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
@@ -307,4 +308,4 @@ def hostile_hosts(copies: int = 1) -> Iterator[dict[str, list[tuple[str, int]]]]
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2:]))

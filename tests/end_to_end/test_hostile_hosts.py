@@ -17,7 +17,7 @@ from tests.end_to_end.history import events_of, first_failure
 from tests.end_to_end.hostile_hosts import ROWS, hostile_hosts
 from tests.faults.fake_host import FakeHosts
 from tests.fleet import new_key
-from tests.service import Service, wait_for
+from tests.service import Service, wait_for, waited_for_cpu_s
 
 LIMIT_S = 2.0  # of a connection, a login, a command
 ENDS_WITHIN_S = 3 * LIMIT_S + 4.0
@@ -56,16 +56,22 @@ def host_at(address: str, port: int) -> Any:
 
 @contextmanager
 def answering(service: Service) -> Iterator[None]:
-    """In this block, `/healthz` answers within ANSWER_S_MAX, asked all the while."""
+    """In this block, `/healthz` answers within ANSWER_S_MAX, asked all the while.
+
+    What the service and we wait for a CPU does not count: other tests run beside this one.
+    """
     slowest, over = 0.0, threading.Event()
+
+    def now() -> float:
+        return time.monotonic() - waited_for_cpu_s() - waited_for_cpu_s(service.pid)
 
     def ask() -> None:
         nonlocal slowest
         with closing(httpx.Client(base_url=service.url, timeout=60)) as client:
             while not over.wait(0.01):
-                began = time.monotonic()
+                began = now()
                 assert client.get("/healthz").status_code == 200
-                slowest = max(slowest, time.monotonic() - began)
+                slowest = max(slowest, now() - began)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -100,6 +106,14 @@ def test_a_flood_is_cut_off_by_its_name_and_holds_up_nobody(
         register(service, places[name])
         reason = failure(service, places[name][0][0])
     assert ROWS[name].is_told_by(reason), reason
+
+
+def test_32_hosts_that_flood_at_once_hold_up_nobody(service: Service) -> None:
+    name = "ignored, before keys"
+    with hostile_hosts(32, name) as places, answering(service):
+        register(service, places[name])
+        reasons = {address: failure(service, address) for address, _ in places[name]}
+    assert {reason for reason in reasons.values() if not ROWS[name].is_told_by(reason)} == set()
 
 
 def test_silence_and_drips_end_by_the_limits_of_time(service: Service, places: Places) -> None:
@@ -141,7 +155,7 @@ def test_64_silent_hosts_do_not_delay_an_ordinary_one(tmp_path: Path) -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("name", ROWS)
 def test_many_of_the_same_hold_up_nobody(name: str, service: Service) -> None:
-    with hostile_hosts(COPIES) as places, answering(service):
+    with hostile_hosts(COPIES, name) as places, answering(service):
         register(service, places[name])
         reasons = {failure(service, address) for address, _ in places[name]}
     assert {reason for reason in reasons if not ROWS[name].is_told_by(reason)} == set()
