@@ -32,6 +32,15 @@ class Fault(NamedTuple):
     detail: str
 
 
+CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
+SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
+UNANNOUNCED = Fault(
+    "syntax",
+    "Nothing was done: a body is announced by Content-Length or Transfer-Encoding (RFC 9112, 6.3).",
+)
+NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
+
+
 class Spare(Protocol):
     """A connection on which nobody waits for an answer."""
 

@@ -17,12 +17,13 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from runners.crowd import KIBIBYTE, Crowd, Fault
+from runners.crowd import CROWDED, KIBIBYTE, NO_HOST, SYNTAX, UNANNOUNCED, Crowd, Fault
 from runners.request_parser import RequestParser
 from runners.sending import OneWrite, StallWatch
 from runners.tls import client_certificate
 from web import presence
 from web.certificates import SCOPE_KEY, ClientCertificate
+from web.front import READING
 from web.presence import Presence
 from web.problems import Problem
 
@@ -39,10 +40,6 @@ TURN_BYTES = 32 * KIBIBYTE
 eight megabytes, and everybody would wait for a client that sends faster than we read."""
 REFUSED_PAUSE_S = 0.02
 """Before more is read of a body that was refused: nobody waits for it, and it costs time."""
-
-CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
-SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
-NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
 
 
 class Connection(HttpToolsProtocol):
@@ -65,6 +62,7 @@ class Connection(HttpToolsProtocol):
         self._limits = crowd.limits
         self.timeout_keep_alive = crowd.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
         self._in_head = False
+        self._is_bare_change = False  # what came last: with no body announced, and not begun
         self._deaf = False  # what comes is not listened to any more
         self._close_when_read = False
         self._fault: Fault | None = None
@@ -128,10 +126,14 @@ class Connection(HttpToolsProtocol):
         self._crowd.idle.pop(self, None)
         self._chunk_bytes, self._chunk_is_fresh = len(data), not (self._in_head or self._in_body)
         self._request_bytes += self._chunk_bytes
+        self._is_bare_change = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._refuse(self._fault or SYNTAX)
+            if self._is_bare_change and not (self._fault or (self._in_head and self.url)):
+                self._refuse(UNANNOUNCED, undo=True)
+            else:
+                self._refuse(self._fault or SYNTAX)
         except httptools.HttpParserUpgrade:
             self._deaf = True  # after CONNECT: what follows is not for us
         else:
@@ -193,6 +195,9 @@ class Connection(HttpToolsProtocol):
         if self._fault:
             raise ValueError(self._fault.kind)  # which ends the parser
         super().on_headers_complete()
+        if self.scope["method"] not in READING and not self._parser.announces_body():
+            self._is_bare_change = True
+            self._parser.expect_nothing_after_close()
         if self.parser.should_upgrade() or self.expect_100_continue:
             # Whether a client that was answered still sends its body cannot be known.
             self.cycle.keep_alive = False
@@ -253,11 +258,14 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _refuse(self, fault: Fault) -> None:
-        """Listen no more, and say why, after what was asked before has been answered."""
+    def _refuse(self, fault: Fault, *, undo: bool = False) -> None:
+        """Listen no more, and say why, after what was asked before has been answered.
+
+        `undo`: the last request, which has not begun, is not to be carried out either.
+        """
         self._deaf = True
         self._fault = fault
-        if self._in_body and not self.cycle.response_complete:
+        if undo or (self._in_body and not self.cycle.response_complete):
             if self.pipeline:
                 self.pipeline.popleft()  # it has not begun, and never will
                 self.cycle.more_body = False

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import httptools
 
+ANNOUNCES = (b"content-length", b"transfer-encoding")
+
 
 class Connection(Protocol):
     """Who is told what was parsed; `url` and `headers` are of the head that is parsed now."""
@@ -67,6 +69,14 @@ class RequestParser:
                 self._declining = True
             else:
                 return
+
+    def announces_body(self) -> bool:
+        """Whether the head that was just parsed says how long the body is."""
+        return any(name in ANNOUNCES for name, _ in self._connection.headers)
+
+    def expect_nothing_after_close(self) -> None:
+        """What follows the last request is an error: a body that nobody announced."""
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=False)
 
     def close(self) -> None:
         """Nothing more will come. Breaks the cycle of parser and callbacks."""

@@ -35,12 +35,14 @@ WRONG_BODIES: dict[str, list[dict[str, object]]] = {
     HOST: [{}, {"ssh_priv_key": 1}, {"ssh_priv_key": "hidden!"}, {"ssh_priv_key": "YQ"}],
     "/network/other": [{"type": 1}, {"type": "hidden"}, {"options": []}, {"options": {"a": 1}}],
     "/containermanager/other": [{}, {"type": "hidden"}, {"options": {"token": ["hidden"]}}],
+    "/cluster/web/upgrade": [{"dryrun": True}, {"dry_run": 1}],
+    "/cluster/web/restart": [{"dry-run": True}, {"Dry_run": True}],
     f"{HOST}/hostkey": [{}, {"fingerprint": "hidden"}, {"fingerprint": 1}],
 }
 WRONG_FIELDS: tuple[tuple[str, object], ...] = (
     *(("ssh_port", wrong) for wrong in (0, 65536, "22", True, 22.5, 10**30)),
-    *(("remote_user", wrong) for wrong in ("", "a b", "-oProxyCommand=hidden", 7)),
-    *(("cluster", wrong) for wrong in ("", "a/b", 7, ["web"])),
+    *(("remote_user", wrong) for wrong in ("a b", "-oProxyCommand=hidden", 7)),
+    *(("cluster", wrong) for wrong in ("a/b", 7, ["web"])),
 )
 NO_KEYS = (
     *(b"hidden", b"\x00" * 100, b"-----BEGIN OPENSSH PRIVATE KEY-----\nhidden\n"),

@@ -146,6 +146,39 @@ def test_a_body_whose_end_is_in_doubt_is_refused(
         assert statuses(raw_answers(connection)) in ([400], [])
 
 
+@pytest.mark.parametrize("body", [DRY_RUN, b"dry_run=true", b"\x1f\x8b", b"\x00", b"[]"])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize(
+    "header", [b"", OFFER, b"Connection: close\r\n", b"Expect: 100-continue\r\n"]
+)
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_body_that_nobody_announced_is_refused_with_its_request(
+    web: WebService, body: bytes, version: bytes, header: bytes, before: bytes
+) -> None:
+    asked = put(header, path=UPGRADE, body=body).replace(b"HTTP/1.1", b"HTTP/" + version)
+    with web.connect() as connection:
+        connection.sendall(before + asked)
+        answers = raw_answers(connection)
+    assert statuses(answers) == [200, 400][not before :]
+    assert b"Nothing was done" in answers
+
+
+def test_an_empty_line_after_a_request_is_no_body(web: WebService, client: httpx.Client) -> None:
+    for version in (b"1.1", b"1.0"):
+        path = b"/api/v0/cluster/line-%d" % next(NAMES)
+        asked = put(b"Connection: close\r\n", path=path, body=b"\r\n\r\n")
+        with web.connect() as connection:
+            connection.sendall(asked.replace(b"HTTP/1.1", b"HTTP/" + version))
+            assert statuses(raw_answers(connection)) == [201]
+
+
+def test_a_request_with_garbage_in_its_head_does_not_undo_the_one_before(web: WebService) -> None:
+    path = b"/api/v0/cluster/before-%d" % next(NAMES)
+    with web.connect() as connection:
+        connection.sendall(put(path=path) + b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+        assert statuses(raw_answers(connection)) == [201, 400]
+
+
 @pytest.mark.parametrize("method", [b"CONNECT", b"POST", b"PATCH", b"M-SEARCH", b"put"])
 def test_no_other_method_begins_it(web: WebService, method: bytes) -> None:
     asked = put(OFFER, length(DRY_RUN), path=UPGRADE, body=DRY_RUN)
