@@ -13,8 +13,8 @@ from bench.load import sample, tls_sample
 from bench.processes import Ours
 from bench.reading import hosts_in_turn
 from bench.seed import address
-from runners.tokens import TokensFile
-from tests.certificates import Authority, Pair
+from runners.security.tokens import TokensFile
+from tests.support.certificates import Authority, Pair
 
 FLOOR = 0.85
 OPEN = "bench.open_service"

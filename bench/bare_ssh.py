@@ -11,8 +11,8 @@ import time
 import asyncssh
 import uvloop
 
-from runners.facts import SCRIPT
-from runners.ssh import PARALLEL
+from runners.hosts.facts import SCRIPT
+from runners.ssh.client import PARALLEL
 
 Target = tuple[str, int, str, str]
 

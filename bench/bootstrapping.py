@@ -11,10 +11,10 @@ from bench.figure import Cost, Figure, Scale, at_a_cost
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds
 from domain.bootstrap import Wanted
-from runners.bootstrap_lists import built_in
-from runners.bootstrap_steps import ready, values_of
+from runners.bootstrapping.rendered_step import ready, values_of
+from runners.bootstrapping.step_files import built_in
 from tests.fleet import Fleet, Host
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 HOSTS = 50
 PARALLEL = 10

@@ -12,7 +12,7 @@ from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds, pinned
 from tests.fleet import Fleet, Host
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 LIMIT = 1.5
 MS_PER_S = 1000.0

@@ -24,8 +24,8 @@ from domain.log.recorder import now
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS
-from projections.read_models import ReadModels
-from runners.checkpointer import Checkpointer
+from projections.rebuilding.live_tables import LiveTables
+from runners.database.checkpointer import Checkpointer
 
 EVENTS = 1_000_000
 SEED = 20
@@ -104,7 +104,7 @@ def crowd(ground: Ground, scale: Scale) -> list[Figure]:
 def grown(ground: Ground) -> Iterator[Ours]:
     """A service whose log has grown, with the checkpoints that it had made meanwhile."""
     with closing(SQLiteEngine(ground.seeded_database(EVENTS))) as engine:
-        writer = Writer(engine, ReadModels(PROJECTIONS), timeout_s=REPLAY_TIMEOUT_S)
+        writer = Writer(engine, LiveTables(PROJECTIONS), timeout_s=REPLAY_TIMEOUT_S)
         writer.start()
         Checkpointer(engine, writer, now, pause_s=0).catch_up()
         writer.stop()

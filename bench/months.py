@@ -20,7 +20,7 @@ from domain.log.recorder import now
 from domain.log.transaction import Transaction
 from domain.log.unit import load
 from projections.all import PROJECTIONS
-from projections.read_models import ReadModels
+from projections.rebuilding.live_tables import LiveTables
 from projections.tables import MemoryTables
 
 SEED = 20
@@ -92,7 +92,7 @@ class Months:
         for table in (table for projection in PROJECTIONS for table in projection.tables):
             for row in self._tables(table).rows.values():
                 tx.execute(table.upsert, table.values(row))
-        ReadModels(PROJECTIONS).save_position(tx, head.position)
+        LiveTables(PROJECTIONS).save_position(tx, head.position)
 
     def _happen(self) -> None:
         host = self._use(self._chance.choice(self._hosts))

@@ -10,10 +10,10 @@ from typing import Final
 from starlette.responses import Response
 
 import web.app
-from runners.cli import main
-from web.authentication import Identity
+from runners.cli.main import main
+from web.authentication.authentication import Identity
 from web.front import Front
-from web.requests import Request
+from web.http.requests import Request
 
 ANYBODY: Final = Identity("admin", "admin")
 

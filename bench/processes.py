@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU, LOAD_CPU = CPUS[0], CPUS[-1]

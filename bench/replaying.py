@@ -10,7 +10,7 @@ from pathlib import Path
 
 from domain.log.sqlite import SQLiteEngine
 from projections import hosts
-from projections.past import FLEET, Scratch, advance
+from projections.past.past import FLEET, Scratch, advance
 
 
 def main(database: Path, position: int) -> None:

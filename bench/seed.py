@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.months import pass_months
-from domain import fleet, investigation
+from domain import fleet_commands, investigation
 from domain.event import Act
-from domain.fleet import HostRequest, OfferedKey
+from domain.fleet_commands import HostRequest, OfferedKey
 from domain.host import FactsGathered
 from domain.investigation import Subject
 from domain.log.recorder import LogRecorder, head
@@ -18,8 +18,8 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
-from projections.read_models import ReadModels
-from runners.vault import Vault, master_key
+from projections.rebuilding.live_tables import LiveTables
+from runners.security.vault import Vault, master_key
 from tests.fleet import new_key
 
 ACT = Act("bench", "bench", "2026-01-02T03:04:05.000006")
@@ -62,7 +62,7 @@ def seed(data: Path, host_count: int, event_count: int = 0) -> None:
 @contextmanager
 def _writer(path: Path, vault: Vault) -> Iterator[tuple[SQLiteEngine, Writer]]:
     with closing(SQLiteEngine(path)) as engine:
-        models = ReadModels(PROJECTIONS)
+        models = LiveTables(PROJECTIONS)
         LogRecorder(engine).create_table()
         models.create_tables(engine)
         engine.execute_schema(beside_the_log(engine.name))
@@ -86,7 +86,7 @@ def _carry_out(writer: Writer, commands: Iterator[Command]) -> None:
 
 
 def _registered(vault: Vault, name: str, request: HostRequest) -> Command:
-    return lambda unit: fleet.register_host(unit, vault, name, request)
+    return lambda unit: fleet_commands.register_host(unit, vault, name, request)
 
 
 def _settled(name: str) -> Command:

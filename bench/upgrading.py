@@ -8,7 +8,7 @@ from bench.figure import Cost, Figure, Scale, at_a_cost
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds
 from tests.fleet import Fleet, Host
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 HOSTS = 50
 PARALLEL = 10

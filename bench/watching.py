@@ -16,7 +16,7 @@ import asyncssh
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
 from bench.processes import LOAD_CPU, SERVER_CPU, Ours, cpu_seconds, pinned, resident_mb
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 HOSTS = 5000
 PORT = 2222
@@ -78,7 +78,7 @@ def fleet(ground: Ground, scale: Scale) -> list[Figure]:
 
 
 _WRITTEN_S = 5.0
-"""`WRITE_EVERY_S` of runners/heartbeats.py: only then GET shows a check."""
+"""`WRITE_EVERY_S` of runners/hosts/heartbeats.py: only then GET shows a check."""
 
 
 def _addresses() -> Iterator[str]:

@@ -8,7 +8,7 @@ is an intent, then what became of it; between the two it may have run or not, an
 from typing import NamedTuple
 
 from domain import investigation
-from domain.fleet import Unit
+from domain.fleet_commands import Unit
 from domain.host import FactsGathered, Host
 from domain.investigation import Subject, as_it_was
 from domain.network import DEFAULT_NETWORK

@@ -6,7 +6,7 @@ key: what was tried then is not what would be kept now, so it is refused.
 
 from dataclasses import dataclass, replace
 
-from domain.fleet import OfferedKey, Secrets, Unit, has_key
+from domain.fleet_commands import OfferedKey, Secrets, Unit, has_key
 from domain.host import Host
 from domain.refusal import conflict
 

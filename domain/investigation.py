@@ -7,7 +7,7 @@ machine's.
 
 from dataclasses import dataclass
 
-from domain.fleet import Unit, activate_where_nobody_else_must
+from domain.fleet_commands import Unit, activate_where_nobody_else_must
 from domain.host import FactsGathered, FactsSourced, FailureKind, Host
 
 

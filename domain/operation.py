@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, assert_never
 
-from domain import rolling
+from domain import rolling_policy
 from domain.aggregate import Aggregate
 from domain.operation_events import (
     AnyOperationEvent,
@@ -30,7 +30,15 @@ from domain.operation_events import (
     StepSent,
 )
 from domain.refusal import conflict, not_found
-from domain.rolling import DRAIN_TIMEOUT_S, STEP_TIMEOUT_S, Kind, Limits, Options, Outcome, Status
+from domain.rolling_policy import (
+    DRAIN_TIMEOUT_S,
+    STEP_TIMEOUT_S,
+    Kind,
+    Limits,
+    Options,
+    Outcome,
+    Status,
+)
 
 State = Literal[
     "", "in_process", "paused", "cancelling", "finished", "partial", "failed", "cancelled"
@@ -126,7 +134,7 @@ class Operation(Aggregate[AnyOperationEvent]):
     @cached_property
     def limits(self) -> Limits:
         """What the options come to."""
-        return rolling.limits(
+        return rolling_policy.limits(
             self.request.options, len(self.hosts), len(self.hosts) + len(self.skipped)
         )
 
@@ -144,7 +152,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         """Whether the node of a host gets no further pods while its steps are taken."""
         return bool(self.request.options.drain and self.hosts[address].container_manager)
 
-    def those(self, *outcomes: Outcome) -> list[str]:
+    def with_outcome(self, *outcomes: Outcome) -> list[str]:
         """The addresses of hosts with these outcomes: waiting in order, others as they came."""
         return [address for outcome in outcomes for address in self._by_outcome[outcome]]
 
@@ -173,19 +181,19 @@ class Operation(Aggregate[AnyOperationEvent]):
 
     def send_step(self, address: str, step: Step) -> None:
         """Say that the step is to be sent to the host. Said before is no news."""
-        host = self._busy(address, step)
+        host = self._current_step(address, step)
         if host is not None and not host.sent:
             self.emit(StepSent(address, step))
 
     def request_reboot(self, address: str, boot_id: str) -> None:
         """Say that the host is to be rebooted. Said before is no news."""
-        host = self._busy(address, "reboot")
+        host = self._current_step(address, "reboot")
         if host is not None and not host.boot_id:
             self.emit(RebootRequested(address, boot_id))
 
     def finish_step(self, address: str, step: Step, evidence: Evidence, *, reboot: bool) -> None:
         """A step went well. `reboot`: whether one is to follow the step. Twice is no news."""
-        if self._busy(address, step) is None:
+        if self._current_step(address, step) is None:
             return
         following = self._after(address, step, reboot)
         if following:
@@ -220,19 +228,19 @@ class Operation(Aggregate[AnyOperationEvent]):
 
     def is_at(self, address: str, step: Step) -> bool:
         """Whether that step of a host is what is in process."""
-        return self._busy(address, step) is not None
+        return self._current_step(address, step) is not None
 
     def fail_host(self, address: str, step: Step, reason: str, evidence: Evidence) -> None:
         """A step went wrong."""
-        if self._busy(address, step) is not None:
+        if self._current_step(address, step) is not None:
             self.emit(HostFailed(address, reason, evidence))
 
-    def lose_host(self, address: str, step: Step, reason: str, evidence: Evidence) -> None:
+    def mark_unknown(self, address: str, step: Step, reason: str, evidence: Evidence) -> None:
         """Nobody can tell what became of a step."""
-        if self._busy(address, step) is not None:
+        if self._current_step(address, step) is not None:
             self.emit(HostUnknown(address, reason, evidence))
 
-    def _busy(self, address: str, step: Step) -> HostProgress | None:
+    def _current_step(self, address: str, step: Step) -> HostProgress | None:
         """The host, if that step of it is what is in process: others may have been quicker."""
         host = self.hosts.get(address)
         same = host is not None and host.outcome == "in_process" and host.step == step

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from domain.event import Event
-from domain.rolling import Kind, Status
+from domain.rolling_policy import Kind, Status
 
 Step = Literal["", "drain", "upgrade", "deploy", "reboot", "health", "uncordon"]
 Evidence = dict[str, str | int | None]

@@ -2,7 +2,6 @@
 
 from domain.log.transaction import EngineName
 from projections import (
-    checkpoints,
     clusters,
     container_managers,
     hosts,
@@ -11,6 +10,7 @@ from projections import (
     operations,
     outputs,
 )
+from projections.past import checkpoints
 
 PROJECTIONS = (
     hosts.PROJECTION,

@@ -12,7 +12,7 @@ from domain.host import HostEvent
 from domain.log.transaction import Transaction
 from projections.hosts import Answer
 from projections.projection import Projection, tag
-from projections.tables import Opened, Rows, Table
+from projections.tables import Rows, Table, TableAccess
 
 VERSION = 1
 
@@ -100,7 +100,7 @@ COUNTED = (host_events.Activated, host_events.Recovered, host_events.Failed)
 """What happens to a host and makes it available, or not."""
 
 
-def project(recorded: Recorded, tables: Opened) -> None:
+def project(recorded: Recorded, tables: TableAccess) -> None:
     """Fold one event into the tables."""
     event = recorded.event
     if isinstance(event, ClusterEvent):
@@ -109,7 +109,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
         _project_host(recorded, event, tables)
 
 
-def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: Opened) -> None:
+def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: TableAccess) -> None:
     clusters, members = tables(CLUSTERS), tables(MEMBERS)
     name = event.originator_id.partition("/")[2]
     if isinstance(event, cluster_events.Created):
@@ -137,7 +137,7 @@ def _project_cluster(recorded: Recorded, event: ClusterEvent, tables: Opened) ->
     return _put(clusters, row, recorded)
 
 
-def _project_host(recorded: Recorded, event: HostEvent, tables: Opened) -> None:
+def _project_host(recorded: Recorded, event: HostEvent, tables: TableAccess) -> None:
     """Keep count of the members that are active."""
     match event:
         case host_events.Activated():

@@ -13,7 +13,7 @@ from domain.log.transaction import Transaction
 from projections.hosts import Answer
 from projections.networks import encoded
 from projections.projection import Projection, tag
-from projections.tables import Opened, Rows, Table
+from projections.tables import Rows, Table, TableAccess
 
 OfANode = (
     events.NodeWanted
@@ -48,7 +48,7 @@ class NodeRow:
 
 
 @dataclass(slots=True)
-class WishRow:
+class NodeChangeRow:
     """What is still to be told of a host: `wish` is `register`, `remove`, or "".
 
     `id` is the name of the container manager, a space, and the address. `mark` is what a node that
@@ -97,7 +97,7 @@ NODES = Table(
 
 WISHES = Table(
     "node_wishes",
-    WishRow,
+    NodeChangeRow,
     (
         """
         CREATE TABLE IF NOT EXISTS {table} (
@@ -115,7 +115,7 @@ WISHES = Table(
 )
 
 
-def project(recorded: Recorded, tables: Opened) -> None:
+def project(recorded: Recorded, tables: TableAccess) -> None:
     """Fold one event into the tables."""
     if not isinstance(recorded.event, ContainerManagerEvent):
         return
@@ -150,10 +150,10 @@ def project(recorded: Recorded, tables: Opened) -> None:
             raise TypeError(f"the container managers projection does not know {event.TOPIC}")
 
 
-def _project_node(position: int, name: str, event: OfANode, tables: Opened) -> None:
+def _project_node(position: int, name: str, event: OfANode, tables: TableAccess) -> None:
     nodes, wishes, address = tables(NODES), tables(WISHES), event.address
     key = f"{name} {address}"
-    row = wishes.get(key) or WishRow(key, position, name, address, "", "", "", "")
+    row = wishes.get(key) or NodeChangeRow(key, position, name, address, "", "", "", "")
     match event:
         case events.NodeWanted():
             row.wish, row.cluster, row.mark = "register", event.cluster, event.mark
@@ -232,19 +232,19 @@ def leaving(tx: Transaction) -> list[str]:
     return [row[0] for row in tx.execute(sql).fetchall()]
 
 
-def wishes(tx: Transaction) -> list[tuple[str, str]]:
+def pending_node_changes(tx: Transaction) -> list[tuple[str, str]]:
     """Container manager and address of all that is still to be told, the oldest first."""
     sql = "SELECT container_manager, address FROM node_wishes ORDER BY position, id"
     return [(row[0], row[1]) for row in tx.execute(sql).fetchall()]
 
 
-def wish(tx: Transaction, name: str, address: str) -> WishRow | None:
+def pending_node_change(tx: Transaction, name: str, address: str) -> NodeChangeRow | None:
     """What is still to be told to a container manager of a host."""
     found = tx.execute(WISHES.select, (f"{name} {address}",)).fetchone()
-    return WishRow(*found) if found else None
+    return NodeChangeRow(*found) if found else None
 
 
-def unwished(tx: Transaction) -> list[str]:
+def without_node_change(tx: Transaction) -> list[str]:
     """Members that are set up, and of which nobody told their container manager."""
     sql = f"""
         SELECT h.address FROM hosts h

@@ -20,7 +20,7 @@ from domain.log.recorder import Entry
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
 from domain.operation import Operation
-from projections.tellings import sentence, why
+from projections.event_sentences import sentence, why
 
 REPLAYED_EVENTS = 1000
 """How many events of a stream are read at once."""

@@ -13,7 +13,7 @@ from domain.event import Recorded
 from domain.host import HostEvent
 from domain.log.transaction import EngineName, Transaction
 from projections.projection import Projection, tag
-from projections.tables import TEXT, Opened, Table
+from projections.tables import TEXT, Table, TableAccess
 
 VERSION = 3
 ALL = "hosts"
@@ -119,7 +119,7 @@ UNSEEN = (
 """What happens to a host and is no part of its record: it moves the validators only."""
 
 
-def project(recorded: Recorded, tables: Opened) -> None:
+def project(recorded: Recorded, tables: TableAccess) -> None:
     """Fold one event into the tables."""
     event = recorded.event
     if not isinstance(event, HostEvent):

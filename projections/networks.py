@@ -11,7 +11,7 @@ from domain.network import DEFAULT_NETWORK, DEFAULT_TYPE, NetworkEvent
 from domain.options import Options
 from projections.hosts import Answer
 from projections.projection import Projection, tag
-from projections.tables import Opened, Table
+from projections.tables import Table, TableAccess
 
 VERSION = 1
 
@@ -40,7 +40,7 @@ NETWORKS = Table(
 )
 
 
-def project(recorded: Recorded, tables: Opened) -> None:
+def project(recorded: Recorded, tables: TableAccess) -> None:
     """Fold one event into the table."""
     event = recorded.event
     if not isinstance(event, NetworkEvent):

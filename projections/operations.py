@@ -9,9 +9,9 @@ from domain import operation_events as events
 from domain.cluster import Removed as ClusterRemoved
 from domain.event import Recorded
 from domain.operation_events import AnyOperationEvent, Evidence, OperationEvent
-from domain.rolling import Kind, Options, Outcome
+from domain.rolling_policy import Kind, Options, Outcome
 from projections.projection import Projection, tag
-from projections.tables import Opened, Rows, Table
+from projections.tables import Rows, Table, TableAccess
 
 VERSION = 2
 
@@ -99,7 +99,7 @@ LATEST = Table(
 )
 
 
-def project(recorded: Recorded, tables: Opened) -> None:
+def project(recorded: Recorded, tables: TableAccess) -> None:
     """Fold one event into the tables."""
     event = recorded.event
     if isinstance(event, ClusterRemoved):
@@ -110,7 +110,7 @@ def project(recorded: Recorded, tables: Opened) -> None:
         _project(recorded, event, tables)
 
 
-def _project(recorded: Recorded, event: OperationEvent, tables: Opened) -> None:
+def _project(recorded: Recorded, event: OperationEvent, tables: TableAccess) -> None:
     name = event.originator_id.partition("/")[2]
     operations, hosts = tables(OPERATIONS), tables(OPERATION_HOSTS)
     if isinstance(event, events.Started):

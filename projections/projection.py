@@ -12,7 +12,7 @@ from domain.event import TOPICS, Event, Recorded
 from domain.log.mapper import decode
 from domain.log.recorder import Row
 from domain.log.transaction import EngineName, Transaction, driver_errors
-from projections.tables import TEXT, Opened, Table
+from projections.tables import TEXT, Table, TableAccess
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,15 @@ class Projection:
     `version` grows with every change of `project` or the tables that needs a rebuild. `handles`
     are the classes of events that change a row; it is not called for others. Until the rebuild is
     done, rows of older versions are served and gone on with, where the columns are the same:
-    `goes_on_from` is the oldest version whose rows are good enough for that.
+    `servable_since` is the oldest version whose rows are good enough for that.
     """
 
     name: str
     version: int
     tables: tuple[Table[Any], ...]
     handles: tuple[type[Event], ...]
-    project: Callable[[Recorded, Opened], None]
-    goes_on_from: int = 1
+    project: Callable[[Recorded, TableAccess], None]
+    servable_since: int = 1
 
 
 def tag(recorded: Recorded, version: int) -> str:
@@ -53,7 +53,7 @@ def _mark(recorded_at: str, version: int) -> str:
     return f"{crc32(recorded_at.encode(), version - 1):08x}"
 
 
-class Concerned:
+class HandlersByTopic:
     """Which of some projections an event is for."""
 
     def __init__(self, projections: Sequence[Projection]) -> None:
@@ -82,7 +82,7 @@ def _handles(projection: Projection, topic: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Halt:
+class Stop:
     """Where a projection cannot go on, and why."""
 
     position: int
@@ -97,24 +97,24 @@ class Fold:
     """
 
     def __init__(
-        self, projections: Sequence[Projection], tables: Opened, position: int = 0
+        self, projections: Sequence[Projection], tables: TableAccess, position: int = 0
     ) -> None:
         self.position = position
         """The last entry that was projected."""
-        self.halted: dict[str, Halt] = {}
+        self.stops: dict[str, Stop] = {}
         """Those that stopped, by their names."""
         self._projections = tuple(projections)
         self._tables = tables
-        self._concerned = Concerned(projections)
+        self._handlers = HandlersByTopic(projections)
 
     @property
     def going(self) -> tuple[Projection, ...]:
         """The projections that did not stop."""
-        return tuple(each for each in self._projections if each.name not in self.halted)
+        return tuple(each for each in self._projections if each.name not in self.stops)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Project the next entries of the log."""
-        tables, by, new = self._tables, self._concerned.by, tuple.__new__
+        tables, by, new = self._tables, self._handlers.by, tuple.__new__
         for position, recorded_at, originator_id, version, topic, state in rows:
             concerned = by(topic)
             if not concerned:
@@ -122,8 +122,8 @@ class Fold:
             try:
                 event = decode(topic, originator_id, version, state)
             except Exception as defect:  # noqa: BLE001 - whatever it is, it is in the log to stay
-                self._halt(concerned, position, topic, defect)
-                by = self._concerned.by
+                self._stop(concerned, position, topic, defect)
+                by = self._handlers.by
                 continue
             # As `Recorded(…)`, which is Python's own code and takes three times as long.
             recorded = new(Recorded, (position, recorded_at, event))
@@ -135,21 +135,21 @@ class Fold:
                 except Exception as defect:
                     if isinstance(defect, driver_errors()):
                         raise
-                    self._halt((projection,), position, topic, defect)
-                    by = self._concerned.by
+                    self._stop((projection,), position, topic, defect)
+                    by = self._handlers.by
         if rows:
             self.position = rows[-1][0]
 
-    def _halt(
+    def _stop(
         self, projections: Sequence[Projection], position: int, topic: str, defect: Exception
     ) -> None:
         for projection in projections:
-            self.halted[projection.name] = Halt(
+            self.stops[projection.name] = Stop(
                 position,
                 f"The read model of {projection.name} has stopped before position {position} of"
                 f" the log: it cannot handle {topic} ({type(defect).__name__}).",
             )
-        self._concerned = Concerned(self.going)
+        self._handlers = HandlersByTopic(self.going)
 
 
 # How far each projection has come

@@ -12,7 +12,7 @@ from eventsourcing.persistence import OperationalError
 from domain.log.engine import Engine
 from domain.log.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
-from projections.turn import Turn
+from projections.loop_turn import Turn
 
 TIMEOUT_S = 10.0
 """How long a read that runs beside the event loop may take, its turn included."""

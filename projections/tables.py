@@ -186,7 +186,7 @@ class Rows(Protocol[R]):
         ...
 
 
-class Opened(Protocol):
+class TableAccess(Protocol):
     """The tables that a projection may use."""
 
     def __call__(self, table: Table[R]) -> Rows[R]:

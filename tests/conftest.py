@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("commissaire", deadline=None)

@@ -19,21 +19,21 @@ from starlette.types import Receive, Scope, Send
 
 from domain.log.engine import Stopped, StorageFull
 from domain.refusal import Refusal
-from web.authentication import (
+from web.authentication.authentication import (
     Authentication,
     Forbidden,
     LogInsBusy,
     TooManyFailures,
     Unauthenticated,
 )
-from web.clients import Clients
-from web.problems import Problem
-from web.query import refuse_unknown
-from web.replies import Header
-from web.requests import Limits, Request, RequestIds
-from web.routing import Routes
-from web.tallies import UNKNOWN_PATH, Tallies
-from web.tokens import without_tokens
+from web.authentication.tokens import without_tokens
+from web.http.clients import Clients
+from web.http.problems import Problem
+from web.http.query_string import refuse_unknown
+from web.http.replies import Header
+from web.http.request_counts import UNKNOWN_PATH, RequestCounts
+from web.http.requests import Limits, Request, RequestIds
+from web.routing.route_tree import Routes
 
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
@@ -42,7 +42,7 @@ READING = ("GET", "HEAD")
 """The methods that change nothing: the body of such a request is not waited for."""
 
 
-class Log(Protocol):
+class ServiceLogWrite(Protocol):
     """Where log lines go."""
 
     def __call__(
@@ -60,11 +60,11 @@ class Front:
         routes: Routes,
         authentication: Authentication,
         *,
-        log: Log,
+        log: ServiceLogWrite,
         log_requests: bool,
         limits: Limits,
         clients: Clients,
-        tallies: Tallies,
+        request_counts: RequestCounts,
         now: Callable[[], str],
     ) -> None:
         self.routes = routes
@@ -73,7 +73,7 @@ class Front:
         self._log_requests = log_requests
         self._limits = limits
         self._clients = clients
-        self._tallies = tallies
+        self._request_counts = request_counts
         self._now = now
         self._ids = RequestIds()
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
@@ -106,7 +106,7 @@ class Front:
             pass  # nobody is there to be told
         finally:
             seconds = perf_counter() - started
-            self._tallies.add(request.route, scope["method"], status, seconds)
+            self._request_counts.add(request.route, scope["method"], status, seconds)
             if self._log_requests:
                 self._log_request(request, status, seconds)
 
@@ -119,17 +119,17 @@ class Front:
         except Refusal as refusal:
             return Problem.of(refusal).reply()
         except Unauthenticated as error:
-            self._tallies.refused_logins["missing"] += 1
+            self._request_counts.refused_logins["missing"] += 1
             return Problem("unauthenticated", str(error), headers=_challenges(error)).reply()
         except Forbidden as error:
-            self._tallies.refused_logins["wrong"] += 1
+            self._request_counts.refused_logins["wrong"] += 1
             return Problem("forbidden", str(error)).reply()
         except TooManyFailures as error:
-            self._tallies.refused_logins["too_many"] += 1
+            self._request_counts.refused_logins["too_many"] += 1
             wait: Header = (b"retry-after", str(error.retry_after_s).encode())
             return Problem("too_many_failures", str(error), headers=[wait]).reply()
         except LogInsBusy as error:
-            self._tallies.refused_logins["busy"] += 1
+            self._request_counts.refused_logins["busy"] += 1
             return Problem("unavailable", str(error)).reply()
         except StorageFull:
             return Problem("storage_full", "The disk is full.").reply()

@@ -12,8 +12,8 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
+from domain.all_events import TOPICS
 from domain.event import Event
-from domain.every_event import TOPICS
 
 PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS

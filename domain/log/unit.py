@@ -106,7 +106,7 @@ class Unit:
         """The inventory of this name, heard of or not."""
         return self._use(Source, name)
 
-    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+    def write_beside(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write beside the log in the same transaction, once the command was not refused.
 
         `scrub`: once it is committed, make what was overwritten or deleted unreadable on disk.

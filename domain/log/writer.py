@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -30,10 +30,11 @@ from domain.log.engine import (
     Stopped,
     StorageFull,
 )
+from domain.log.jobs import Job, deliver, fail, refuse
 from domain.log.mapper import to_stored
 from domain.log.transaction import Transaction
 from domain.log.unit import Aggregates, Unit
-from domain.refusal import Kind, Refusal, unavailable
+from domain.refusal import Refusal, unavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -65,20 +66,6 @@ class Projections(Protocol):
     def save_position(self, tx: Transaction, position: int) -> None:
         """Note up to where they are, once a transaction."""
         ...
-
-
-@dataclass
-class Job:
-    """A command on its way, and whoever waits for it."""
-
-    act: Act
-    command: Callable[[Unit], Any]
-    answer: Callable[[Transaction, Any], Any]
-    deadline: float
-    future: "Future[Any] | asyncio.Future[Any]"
-    loop: asyncio.AbstractEventLoop | None = None
-    outcome: Any = None
-    error: BaseException | None = None
 
 
 @dataclass
@@ -213,15 +200,15 @@ class Writer:
             except StorageFull:
                 self.storage_was_full_at = time.monotonic()
                 self._aggregates.clear()
-                _refuse(jobs, "storage_full", "The disk is full: nothing was stored.")
+                refuse(jobs, "storage_full", "The disk is full: nothing was stored.")
                 return
             except CommitUnknown:
                 self._aggregates.clear()
-                _refuse(jobs, "unavailable", MAYBE_DONE)
+                refuse(jobs, "unavailable", MAYBE_DONE)
                 return
             except Stopped as stopped:
                 self._aggregates.clear()
-                _refuse(jobs, "unavailable", str(stopped))
+                refuse(jobs, "unavailable", str(stopped))
                 return
             except OperationalError as passing:
                 self._aggregates.clear()
@@ -230,7 +217,7 @@ class Writer:
             except Exception as defect:  # noqa: BLE001 - whoever asked gets it
                 self._aggregates.clear()
                 if len(jobs) == 1:
-                    _fail(jobs[0], defect)
+                    fail(jobs[0], defect)
                     return
                 for job in jobs:  # alone, so that a defect fails its own command and no other
                     self._carry_out([job])
@@ -242,7 +229,7 @@ class Writer:
         now = time.monotonic()
         late = [job for job in jobs if job.deadline <= now] + self._take_late(now)
         what = "is too busy" if isinstance(error, Contended) else "cannot be reached"
-        _refuse(late, "unavailable", f"The database {what}: nothing was changed, try again.")
+        refuse(late, "unavailable", f"The database {what}: nothing was changed, try again.")
         return [job for job in jobs if job.deadline > now]
 
     def _take_late(self, now: float) -> list[Job]:
@@ -340,7 +327,7 @@ class Writer:
                 LOG.exception("whoever follows the log was not told of %s", self._position)
         if batch.scrub:
             self._scrub()
-        _deliver(batch.done)
+        deliver(batch.done)
 
     def _scrub(self) -> None:
         try:
@@ -349,45 +336,3 @@ class Writer:
             self._scrub_due_at = time.monotonic() + SCRUB_RETRY_PAUSE_S
         else:
             self._scrub_due_at = None
-
-
-def _refuse(jobs: list[Job], kind: Kind, sentence: str) -> None:
-    """One refusal each: an exception that many tasks raise collects all their tracebacks."""
-    for job in jobs:
-        job.error = Refusal(kind, sentence)
-    _deliver(jobs)
-
-
-def _fail(job: Job, defect: Exception) -> None:
-    # A future does not take a StopIteration: whoever waits would wait for ever.
-    job.error = RuntimeError(repr(defect)) if isinstance(defect, StopIteration) else defect
-    _deliver([job])
-
-
-def _deliver(jobs: list[Job]) -> None:
-    """Hand the outcomes to whoever waits; each event loop is woken once."""
-    waiting: dict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
-    for job in jobs:
-        if job.loop is None:
-            _settle(job)
-        else:
-            waiting[job.loop].append(job)
-    for loop, theirs in waiting.items():
-        try:
-            loop.call_soon_threadsafe(_settle_all, theirs)
-        except RuntimeError:  # the loop was closed: nobody waits there any more
-            LOG.warning("%s answers came too late for a loop that is closed", len(theirs))
-
-
-def _settle_all(jobs: list[Job]) -> None:
-    for job in jobs:
-        _settle(job)
-
-
-def _settle(job: Job) -> None:
-    if job.future.cancelled():
-        return
-    if job.error is not None:
-        job.future.set_exception(job.error)
-    else:
-        job.future.set_result(job.outcome)

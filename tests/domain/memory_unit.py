@@ -7,7 +7,7 @@ from domain.aggregate import Aggregate
 from domain.cluster import Cluster
 from domain.container_manager import ContainerManager
 from domain.event import Event
-from domain.fleet import HostRequest, OfferedKey, Unit
+from domain.fleet_commands import HostRequest, OfferedKey, Unit
 from domain.host import FactsGathered, Host
 from domain.log.transaction import Transaction
 from domain.network import Network
@@ -41,7 +41,7 @@ class MemoryUnit:
         """There is no database."""
         raise NotImplementedError
 
-    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+    def write_beside(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """There is no database."""
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain import bootstrap, fleet, investigation
+from domain import bootstrap, fleet_commands, investigation
 from domain.bootstrap import Wanted
 from domain.event import Event
 from domain.host import (
@@ -44,11 +44,11 @@ def registered(kind: str, options: Options, cluster: str | None = "web") -> Memo
     """A host in a cluster whose network is of this type."""
     unit = MemoryUnit()
     if kind == "default":
-        fleet.create_cluster(unit, "web", "default", "")
+        fleet_commands.create_cluster(unit, "web", "default", "")
     else:
         unit.network("blue").create(network_request(kind, options))
-        fleet.create_cluster(unit, "web", "blue", "")
-    fleet.register_host(unit, MemorySecrets(), A, request(cluster))
+        fleet_commands.create_cluster(unit, "web", "blue", "")
+    fleet_commands.register_host(unit, MemorySecrets(), A, request(cluster))
     unit.did()
     return unit
 
@@ -98,7 +98,7 @@ def test_a_network_that_does_keeps_it_bootstrapping_until_all_is_done(
 def test_a_host_that_was_set_up_once_is_not_asked_again_whatever_it_joins() -> None:
     unit = registered("flannel_etcd", ENDPOINTS, None)
     investigation.settle(unit, subject(unit), FACTS)
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     assert unit.host(A).status == "active"
     unit.host(A).fail("unreachable", "It is off.")
     unit.did()
@@ -110,7 +110,7 @@ def test_a_host_that_leaves_its_cluster_in_the_middle_is_set_up_as_it_is() -> No
     unit = registered("flannel_etcd", ENDPOINTS)
     bootstrap.begin(unit, subject(unit), FACTS)
     assert bootstrap.send_step(unit, subject(unit), "packages", "run-1", "blue")
-    fleet.leave(unit, "web", A)
+    fleet_commands.leave(unit, "web", A)
     unit.did()
     assert bootstrap.go_on(unit, subject(unit)) is None
     assert [event for _, event in unit.did()] == [Bootstrapped()]
@@ -120,8 +120,8 @@ def test_a_host_that_leaves_its_cluster_in_the_middle_is_set_up_as_it_is() -> No
 def test_what_is_found_of_an_earlier_registration_is_dropped() -> None:
     unit = registered("flannel_etcd", ENDPOINTS)
     was = subject(unit)
-    fleet.remove_host(unit, MemorySecrets_with(unit), A)
-    fleet.register_host(unit, MemorySecrets(), A, request("web"))
+    fleet_commands.remove_host(unit, MemorySecrets_with(unit), A)
+    fleet_commands.register_host(unit, MemorySecrets(), A, request("web"))
     unit.did()
     assert bootstrap.begin(unit, was, FACTS) is None
     assert bootstrap.go_on(unit, was) is None

@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from domain import credentials, fleet, investigation
+from domain import credentials, fleet_commands, investigation
 from domain.credentials import Login, Wanted
-from domain.fleet import OfferedKey
+from domain.fleet_commands import OfferedKey
 from domain.host import CredentialsRotated, Failed, KeyPinned
 from domain.investigation import Subject
 from tests.domain.memory_unit import MemorySecrets, MemoryUnit, parse, request
@@ -24,7 +24,7 @@ class OneHost(MemoryUnit):
 
     def register(self, key: bytes = b"key-1") -> None:
         """Register it."""
-        fleet.register_host(self, self.secrets, ADDRESS, request(key=key))
+        fleet_commands.register_host(self, self.secrets, ADDRESS, request(key=key))
         self.did()
 
     def login(self, asked: Wanted) -> Login:
@@ -72,17 +72,17 @@ def test_after_a_rotation_a_registration_is_compared_with_the_new_credentials(
 ) -> None:
     unit.rotate(wanted(port=2222))
     unit.did()
-    fleet.register_host(unit, unit.secrets, ADDRESS, request(key=b"key-2", port=2222))
+    fleet_commands.register_host(unit, unit.secrets, ADDRESS, request(key=b"key-2", port=2222))
     assert unit.did() == []
     for old in (request(), request(key=b"key-2", port=22)):
-        again = partial(fleet.register_host, unit, unit.secrets, ADDRESS, old)
+        again = partial(fleet_commands.register_host, unit, unit.secrets, ADDRESS, old)
         assert unit.refused(again).kind == "conflict"
 
 
 def test_what_was_tried_lands_on_no_other_incarnation(unit: OneHost) -> None:
     asked = wanted()
     tried = unit.login(asked)
-    fleet.remove_host(unit, unit.secrets, ADDRESS)
+    fleet_commands.remove_host(unit, unit.secrets, ADDRESS)
     unit.did()
     assert unit.refused(lambda: unit.rotate(asked, tried)).kind == "not_found"
     unit.register(b"key-3")

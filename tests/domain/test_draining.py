@@ -2,13 +2,13 @@
 
 import pytest
 
-from domain import fleet, nodes, operations
+from domain import fleet_commands, node_outcomes, operation_commands
 from domain.container_manager import container_manager_request
 from domain.event import Event
 from domain.operation import OperationRequest
+from domain.operation_commands import STAYS_CORDONED
 from domain.operation_events import HostDone, HostFailed, HostStarted, HostUnknown, StepDone
-from domain.operations import STAYS_CORDONED
-from domain.rolling import Kind, Options
+from domain.rolling_policy import Kind, Options
 from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -20,13 +20,15 @@ def cluster(manager: str = "prod") -> MemoryUnit:
     unit, secrets = MemoryUnit(), MemorySecrets()
     unit.container_manager("prod").create(SERVER)
     unit.container_manager("lab").create(container_manager_request("trivial", {}))
-    fleet.create_cluster(unit, "web", "default", manager)
+    fleet_commands.create_cluster(unit, "web", "default", manager)
     for address in (A, B):
-        fleet.register_host(unit, secrets, address, request("web"))
+        fleet_commands.register_host(unit, secrets, address, request("web"))
         unit.host(address).gather_facts(FACTS)
         unit.host(address).finish_bootstrap()
-        fleet.activate_where_nobody_else_must(unit, unit.cluster("web"), unit.host(address))
-    nodes.registered(unit, "prod", A, found=False)
+        fleet_commands.activate_where_nobody_else_must(
+            unit, unit.cluster("web"), unit.host(address)
+        )
+    node_outcomes.registered(unit, "prod", A, found=False)
     unit.did()
     return unit
 
@@ -39,8 +41,8 @@ def asked(kind: Kind = "upgrade", **options: object) -> OperationRequest:
 
 def begun(unit: MemoryUnit, kind: Kind = "upgrade", **options: object) -> list[Event]:
     """It is in process; gives what happened to it."""
-    operations.start(unit, "1", asked(kind, **options))
-    operations.advance(unit, "1")
+    operation_commands.start(unit, "1", asked(kind, **options))
+    operation_commands.advance(unit, "1")
     return happened(unit)
 
 
@@ -61,16 +63,16 @@ def steps(unit: MemoryUnit, *, until: str = "", reboot: bool = False) -> list[st
     while host.outcome == "in_process" and host.step != until:
         taken.append(host.step)
         if host.step not in ("drain", "health", "uncordon"):
-            operations.send_step(unit, "1", A, host.step)
-        operations.finish_step(unit, "1", A, host.step, {}, reboot=reboot)
+            operation_commands.send_step(unit, "1", A, host.step)
+        operation_commands.finish_step(unit, "1", A, host.step, {}, reboot=reboot)
     unit.did()
     return taken
 
 
 def test_nodes_are_drained_unless_it_was_said_otherwise_and_others_are_not() -> None:
     unit = cluster()
-    assert operations.plan(unit, asked()).drained == [A]
-    assert operations.plan(unit, asked(drain=False)).drained == []
+    assert operation_commands.plan(unit, asked()).drained == [A]
+    assert operation_commands.plan(unit, asked(drain=False)).drained == []
     assert begun(unit)[1:] == [HostStarted(A, "prod"), HostStarted(B)]
     operation = unit.operation("1")
     assert operation.request.options.drain is True
@@ -84,17 +86,20 @@ def test_where_nothing_runs_pods_nothing_is_drained_and_asking_for_it_is_refused
     unit = cluster(manager)
     assert begun(unit)[1:] == [HostStarted(A), HostStarted(B)]
     assert unit.operation("1").request.options.drain is False
-    refusal = unit.refused(lambda: operations.start(unit, "2", asked(drain=True)))
+    refusal = unit.refused(lambda: operation_commands.start(unit, "2", asked(drain=True)))
     assert (refusal.kind, refusal.key) == ("invalid", "drain")
 
 
 def test_the_same_request_is_the_same_operation_whether_drain_was_said_or_not() -> None:
     unit = cluster()
     begun(unit)
-    assert operations.start(unit, "2", asked()) == "1"
-    assert operations.start(unit, "2", asked(drain=True)) == "1"
+    assert operation_commands.start(unit, "2", asked()) == "1"
+    assert operation_commands.start(unit, "2", asked(drain=True)) == "1"
     unit.did()
-    assert unit.refused(lambda: operations.start(unit, "2", asked(drain=False))).kind == "conflict"
+    assert (
+        unit.refused(lambda: operation_commands.start(unit, "2", asked(drain=False))).kind
+        == "conflict"
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,10 +131,10 @@ def test_a_host_that_is_as_good_as_before_has_its_cordon_taken_away(step: str) -
     unit = cluster()
     begun(unit)
     steps(unit, until=step)
-    operations.fail_host(unit, "1", A, unit.operation("1").hosts[A].step, "Why.", {})
+    operation_commands.fail_host(unit, "1", A, unit.operation("1").hosts[A].step, "Why.", {})
     assert happened(unit)[0] == HostFailed(A, "Why.", {})
     assert cordoned(unit) == {A: "1"}
-    nodes.uncordoned(unit, MemorySecrets(), "prod", A, "1")
+    node_outcomes.uncordoned(unit, MemorySecrets(), "prod", A, "1")
     assert cordoned(unit) == {}
 
 
@@ -142,9 +147,9 @@ def test_a_host_that_may_not_be_what_it_was_stays_cordoned_and_says_so(
     begun(unit, healthy_for_s=5.0)
     steps(unit, until=step, reboot=True)
     if step == "upgrade":
-        operations.send_step(unit, "1", A, "upgrade")
+        operation_commands.send_step(unit, "1", A, "upgrade")
         unit.did()
-    command = operations.lose_host if lost else operations.fail_host
+    command = operation_commands.mark_unknown if lost else operation_commands.fail_host
     command(unit, "1", A, unit.operation("1").hosts[A].step, "Why.", {})
     kind = HostUnknown if lost else HostFailed
     assert happened(unit)[0] == kind(A, f"Why. {STAYS_CORDONED}", {})
@@ -156,9 +161,9 @@ def test_whoever_cancels_has_the_cordon_taken_away(step: str) -> None:
     unit = cluster()
     begun(unit, healthy_for_s=5.0)
     steps(unit, until=step)
-    operations.send_step(unit, "1", A, unit.operation("1").hosts[A].step)
-    operations.steer(unit, "1", "cancelled")
-    operations.fail_host(unit, "1", A, unit.operation("1").hosts[A].step, "Cancelled.", {})
+    operation_commands.send_step(unit, "1", A, unit.operation("1").hosts[A].step)
+    operation_commands.steer(unit, "1", "cancelled")
+    operation_commands.fail_host(unit, "1", A, unit.operation("1").hosts[A].step, "Cancelled.", {})
     assert cordoned(unit) == {A: "1"}
 
 
@@ -166,10 +171,10 @@ def test_what_was_killed_in_the_middle_stays_cordoned_though_somebody_cancelled(
     unit = cluster()
     begun(unit)
     steps(unit, until="upgrade")
-    operations.send_step(unit, "1", A, "upgrade")
-    operations.steer(unit, "1", "cancelled")
+    operation_commands.send_step(unit, "1", A, "upgrade")
+    operation_commands.steer(unit, "1", "cancelled")
     unit.did()
-    operations.fail_host(unit, "1", A, "upgrade", "Stopped.", {}, cut_short=True)
+    operation_commands.fail_host(unit, "1", A, "upgrade", "Stopped.", {}, cut_short=True)
     assert HostFailed(A, f"Stopped. {STAYS_CORDONED}", {}) in happened(unit)
     assert cordoned(unit) == {}
 
@@ -178,9 +183,9 @@ def test_a_second_report_changes_nothing() -> None:
     unit = cluster()
     begun(unit)
     for _ in range(2):
-        operations.finish_step(unit, "1", A, "drain", {})
+        operation_commands.finish_step(unit, "1", A, "drain", {})
     assert happened(unit) == [StepDone(A, "drain", "upgrade", {})]
-    operations.fail_host(unit, "1", A, "drain", "Late.", {})
+    operation_commands.fail_host(unit, "1", A, "drain", "Late.", {})
     assert happened(unit) == []
     assert cordoned(unit) == {}
 
@@ -188,8 +193,8 @@ def test_a_second_report_changes_nothing() -> None:
 def test_hosts_that_are_no_nodes_need_no_uncordoning() -> None:
     unit = cluster()
     begun(unit)
-    operations.send_step(unit, "1", B, "upgrade")
-    operations.finish_step(unit, "1", B, "upgrade", {})
+    operation_commands.send_step(unit, "1", B, "upgrade")
+    operation_commands.finish_step(unit, "1", B, "upgrade", {})
     assert HostDone(B, {}) in happened(unit)
 
 
@@ -197,8 +202,10 @@ def test_a_retry_drains_where_there_is_something_to_drain() -> None:
     unit = cluster()
     begun(unit)
     for address in (A, B):
-        operations.fail_host(unit, "1", address, unit.operation("1").hosts[address].step, "No.", {})
+        operation_commands.fail_host(
+            unit, "1", address, unit.operation("1").hosts[address].step, "No.", {}
+        )
     assert unit.operation("1").is_over
-    operations.retry(unit, "2", "1")
-    operations.advance(unit, "2")
+    operation_commands.retry(unit, "2", "1")
+    operation_commands.advance(unit, "2")
     assert unit.operation("2").hosts[A].step == "drain"

@@ -3,10 +3,10 @@
 import pytest
 
 from domain import cluster as clusters
-from domain import fleet
+from domain import fleet_commands
 from domain import host as hosts
 from domain.cluster import HostJoined, HostLeft, RemovalStarted
-from domain.fleet import REMOVAL_BATCH_HOSTS
+from domain.fleet_commands import REMOVAL_BATCH_HOSTS
 from domain.host import Activated, Bootstrapped, JoinedCluster, LeftCluster, Registered
 from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request
 
@@ -20,12 +20,12 @@ class Fleet(MemoryUnit):
         super().__init__()
         self.secrets = MemorySecrets()
         for name in ("web", "db"):
-            fleet.create_cluster(self, name, "default", "")
+            fleet_commands.create_cluster(self, name, "default", "")
         self.did()
 
     def register(self, address: str, **asked: object) -> None:
         """Register a host as a client does."""
-        fleet.register_host(self, self.secrets, address, request(**asked))  # type: ignore[arg-type] # checked there
+        fleet_commands.register_host(self, self.secrets, address, request(**asked))  # type: ignore[arg-type] # checked there
 
     def ready(self, *addresses: str) -> None:
         """Hosts that are set up and in no cluster."""
@@ -103,7 +103,7 @@ def test_a_removed_host_left_its_cluster_its_key_is_destroyed_and_it_can_come_ba
 ) -> None:
     unit.register(A, cluster="web")
     unit.did()
-    fleet.remove_host(unit, unit.secrets, A)
+    fleet_commands.remove_host(unit, unit.secrets, A)
     assert unit.did() == [
         ("cluster/web", HostLeft(A, "host_removed")),
         (f"host/{A}", LeftCluster("web", "host_removed")),
@@ -112,18 +112,20 @@ def test_a_removed_host_left_its_cluster_its_key_is_destroyed_and_it_can_come_ba
     assert not unit.secrets.kept
     unit.register(A, key=b"key-2", cluster="db")
     assert unit.host(A).cluster == "db"
-    assert unit.refused(lambda: fleet.remove_host(unit, unit.secrets, B)).kind == "not_found"
+    assert (
+        unit.refused(lambda: fleet_commands.remove_host(unit, unit.secrets, B)).kind == "not_found"
+    )
 
 
 def test_a_ready_host_joins_and_is_active_where_no_manager_has_a_say(unit: Fleet) -> None:
     unit.ready(A)
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     assert unit.did() == [
         ("cluster/web", HostJoined(A)),
         (f"host/{A}", JoinedCluster("web")),
         (f"host/{A}", Activated()),
     ]
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     assert unit.did() == []
 
 
@@ -132,35 +134,35 @@ def test_a_newcomer_that_is_not_ready_or_elsewhere_is_refused_and_a_member_is_no
 ) -> None:
     unit.register(A, cluster="web")
     unit.register(B)
-    fleet.join(unit, "web", A)
-    assert unit.refused(lambda: fleet.join(unit, "web", B)).kind == "conflict"
-    assert unit.refused(lambda: fleet.join(unit, "db", A)).kind == "conflict"
-    assert unit.refused(lambda: fleet.join(unit, "web", C)).kind == "not_found"
-    assert unit.refused(lambda: fleet.join(unit, "nowhere", A)).kind == "not_found"
+    fleet_commands.join(unit, "web", A)
+    assert unit.refused(lambda: fleet_commands.join(unit, "web", B)).kind == "conflict"
+    assert unit.refused(lambda: fleet_commands.join(unit, "db", A)).kind == "conflict"
+    assert unit.refused(lambda: fleet_commands.join(unit, "web", C)).kind == "not_found"
+    assert unit.refused(lambda: fleet_commands.join(unit, "nowhere", A)).kind == "not_found"
 
 
 def test_leaving_changes_both_sides_and_is_no_news_for_who_is_no_member(unit: Fleet) -> None:
     unit.ready(A)
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     unit.did()
-    fleet.leave(unit, "web", A)
+    fleet_commands.leave(unit, "web", A)
     assert unit.did() == [
         ("cluster/web", HostLeft(A, "taken_out")),
         (f"host/{A}", LeftCluster("web", "taken_out")),
     ]
-    fleet.leave(unit, "web", A)
-    fleet.leave(unit, "web", "never.heard.of")
+    fleet_commands.leave(unit, "web", A)
+    fleet_commands.leave(unit, "web", "never.heard.of")
     assert unit.did() == []
-    assert unit.refused(lambda: fleet.leave(unit, "nowhere", A)).kind == "not_found"
+    assert unit.refused(lambda: fleet_commands.leave(unit, "nowhere", A)).kind == "not_found"
 
 
 def test_a_member_list_is_swapped_and_who_stays_keeps_its_place_unjudged(unit: Fleet) -> None:
     unit.ready(A, B, C)
     for address in (A, B):
-        fleet.join(unit, "web", address)
+        fleet_commands.join(unit, "web", address)
     unit.host(B).fail("unreachable", "It is off.")
     unit.did()
-    fleet.replace_members(unit, "web", [B, A], [C, B])
+    fleet_commands.replace_members(unit, "web", [B, A], [C, B])
     assert unit.did() == [
         ("cluster/web", HostLeft(A, "taken_out")),
         (f"host/{A}", LeftCluster("web", "taken_out")),
@@ -173,9 +175,9 @@ def test_a_member_list_is_swapped_and_who_stays_keeps_its_place_unjudged(unit: F
 
 def test_a_swap_whose_answer_was_lost_can_be_sent_again(unit: Fleet) -> None:
     unit.ready(A)
-    fleet.replace_members(unit, "web", [], [A, A])
+    fleet_commands.replace_members(unit, "web", [], [A, A])
     unit.did()
-    fleet.replace_members(unit, "web", [], [A])
+    fleet_commands.replace_members(unit, "web", [], [A])
     assert unit.did() == []
 
 
@@ -183,9 +185,9 @@ def test_a_swap_whose_answer_was_lost_can_be_sent_again(unit: Fleet) -> None:
 def test_a_swap_is_all_or_nothing(unit: Fleet, newcomer: str) -> None:
     unit.ready(A, B)
     unit.register(C)  # not set up
-    fleet.join(unit, "db", B)
+    fleet_commands.join(unit, "db", B)
     before = dict(unit.cluster("web").members)
-    refusal = unit.refused(lambda: fleet.replace_members(unit, "web", [], [A, newcomer]))
+    refusal = unit.refused(lambda: fleet_commands.replace_members(unit, "web", [], [A, newcomer]))
     assert refusal.kind == "conflict"
     assert newcomer in refusal.sentence
     assert unit.cluster("web").members == before
@@ -194,26 +196,26 @@ def test_a_swap_is_all_or_nothing(unit: Fleet, newcomer: str) -> None:
 
 def test_a_list_of_hosts_that_nobody_knows_is_refused_at_the_first(unit: Fleet) -> None:
     unknown = [f"10.9.0.{number}" for number in range(200)]
-    refusal = unit.refused(lambda: fleet.replace_members(unit, "web", [], unknown))
+    refusal = unit.refused(lambda: fleet_commands.replace_members(unit, "web", [], unknown))
     assert (refusal.kind, refusal.key) == ("conflict", "new")
     assert not unit.hosts.keys() & set(unknown[1:])  # to load each would hold everybody up
 
 
 def test_a_swap_of_other_members_than_there_are_is_a_conflict(unit: Fleet) -> None:
     unit.ready(A, B)
-    fleet.join(unit, "web", A)
-    refusal = unit.refused(lambda: fleet.replace_members(unit, "web", [], [B]))
+    fleet_commands.join(unit, "web", A)
+    refusal = unit.refused(lambda: fleet_commands.replace_members(unit, "web", [], [B]))
     assert (refusal.kind, refusal.key) == ("conflict", "old")
 
 
 def test_a_small_cluster_is_removed_at_once_and_its_hosts_stay(unit: Fleet) -> None:
     unit.ready(A)
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     unit.did()
-    assert fleet.remove_cluster(unit, "web")
+    assert fleet_commands.remove_cluster(unit, "web")
     assert unit.did()[-1] == ("cluster/web", clusters.Removed())
     assert (unit.host(A).status, unit.host(A).cluster) == ("disassociated", "")
-    assert unit.refused(lambda: fleet.remove_cluster(unit, "web")).kind == "not_found"
+    assert unit.refused(lambda: fleet_commands.remove_cluster(unit, "web")).kind == "not_found"
 
 
 def large(unit: Fleet, hosts_count: int) -> None:
@@ -226,32 +228,34 @@ def large(unit: Fleet, hosts_count: int) -> None:
 def test_a_large_cluster_is_removed_in_stages_while_nobody_joins(unit: Fleet) -> None:
     large(unit, 2 * REMOVAL_BATCH_HOSTS + 1)
     unit.ready(A)
-    assert not fleet.remove_cluster(unit, "web")
+    assert not fleet_commands.remove_cluster(unit, "web")
     first = unit.did()
     assert first[0] == ("cluster/web", RemovalStarted())
     assert len(first) == 1 + 2 * REMOVAL_BATCH_HOSTS
-    assert unit.refused(lambda: fleet.join(unit, "web", A)).kind == "conflict"
+    assert unit.refused(lambda: fleet_commands.join(unit, "web", A)).kind == "conflict"
     assert unit.refused(lambda: unit.register(B, cluster="web")).kind == "conflict"
-    assert not fleet.go_on_removing(unit, "web")
-    assert fleet.go_on_removing(unit, "web")
+    assert not fleet_commands.go_on_removing(unit, "web")
+    assert fleet_commands.go_on_removing(unit, "web")
     assert all(host.cluster == "" for host in unit.hosts.values())
 
 
 def test_a_removal_goes_on_only_with_the_cluster_that_it_began_with(unit: Fleet) -> None:
     large(unit, REMOVAL_BATCH_HOSTS + 1)
-    assert not fleet.remove_cluster(unit, "web")
-    assert fleet.remove_cluster(unit, "web")  # another client's, which was faster
-    fleet.create_cluster(unit, "web", "default", "")
+    assert not fleet_commands.remove_cluster(unit, "web")
+    assert fleet_commands.remove_cluster(unit, "web")  # another client's, which was faster
+    fleet_commands.create_cluster(unit, "web", "default", "")
     unit.register(A, cluster="web")
     unit.did()
-    assert fleet.go_on_removing(unit, "web")
+    assert fleet_commands.go_on_removing(unit, "web")
     assert unit.did() == []
     assert list(unit.cluster("web").members) == [A]
 
 
 def test_networks_and_managers_that_do_not_exist_are_refused(unit: Fleet) -> None:
     for network, manager, key in (("x", "", "network"), ("default", "x", "container_manager")):
-        refusal = unit.refused(lambda n=network, m=manager: fleet.create_cluster(unit, "c", n, m))  # type: ignore[misc] # bound early
+        refusal = unit.refused(
+            lambda n=network, m=manager: fleet_commands.create_cluster(unit, "c", n, m)  # type: ignore[misc] # bound early
+        )
         assert (refusal.kind, refusal.key) == ("conflict", key)
 
 
@@ -260,5 +264,5 @@ def test_a_set_up_member_of_a_registered_cluster_is_activated(unit: Fleet) -> No
     host = unit.host(A)
     host.gather_facts(FACTS)
     host.finish_bootstrap()
-    fleet.activate_where_nobody_else_must(unit, unit.cluster("web"), host)
+    fleet_commands.activate_where_nobody_else_must(unit, unit.cluster("web"), host)
     assert [event for _, event in unit.did()][-3:] == [FACTS, Bootstrapped(), Activated()]

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from domain import bootstrap, fleet, investigation, nodes
+from domain import bootstrap, fleet_commands, investigation, node_outcomes
 from domain.aggregate import Aggregate
 from domain.container_manager import (
     MASK,
@@ -49,10 +49,10 @@ class RandomFleet(RuleBasedStateMachine):
         # There from the start, so that hosts soon are nodes.
         self.unit.network("blue").create(NETWORK_REQUESTS[0])
         self.unit.container_manager("lab").create(MANAGER_REQUESTS[0])
-        fleet.create_cluster(self.unit, "web", "blue", "lab")
+        fleet_commands.create_cluster(self.unit, "web", "blue", "lab")
         self.unit.container_manager("prod").create(MANAGER_REQUESTS[1])
         self.unit.network("green").create(NETWORK_REQUESTS[1])
-        fleet.create_cluster(self.unit, "db", "green", "prod")
+        fleet_commands.create_cluster(self.unit, "db", "green", "prod")
 
     def ask(self, command: Any, *args: Any) -> None:
         """Carry it out, or see that its refusal left nothing behind."""
@@ -72,7 +72,7 @@ class RandomFleet(RuleBasedStateMachine):
     @rule(name=NAME, network=NETWORK, manager=st.just("") | MANAGER)
     def create(self, name: str, network: str, manager: str) -> None:
         """PUT a cluster."""
-        self.ask(fleet.create_cluster, name, network, manager)
+        self.ask(fleet_commands.create_cluster, name, network, manager)
 
     @rule(name=NETWORK, wanted=st.sampled_from(NETWORK_REQUESTS))
     def create_network(self, name: str, wanted: NetworkRequest) -> None:
@@ -87,45 +87,45 @@ class RandomFleet(RuleBasedStateMachine):
     @rule(name=MANAGER, wanted=st.sampled_from(MANAGER_REQUESTS))
     def create_manager(self, name: str, wanted: ContainerManagerRequest) -> None:
         """PUT a container manager."""
-        self.ask(fleet.create_container_manager, self.secrets, name, wanted)
+        self.ask(fleet_commands.create_container_manager, self.secrets, name, wanted)
 
     @rule(name=MANAGER)
     def remove_manager(self, name: str) -> None:
         """DELETE a container manager."""
-        self.ask(fleet.remove_container_manager, self.secrets, name)
+        self.ask(fleet_commands.remove_container_manager, self.secrets, name)
 
     @rule(address=ADDRESS, cluster=st.none() | NAME, key=st.sampled_from([b"key-1", b"junk"]))
     def register(self, address: str, cluster: str | None, key: bytes) -> None:
         """PUT a host."""
-        self.ask(fleet.register_host, self.secrets, address, request(cluster, key))
+        self.ask(fleet_commands.register_host, self.secrets, address, request(cluster, key))
 
     @rule(address=ADDRESS)
     def remove_host(self, address: str) -> None:
         """DELETE a host."""
-        self.ask(fleet.remove_host, self.secrets, address)
+        self.ask(fleet_commands.remove_host, self.secrets, address)
 
     @rule(name=NAME, address=ADDRESS)
     def join(self, name: str, address: str) -> None:
         """PUT a member."""
-        self.ask(fleet.join, name, address)
+        self.ask(fleet_commands.join, name, address)
 
     @rule(name=NAME, address=ADDRESS)
     def leave(self, name: str, address: str) -> None:
         """DELETE a member."""
-        self.ask(fleet.leave, name, address)
+        self.ask(fleet_commands.leave, name, address)
 
     @rule(name=NAME, old=LIST, new=LIST, informed=st.booleans())
     def replace(self, name: str, old: list[str], new: list[str], informed: bool) -> None:
         """PUT a member list."""
         old = list(self.unit.cluster(name).members) if informed else old
-        self.ask(fleet.replace_members, name, old, new)
+        self.ask(fleet_commands.replace_members, name, old, new)
         if informed and self.unit.pending:
             assert set(self.unit.cluster(name).members) == set(new)
 
     @rule(name=NAME)
     def remove_cluster(self, name: str) -> None:
         """DELETE a cluster."""
-        self.ask(fleet.remove_cluster, name)
+        self.ask(fleet_commands.remove_cluster, name)
 
     @rule(address=ADDRESS, stale=st.booleans())
     def settle(self, address: str, stale: bool) -> None:
@@ -163,17 +163,17 @@ class RandomFleet(RuleBasedStateMachine):
     @rule(name=MANAGER, address=ADDRESS, found=st.booleans(), cordoned=st.booleans())
     def tell(self, name: str, address: str, found: bool, cordoned: bool) -> None:
         """A container manager was told something, perhaps what is not wished any more."""
-        self.ask(lambda unit: nodes.registered(unit, name, address, found=found))
-        self.ask(lambda unit: nodes.removed(unit, self.secrets, name, address, left=found))
+        self.ask(lambda unit: node_outcomes.registered(unit, name, address, found=found))
+        self.ask(lambda unit: node_outcomes.removed(unit, self.secrets, name, address, left=found))
         if cordoned:
             self.ask(lambda unit: unit.container_manager(name).want_uncordon(address, "op"))
         else:
-            self.ask(lambda unit: nodes.uncordoned(unit, self.secrets, name, address, "op"))
+            self.ask(lambda unit: node_outcomes.uncordoned(unit, self.secrets, name, address, "op"))
 
     @rule(name=MANAGER)
     def give_up(self, name: str) -> None:
         """A container manager that should be gone was not told in time."""
-        self.ask(lambda unit: nodes.give_up(unit, self.secrets, name))
+        self.ask(lambda unit: node_outcomes.give_up(unit, self.secrets, name))
 
     @rule(address=ADDRESS, reason=st.sampled_from(["off", "on fire"]))
     def fail(self, address: str, reason: str) -> None:

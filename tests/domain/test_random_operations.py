@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import operations
+from domain import operation_commands
 from domain.event import TIME_FORMAT
 from domain.host import Activated, Recovered
 from domain.host import Failed as HostIsFailed
 from domain.operation import OVER, Operation, OperationRequest
+from domain.operation_commands import Wish
 from domain.operation_events import HostStarted
-from domain.operations import Wish
-from domain.rolling import Kind, Options, Outcome
+from domain.rolling_policy import Kind, Options, Outcome
 from tests.domain.given import ACT
 from tests.domain.memory_unit import MemoryUnit
 from tests.domain.test_operations import cluster_of
@@ -46,7 +46,7 @@ class Run:
         self.unit: MemoryUnit = cluster_of(*self.addresses)
         self.started: Counter[str] = Counter()
         self.at = datetime.fromisoformat(ACT.at)
-        operations.start(self.unit, "1", request)
+        operation_commands.start(self.unit, "1", request)
         self.go_on()
 
     @property
@@ -56,7 +56,7 @@ class Run:
 
     def go_on(self) -> None:
         """Let it do what it may; judge every start by the state that it was decided in."""
-        operations.advance(self.unit, "1")
+        operation_commands.advance(self.unit, "1")
         self.judge()
 
     def judge(self) -> None:
@@ -83,9 +83,9 @@ class Run:
 
     @staticmethod
     def _must_be_allowed(before: Operation, address: str, unavailable: set[str]) -> None:
-        busy = before.those("in_process")
+        busy = before.with_outcome("in_process")
         assert len(busy) < before.limits.parallel
-        assert len(before.those("failed", "unknown")) <= before.limits.failures
+        assert len(before.with_outcome("failed", "unknown")) <= before.limits.failures
         assert before.state == "in_process", "nothing starts in a paused or cancelled one"
         if before.limits.unavailable is not None:
             assert len(unavailable | {*busy, address}) <= before.limits.unavailable
@@ -102,17 +102,17 @@ class Run:
             self._switch(self.addresses[number % len(self.addresses)], deed)
         elif deed in wishes:
             if operation.state not in OVER and operation.state != "cancelling":
-                operations.steer(unit, "1", wishes[deed])
-        elif busy := operation.those("in_process"):
+                operation_commands.steer(unit, "1", wishes[deed])
+        elif busy := operation.with_outcome("in_process"):
             address = busy[number % len(busy)]
             step = operation.hosts[address].step
             if deed == "well":
                 reboot = operation.request.options.reboot == "always"
-                operations.finish_step(unit, "1", address, step, {}, reboot=reboot)
+                operation_commands.finish_step(unit, "1", address, step, {}, reboot=reboot)
             elif deed == "fail":
-                operations.fail_host(unit, "1", address, step, "No.", {})
+                operation_commands.fail_host(unit, "1", address, step, "No.", {})
             else:
-                operations.lose_host(unit, "1", address, step, "Silence.", {})
+                operation_commands.mark_unknown(unit, "1", address, step, "Silence.", {})
         self.go_on()
 
     def _switch(self, address: str, to: str) -> None:
@@ -126,7 +126,7 @@ class Run:
         """So much that whatever waits for a time has had it."""
         self.at += timedelta(hours=1)
         self.unit.act = ACT._replace(at=self.at.strftime(TIME_FORMAT))
-        operations.advance(self.unit, "1")
+        operation_commands.advance(self.unit, "1")
         self.judge()
 
 
@@ -145,12 +145,12 @@ def test_an_operation_keeps_to_its_limits_and_ends_whatever_happens(
         if run.operation.state == "paused":
             run.do("resume", 0)
         run.do("well", 0)
-        if not run.operation.those("in_process"):
+        if not run.operation.with_outcome("in_process"):
             run.pass_time()
     assert run.operation.is_over
-    assert run.operation.those("in_process") == []
+    assert run.operation.with_outcome("in_process") == []
     assert run.unit.cluster("web").operation == ""
-    everybody = run.operation.those("waiting", "done", "failed", "unknown", "skipped")
+    everybody = run.operation.with_outcome("waiting", "done", "failed", "unknown", "skipped")
     assert sorted(everybody) == sorted(run.addresses), "nobody is silently dropped"
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import pytest
 
 from domain.refusal import Refusal
-from domain.rolling import (
+from domain.rolling_policy import (
     AVAILABLE_AGAIN_S,
     Kind,
     Limits,
@@ -38,7 +38,7 @@ class Snapshot:
         self.changed_at = AT
         self._hosts = [self.WORDS[letter] for letter in hosts]
 
-    def those(self, *outcomes: Outcome) -> list[str]:
+    def with_outcome(self, *outcomes: Outcome) -> list[str]:
         """Their addresses are their numbers."""
         return [str(number) for number, found in enumerate(self._hosts) if found in outcomes]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain import fleet, investigation
-from domain.fleet import HostRequest, OfferedKey
+from domain import fleet_commands, investigation
+from domain.fleet_commands import HostRequest, OfferedKey
 from domain.host import FactsSourced, Host, Registered, Removed
 from domain.investigation import Subject
 from domain.source import BecameStale, CameBack, Source
@@ -63,7 +63,7 @@ class Fleet(MemoryUnit):
         """Register A."""
         key = OfferedKey(b"key-1", parse)
         asked = HostRequest(key, source=source, source_is_there=is_there)
-        fleet.register_host(self, self.secrets, A, asked)
+        fleet_commands.register_host(self, self.secrets, A, asked)
 
 
 def test_what_is_learned_late_of_another_incarnation_or_from_another_source_is_dropped() -> None:
@@ -72,7 +72,7 @@ def test_what_is_learned_late_of_another_incarnation_or_from_another_source_is_d
     before = Subject(A, unit.host(A).incarnation)
     unit.did()
     investigation.supply_facts(unit, before, FactsSourced("cmdb", cpus=8))
-    fleet.remove_host(unit, unit.secrets, A)
+    fleet_commands.remove_host(unit, unit.secrets, A)
     unit.did()
     investigation.supply_facts(unit, before, SAID)
     unit.register("rack")
@@ -104,6 +104,6 @@ def test_a_repeat_with_another_source_contradicts(source: str) -> None:
     unit = Fleet()
     unit.register("rack")
     refusal = unit.refused(
-        lambda: fleet.register_host(unit, unit.secrets, A, request(source=source))
+        lambda: fleet_commands.register_host(unit, unit.secrets, A, request(source=source))
     )
     assert (refusal.kind, refusal.key) == ("conflict", "source")

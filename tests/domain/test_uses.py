@@ -6,12 +6,12 @@ import pytest
 
 from domain import cluster as clusters
 from domain import container_manager_events as managers
-from domain import fleet, investigation, nodes
+from domain import fleet_commands, investigation, node_outcomes
 from domain import network as networks
 from domain.cluster import HostJoined, HostLeft
 from domain.container_manager import MASK, container_manager_request
 from domain.container_manager_events import NodeRegistered, NodeRemoved, NodeWanted
-from domain.fleet import REMOVAL_BATCH_HOSTS
+from domain.fleet_commands import REMOVAL_BATCH_HOSTS
 from domain.host import Activated, JoinedCluster, LeftCluster
 from domain.investigation import Subject
 from domain.network import network_request
@@ -36,11 +36,11 @@ class Fleet(MemoryUnit):
     def manage(self, name: str, kind: str, **options: object) -> None:
         """PUT a container manager."""
         wanted = container_manager_request(kind, options)
-        fleet.create_container_manager(self, self.secrets, name, wanted)
+        fleet_commands.create_container_manager(self, self.secrets, name, wanted)
 
     def ready(self, address: str, cluster: str | None = None) -> None:
         """A host that is set up."""
-        fleet.register_host(self, self.secrets, address, request(cluster))
+        fleet_commands.register_host(self, self.secrets, address, request(cluster))
         subject = Subject(address, self.host(address).incarnation)
         investigation.settle(self, subject, FACTS)
         self.did()
@@ -53,39 +53,41 @@ def unit() -> Fleet:
 
 
 def test_a_new_cluster_takes_up_what_it_uses_and_a_repeat_is_no_news(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "blue", "prod")
+    fleet_commands.create_cluster(unit, "web", "blue", "prod")
     assert unit.did() == [
         ("network/blue", networks.TakenUp("web")),
         ("container_manager/prod", managers.TakenUp("web")),
         ("cluster/web", clusters.Created("web", "blue", "prod")),
     ]
-    fleet.create_cluster(unit, "web", "blue", "prod")
+    fleet_commands.create_cluster(unit, "web", "blue", "prod")
     assert unit.did() == []
 
 
 def test_a_removed_cluster_releases_what_it_used(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "blue", "prod")
+    fleet_commands.create_cluster(unit, "web", "blue", "prod")
     unit.did()
-    assert fleet.remove_cluster(unit, "web")
+    assert fleet_commands.remove_cluster(unit, "web")
     assert unit.did() == [
         ("network/blue", networks.Released("web")),
         ("container_manager/prod", managers.Released("web")),
         ("cluster/web", clusters.Removed()),
     ]
     unit.network("blue").remove()
-    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    fleet_commands.remove_container_manager(unit, unit.secrets, "prod")
     assert unit.secrets.kept == {}
 
 
 def test_a_cluster_that_is_removed_in_stages_uses_its_network_until_it_is_gone(
     unit: Fleet,
 ) -> None:
-    fleet.create_cluster(unit, "web", "blue", "")
+    fleet_commands.create_cluster(unit, "web", "blue", "")
     for n in range(REMOVAL_BATCH_HOSTS + 1):
-        fleet.register_host(unit, unit.secrets, f"10.1.{n // 250}.{n % 250}", request("web"))
-    assert not fleet.remove_cluster(unit, "web")
+        fleet_commands.register_host(
+            unit, unit.secrets, f"10.1.{n // 250}.{n % 250}", request("web")
+        )
+    assert not fleet_commands.remove_cluster(unit, "web")
     assert unit.refused(lambda: unit.network("blue").remove()).kind == "conflict"
-    assert fleet.go_on_removing(unit, "web")
+    assert fleet_commands.go_on_removing(unit, "web")
     unit.network("blue").remove()
 
 
@@ -95,19 +97,23 @@ def test_what_a_new_cluster_would_use_must_be_there(unit: Fleet) -> None:
         ("red", "none", "network"),
         ("blue", "none", "container_manager"),
     ):
-        refusal = unit.refused(lambda n=network, m=manager: fleet.create_cluster(unit, "c", n, m))  # type: ignore[misc] # bound early
+        refusal = unit.refused(
+            lambda n=network, m=manager: fleet_commands.create_cluster(unit, "c", n, m)  # type: ignore[misc] # bound early
+        )
         assert (refusal.kind, refusal.key) == ("conflict", key)
     assert unit.network("blue").clusters == set()
 
 
 def test_a_cluster_that_exists_otherwise_is_a_conflict_and_takes_up_nothing(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "blue", "lab")
+    fleet_commands.create_cluster(unit, "web", "blue", "lab")
     for network, manager, key in (
         ("default", "lab", "network"),
         ("blue", "prod", "container_manager"),
         ("blue", "", "container_manager"),
     ):
-        refusal = unit.refused(lambda n=network, m=manager: fleet.create_cluster(unit, "web", n, m))  # type: ignore[misc] # bound early
+        refusal = unit.refused(
+            lambda n=network, m=manager: fleet_commands.create_cluster(unit, "web", n, m)  # type: ignore[misc] # bound early
+        )
         assert (refusal.kind, refusal.key) == ("conflict", key)
     assert unit.container_manager("prod").clusters == set()
 
@@ -129,7 +135,7 @@ def test_another_token_is_a_conflict(unit: Fleet) -> None:
 
 def test_a_mask_without_a_token_behind_it_is_invalid(unit: Fleet) -> None:
     unit.manage("bare", "openshift", server_url=URL)
-    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    fleet_commands.remove_container_manager(unit, unit.secrets, "prod")
     for name in ("bare", "new", "prod"):
         refusal = unit.refused(
             lambda n=name: unit.manage(n, "openshift", server_url=URL, token=MASK)  # type: ignore[misc] # bound early
@@ -139,16 +145,16 @@ def test_a_mask_without_a_token_behind_it_is_invalid(unit: Fleet) -> None:
 
 
 def test_a_trivial_manager_has_a_node_and_the_host_is_active_at_once(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "default", "lab")
+    fleet_commands.create_cluster(unit, "web", "default", "lab")
     unit.ready(A)
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     assert unit.did() == [
         ("cluster/web", HostJoined(A)),
         (f"host/{A}", JoinedCluster("web")),
         ("container_manager/lab", NodeRegistered(A)),
         (f"host/{A}", Activated()),
     ]
-    fleet.leave(unit, "web", A)
+    fleet_commands.leave(unit, "web", A)
     assert unit.did() == [
         ("cluster/web", HostLeft(A, "taken_out")),
         ("container_manager/lab", NodeRemoved(A)),
@@ -157,8 +163,8 @@ def test_a_trivial_manager_has_a_node_and_the_host_is_active_at_once(unit: Fleet
 
 
 def test_a_host_registered_into_it_is_a_node_once_it_is_set_up(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "default", "lab")
-    fleet.register_host(unit, unit.secrets, A, request("web"))
+    fleet_commands.create_cluster(unit, "web", "default", "lab")
+    fleet_commands.register_host(unit, unit.secrets, A, request("web"))
     assert unit.container_manager("lab").nodes == set()
     subject = Subject(A, unit.host(A).incarnation)
     investigation.settle(unit, subject, FACTS)
@@ -171,26 +177,26 @@ def test_a_host_registered_into_it_is_a_node_once_it_is_set_up(unit: Fleet) -> N
 
 @pytest.mark.parametrize("way", ["host", "member", "swap", "cluster"])
 def test_whichever_way_a_host_goes_it_is_a_node_no_longer(unit: Fleet, way: str) -> None:
-    fleet.create_cluster(unit, "web", "default", "lab")
+    fleet_commands.create_cluster(unit, "web", "default", "lab")
     unit.ready(A, "web")
     unit.ready(B)
     match way:
         case "host":
-            fleet.remove_host(unit, unit.secrets, A)
+            fleet_commands.remove_host(unit, unit.secrets, A)
         case "member":
-            fleet.leave(unit, "web", A)
+            fleet_commands.leave(unit, "web", A)
         case "swap":
-            fleet.replace_members(unit, "web", [A], [])
+            fleet_commands.replace_members(unit, "web", [A], [])
         case _:
-            fleet.remove_cluster(unit, "web")
+            fleet_commands.remove_cluster(unit, "web")
     assert unit.container_manager("lab").nodes == set()
 
 
 def test_a_cluster_takes_only_its_own_nodes_along(unit: Fleet) -> None:
     for name, address in (("web", A), ("db", B)):
-        fleet.create_cluster(unit, name, "default", "lab")
+        fleet_commands.create_cluster(unit, name, "default", "lab")
         unit.ready(address, name)
-    fleet.remove_cluster(unit, "web")
+    fleet_commands.remove_cluster(unit, "web")
     assert unit.container_manager("lab").nodes == {B}
 
 
@@ -200,31 +206,31 @@ def mark(unit: Fleet, version: int) -> str:
 
 
 def test_a_host_waits_to_be_registered_with_a_manager_that_is_elsewhere(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
     unit.ready(B)
-    fleet.join(unit, "web", B)
+    fleet_commands.join(unit, "web", B)
     assert unit.did() == [
         ("cluster/web", HostJoined(B)),
         (f"host/{B}", JoinedCluster("web")),
         ("container_manager/prod", NodeWanted(B, "web", mark(unit, 4))),
     ]
     assert {unit.host(address).status for address in (A, B)} == {"disassociated"}
-    nodes.registered(unit, "prod", B, found=False)
+    node_outcomes.registered(unit, "prod", B, found=False)
     assert unit.did() == [
         ("container_manager/prod", NodeRegistered(B)),
         (f"host/{B}", Activated()),
     ]
-    nodes.registered(unit, "prod", B, found=False)
+    node_outcomes.registered(unit, "prod", B, found=False)
     assert unit.did() == []
 
 
 def test_a_host_that_failed_meanwhile_is_active_once_it_answers(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
     subject = Subject(A, unit.host(A).incarnation)
     investigation.fail(unit, subject, "unreachable", "off")
-    nodes.registered(unit, "prod", A, found=True)
+    node_outcomes.registered(unit, "prod", A, found=True)
     assert unit.host(A).status == "failed"
     investigation.settle(unit, subject, FACTS)
     assert unit.host(A).status == "active"
@@ -232,48 +238,48 @@ def test_a_host_that_failed_meanwhile_is_active_once_it_answers(unit: Fleet) -> 
 
 @pytest.mark.parametrize("way", ["host", "member", "swap", "cluster"])
 def test_whichever_way_a_host_goes_its_manager_is_to_be_told(unit: Fleet, way: str) -> None:
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
-    nodes.registered(unit, "prod", A, found=False)
+    node_outcomes.registered(unit, "prod", A, found=False)
     match way:
         case "host":
-            fleet.remove_host(unit, unit.secrets, A)
+            fleet_commands.remove_host(unit, unit.secrets, A)
         case "member":
-            fleet.leave(unit, "web", A)
+            fleet_commands.leave(unit, "web", A)
         case "swap":
-            fleet.replace_members(unit, "web", [A], [])
+            fleet_commands.replace_members(unit, "web", [A], [])
         case _:
-            fleet.remove_cluster(unit, "web")
+            fleet_commands.remove_cluster(unit, "web")
     manager = unit.container_manager("prod")
     assert (manager.nodes, manager.unwanted) == (set(), {A})
-    nodes.removed(unit, unit.secrets, "prod", A, left=False)
+    node_outcomes.removed(unit, unit.secrets, "prod", A, left=False)
     assert not manager.has_wishes
 
 
 def test_what_was_told_and_is_not_wished_any_more_changes_nothing(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
-    fleet.leave(unit, "web", A)
+    fleet_commands.leave(unit, "web", A)
     unit.did()
-    nodes.registered(unit, "prod", A, found=False)  # it was on its way
+    node_outcomes.registered(unit, "prod", A, found=False)  # it was on its way
     assert unit.did() == []
     assert unit.host(A).status == "disassociated"
-    fleet.join(unit, "web", A)
+    fleet_commands.join(unit, "web", A)
     unit.did()
-    nodes.removed(unit, unit.secrets, "prod", A, left=False)
+    node_outcomes.removed(unit, unit.secrets, "prod", A, left=False)
     assert unit.did() == []
 
 
 def test_a_token_is_kept_until_its_manager_was_told_or_is_given_up(unit: Fleet) -> None:
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
-    nodes.registered(unit, "prod", A, found=False)
-    fleet.remove_cluster(unit, "web")
-    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    node_outcomes.registered(unit, "prod", A, found=False)
+    fleet_commands.remove_cluster(unit, "web")
+    fleet_commands.remove_container_manager(unit, unit.secrets, "prod")
     assert unit.secrets.kept.keys() >= {"container_manager/prod"}
     refusal = unit.refused(lambda: unit.manage("prod", "openshift", server_url=URL, token=MASK))
     assert (refusal.kind, refusal.key) == ("invalid", "options.token")
-    nodes.removed(unit, unit.secrets, "prod", A, left=False)
+    node_outcomes.removed(unit, unit.secrets, "prod", A, left=False)
     assert "container_manager/prod" not in unit.secrets.kept
 
 
@@ -281,10 +287,10 @@ def test_a_token_is_kept_until_its_manager_was_told_or_is_given_up(unit: Fleet) 
 def test_a_manager_of_the_same_name_has_nothing_of_the_one_before(
     unit: Fleet, token: dict[str, str]
 ) -> None:
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.ready(A, "web")
-    fleet.remove_cluster(unit, "web")
-    fleet.remove_container_manager(unit, unit.secrets, "prod")
+    fleet_commands.remove_cluster(unit, "web")
+    fleet_commands.remove_container_manager(unit, unit.secrets, "prod")
     unit.manage("prod", "openshift", server_url=URL, **token)
     kept = unit.secrets.kept.get("container_manager/prod")
     assert kept == (token["token"].encode() if token else None)
@@ -293,10 +299,10 @@ def test_a_manager_of_the_same_name_has_nothing_of_the_one_before(
 
 def test_members_of_before_are_wished_for(unit: Fleet) -> None:
     unit.ready(A)
-    fleet.create_cluster(unit, "web", "default", "prod")
+    fleet_commands.create_cluster(unit, "web", "default", "prod")
     unit.cluster("web").add(A)
     unit.host(A).join_cluster("web")
     unit.ready(B)
     for address in (A, B):
-        nodes.want_node(unit, address)
+        node_outcomes.want_node(unit, address)
     assert unit.container_manager("prod").wanted == {A}

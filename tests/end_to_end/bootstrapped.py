@@ -6,7 +6,7 @@ from typing import Any
 from domain.host import BootstrapStepDone, BootstrapStepSent
 from tests.end_to_end.history import events_of
 from tests.fleet import Host
-from tests.service import Service
+from tests.support.service import Service
 
 ETCD = {
     "type": "flannel_etcd",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.fixtures import fleet
-from tests.service import Service
+from tests.support.service import Service
 
 __all__ = ["fleet", "service"]
 

@@ -11,8 +11,8 @@ from domain.log.mapper import to_event
 from domain.log.recorder import stream
 from domain.log.transaction import Transaction
 from projections import outputs
-from tests.service import Service, wait_for
-from tests.stores import open_engine
+from tests.support.service import Service, wait_for
+from tests.support.stores import open_engine
 
 E = TypeVar("E", bound=Event)
 

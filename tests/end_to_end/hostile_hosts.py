@@ -20,7 +20,7 @@ from typing import Any
 import asyncssh
 
 from tests.faults.fake_host import AnyKey
-from tests.service import DIE_WITH_US
+from tests.support.service import DIE_WITH_US
 
 PAUSE_S = 0.05  # between two drips
 QUEUED_BYTES_MAX = 1 << 18

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import asyncssh
 import uvloop
 
-from runners.cli import main
-from tests.service import Service
+from runners.cli.main import main
+from tests.support.service import Service
 
 ANSWER_TIMEOUT_S = 30.0
 POOLED = re.compile(r"(reads|bcrypt|aside|uvloop)_\d+")

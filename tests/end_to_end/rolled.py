@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from tests.fleet import Host
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 OVER = ("finished", "partial", "failed", "cancelled")
 OPERATION_TIMEOUT_S = 90.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.service import Service
+from tests.support.service import Service
 
 COMMAND_TIMEOUT_S = 10.0
 BETWEEN_NETWORKS = "198.18"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 KEY_BYTES = 32
 

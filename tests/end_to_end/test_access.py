@@ -10,13 +10,13 @@ from typing import Literal, get_args
 import httpx
 import pytest
 
-from runners.settings import Settings
-from runners.users import UsersFile
-from tests.certificates import Authority, Pair
+from runners.security.users import UsersFile
+from runners.settings.settings import Settings
 from tests.end_to_end.test_secrets import assert_nowhere
-from tests.service import Service, wait_for
-from tests.test_cli import commissaire
-from web.authentication import NO_PASSWORD, ROLES, Role
+from tests.runners.cli.test_cli import commissaire
+from tests.support.certificates import Authority, Pair
+from tests.support.service import Service, wait_for
+from web.authentication.authentication import NO_PASSWORD, ROLES, Role
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "access.md").read_text()
 LIMIT_S = 20.0
@@ -25,7 +25,8 @@ Kind = Literal["password", "token", "certificate"]
 
 
 def documented_routes() -> list[tuple[str, str, str]]:
-    """Verb, a path, and role of each route; `tests/web/test_roles.py` compares them with code."""
+    """Verb, a path, and role of each route; `tests/web/authentication/test_roles.py` compares them
+    with code."""
     rows = re.findall(r"^\| (GET|PUT|DELETE) \| `(\S+)` \| (\w+) \|$", DOCUMENT, re.MULTILINE)
     return [(verb, re.sub(r"{\w+}", "10.250.0.1", path), role) for verb, path, role in rows]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.documents import OPERATING, section, shell
+from tests.docs.documents import OPERATING, section, shell
 from tests.faults.whole import database_of, must_be_whole
 from tests.fleet import new_key
-from tests.postgres import PostgresServer, find_binaries
-from tests.service import Service, wait_for
+from tests.support.postgres import PostgresServer, find_binaries
+from tests.support.service import Service, wait_for
 
 WRITERS = 4
 BEFORE = 40

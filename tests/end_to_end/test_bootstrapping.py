@@ -24,7 +24,7 @@ from tests.end_to_end.bootstrapped import (
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.history import events_of, first_failure, history
 from tests.fleet import Fleet
-from tests.service import START_TIMEOUT_S, Service
+from tests.support.service import START_TIMEOUT_S, Service
 
 DOCUMENT = Path(__file__).parents[2] / "docs/bootstrapping.md"
 UNIT = "/etc/systemd/system/flanneld.service"

@@ -27,7 +27,7 @@ from tests.end_to_end.bootstrapped import (
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.history import events_of, first_failure, kept_output
 from tests.fleet import Fleet, Host
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 PACKAGE_S = 2.0
 STEPS = "/var/lib/commissaire/steps"

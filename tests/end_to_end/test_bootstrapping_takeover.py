@@ -7,7 +7,7 @@ from tests.end_to_end.bootstrapped import ETCD, installs, leftovers, make_cluste
 from tests.end_to_end.history import events_of
 from tests.end_to_end.several import several, until_held
 from tests.fleet import Fleet
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 HOSTS = 4
 PACKAGE_S = 4.0

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from runners.users import UsersFile
-from tests.certificates import Authority, Pair
-from tests.service import Service, wait_for
-from web.authentication import (
+from runners.security.users import UsersFile
+from tests.support.certificates import Authority, Pair
+from tests.support.service import Service, wait_for
+from web.authentication.authentication import (
     NO_PASSWORD,
     Account,
     Authentication,
@@ -22,7 +22,7 @@ from web.authentication import (
     Identity,
     Scope,
 )
-from web.certificates import SCOPE_KEY, CertificateAuthentication, ClientCertificate
+from web.authentication.certificates import SCOPE_KEY, CertificateAuthentication, ClientCertificate
 
 LIMIT_S = 20.0
 

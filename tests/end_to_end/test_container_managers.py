@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import Authority
 from tests.fleet import Fleet
-from tests.kubernetes.server import ApiServer
-from tests.service import Service, wait_for
+from tests.runners.container_managers.server import ApiServer
+from tests.support.certificates import Authority
+from tests.support.service import Service, wait_for
 
 TOKEN = token_urlsafe(24)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority
 from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
 from tests.end_to_end.test_container_managers import TOKEN, manage, ok
 from tests.end_to_end.test_operations_killed import until_over
 from tests.fleet import Fleet, Host
-from tests.kubernetes.server import ApiServer
-from tests.service import Service, wait_for
+from tests.runners.container_managers.server import ApiServer
+from tests.support.certificates import Authority
+from tests.support.service import Service, wait_for
 
 CORDONED = "commissaire/cordoned"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 KILLS = 2
 HEARD_PER_LIFE = 15

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from runners.connecting import LOOKUPS_MAX
+from runners.ssh.connect import LOOKUPS_MAX
 from tests.end_to_end.history import first_failure
 from tests.fleet import Fleet, Host
 from tests.fleet.addresses import Place, take
-from tests.service import Service
+from tests.support.service import Service
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="port 53 and mounts need root")
 

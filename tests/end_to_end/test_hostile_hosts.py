@@ -17,7 +17,7 @@ from tests.end_to_end.history import events_of, first_failure
 from tests.end_to_end.hostile_hosts import ROWS, hostile_hosts
 from tests.faults.fake_host import FakeHosts
 from tests.fleet import new_key
-from tests.service import Service, wait_for, waited_for_cpu_s
+from tests.support.service import Service, wait_for, waited_for_cpu_s
 
 LIMIT_S = 2.0  # of a connection, a login, a command
 ENDS_WITHIN_S = 3 * LIMIT_S + 4.0

@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.conftest import QUICK
 from tests.fleet import Fleet
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 SYSTEMS = ("fedora", "centos", "rhel", "debian", "ubuntu", "busybox", "atomic")
 KILLS = 3

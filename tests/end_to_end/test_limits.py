@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 import httpx
 import pytest
 
-from tests.service import Service
+from tests.support.service import Service
 
 SHORT_S = 0.5
 BODY_S = 3.0

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from runners.users import UsersFile, hash_password
-from tests.service import Service, wait_for
-from web.authentication import BCRYPT_COST
-from web.login_lines import Rank
-from web.password_queue import WAITING_MAX
+from runners.security.users import UsersFile, hash_password
+from tests.support.service import Service, wait_for
+from web.authentication.authentication import BCRYPT_COST
+from web.authentication.login_lines import Rank
+from web.authentication.password_queue import WAITING_MAX
 
 ATTEMPTS = 3_000
 DELAY_S_MAX = 5.0

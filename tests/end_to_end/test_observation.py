@@ -21,9 +21,9 @@ from domain.log.recorder import LogRecorder, insert
 from domain.log.sqlite import SQLiteEngine
 from tests.faults.small_disk import CrampedService
 from tests.faults.whole import database_of
-from tests.postgres import PostgresServer
-from tests.service import Service, wait_for
-from tests.stores import Store
+from tests.support.postgres import PostgresServer
+from tests.support.service import Service, wait_for
+from tests.support.stores import Store
 
 OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 FORWARDED = {"X-Forwarded-For": "192.0.2.7"}

@@ -8,7 +8,7 @@ from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
 from tests.end_to_end.test_observation import figures
 from tests.fleet import Fleet
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
 from tests.end_to_end.separate_network import SeparateNetwork, SeparateService
 from tests.fleet import Fleet, Host
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes network namespaces")
 

@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.rolled import OVER, Rolled, outcomes, reboots, upgrades
 from tests.fleet import Fleet
-from tests.service import Service
+from tests.support.service import Service
 
 SYSTEMS = ("fedora", "debian", "centos", "atomic")
 LIVES_MAX = 200

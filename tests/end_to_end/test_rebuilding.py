@@ -14,12 +14,12 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.log.recorder import LogRecorder, head
 from projections.all import PROJECTIONS
-from projections.read_models import AT_ONCE_POSITIONS
-from projections.scratch import Scratch
+from projections.rebuilding.live_tables import AT_ONCE_POSITIONS
+from projections.rebuilding.scratch import Scratch
 from tests.faults.client import address, registration
 from tests.faults.whole import database_of, must_be_whole
-from tests.service import Service, wait_for
-from tests.stores import Store
+from tests.support.service import Service, wait_for
+from tests.support.stores import Store
 
 LIMIT_S = 60
 REBUILT_LIMIT_S = 60.0

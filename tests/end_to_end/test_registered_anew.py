@@ -8,7 +8,7 @@ import pytest
 from domain.host import FactsGathered, KeyPinned
 from tests.end_to_end.history import events_of
 from tests.fleet import Fleet
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 SLOW_S = 1.5
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runners.tokens import TokensFile
-from runners.users import UsersFile, hash_password
+from runners.security.tokens import TokensFile
+from runners.security.users import UsersFile, hash_password
 from tests.end_to_end.several import several
-from tests.service import BCRYPT_COST, Service, wait_for
-from tests.test_cli import commissaire
+from tests.runners.cli.test_cli import commissaire
+from tests.support.service import BCRYPT_COST, Service, wait_for
 
 ENDS_WITHIN_S = 2.0
 LIMIT_S = 20.0

@@ -10,7 +10,7 @@ from tests.end_to_end.test_secrets import assert_nowhere, traces, vault_rows
 from tests.fleet import Fleet
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 
 def rotate(service: Service, host: Host, key: KeyPair, **more: Any) -> httpx.Response:

@@ -11,8 +11,8 @@ from asyncssh import import_private_key
 from domain.log.postgres import PostgresEngine
 from domain.log.sqlite import SQLiteEngine
 from tests.fleet import Fleet
-from tests.postgres import find_binaries
-from tests.service import Service
+from tests.support.postgres import find_binaries
+from tests.support.service import Service
 
 CHUNK = 24
 """A run of so many bytes of a key counts as a leak."""

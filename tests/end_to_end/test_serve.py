@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.certificates import Authority
 from tests.faults.client import registration
-from tests.service import Service, wait_for
+from tests.support.certificates import Authority
+from tests.support.service import Service, wait_for
 
 LIMIT_S = 30
 FOUR, SIX = "127.0.0.5", "::1"

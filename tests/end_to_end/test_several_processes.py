@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from runners.claims import SHARDS
+from runners.leases.ownership import SHARDS
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.rolled import OVER, Rolled, outcomes, reboots, upgrades
 from tests.end_to_end.several import figure, held, several, until_held
 from tests.faults.proxy import Proxy
 from tests.fleet import Fleet
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 Fault = Literal["killed", "frozen", "cut off", "silenced"]
 

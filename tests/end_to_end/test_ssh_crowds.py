@@ -8,7 +8,7 @@ import pytest
 from domain.host import FactsGathered, Failed
 from tests.end_to_end.history import events_of
 from tests.fleet import Fleet
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 CLIENTS = 32
 COUNT = 200

@@ -14,7 +14,7 @@ from tests.end_to_end.history import events_of, history
 from tests.end_to_end.host_faults import FAULTS, HARMFUL, HARMLESS
 from tests.end_to_end.ward import SETTLED_WITHIN_S, Ward
 from tests.fleet import Fleet
-from tests.service import Service
+from tests.support.service import Service
 
 LIMITS = ("--ssh-connect-timeout-s", "3", "--ssh-command-timeout-s", "4")
 ATTEMPTS = ("--investigation-attempts", "2")

@@ -11,7 +11,7 @@ from tests.end_to_end.host_faults import FAULTS
 from tests.end_to_end.inspected import Held, InspectedService
 from tests.end_to_end.ward import SETTLED_WITHIN_S, Ward
 from tests.fleet import Fleet
-from tests.service import wait_for
+from tests.support.service import wait_for
 
 ONCE = ("--investigation-attempts", "1", "--retry-pause-s", "80000", "--retry-pause-max-s", "80000")
 QUICK = ("--ssh-connect-timeout-s", "1.5", "--ssh-command-timeout-s", "3", "--ssh-parallel", "64")

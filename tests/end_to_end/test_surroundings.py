@@ -10,7 +10,7 @@ import pytest
 from tests.end_to_end.history import first_failure
 from tests.fleet import Fleet
 from tests.fleet.addresses import Place, take
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 FILES_MAX = 64
 SILENT = 48

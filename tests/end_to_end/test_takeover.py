@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.claims import SHARDS
+from runners.leases.ownership import SHARDS
 from tests.end_to_end.several import held, several, until_held
-from tests.service import Service
+from tests.support.service import Service
 
 LEASE_S = 10.0
 

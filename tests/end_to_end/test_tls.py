@@ -14,9 +14,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.certificates import Authority, Pair, write_key
 from tests.end_to_end.test_serve import serve
-from tests.service import Service, wait_for
+from tests.support.certificates import Authority, Pair, write_key
+from tests.support.service import Service, wait_for
 
 TIMEOUT_S = 20.0
 HSTS = "Strict-Transport-Security"

@@ -8,7 +8,7 @@ import pytest
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.rolled import Rolled
 from tests.fleet import Fleet
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 WATCHFUL = ("--check-interval", "0.3", "--check-failures", "2", "--ssh-connect-timeout-s", "1")
 

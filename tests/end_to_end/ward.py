@@ -6,7 +6,7 @@ from domain.host import Failed
 from tests.end_to_end.history import events_of, first_failure
 from tests.end_to_end.host_faults import FAULTS, HARMFUL
 from tests.fleet import Fleet, Host
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 SETTLED_WITHIN_S = 60.0
 """Two attempts at a host that does not answer, on a machine that has other things to do."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests.fleet.keys import new_key
-from tests.service import Service
+from tests.support.service import Service
 
 ANSWER_TIMEOUT_S = 60.0
 IDLE_MAX_S = 10.0

@@ -42,8 +42,8 @@ class AnyKey(asyncssh.SSHServer):
 
 
 async def tell_facts(process: "asyncssh.SSHServerProcess[str]") -> None:
-    """What the script of `runners/facts.py` would print, or that of `runners/bootstrap_steps.py`,
-    which comes as an argument."""
+    """What the script of `runners/hosts/facts.py` would print, or that of
+    `runners/bootstrapping/rendered_step.py`, which comes as an argument."""
     found = NONCE.search(process.command or "")
     if found is None:
         process.stderr.write("this host knows one script only\n")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.faults.client import Answer, Client, address, registration
-from tests.service import Service
+from tests.support.service import Service
 
 CROWD = "crowd"
 """A cluster that the hosts of all clients share."""

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from domain import fleet, investigation
-from domain.fleet import HostRequest, OfferedKey
+from domain import fleet_commands, investigation
+from domain.fleet_commands import HostRequest, OfferedKey
 from domain.host import FactsGathered
 from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from runners.vault import Vault, master_key
+from runners.security.vault import Vault, master_key
 from tests.faults.client import PRIVATE_KEY, address
 from tests.faults.whole import database_of
-from tests.service import Service
-from tests.stores import ACT, WAIT_TIMEOUT_S, Store
+from tests.support.service import Service
+from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 
 FACTS = FactsGathered(
     "debian", "12", 2, 2_000_000, 8_000_000, "00000000-0000-0000-0000-000000000001"
@@ -52,5 +52,5 @@ def populate(
 def become_active(unit: Unit, vault: Vault, host: str, cluster: str | None) -> None:
     """Register a host, and have it set up as if it had been looked at."""
     request = HostRequest(OfferedKey(PRIVATE_KEY, lambda raw: "SHA256:of-a-test"), cluster)
-    fleet.register_host(unit, vault, host, request)
+    fleet_commands.register_host(unit, vault, host, request)
     investigation.settle(unit, Subject(host, unit.host(host).incarnation), FACTS)

@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 
 from tests.faults.conftest import ALONE
-from tests.service import DIE_WITH_US, Service
+from tests.support.service import DIE_WITH_US, Service
 
 CHUNK_BYTES = 4096
 

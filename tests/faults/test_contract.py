@@ -24,7 +24,7 @@ from tests.faults.fake_host import FakeHosts
 from tests.faults.infrastructure_model import MANAGER_BODIES, NETWORK_BODIES, TRIVIAL_BODIES, Said
 from tests.faults.whole import database_of, must_be_whole
 from tests.fleet.keys import new_key
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 EXAMPLES, STEPS = 4, 20
 PROOF_EXAMPLES, PROOF_STEPS = 7, 60

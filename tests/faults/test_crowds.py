@@ -12,8 +12,8 @@ from tests.faults.client import Answer, Client, address, registration
 from tests.faults.conftest import ALONE
 from tests.faults.population import become_active, maintenance
 from tests.faults.whole import database_of, must_be_whole
-from tests.service import Service
-from tests.stores import ACT, WAIT_TIMEOUT_S
+from tests.support.service import Service
+from tests.support.stores import ACT, WAIT_TIMEOUT_S
 
 CONNECTIONS = 64
 HOSTS = [300, *(pytest.param(count, marks=pytest.mark.proof) for count in (1000, 5000))]

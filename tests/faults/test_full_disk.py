@@ -14,8 +14,8 @@ from tests.faults.client import Client, address, registration
 from tests.faults.conftest import ALONE
 from tests.faults.small_disk import CrampedService, SmallDisk
 from tests.faults.whole import must_be_whole
-from tests.postgres import PostgresServer
-from tests.service import Service, wait_for
+from tests.support.postgres import PostgresServer
+from tests.support.service import Service, wait_for
 
 DISK_KIB = 16 * 1024
 POSTGRES_DISK_KIB = 32 * 1024

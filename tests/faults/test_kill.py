@@ -8,7 +8,7 @@ import pytest
 from tests.faults.client import Client
 from tests.faults.journal import CROWD, Journal
 from tests.faults.whole import database_of, must_be_whole
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 CLIENTS = 6
 KILLS = 5

@@ -13,15 +13,15 @@ from statistics import median
 
 import pytest
 
-from domain import fleet
+from domain import fleet_commands
 from domain.log.unit import Unit
 from projections import clusters
 from tests.faults.client import Client, address
 from tests.faults.conftest import ALONE
 from tests.faults.population import become_active, maintenance, populate
 from tests.faults.whole import database_of, must_be_whole
-from tests.service import Service, wait_for
-from tests.stores import ACT, WAIT_TIMEOUT_S, Store
+from tests.support.service import Service, wait_for
+from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 
 SIZES = [1000, pytest.param(10_000, marks=pytest.mark.proof)]
 REMOVAL_TIMEOUT_S = 120.0
@@ -98,7 +98,7 @@ def test_a_removal_that_kill_9_cut_short_is_finished_at_the_next_start(
     for crowd in range(1, TRIES_MAX + 1):
         assert client.put("/cluster/web").status == 201
         hosts += populate(service, database_url, "web", REMOVED_HOSTS, crowd=crowd)
-        left = chance.randint(2 * fleet.REMOVAL_BATCH_HOSTS, REMOVED_HOSTS - 1)
+        left = chance.randint(2 * fleet_commands.REMOVAL_BATCH_HOSTS, REMOVED_HOSTS - 1)
         kill_while_removing(service, "web", left)
         if half_removed(database_of(service, database_url)):
             break
@@ -147,9 +147,9 @@ def test_a_removal_that_nobody_goes_on_with_is_finished_by_a_service_that_runs(
 ) -> None:
     client = Client(service)
     assert client.put("/cluster/web").status == 201
-    hosts = populate(service, database_url, "web", fleet.REMOVAL_BATCH_HOSTS + 1)
+    hosts = populate(service, database_url, "web", fleet_commands.REMOVAL_BATCH_HOSTS + 1)
     with maintenance(service, database_url) as (writer, _):
-        first = writer.submit(ACT, partial(fleet.remove_cluster, name="web"))
+        first = writer.submit(ACT, partial(fleet_commands.remove_cluster, name="web"))
         assert first.result(WAIT_TIMEOUT_S) is False
     must_be_gone(client, "web", hosts)
 
@@ -186,7 +186,7 @@ def test_joining_a_large_cluster_takes_no_more_cpu_than_joining_a_small_one(
 
     def join(unit: Unit, name: str, host: str) -> None:
         stamps.append(time.thread_time())  # in turns: others on the machine slow both down
-        fleet.join(unit, name, host)
+        fleet_commands.join(unit, name, host)
 
     with maintenance(service, database_url) as (writer, vault):
         joins = [(address(c, n), c) for n in range(JOINS) for c in clusters_of_crowds]
@@ -214,9 +214,9 @@ def steps_of_a_join(service: Service, cluster: str, crowd: int) -> int:
                 WAIT_TIMEOUT_S
             )
         # The first join reads the cluster's stream, as the first after a start does.
-        writer.submit(ACT, partial(fleet.join, name=cluster, address=address(crowd, 0))).result(
-            WAIT_TIMEOUT_S
-        )
+        writer.submit(
+            ACT, partial(fleet_commands.join, name=cluster, address=address(crowd, 0))
+        ).result(WAIT_TIMEOUT_S)
         steps = 0
 
         def count_step() -> int:
@@ -227,7 +227,7 @@ def steps_of_a_join(service: Service, cluster: str, crowd: int) -> int:
         def join(unit: Unit) -> sqlite3.Connection:
             connection: sqlite3.Connection = unit.tx.execute.__self__  # type: ignore[attr-defined] # a bound method
             connection.set_progress_handler(count_step, 1)
-            fleet.join(unit, cluster, address(crowd, 1))
+            fleet_commands.join(unit, cluster, address(crowd, 1))
             return connection
 
         connection = writer.submit(ACT, join).result(WAIT_TIMEOUT_S)

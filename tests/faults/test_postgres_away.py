@@ -11,8 +11,8 @@ from tests.faults.conftest import ALONE
 from tests.faults.journal import CROWD, Journal
 from tests.faults.proxy import Proxy
 from tests.faults.whole import must_be_whole
-from tests.postgres import HOST, PostgresServer, StopMode
-from tests.service import Service, wait_for
+from tests.support.postgres import HOST, PostgresServer, StopMode
+from tests.support.service import Service, wait_for
 
 COMMAND_TIMEOUT_S = 4.0
 ANSWER_LIMIT_S = COMMAND_TIMEOUT_S * 2 + 2.0

@@ -13,8 +13,8 @@ import pytest
 from tests.faults.client import Answer, Client, address, registration
 from tests.faults.population import populate
 from tests.faults.whole import database_of, must_be_whole
-from tests.service import DIE_WITH_US, Service, wait_for
-from tests.stores import Store
+from tests.support.service import DIE_WITH_US, Service, wait_for
+from tests.support.stores import Store
 
 CLIENTS = 8
 ROUNDS = 3

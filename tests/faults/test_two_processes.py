@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from domain import fleet
+from domain import fleet_commands
 from domain.log.unit import Unit
 from tests.faults.client import PRIVATE_KEY, Client, address
 from tests.faults.conftest import ALONE
 from tests.faults.population import maintenance, populate
 from tests.faults.whole import database_of, must_be_whole
-from tests.service import Service
-from tests.stores import ACT, WAIT_TIMEOUT_S
+from tests.support.service import Service
+from tests.support.stores import ACT, WAIT_TIMEOUT_S
 
 LIMIT_S = 30
 
 
 def create(unit: Unit, name: str) -> None:
     """A cluster, as a maintenance command would make it."""
-    fleet.create_cluster(unit, name, "default", "")
+    fleet_commands.create_cluster(unit, name, "default", "")
 
 
 def test_what_a_second_process_appends_is_seen_by_the_next_read_and_the_next_command(
@@ -54,10 +54,12 @@ def test_a_host_that_a_second_process_registers_is_looked_at(
 ) -> None:
     with maintenance(service, database_url) as (writer, vault):
         host = address(1, 0)
-        request = fleet.HostRequest(fleet.OfferedKey(PRIVATE_KEY, lambda raw: "x"), ssh_port=1)
-        writer.submit(ACT, lambda unit: fleet.register_host(unit, vault, host, request)).result(
-            WAIT_TIMEOUT_S
+        request = fleet_commands.HostRequest(
+            fleet_commands.OfferedKey(PRIVATE_KEY, lambda raw: "x"), ssh_port=1
         )
+        writer.submit(
+            ACT, lambda unit: fleet_commands.register_host(unit, vault, host, request)
+        ).result(WAIT_TIMEOUT_S)
     service.wait_for_status(host, "failed")
 
 

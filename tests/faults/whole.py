@@ -6,8 +6,8 @@ from domain.cluster import Cluster
 from domain.host import Host
 from domain.log.transaction import Transaction
 from domain.log.unit import load
-from tests.service import Service
-from tests.stores import Store
+from tests.support.service import Service
+from tests.support.stores import Store
 
 
 def database_of(service: Service, database_url: str) -> str:

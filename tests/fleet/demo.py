@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.fleet import Fleet, FleetError, Host
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 CLUSTER = "demo"
 # System and user of each host.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.service import DIE_WITH_US, Service, wait_for
+from tests.support.service import DIE_WITH_US, Service, wait_for
 
 END_TIMEOUT_S = 30.0
 GONE_TIMEOUT_S = 30.0

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from domain.log.recorder import head
 from tests.faults.client import PRIVATE_KEY, Client
 from tests.faults.whole import database_of
-from tests.service import Service
-from tests.stores import Store
+from tests.support.service import Service
+from tests.support.stores import Store
 
 PAUSE_S = 0.001
 

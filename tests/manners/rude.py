@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runners.crowd import MEBIBYTE
+from runners.http_server.connection_pool import MEBIBYTE
 from tests.faults.client import address
 from tests.manners.bad_input import Said, bodies, credentials, encoded, subjects
 

@@ -20,7 +20,7 @@ from tests.manners.bad_input import (
     subjects,
 )
 from tests.manners.good import must_tell_nothing, position
-from tests.service import Service
+from tests.support.service import Service
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from runners.users import UsersFile, hash_password
+from runners.security.users import UsersFile, hash_password
 from tests.manners.crowd import Crowd, Outcome, crowd
 from tests.manners.good import GoodClients, Pace, nothing_but_good_changes
-from tests.service import Service, wait_for
+from tests.support.service import Service, wait_for
 
 SHORT = ("--header-timeout-s", "1", "--body-timeout-s", "1", "--keep-alive-s", "5")
 CONNECTIONS_MAX = 60

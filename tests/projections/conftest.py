@@ -1,5 +1,5 @@
 """Stores on both engines."""
 
-from tests.stores import postgres_store, sqlite_store, store
+from tests.support.stores import postgres_store, sqlite_store, store
 
 __all__ = ["postgres_store", "sqlite_store", "store"]

@@ -6,15 +6,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain import fleet, investigation, operations
+from domain import fleet_commands, investigation, operation_commands
 from domain.host import FactsGathered, FactsSourced
 from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.operation import OperationRequest
 from domain.refusal import Refusal
-from domain.rolling import Kind, Options
+from domain.rolling_policy import Kind, Options
 from tests.domain.memory_unit import MemorySecrets, request
-from tests.stores import ACT, WAIT_TIMEOUT_S, Store
+from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 
 ADDRESSES = ["10.0.0.1", "10.0.0.10", "10.0.0.2", "2001:db8::1", "a.example", "B-0".lower()]
 NAMES = ["web", "Web", "db-1"]
@@ -29,11 +29,11 @@ def facts(cpus: int) -> FactsGathered:
 class AnySecrets(MemorySecrets):
     """Nobody keeps secrets here."""
 
-    def matches(self, unit: fleet.Unit, subject: str, secret: bytes) -> bool:
+    def matches(self, unit: fleet_commands.Unit, subject: str, secret: bytes) -> bool:
         """Always."""
         return True
 
-    def destroy(self, unit: fleet.Unit, subject: str) -> None:
+    def destroy(self, unit: fleet_commands.Unit, subject: str) -> None:
         """Nothing was kept for sure: a command may have been rolled back."""
         self.kept.pop(subject, None)
 
@@ -68,34 +68,38 @@ def operated(unit: Unit, name: str, number: int) -> None:
     if not current:
         kind: Kind = "restart" if number else "upgrade"
         fresh = f"{name}-{cluster.version}"
-        operations.start(unit, fresh, OperationRequest(kind, name, "", UPGRADE))
-        operations.advance(unit, fresh)
-    elif busy := unit.operation(current).those("in_process"):
+        operation_commands.start(unit, fresh, OperationRequest(kind, name, "", UPGRADE))
+        operation_commands.advance(unit, fresh)
+    elif busy := unit.operation(current).with_outcome("in_process"):
         step = unit.operation(current).hosts[busy[0]].step
         if step == "reboot":
-            operations.request_reboot(unit, current, busy[0], "boot-1")
+            operation_commands.request_reboot(unit, current, busy[0], "boot-1")
         if number:
-            operations.finish_step(unit, current, busy[0], step, {"exit_status": 0}, reboot=True)
+            operation_commands.finish_step(
+                unit, current, busy[0], step, {"exit_status": 0}, reboot=True
+            )
         else:
-            operations.fail_host(unit, current, busy[0], step, "It broke.", {"exit_status": 1})
+            operation_commands.fail_host(
+                unit, current, busy[0], step, "It broke.", {"exit_status": 1}
+            )
     else:
-        operations.steer(unit, current, "cancelled")
+        operation_commands.steer(unit, current, "cancelled")
 
 
 def command(kind: str, address: str, name: str, others: list[str], number: int) -> Command:
     """One command, from plain values, so that a failing history can be read."""
     commands: dict[str, Command] = {
-        "create": lambda unit: fleet.create_cluster(unit, name, "default", ""),
-        "register": lambda unit: fleet.register_host(
+        "create": lambda unit: fleet_commands.create_cluster(unit, name, "default", ""),
+        "register": lambda unit: fleet_commands.register_host(
             unit, SECRETS, address, request(name if number else None, source='r"ack\u00fc')
         ),
-        "remove": lambda unit: fleet.remove_host(unit, SECRETS, address),
-        "join": lambda unit: fleet.join(unit, name, address),
-        "leave": lambda unit: fleet.leave(unit, name, address),
-        "replace": lambda unit: fleet.replace_members(
+        "remove": lambda unit: fleet_commands.remove_host(unit, SECRETS, address),
+        "join": lambda unit: fleet_commands.join(unit, name, address),
+        "leave": lambda unit: fleet_commands.leave(unit, name, address),
+        "replace": lambda unit: fleet_commands.replace_members(
             unit, name, list(unit.cluster(name).members), others
         ),
-        "remove_cluster": lambda unit: fleet.remove_cluster(unit, name),
+        "remove_cluster": lambda unit: fleet_commands.remove_cluster(unit, name),
         "look": lambda unit: looked_at(unit, address, number),
         "supply": lambda unit: supplied(unit, address, number),
         "operate": lambda unit: operated(unit, name, number),

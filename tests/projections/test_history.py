@@ -5,16 +5,16 @@ from typing import Any, get_args
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from domain import fleet
+from domain import fleet_commands
+from domain.all_events import MODULES
 from domain.event import Act, Event
-from domain.every_event import MODULES
 from domain.host import FactsGathered
 from domain.log.recorder import LogRecorder
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from projections.event_sentences import REASONS, TELLINGS
 from projections.history import Page, history
-from projections.tellings import REASONS, TELLINGS
-from tests.stores import Store, done
+from tests.support.stores import Store, done
 
 NOBODY_KNOWS = "host/10.9.9.9"
 HOST, CLUSTER = "host/10.0.0.7", "cluster/web"
@@ -29,7 +29,7 @@ def every_event_class() -> set[type[Event]]:
 
 def test_every_event_has_its_sentence() -> None:
     missing = {event.TOPIC for event in every_event_class() - TELLINGS.keys()}
-    assert missing == set(), "projections/tellings.py needs a sentence for each"
+    assert missing == set(), "projections/event_sentences.py needs a sentence for each"
     assert TELLINGS.keys() == every_event_class()
 
 
@@ -54,7 +54,7 @@ def lived(store: Store) -> Store:
         host.activate()
 
     with store.writer() as writer:
-        done(writer, fleet.create_cluster, "web", "default", "")
+        done(writer, fleet_commands.create_cluster, "web", "default", "")
         for number in (1, 2):
             command(writer, _register, "alice", f"ticket-{number}")
             command(writer, settle, "runner:investigator", "host/10.0.0.7@1")
@@ -147,7 +147,7 @@ def test_only_what_was_never_heard_of_has_no_history(lived: Store) -> None:
 
 def test_what_cannot_be_read_is_told_of_and_what_follows_from_it_as_well(store: Store) -> None:
     with store.writer() as writer:
-        done(writer, fleet.create_cluster, "web", "default", "")
+        done(writer, fleet_commands.create_cluster, "web", "default", "")
     left = b'{"class_version":2,"address":"10.0.0.7","reason":"","actor":"bob"}'
     strange = [
         ("cluster.host_adopted", b'{"address":"10.0.0.7"}'),

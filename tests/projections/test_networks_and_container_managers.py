@@ -1,14 +1,14 @@
 """The read models of networks, container managers and nodes are what a rebuild gives."""
 
-from domain import fleet, investigation
+from domain import fleet_commands, investigation
 from domain.container_manager import container_manager_request
 from domain.investigation import Subject
 from domain.network import network_request
 from projections import container_managers, hosts, networks
 from projections.all import PROJECTIONS
-from projections.read_models import ReadModels
+from projections.rebuilding.live_tables import LiveTables
 from tests.domain.memory_unit import FACTS, MemorySecrets, request
-from tests.stores import Store, done
+from tests.support.stores import Store, done
 
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
 
@@ -24,17 +24,17 @@ def fill(store: Store) -> None:
                 lambda unit, n=name: unit.network(n).create(network_request("flannel_etcd", {})),
             )
         for name in ("lab", "prod"):
-            done(writer, fleet.create_container_manager, secrets, name, trivial)
-        done(writer, fleet.create_cluster, "web", "blue", "lab")
+            done(writer, fleet_commands.create_container_manager, secrets, name, trivial)
+        done(writer, fleet_commands.create_cluster, "web", "blue", "lab")
         for address in ADDRESSES:
-            done(writer, fleet.register_host, secrets, address, request("web"))
+            done(writer, fleet_commands.register_host, secrets, address, request("web"))
             done(writer, lambda unit, a=address: settle(unit, a))
-        done(writer, fleet.leave, "web", ADDRESSES[1])
+        done(writer, fleet_commands.leave, "web", ADDRESSES[1])
         done(writer, lambda unit: unit.network("red").remove())
-        done(writer, fleet.remove_container_manager, secrets, "prod")
+        done(writer, fleet_commands.remove_container_manager, secrets, "prod")
 
 
-def settle(unit: fleet.Unit, address: str) -> None:
+def settle(unit: fleet_commands.Unit, address: str) -> None:
     """A host was looked at."""
     investigation.settle(unit, Subject(address, unit.host(address).incarnation), FACTS)
 
@@ -58,7 +58,7 @@ def test_a_database_from_before_they_were_there_is_brought_up_to_date(store: Sto
             "DELETE FROM projection_positions WHERE name IN ('networks', 'container_managers')"
         )
         appending.commit()
-    models = ReadModels(PROJECTIONS)
+    models = LiveTables(PROJECTIONS)
     models.create_tables(store.engine)
     models.catch_up(store.engine)
     store.must_be_consistent()

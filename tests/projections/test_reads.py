@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from domain import fleet
+from domain import fleet_commands
 from domain.log.transaction import Transaction
 from projections import clusters
 from projections.reads import Reads, SQLiteReads, ThreadedReads, reads
-from tests.stores import ACT, WAIT_TIMEOUT_S, Store, done
+from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store, done
 
 ROUNDS = 150
 OTHER_PROCESS = """
@@ -73,7 +73,7 @@ async def test_what_was_answered_is_read_back_at_once(store: Store) -> None:
             for n in range(50):
                 name = f"c{n}"
                 assert await answers.point(clusters.cluster, name) is None
-                command = fleet.create_cluster
+                command = fleet_commands.create_cluster
                 await writer.perform(ACT, lambda u, c=name, f=command: f(u, c, "default", ""))  # type: ignore[misc] # bound early
                 assert await answers.point(clusters.cluster, name) is not None
                 assert name.encode() in await answers.scan(clusters.names)
@@ -155,7 +155,7 @@ async def test_a_scan_that_was_overtaken_is_not_remembered(sqlite_store: Store) 
         with sqlite_store.writer() as writer:
             scan = asyncio.create_task(answers.scan(slow))
             await asyncio.to_thread(begun.wait, WAIT_TIMEOUT_S)
-            done(writer, fleet.create_cluster, "web", "default", "")
+            done(writer, fleet_commands.create_cluster, "web", "default", "")
             # Somebody notices the change while the scan still looks at the state before it.
             assert await answers.point(clusters.names) == b'["web"]'
             go.set()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.runners.stage import Stage
-from tests.stores import Store, postgres_store, sqlite_store, store
+from tests.support.stores import Store, postgres_store, sqlite_store, store
 
 __all__ = ["postgres_store", "sqlite_store", "stage", "store"]
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from domain import fleet
+from domain import fleet_commands
 from domain.event import Act, Recorded
-from domain.fleet import HostRequest, OfferedKey
+from domain.fleet_commands import HostRequest, OfferedKey
 from domain.host import FactsGathered, Host
 from domain.log.follower import Follower
 from domain.log.recorder import head
@@ -17,22 +17,23 @@ from domain.log.unit import Unit, load
 from domain.log.writer import Writer
 from projections import hosts
 from projections.reads import reads
-from runners import watcher
-from runners.findings import Findings, LookFailed, Trust
-from runners.fleet_hosts import FleetHosts
-from runners.heartbeats import Heartbeats
-from runners.investigator import ACTOR, Investigator, Pauses
-from runners.vault import Vault
-from runners.watcher import Watcher
-from tests.stores import Store
+from runners.hosts import watcher
+from runners.hosts.heartbeats import Heartbeats
+from runners.hosts.investigator import ACTOR, Investigator
+from runners.hosts.outcomes import HostOutcomes, HostUnusable, Trust
+from runners.hosts.watcher import Watcher
+from runners.scheduling.backoff import Pauses
+from runners.security.vault import Vault
+from runners.service.fleet_reader import FleetReader
+from tests.support.stores import Store
 
 NOW = "2026-01-02T03:04:05.000006"
 LATER = "2026-01-02T03:05:05.000006"
 """What the watcher's clock shows."""
 ALICE = Act("alice", "request-1", NOW)
 FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 40_000_000, "boot-1")
-REFUSED = LookFailed("unreachable", "refused", passing=True)
-NO_SUDO = LookFailed("sudo", "sudo asks for a password")
+REFUSED = HostUnusable("unreachable", "refused", passing=True)
+NO_SUDO = HostUnusable("sudo", "sudo asks for a password")
 
 PARALLEL = 4
 ATTEMPTS_MAX = 3
@@ -75,7 +76,7 @@ class Look:
 class Population:
     """As the log has it, and some hosts are occupied."""
 
-    def __init__(self, known: FleetHosts, busy: set[str]) -> None:
+    def __init__(self, known: FleetReader, busy: set[str]) -> None:
         self._known = known
         self._busy = busy
 
@@ -124,7 +125,7 @@ class Stage:
         engine = self.store.engine
         self.vault.open(engine)
         answers = reads(engine)
-        known = FleetHosts(answers, self.vault)
+        known = FleetReader(answers, self.vault)
 
         async def pull(position: int) -> Sequence[Recorded]:
             await self.hears.wait()
@@ -143,7 +144,7 @@ class Stage:
         with self.store.writer(engine, on_commit=on_commit) as writer:
             self._writer = writer
             self._investigator = Investigator(
-                Findings(writer, ACTOR, lambda: NOW),
+                HostOutcomes(writer, ACTOR, lambda: NOW),
                 known,
                 self.look,
                 parallel=parallel,
@@ -166,10 +167,10 @@ class Stage:
                 await asyncio.wait(runners)
                 answers.close()
 
-    def _watcher(self, writer: Writer, known: FleetHosts, interval_s: float) -> Watcher:
+    def _watcher(self, writer: Writer, known: FleetReader, interval_s: float) -> Watcher:
         self.heartbeats = Heartbeats(writer, hosts.beat, watcher.ACTOR, lambda: LATER)
         return Watcher(
-            Findings(writer, watcher.ACTOR, lambda: LATER),
+            HostOutcomes(writer, watcher.ACTOR, lambda: LATER),
             Population(known, self.occupied),
             self.look,
             self.heartbeats,
@@ -196,11 +197,11 @@ class Stage:
         """As PUT does."""
         offered = OfferedKey(key, lambda raw: f"SHA256:{raw.decode()}")
         asked = HostRequest(offered, ssh_port=port)
-        await self.do(lambda unit: fleet.register_host(unit, self.vault, address, asked))
+        await self.do(lambda unit: fleet_commands.register_host(unit, self.vault, address, asked))
 
     async def remove(self, address: str) -> None:
         """As DELETE does."""
-        await self.do(lambda unit: fleet.remove_host(unit, self.vault, address))
+        await self.do(lambda unit: fleet_commands.remove_host(unit, self.vault, address))
 
     async def end(self, address: str, outcome: Outcome) -> None:
         """Let the look at a host begin, and end like this."""

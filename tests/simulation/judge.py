@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.host import Failed, Recovered
 from domain.operation import Operation
+from domain.operation_commands import STAYS_CORDONED
 from domain.operation_events import (
     HostDone,
     HostFailed,
@@ -13,8 +14,7 @@ from domain.operation_events import (
     StepDone,
     StepSent,
 )
-from domain.operations import STAYS_CORDONED
-from runners.rolling_task import HEALTH_LOOK_S
+from runners.operations.host_step import HEALTH_LOOK_S
 from tests.simulation.clock import BEGIN
 from tests.simulation.nodes import FOR_EVER
 from tests.simulation.story import NAME, Told
@@ -54,10 +54,12 @@ def _starts_keep_to_the_limits(told: Told) -> None:
         if kind != "operation":
             continue
         if isinstance(event, HostStarted):
-            limits, busy = replayed.limits, replayed.those("in_process")
+            limits, busy = replayed.limits, replayed.with_outcome("in_process")
             assert replayed.state == "in_process", "nothing starts in a paused or cancelled one"
             assert len(busy) < limits.parallel, "max_parallel"
-            assert len(replayed.those("failed", "unknown")) <= limits.failures, "max_failures"
+            assert len(replayed.with_outcome("failed", "unknown")) <= limits.failures, (
+                "max_failures"
+            )
             if limits.unavailable is not None:
                 away = unavailable | {*busy, event.address}
                 assert len(away) <= limits.unavailable, "max_unavailable"
@@ -79,10 +81,10 @@ def _before_the_story(told: Told, address: str) -> list[Any]:
 
 def _everybody_is_accounted_for(told: Told) -> None:
     operation = told.operation
-    everybody = operation.those("waiting", "done", "failed", "unknown", "skipped")
+    everybody = operation.with_outcome("waiting", "done", "failed", "unknown", "skipped")
     assert sorted(everybody) == sorted(told.machines), "nobody is silently dropped"
     if operation.state == "finished":
-        assert sorted(operation.those("done")) == sorted(told.machines)
+        assert sorted(operation.with_outcome("done")) == sorted(told.machines)
     assert told.log.unit.cluster("web").operation == "", "the cluster is free again"
 
 

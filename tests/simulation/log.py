@@ -11,7 +11,7 @@ from domain.log.transaction import SQLiteTransaction, Transaction
 from domain.operation import Operation
 from domain.refusal import Refusal
 from projections import outputs
-from projections.container_managers import WishRow
+from projections.container_managers import NodeChangeRow
 from tests.domain.memory_unit import MemoryUnit
 
 COMMIT_S = 0.002
@@ -30,7 +30,7 @@ class PlayedUnit(MemoryUnit):
         """What is beside the log."""
         return self._tx
 
-    def also(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
+    def write_beside(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write when it is stored."""
         self.writes.append(write)
 
@@ -92,19 +92,19 @@ class PlayedLog:
         found = self.unit.operations.values()
         return [each.name for each in found if each.state and not each.is_over]
 
-    async def wishes(self) -> list[tuple[str, str]]:
+    async def pending_node_changes(self) -> list[tuple[str, str]]:
         """What container managers are still to be told."""
         managers = self.unit.container_managers.values()
         return [(each.name, address) for each in managers for address in each.cordoned]
 
-    async def wish(self, name: str, address: str) -> WishRow | None:
+    async def pending_node_change(self, name: str, address: str) -> NodeChangeRow | None:
         """Of one host: in these stories only cordons are to be taken away."""
         operation = self.unit.container_managers[name].cordoned.get(address)
         if operation is None:
             return None
-        return WishRow(f"{name} {address}", 0, name, address, "", "", "", operation)
+        return NodeChangeRow(f"{name} {address}", 0, name, address, "", "", "", operation)
 
-    async def unwished(self) -> list[str]:
+    async def without_node_change(self) -> list[str]:
         """Everybody is told."""
         return []
 

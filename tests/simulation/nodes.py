@@ -6,8 +6,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from runners.kubernetes import Draining
-from runners.manager_failure import ManagerFailed
+from runners.container_managers.failure import ManagerFailed
+from runners.container_managers.kubernetes import Draining
 from tests.simulation.world import Machine
 
 SOMEBODY = "kubectl"

@@ -10,25 +10,25 @@ from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 
-from domain import operations
+from domain import operation_commands
 from domain.event import Act, Recorded
 from domain.host import Host
 from domain.log.follower import Follower
 from domain.operation import Operation
 from domain.operation_events import RebootRequested, StepSent
 from domain.refusal import unavailable
-from projections.container_managers import WishRow
-from runners.claims import shard_of
-from runners.findings import Abandoned, OtherHostKey, permitted
-from runners.leases import Leases
-from runners.registrar import Registrar
-from runners.rolling import Rolling
-from runners.rolling_host import HostSteps
-from runners.rolling_node import NodeSteps
-from runners.steps import StepReport
-from runners.systems import Commands
+from projections.container_managers import NodeChangeRow
+from runners.container_managers.node_registrar import Registrar
+from runners.hosts.outcomes import HostKeyChanged, NoLongerOurs, permitted
+from runners.leases.leases import Leases
+from runners.leases.ownership import shard_of
+from runners.operations.host_driver import HostDriver
+from runners.operations.node_step import NodeSteps
+from runners.operations.operation_driver import OperationDriver
+from runners.steps.detached_step import StepReport
+from runners.steps.system_commands import Commands
 from tests.domain.memory_unit import MemorySecrets
-from tests.played_leases import PlayedTable
+from tests.runners.leases.played_leases import PlayedTable
 from tests.simulation.processes import Conductor, ProcessLoop
 from tests.simulation.story import LONGEST_S, NAME, Story, Told
 from tests.simulation.world import CALM, Machine, Played, World
@@ -83,17 +83,17 @@ class SharedLog:
         self.follower.push(previous, recorded)
         self.news.push(previous, recorded)
 
-    async def wishes(self) -> list[tuple[str, str]]:
+    async def pending_node_changes(self) -> list[tuple[str, str]]:
         """What container managers are still to be told."""
         await self._process.way()
-        return await self._log.wishes()
+        return await self._log.pending_node_changes()
 
-    async def wish(self, name: str, address: str) -> WishRow | None:
+    async def pending_node_change(self, name: str, address: str) -> NodeChangeRow | None:
         """Of one host."""
         await self._process.way()
-        return await self._log.wish(name, address)
+        return await self._log.pending_node_change(name, address)
 
-    async def unwished(self) -> list[str]:
+    async def without_node_change(self) -> list[str]:
         """Everybody is told."""
         return []
 
@@ -145,12 +145,12 @@ class Hand(World):
         if not self.acts:
             return
         if self.now >= self.not_after:
-            raise Abandoned
+            raise NoLongerOurs
         self.process.story.must_be_in_time(self.sender, machine.address)
 
 
 class HeldContact(Played):
-    """As `runners.reach.SshContact`."""
+    """As `runners.steps.ssh_contact.SshStepSession`."""
 
     def __init__(self, hand: Hand, machine: Machine) -> None:
         super().__init__(hand, machine)
@@ -179,7 +179,7 @@ class HeldContact(Played):
         process = self._hand.process
         try:
             permitted(process.leases, self._address)
-        except Abandoned:
+        except NoLongerOurs:
             act.close()
             raise
         self._hand.not_after = self._hand.now + process.leases.left_s(self._address)
@@ -210,7 +210,7 @@ class Process:
             LEASE_S,
             log=lambda *_, **__: None,
             clock=story.conductor.clock.time,
-            witness=lambda: name,
+            identity=lambda: name,
             dead=story.is_seen_to_be_dead,
             new_name=lambda: f"{name}/{next(story.numbers)}",
         )
@@ -219,23 +219,23 @@ class Process:
 
     async def _live(self) -> None:
         clock = self.story.conductor.clock
-        steps = HostSteps(
+        steps = HostDriver(
             self.log,
             self.log,
-            self._reach,
+            self._connector,
             NodeSteps(self.story.manager),
             now=clock.now,
             on_defect=lambda _, error: self.story.defects.append(error),
-            claims=self.leases,
+            ownership=self.leases,
         )
-        rolling = Rolling(
+        rolling = OperationDriver(
             self.log,
             self.log,
             steps,
             parallel=self.story.parallel,
             kept_s=1e6,
             now=clock.now,
-            claims=self.leases,
+            ownership=self.leases,
         )
         registrar = Registrar(
             self.log,
@@ -246,7 +246,7 @@ class Process:
             chance=self.story.chance,
             log=lambda *_, **__: None,
             on_defect=lambda _, error: self.story.defects.append(error),
-            claims=self.leases,
+            ownership=self.leases,
         )
         await self.leases.start()
         async with asyncio.TaskGroup() as group:
@@ -255,13 +255,13 @@ class Process:
             group.create_task(registrar.run(self.log.news))
 
     @asynccontextmanager
-    async def _reach(self, host: Host) -> AsyncIterator[HeldContact]:
+    async def _connector(self, host: Host) -> AsyncIterator[HeldContact]:
         permitted(self.leases, host.name)
         hand = Hand(self)
         machine = hand.machines[host.name]
         await hand.before(machine)
         if machine.has_other_key:
-            raise OtherHostKey("SHA256:other", f"{machine.address} shows another host key.")
+            raise HostKeyChanged("SHA256:other", f"{machine.address} shows another host key.")
         yield HeldContact(hand, machine)
 
     async def elsewhere(self, doing: Coroutine[Any, Any, T]) -> T:
@@ -352,7 +352,7 @@ class SeveralStory(Story):
     def tell_of_several(self) -> Told:
         """From the request to the end, and a while longer."""
         request = self.request()
-        self.log.do(self.act("alice"), lambda unit: operations.start(unit, NAME, request))
+        self.log.do(self.act("alice"), lambda unit: operation_commands.start(unit, NAME, request))
         for address, node in self.manager.nodes.items():
             if self.log.unit.operations[NAME].request.options.drain:
                 self.world.machines[address].has_pods = partial(self._has_pods, node)

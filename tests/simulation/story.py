@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from domain import nodes, operations
+from domain import node_outcomes, operation_commands
 from domain.container_manager import container_manager_request
 from domain.event import Act, Recorded
 from domain.log.follower import Follower
 from domain.operation import Operation, OperationRequest
-from domain.operations import Wish
-from domain.rolling import Amount, Kind, Options
-from runners.log_lines import Level
-from runners.registrar import Registrar
-from runners.rolling import Rolling
-from runners.rolling_host import HostSteps
-from runners.rolling_node import NodeSteps
+from domain.operation_commands import Wish
+from domain.rolling_policy import Amount, Kind, Options
+from runners.container_managers.node_registrar import Registrar
+from runners.operations.host_driver import HostDriver
+from runners.operations.node_step import NodeSteps
+from runners.operations.operation_driver import OperationDriver
+from runners.os_support.log_lines import Level
 from tests.domain.memory_unit import MemorySecrets
 from tests.domain.test_operations import settle_members
 from tests.simulation.clock import VirtualLoop
@@ -109,7 +109,7 @@ class Story:
         settle_members(unit, addresses, os="atomic", manager="prod")
         for address in addresses:
             if self.chance.random() < 0.9:
-                nodes.registered(unit, "prod", address, found=False)
+                node_outcomes.registered(unit, "prod", address, found=False)
                 self.manager.add(self.world.machines[address])
 
     def request(self) -> OperationRequest:
@@ -145,7 +145,7 @@ class Story:
     async def tell(self) -> Told:
         """From the request to the end."""
         request = self.request()
-        self.log.do(self.act("alice"), lambda unit: operations.start(unit, NAME, request))
+        self.log.do(self.act("alice"), lambda unit: operation_commands.start(unit, NAME, request))
         for address, node in self.manager.nodes.items():
             if self.log.unit.operations[NAME].request.options.drain:
                 self.world.machines[address].has_pods = partial(self._has_pods, node)
@@ -183,7 +183,7 @@ class Story:
             news.push(previous, recorded)
 
         self.log.on_commit = on_commit
-        steps = HostSteps(
+        steps = HostDriver(
             self.log,
             self.log,
             self.world,
@@ -191,7 +191,7 @@ class Story:
             now=self.loop.now,
             on_defect=lambda _, error: self.defects.append(error),
         )
-        rolling = Rolling(
+        rolling = OperationDriver(
             self.log, self.log, steps, parallel=self.parallel, kept_s=1e6, now=self.loop.now
         )
         registrar = Registrar(
@@ -253,7 +253,7 @@ class Story:
     def _steer(self, wish: Wish) -> None:
         operation = self.log.unit.operations[NAME]
         if not operation.is_over and operation.state != "cancelling":
-            self.log.do(self.act("alice"), lambda unit: operations.steer(unit, NAME, wish))
+            self.log.do(self.act("alice"), lambda unit: operation_commands.steer(unit, NAME, wish))
 
     async def _members(self) -> None:
         """Hosts fail by themselves, and those that failed come back."""

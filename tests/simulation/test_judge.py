@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from domain import operations, rolling
+from domain import operation_commands, rolling_policy
 from domain.container_manager import ContainerManager
 from domain.operation import Operation
-from domain.operations import Plan
-from domain.rolling import Limits, Move, Over, Progress, Start, Wait
-from runners.rolling import Rolling
-from runners.rolling_host import HostSteps
-from runners.rolling_node import DONE, Found, NodeSteps
-from runners.rolling_task import Task
-from runners.wakeups import Again, Lane
+from domain.operation_commands import Plan
+from domain.rolling_policy import Limits, Move, Over, Progress, Start, Wait
+from runners.operations.host_driver import HostDriver
+from runners.operations.host_step import HostStep
+from runners.operations.node_step import DONE, NodeResult, NodeSteps
+from runners.operations.operation_driver import OperationDriver
+from runners.scheduling.work_queue import Priority, Requeue
 from tests.simulation.judge import judge
 from tests.simulation.nodes import PlayedNode
 from tests.simulation.story import told
@@ -38,13 +38,13 @@ class Loosened:
 
 def decides(policy: Callable[[Operation, Any, str], Move]) -> Break:
     """Another policy."""
-    return lambda patch: patch.setattr(operations, "next_move", policy)
+    return lambda patch: patch.setattr(operation_commands, "next_move", policy)
 
 
 def with_limits(loosen: Callable[[Limits], Limits]) -> Break:
     """The policy, with other limits."""
     return decides(
-        lambda operation, unavailable, at: rolling.next_move(
+        lambda operation, unavailable, at: rolling_policy.next_move(
             Loosened(operation, limits=loosen(operation.limits)), unavailable, at
         )
     )
@@ -52,106 +52,106 @@ def with_limits(loosen: Callable[[Limits], Limits]) -> Break:
 
 def never_over(operation: Operation, unavailable: Any, at: str) -> Move:
     """Waits where it should end."""
-    move = rolling.next_move(operation, unavailable, at)
+    move = rolling_policy.next_move(operation, unavailable, at)
     return Wait("For what?") if isinstance(move, Over) else move
 
 
 def though_paused(operation: Operation, unavailable: Any, at: str) -> Move:
     """Does not know that it is paused."""
     state = "in_process" if operation.state == "paused" else operation.state
-    return rolling.next_move(Loosened(operation, state=state), unavailable, at)
+    return rolling_policy.next_move(Loosened(operation, state=state), unavailable, at)
 
 
 def again(operation: Operation, unavailable: Any, at: str) -> Move:
     """Starts one that is done."""
-    done = operation.those("done")
-    return Start(done[0]) if done else rolling.next_move(operation, unavailable, at)
+    done = operation.with_outcome("done")
+    return Start(done[0]) if done else rolling_policy.next_move(operation, unavailable, at)
 
 
 def drops_who_is_not_ready(patch: pytest.MonkeyPatch) -> None:
     """Forgets those that it skips."""
-    plan = operations.plan
+    plan = operation_commands.plan
 
     def forgetful(unit: Any, request: Any) -> Plan:
         return replace(plan(unit, request), skipped=[])
 
-    patch.setattr(operations, "plan", forgetful)
+    patch.setattr(operation_commands, "plan", forgetful)
 
 
 def makes_up_ids(patch: pytest.MonkeyPatch) -> None:
     """Asks for each step under an id of the moment, which no host has seen before."""
-    patch.setattr(Task, "step_id", property(lambda task: f"{task.at}-{task.progress.step}"))
+    patch.setattr(HostStep, "step_id", property(lambda task: f"{task.at}-{task.progress.step}"))
 
 
 def sends_before_it_says_so(patch: pytest.MonkeyPatch) -> None:
     """Without the intent in the log."""
 
-    async def at_once(steps: HostSteps, task: Task) -> bool:
+    async def at_once(steps: HostDriver, task: HostStep) -> bool:
         return True
 
-    patch.setattr(HostSteps, "_may_send", at_once)
+    patch.setattr(HostDriver, "_may_send", at_once)
 
 
 def believes_in_cancelling(patch: pytest.MonkeyPatch) -> None:
     """Says that a step was stopped, and did not look."""
-    run = HostSteps._run
+    run = HostDriver._run
 
-    async def trusting(steps: HostSteps, task: Task, contact: Any) -> Any:
+    async def trusting(steps: HostDriver, task: HostStep, contact: Any) -> Any:
         if task.cancelling:
             await steps._fail(task, "It was cancelled.")
-            return Again(0.0, Lane.UNFINISHED)
+            return Requeue(0.0, Priority.CONTINUED)
         return await run(steps, task, contact)
 
-    patch.setattr(HostSteps, "_run", trusting)
+    patch.setattr(HostDriver, "_run", trusting)
 
 
 def takes_silence_for_success(patch: pytest.MonkeyPatch) -> None:
     """What is not known is done."""
 
-    async def hopeful(steps: HostSteps, task: Task, failed: Any, *_: Any) -> None:
+    async def hopeful(steps: HostDriver, task: HostStep, failed: Any, *_: Any) -> None:
         await steps._finish(task, {})
 
-    patch.setattr(HostSteps, "_lose_touch", hopeful)
+    patch.setattr(HostDriver, "_lose_touch", hopeful)
 
 
 def takes_an_open_port_for_a_reboot(patch: pytest.MonkeyPatch) -> None:
     """Does not compare boot ids."""
 
-    async def careless(steps: HostSteps, task: Task, contact: Any) -> Any:
+    async def careless(steps: HostDriver, task: HostStep, contact: Any) -> Any:
         if task.progress.boot_id:
             report = await contact.watch(task.step_id)
             proof = {"boot_id_before": task.progress.boot_id, "boot_id_after": report.boot_id}
             await steps._finish(task, proof)
         return await reboot(steps, task, contact)
 
-    reboot = HostSteps._reboot
-    patch.setattr(HostSteps, "_reboot", careless)
+    reboot = HostDriver._reboot
+    patch.setattr(HostDriver, "_reboot", careless)
 
 
 def does_not_wait_for_health(patch: pytest.MonkeyPatch) -> None:
     """One answer is enough."""
 
-    async def quick(steps: HostSteps, task: Task, contact: Any) -> Any:
+    async def quick(steps: HostDriver, task: HostStep, contact: Any) -> Any:
         await contact.watch(task.step_id)
         await steps._finish(task, {})
-        return Again(0.0, Lane.UNFINISHED)
+        return Requeue(0.0, Priority.CONTINUED)
 
-    patch.setattr(HostSteps, "_health", quick)
+    patch.setattr(HostDriver, "_health", quick)
 
 
 def forgets_at_a_crash(patch: pytest.MonkeyPatch) -> None:
     """Does not ask the log what was not over."""
 
-    async def amnesia(rolling: Rolling, name: str) -> None:
+    async def amnesia(rolling: OperationDriver, name: str) -> None:
         return None
 
-    patch.setattr(Rolling, "_advance", amnesia)
+    patch.setattr(OperationDriver, "_advance", amnesia)
 
 
 def believes_in_evictions(patch: pytest.MonkeyPatch) -> None:
     """Does not wait until the pods have left."""
 
-    async def quick(steps: NodeSteps, *of: str) -> Found:
+    async def quick(steps: NodeSteps, *of: str) -> NodeResult:
         await drained(steps, *of)
         return DONE
 
@@ -184,7 +184,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
         "max_failures",
     ),
     "max_unavailable": (
-        decides(lambda operation, _, at: rolling.next_move(operation, (), at)),
+        decides(lambda operation, _, at: rolling_policy.next_move(operation, (), at)),
         "max_unavailable",
     ),
     "a pause": (decides(though_paused), "nothing starts in a paused"),

@@ -8,8 +8,8 @@ import pytest
 from domain.event import Act
 from domain.log.follower import Follower
 from projections import outputs
-from runners.rolling import PURGE_EVERY_S, Rolling
-from runners.rolling_host import HostSteps
+from runners.operations.host_driver import HostDriver
+from runners.operations.operation_driver import PURGE_EVERY_S, OperationDriver
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.judge import judge
 from tests.simulation.log import PlayedLog, PlayedUnit
@@ -78,15 +78,18 @@ def test_output_is_kept_for_its_time_and_then_deleted() -> None:
         log = PlayedLog(PlayedUnit(), no_crash)
         at = loop.now()
         act = Act("runner:rolling", "test", at)
-        log.do(act, lambda unit: unit.also(lambda tx: outputs.add(tx, name, address, 0, b"x", at)))
-        steps = HostSteps(
+        log.do(
+            act,
+            lambda unit: unit.write_beside(lambda tx: outputs.add(tx, name, address, 0, b"x", at)),
+        )
+        steps = HostDriver(
             log,
             log,
             World(random.Random(0), CALM, no_crash),  # type: ignore[arg-type]
             now=loop.now,
             on_defect=lambda _, error: None,
         )
-        rolling = Rolling(log, log, steps, parallel=1, kept_s=kept_s, now=loop.now)
+        rolling = OperationDriver(log, log, steps, parallel=1, kept_s=kept_s, now=loop.now)
         running = asyncio.create_task(rolling.run(Follower(0, log.after)))
         seen = []
         for wait_s in (kept_s - 60.0, PURGE_EVERY_S + 120.0):

@@ -8,10 +8,10 @@ from typing import Any
 
 from domain.host import FactsGathered, Host
 from domain.log.follower import Follower
-from runners import watcher
-from runners.findings import Findings
-from runners.heartbeats import Heartbeats
-from runners.watcher import SOONEST, Watcher
+from runners.hosts import watcher
+from runners.hosts.heartbeats import Heartbeats
+from runners.hosts.outcomes import HostOutcomes
+from runners.hosts.watcher import SOONEST, Watcher
 from tests.domain.test_operations import settle_members
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.log import PlayedLog, PlayedUnit
@@ -65,7 +65,7 @@ class Fleet:
 async def watch(loop: VirtualLoop, fleet: Fleet) -> None:
     """For some intervals."""
     watching = Watcher(
-        Findings(fleet.log, watcher.ACTOR, loop.now),  # type: ignore[arg-type]
+        HostOutcomes(fleet.log, watcher.ACTOR, loop.now),  # type: ignore[arg-type]
         fleet,
         fleet.look,
         Heartbeats(fleet.log, fleet.keep, watcher.ACTOR, loop.now),  # type: ignore[arg-type]

@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from domain.host import Host
-from runners.findings import LookFailed, OtherHostKey
-from runners.steps import State, StepReport
-from runners.systems import Commands, reboot
+from runners.hosts.outcomes import HostKeyChanged, HostUnusable
+from runners.steps.detached_step import State, StepReport
+from runners.steps.system_commands import Commands, reboot
 
 REBOOT_DELAY_S = 1.0
 
@@ -251,7 +251,7 @@ class World:
     async def _connected(self, machine: Machine) -> AsyncIterator[Played]:
         await self.before(machine)
         if machine.has_other_key:
-            raise OtherHostKey("SHA256:other", f"{machine.address} shows another host key.")
+            raise HostKeyChanged("SHA256:other", f"{machine.address} shows another host key.")
         yield Played(self, machine)
 
     async def before(self, machine: Machine) -> None:
@@ -259,7 +259,7 @@ class World:
         await self._way(machine)
         machine.refuses = machine.refuses or self.chance.random() < self.weather.refuses
         if machine.refuses:
-            raise LookFailed(
+            raise HostUnusable(
                 "authentication", "The host does not let us in any more.", passing=False
             )
         if self.chance.random() < self.weather.hang:
@@ -283,5 +283,5 @@ class World:
             raise _cut("dropped the connection")
 
 
-def _cut(why: str) -> LookFailed:
-    return LookFailed("unreachable", f"The host {why}.", passing=True)
+def _cut(why: str) -> HostUnusable:
+    return HostUnusable("unreachable", f"The host {why}.", passing=True)

@@ -28,22 +28,22 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
-from projections.past_reads import PastReads
-from projections.read_models import ReadModels
+from projections.past.past_reads import PastReads
 from projections.reads import reads
-from runners.crowd import Fault
-from runners.keys import read_private_key
-from runners.server import Limits as ServerLimits
-from runners.server import Server
-from runners.vault import Vault
+from projections.rebuilding.live_tables import LiveTables
+from runners.http_server.connection_pool import Fault
+from runners.http_server.server import Limits as ServerLimits
+from runners.http_server.server import Server
+from runners.security.private_keys import read_private_key
+from runners.security.vault import Vault
 from web.app import LISTENERS_MAX, application
-from web.authentication import Account, Authentication
-from web.basic import BasicAuthentication
-from web.clients import Clients
-from web.credentials import Trust, TryLogin, nobody_can_try
-from web.live import Live
-from web.password_queue import PasswordQueue
-from web.requests import Limits
+from web.authentication.authentication import Account, Authentication
+from web.authentication.basic import BasicAuthentication
+from web.authentication.password_queue import PasswordQueue
+from web.events.live_window import EventWindow
+from web.http.clients import Clients
+from web.http.requests import Limits
+from web.resources.credentials import Trust, TryLogin, nobody_can_try
 
 BCRYPT_COST = 4
 TIMEOUT_S = 20.0
@@ -101,7 +101,7 @@ class WebService:
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        models = ReadModels(PROJECTIONS)
+        models = LiveTables(PROJECTIONS)
         LogRecorder(engine).create_table()
         models.create_tables(engine)
         engine.execute_schema(beside_the_log(engine.name))
@@ -112,7 +112,7 @@ class WebService:
         self.writer.start()
         self._reads = reads(engine)
         with engine.snapshot() as tx:
-            self.live = Live(head(tx).position)
+            self.live = EventWindow(head(tx).position)
         self._follower = Follower(self.live.head, self._pull)
         self._past = PastReads(engine)
         self._clients, self._sources = clients, sources
@@ -139,7 +139,7 @@ class WebService:
             clients=self._clients,
             sources=self._sources,
             limits=limits,
-            live=self.live,
+            window=self.live,
             listeners_max=self._listeners_max,
         )
         self.server = Server(

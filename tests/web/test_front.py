@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from domain.refusal import Kind
 from tests.web.service import WebService
-from web.authentication import ROLES
-from web.description import tells
-from web.health import healthz
-from web.problems import KINDS, Problem
-from web.requests import Request
-from web.routing import Route, Routes
+from web.authentication.authentication import ROLES
+from web.http.problems import KINDS, Problem
+from web.http.requests import Request
+from web.resources.health import healthz
+from web.routing.description import tells
+from web.routing.route_tree import Route, Routes
 
 PROBLEM_KEYS = ["type", "title", "status", "detail"]
 

@@ -1,0 +1,1 @@
+"""Tables that follow the log, and how they are made anew and compared with it."""

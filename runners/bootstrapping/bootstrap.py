@@ -1,0 +1,233 @@
+"""Sets a host up for the network of its cluster: asks what it needs, and sends step after step.
+
+The host itself says what is done and what is not, so nothing is remembered that matters. A step is
+in the log before it is sent, and one that may have been sent is asked about, under its id, before
+anything else. It runs detached, like the steps of operations (runners/steps/detached_step.py).
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from domain.bootstrap import Wanted
+from domain.host import BootstrapStepSent, FactsGathered, Host
+from domain.operation_events import Evidence
+from domain.rolling_policy import seconds_between
+from runners.bootstrapping.rendered_step import (
+    ReadyStep,
+    Unusable,
+    gist,
+    needed,
+    new_nonce,
+    probe,
+    ready,
+    values_of,
+)
+from runners.bootstrapping.step_files import STEP_TIMEOUT_S, Lists, steps_for
+from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable, NoLongerOurs
+from runners.scheduling.work_queue import Priority, Requeue
+from runners.ssh.command import Output
+from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
+from runners.steps.polling import POLL_FIRST_S, POLL_GROWTH, POLL_MAX_S, SESSION_S
+from runners.steps.system_commands import Commands
+
+STOP_LIMIT_S = 60.0
+"""How long a step that has taken too long may take to be stopped, before the host has failed."""
+
+OVER = ("ended", "cancelled", "lost")
+
+
+class StepSession(Protocol):
+    """A host that answers; see `runners.steps.ssh_contact`. Raises `HostUnusable` once it does not
+    any more."""
+
+    async def ask(self, script: str) -> Output:
+        """Run a script as root that changes nothing."""
+        ...
+
+    async def start(self, step_id: str, commands: Commands) -> StepReport:
+        """Run the commands, unless that was done before."""
+        ...
+
+    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
+        """How the step goes, and what it said beyond the offset."""
+        ...
+
+    async def cancel(self, step_id: str) -> StepReport:
+        """End it."""
+        ...
+
+    async def clear(self, step_id: str) -> None:
+        """Delete its output there."""
+        ...
+
+
+class Connector(Protocol):
+    """The way to a host. Raises `HostUnusable` and `HostKeyChanged`."""
+
+    def __call__(self, host: Host) -> AbstractAsyncContextManager[StepSession]:
+        """A connection, closed at the end of the block."""
+        ...
+
+
+class Bootstrap:
+    """One tick after the other. `now()` gives the time for events, `new_id()` a UUID."""
+
+    def __init__(
+        self,
+        lists: Lists,
+        outcomes: HostOutcomes,
+        connector: Connector,
+        *,
+        now: Callable[[], str],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._lists = lists
+        self._outcomes = outcomes
+        self._connector = connector
+        self._now = now
+        self._new_id = new_id
+
+    async def __call__(self, host: Host, facts: FactsGathered, wanted: Wanted) -> Requeue | None:
+        """Go on for a while; None where the host is set up. Raises `HostUnusable`."""
+        try:
+            steps = self._steps(facts, wanted)
+        except Unusable as unusable:
+            raise HostUnusable("setup", str(unusable)) from None
+        until = asyncio.get_running_loop().time() + SESSION_S
+        async with self._connector(host) as contact:
+            if host.step is not None:
+                step = next((step for step in steps if step.name == host.step.step), None)
+                if not await self._see_to_its_end(host, contact, host.step, step, until):
+                    return Requeue(0.0, Priority.CONTINUED)  # others get their turn
+            ran: set[str] = set()
+            while missing := await self._missing(host, contact, steps):
+                for step in missing:
+                    if step.name in ran:
+                        reason = f"Step '{step.name}' of setting it up was undone by another."
+                        raise HostUnusable("setup", reason)
+                    ran.add(step.name)
+                    sent = await self._send(host, step, wanted)
+                    if not await self._see_to_its_end(host, contact, sent, step, until):
+                        return Requeue(0.0, Priority.CONTINUED)
+            await self._outcomes.finish_bootstrap(host)
+        return None
+
+    def _steps(self, facts: FactsGathered, wanted: Wanted) -> list[ReadyStep]:
+        found = steps_for(self._lists, facts, wanted.type)
+        if found is None:
+            raise Unusable(
+                f"Network {wanted.network} is to be set up, and there are no steps for"
+                f" {facts.os or 'a system of no name'} (see --bootstrap)."
+            )
+        values = values_of(wanted)
+        return [ready(step, values) for step in found]
+
+    async def _missing(
+        self, host: Host, contact: StepSession, steps: Sequence[ReadyStep]
+    ) -> list[ReadyStep]:
+        nonce = new_nonce()
+        try:
+            output = await contact.ask(probe(steps, nonce))
+        except Unusable as unusable:
+            raise HostUnusable("setup", str(unusable)) from None
+        missing = needed(steps, output.stdout, nonce)
+        if missing is None:
+            words = gist(output.stderr) or f"exit status {output.exit_status}"
+            raise HostUnusable("setup", f"{host.name} did not say what is set up: “{words}”.")
+        return missing
+
+    async def _send(self, host: Host, step: ReadyStep, wanted: Wanted) -> BootstrapStepSent:
+        sent = BootstrapStepSent(step.name, self._new_id(), wanted.network, at=self._now())
+        if not await self._outcomes.send_step(host, sent):
+            raise NoLongerOurs
+        return sent
+
+    async def _see_to_its_end(
+        self,
+        host: Host,
+        contact: StepSession,
+        sent: BootstrapStepSent,
+        step: ReadyStep | None,
+        until: float,
+    ) -> bool:
+        """Start it, where that was not done, and watch it. False where it goes on after `until`."""
+        limit_s = step.step.timeout_s if step else STEP_TIMEOUT_S
+        pause_s = POLL_FIRST_S
+        report: StepReport | None = None
+        while report is None or report.state not in OVER:
+            late_s = seconds_between(sent.at, self._now()) - limit_s
+            begun = report is not None and report.state not in ("absent", "waiting")
+            if late_s > STOP_LIMIT_S and begun:
+                reason = f"Step '{sent.step}' of setting it up cannot be stopped."
+                raise HostUnusable("setup", reason)
+            if late_s > 0 or (step is None and not begun):
+                report = await contact.cancel(sent.run)
+            elif step is not None and not begun:
+                report = await contact.start(sent.run, step.commands(sent.run))
+            elif asyncio.get_running_loop().time() > until:
+                return False
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(POLL_MAX_S, pause_s * POLL_GROWTH)
+                report = await contact.watch(sent.run)
+        await self._settle(host, contact, sent, step, report)
+        return True
+
+    async def _settle(
+        self,
+        host: Host,
+        contact: StepSession,
+        sent: BootstrapStepSent,
+        step: ReadyStep | None,
+        report: StepReport,
+    ) -> None:
+        """It is over, one way or another: record how, and clean up over there."""
+        output = await _output(contact, sent.run, report)
+        changed = step.changed(sent.run, output) if step else []
+        evidence: Evidence = {
+            "output_sha256": hashlib.sha256(output).hexdigest(),
+            "output_bytes": len(output),
+        }
+        if report.exit_status is not None:
+            evidence["exit_status"] = report.exit_status
+        ending = Ending(changed, evidence, output)
+        if report.state == "ended" and report.exit_status == 0:
+            await self._outcomes.finish_step(host, sent.run, ending)
+            await contact.clear(sent.run)
+            return
+        late = seconds_between(sent.at, self._now()) > (
+            step.step.timeout_s if step else STEP_TIMEOUT_S
+        )
+        reason, passing = _why(sent.step, report, gist(output, sent.run), late=late)
+        await self._outcomes.fail_step(host, sent.run, ending, reason, passing=passing)
+        await contact.clear(sent.run)
+        raise HostUnusable("setup", reason, passing=passing)
+
+
+async def _output(contact: StepSession, run: str, report: StepReport) -> bytes:
+    """All that it said, up to the limit."""
+    output = report.output
+    while len(output) < min(report.size, OUTPUT_BYTES_MAX):
+        piece = (await contact.watch(run, len(output))).output
+        if not piece:
+            break
+        output += piece
+    return output[:OUTPUT_BYTES_MAX]
+
+
+def _why(name: str, report: StepReport, words: str, *, late: bool) -> tuple[str, bool]:
+    """What a person is told, and whether it may pass by itself in a moment."""
+    step = f"Step '{name}' of setting it up"
+    said = f": “{words}”" if words else ""
+    if report.state == "ended":
+        return f"{step} ended with exit status {report.exit_status}{said}.", False
+    if report.state == "cancelled":
+        return f"{step} had not begun in time, and never will.", True
+    if late:
+        return f"{step} did not end in time, and was stopped{said}.", False
+    rebooted = report.begun_boot_id != report.boot_id
+    why = "the host rebooted meanwhile" if rebooted else "its processes were killed"
+    return f"{step} was cut short: {why}.", True

@@ -1,0 +1,5 @@
+"""`python -m runners.cli` is the `commissaire` command."""
+
+from runners.cli.main import main
+
+main()

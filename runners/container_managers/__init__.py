@@ -1,0 +1,1 @@
+"""Container managers: connections, Kubernetes, and what both sides say of nodes."""

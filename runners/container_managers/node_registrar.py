@@ -1,0 +1,319 @@
+"""Tells container managers which hosts are their nodes: what the log wishes, until it is so.
+
+A wish is in the log before anything is sent, and stays there until it was told. So a container
+manager that is down costs nothing but time: it is asked again with growing pauses, and after a
+crash too. Whatever is told may be told twice, by two processes or after a lost answer.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from eventsourcing.persistence import PersistenceError
+
+from domain import container_manager_events as events
+from domain import node_outcomes
+from domain.event import Act, Recorded
+from domain.fleet_commands import Secrets
+from domain.log.follower import Follower
+from domain.log.unit import Unit
+from domain.refusal import Refusal
+from projections.container_managers import NodeChangeRow
+from runners.container_managers.connections import NoSuchManager
+from runners.container_managers.failure import ManagerFailed
+from runners.hosts.outcomes import LOG_RETRY_S, NoLongerOurs, permitted, retry_until_available
+from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
+from runners.scheduling.backoff import Pauses
+from runners.scheduling.protocols import ServiceLogWrite, Writes
+from runners.scheduling.work_queue import Priority, Requeue, WorkQueue
+
+ACTOR = "runner:registrar"
+PARALLEL = 16
+"""So many hosts at once, over all container managers."""
+PAUSES = Pauses(1.0, 60.0)
+"""Before a container manager that failed is asked again."""
+FAREWELL_S = 3600.0
+"""How long a removed container manager is still told that its nodes have left."""
+STRAY_S = 30.0
+"""When it is seen to that a registration which was broken off left no node that nobody knows of."""
+
+STRAY = "stray/"
+"""Of keys of these; no container manager's name has a slash."""
+
+
+class Nodes(Protocol):
+    """The nodes of one container manager; see `runners.container_managers.kubernetes`. Raises
+    `ManagerFailed`."""
+
+    async def register(self, address: str, cluster: str, mark: str) -> bool:
+        """Have this node. False where there is one of its name that we did not register."""
+        ...
+
+    async def remove(self, address: str, mark: str) -> bool:
+        """Do without this node. False where there is one of its name that we did not register."""
+        ...
+
+    async def take_back(self, address: str, mark: str) -> None:
+        """Remove this node if it has that mark; leave any other as it is."""
+        ...
+
+    async def restore(self, address: str, operation: str) -> None:
+        """Take away the cordon of an operation; one that it found there stays."""
+        ...
+
+
+class PendingNodeChanges(Protocol):
+    """What the log says is still to be told."""
+
+    async def pending_node_changes(self) -> list[tuple[str, str]]:
+        """Container manager and address of all of it, the oldest first."""
+        ...
+
+    async def pending_node_change(self, name: str, address: str) -> NodeChangeRow | None:
+        """What a container manager is to be told of a host; None where that is nothing."""
+        ...
+
+    async def without_node_change(self) -> list[str]:
+        """Members that are set up, and of which nobody told their container manager."""
+        ...
+
+    async def leaving(self) -> list[str]:
+        """Container managers that are gone as soon as they were told."""
+        ...
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A container manager that failed as a whole: why, how often, and until when it is let be."""
+
+    reason: str
+    failures: int
+    until_s: float
+
+
+class Registrar:
+    """The process manager. `managers(name)` gives the nodes of one; `now()` the time for events."""
+
+    def __init__(
+        self,
+        writer: Writes,
+        secrets: Secrets,
+        pending: PendingNodeChanges,
+        managers: Callable[[str], Awaitable[Nodes]],
+        *,
+        now: Callable[[], str],
+        chance: random.Random,
+        log: ServiceLogWrite,
+        on_defect: Callable[[str, Exception], None],
+        ownership: Ownership = SINGLE_PROCESS,
+    ) -> None:
+        self._writer = writer
+        self._secrets = secrets
+        self._pending = pending
+        self._managers = managers
+        self._now = now
+        self._chance = chance
+        self._log = log
+        self._on_defect = on_defect
+        self._ownership = ownership
+        self._silent: dict[str, Silence] = {}
+        self._held: defaultdict[str, set[str]] = defaultdict(set)  # keys that wait for its end
+        self._failures: dict[str, tuple[int, str]] = {}  # by key: how often, and why it was last
+        self._sent: dict[
+            str, NodeChangeRow
+        ] = {}  # by key: registrations that are not in the log yet
+        self._strays: dict[str, NodeChangeRow] = {}  # those that were broken off
+        self._queue = WorkQueue(self._tick, PARALLEL)
+
+    @property
+    def waiting(self) -> int:
+        """How many hosts a container manager is still to be told of."""
+        return len(self._queue)
+
+    async def run(self, follower: Follower) -> None:
+        """Until cancelled. `follower` must stand at or before the state that is read first."""
+        async with self._queue.running(), self._ownership.subscribe(self._take_over, self._drop):
+            for name in await retry_until_available(self._pending.leaving):
+                self._queue.enqueue_after(FAREWELL_S, name)
+            async for batch in follower.batches():
+                for recorded in batch:
+                    self._notice(recorded)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Begin nothing, and let what is being told come to its end, `timeout_s` at most."""
+        await self._queue.drain(timeout_s)
+
+    async def _take_over(self, shards: ShardSet) -> None:
+        for address in await retry_until_available(self._pending.without_node_change):
+            if address in shards and self._ownership.holds(address):
+                await self._want(address)
+        for name, address in await retry_until_available(self._pending.pending_node_changes):
+            if address in shards and self._ownership.holds(address):
+                self._queue.enqueue(f"{name} {address}")
+
+    def _drop(self, shards: ShardSet) -> None:
+        gone = HostsOf(shards)
+        self._queue.forget_those(gone)
+        self._failures = {key: f for key, f in self._failures.items() if key not in gone}
+        for name, keys in self._held.items():
+            self._held[name] = {key for key in keys if key not in gone}
+        for key in [key for key in self._sent if key in gone]:
+            change = self._sent.pop(key)
+            stray = f"{STRAY}{change.id}/{change.mark}".replace(" ", "/")  # nobody's, and so ours
+            self._strays[stray] = change
+            self._queue.enqueue_after(STRAY_S, stray)
+
+    def _notice(self, recorded: Recorded) -> None:
+        event = recorded.event
+        name = event.originator_id.partition("/")[2]
+        match event:
+            case events.NodeWanted() | events.NodeUnwanted() | events.UncordonWanted():
+                if self._ownership.holds(event.address):
+                    self._queue.enqueue(f"{name} {event.address}")
+            case events.RemovalStarted():
+                self._queue.enqueue_after(FAREWELL_S, name)
+            case events.Created() | events.Removed():
+                # What another of this name did says nothing.
+                self._silent.pop(name, None)
+                self._held.pop(name, None)
+                self._queue.forget(name)
+            case _:
+                pass  # nothing to be told
+
+    async def _want(self, address: str) -> None:
+        """Wish what was not wished by the version before."""
+        try:
+            await self._record_of(address, lambda unit: node_outcomes.want_node(unit, address))
+        except (NoLongerOurs, Refusal, PersistenceError):
+            self._log("container_manager.not_wished", "warning", host=address)
+
+    async def _tick(self, key: str) -> Requeue | None:
+        """Tell what is wished now, record that it was told, or say when to try again."""
+        name, _, address = key.partition(" ")
+        try:
+            if key.startswith(STRAY):
+                return await self._take_back(key)
+            if not address:
+                act = Act(ACTOR, f"container_manager/{name}", self._now())
+                give_up = partial(node_outcomes.give_up, secrets=self._secrets, name=name)
+                await self._writer.perform(act, give_up)
+                return None
+            change = await self._pending.pending_node_change(name, address)
+            if change is None:
+                self._failures.pop(key, None)
+                self._sent.pop(key, None)
+                return None
+            if self._silent_for_s(name) > 0:
+                return self._hold(key)
+            if not self._ownership.holds(address):
+                return None
+            await self._tell(change)
+        except NoSuchManager:
+            return None
+        except ManagerFailed as failed:
+            return self._after_failure(key, failed)
+        # The log is away, or the host is another process's: what was told is told again.
+        except (NoLongerOurs, Refusal, PersistenceError):
+            return Requeue(LOG_RETRY_S, Priority.CONTINUED)
+        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
+            self._on_defect(address, defect)
+            return self._after_failure(key, ManagerFailed("nonsense", type(defect).__name__))
+        self._failures.pop(key, None)
+        self._end_silence(name)
+        return None
+
+    async def _tell(self, change: NodeChangeRow) -> None:
+        name, address, secrets = change.container_manager, change.address, self._secrets
+        manager = await self._managers(name)
+        permitted(self._ownership, address)  # it may have taken long to get here
+        if change.uncordon:
+            for operation in change.uncordon.split():
+                await manager.restore(address, operation)
+            await self._record_of(
+                address,
+                lambda unit: node_outcomes.uncordoned(
+                    unit, secrets, name, address, change.uncordon
+                ),
+            )
+        if change.wish == "register":
+            self._sent[change.id] = change
+            ours = await manager.register(address, change.cluster, change.mark)
+            await self._record_of(
+                address, lambda unit: node_outcomes.registered(unit, name, address, found=not ours)
+            )
+            self._sent.pop(change.id, None)
+        elif change.wish == "remove":
+            ours = await manager.remove(address, change.mark)
+            await self._record_of(
+                address,
+                lambda unit: node_outcomes.removed(unit, secrets, name, address, left=not ours),
+            )
+
+    async def _take_back(self, key: str) -> Requeue | None:
+        """Remove a node that we registered too late, after another process was told to remove it.
+
+        Its mark tells: one that the log has forgotten is never given again.
+        """
+        change = self._strays[key]
+        name, address, mark = change.container_manager, change.address, change.mark
+        try:
+            act = Act(ACTOR, f"host/{address}", self._now())
+            known = await self._writer.perform(
+                act, lambda unit: node_outcomes.is_marked(unit, name, address, mark)
+            )
+            if not known:
+                await (await self._managers(name)).take_back(address, mark)
+        except ManagerFailed as failed:
+            return Requeue(max(PAUSES.longest_s, failed.after_s or 0.0), Priority.RETRY)
+        except NoSuchManager:
+            pass  # nobody to be asked
+        del self._strays[key]
+        return None
+
+    def _silent_for_s(self, name: str) -> float:
+        silence = self._silent.get(name)
+        return 0.0 if silence is None else silence.until_s - asyncio.get_running_loop().time()
+
+    def _after_failure(self, key: str, failed: ManagerFailed) -> Requeue:
+        """Let a manager that is down be; let another refusal concern this host alone."""
+        name, _, address = key.partition(" ")
+        if failed.is_of_the_whole:
+            if self._silent_for_s(name) > 0:  # another host found the same a moment ago
+                return self._hold(key)
+            before = self._silent.get(name, Silence("", 0, 0.0))
+            failures, told = before.failures + 1, before.reason
+        else:
+            count, told = self._failures.get(key, (0, ""))
+            failures = count + 1
+        pause_s = max(PAUSES.after(failures, self._chance), failed.after_s or 0.0)
+        if failed.is_of_the_whole:
+            until_s = asyncio.get_running_loop().time() + pause_s
+            self._silent[name] = Silence(failed.reason, failures, until_s)
+            self._held[name].add(key)
+        else:
+            self._failures[key] = failures, failed.reason
+        if failed.reason != told:
+            fields = {"container_manager": name, "host": address, "reason": failed.reason}
+            self._log("container_manager.failed", "warning", **fields)
+        return Requeue(pause_s, Priority.RETRY)
+
+    def _hold(self, key: str) -> Requeue:
+        """Wait with the others for the end of the silence."""
+        name, _, _ = key.partition(" ")
+        self._held[name].add(key)
+        return Requeue(self._silent_for_s(name), Priority.RETRY)
+
+    def _end_silence(self, name: str) -> None:
+        if self._silent.pop(name, None) is not None:
+            self._log("container_manager.answers_again", container_manager=name)
+            for key in self._held.pop(name, ()):
+                self._queue.enqueue(key)
+
+    async def _record_of(self, address: str, command: Callable[[Unit], None]) -> None:
+        """Of a host that is another process's by now, nothing."""
+        act = Act(ACTOR, f"host/{address}", self._now())
+        await self._writer.perform(act, self._ownership.fenced(address, command))

@@ -1,0 +1,1 @@
+"""The database: opened, backed up, checkpointed, and its read models made anew."""

@@ -1,0 +1,1 @@
+"""Hosts that are probed: investigated at first, watched later, and what comes out of it."""

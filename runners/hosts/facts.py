@@ -1,0 +1,178 @@
+"""What a host is: asked by a POSIX shell script in one session, checked before it is believed."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal, Protocol, get_args
+
+from runners.ssh.command import Output
+from runners.ssh.failure import SshFailure, plain
+
+CPUS_MAX = 65_536
+KILOBYTES_MAX = 2**50  # an exbibyte
+FACTS_BYTES_MAX = 64 * 1024  # what is between the marks
+NONCE_BYTES = 16
+
+# OS names of the HTTP contract, as ID in os-release has them; `atomic` is none of these.
+KNOWN = ("fedora", "centos", "rhel", "debian", "ubuntu", "rocky", "almalinux", "coreos")
+
+Sudo = Literal["needless", "works", "missing", "password", "tty", "refused"]
+
+SCRIPT = files("runners.hosts").joinpath("facts.sh").read_text(encoding="utf-8")
+
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DF_LINE = re.compile(r"\s([0-9]+)\s+[0-9]+\s+-?[0-9]+\s+(?:[0-9]+%|-)\s+/\S*$")
+_WORD = re.compile(r"[A-Za-z0-9._~+:-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a host said of itself, every value checked."""
+
+    os: str
+    """A name of the contract: `fedora`, `atomic`, `debian` …"""
+    os_version: str
+    """VERSION_ID of os-release, "" where it has none (rolling releases)."""
+    cpus: int
+    memory: int
+    """Kilobytes."""
+    space: int
+    """Kilobytes: the size of the root file system."""
+    boot_id: str
+    """Another one after each boot; 36 characters, lower case."""
+    uid: int
+    sudo: Sudo
+    """Whether `sudo -n` works; `needless` for root."""
+
+
+class Runs(Protocol):
+    """What can run a script on a host: a `Session`."""
+
+    async def run(self, script: str) -> Output:
+        """Run it to its end."""
+
+
+async def gather(session: Runs) -> Facts:
+    """Look at a host; SshFailure where it cannot be, or what it says makes no sense."""
+    nonce = secrets.token_hex(NONCE_BYTES)
+    output = await session.run(f"nonce={nonce}\n{SCRIPT}")
+    if _between_marks(output.stdout, nonce) is None:
+        said = plain((output.stderr or output.stdout[-400:]).decode("utf-8", "replace"))
+        status = output.signal or output.exit_status
+        raise SshFailure(
+            "command",
+            f"The host let us log in but did not run our script (exit status {status}): it said"
+            f" “{said}”. Does the user have a login shell?",
+            passing=False,
+        )
+    return parse(output.stdout, nonce)
+
+
+def parse(output: bytes, nonce: str) -> Facts:
+    """Facts in the script's output, with any noise before and after; SshFailure("facts") if not."""
+    between = _between_marks(output, nonce)
+    if between is None:
+        raise _failure("The host's answer has no facts in it.")
+    said: dict[str, str] = {}
+    for line in between.decode("utf-8", "replace").split("\n"):
+        key, mark, value = line.partition("=")
+        if mark:
+            said[key] = value.strip()
+    sudo = said.get("sudo", "")
+    if sudo not in get_args(Sudo):
+        raise _failure(f"The host did not tell about sudo: “{plain(sudo)}”.")
+    return Facts(
+        os=_os(said),
+        os_version=_version(said),
+        cpus=_number(said.get("cpus", ""), "cpus (nproc)", 1, CPUS_MAX),
+        memory=_number(said.get("memory", ""), "memory (/proc/meminfo)", 1, KILOBYTES_MAX),
+        space=_space(said.get("space", "")),
+        boot_id=_boot_id(said.get("boot_id", "")),
+        uid=_number(said.get("uid", ""), "uid (id -u)", 0, 2**32 - 1),
+        sudo=sudo,  # type: ignore[arg-type]  # checked above
+    )
+
+
+def sudo_failure(facts: Facts, user: str) -> str | None:
+    """Why the user cannot become root on the host; None where they can, or are."""
+    match facts.sudo:
+        case "needless" | "works":
+            return None
+        case "missing":
+            return f"sudo is not installed, and {user} is not root: install it, or log in as root."
+        case "password":
+            return (
+                f"sudo asks {user} for a password: allow it without"
+                f" (“{user} ALL=(ALL) NOPASSWD: ALL” in /etc/sudoers.d)."
+            )
+        case "tty":
+            return f"sudo wants a terminal from {user}: take requiretty out of /etc/sudoers."
+        case "refused":
+            return f"sudo does not let {user} run a shell as root: see /etc/sudoers."
+
+
+def _between_marks(output: bytes, nonce: str) -> bytes | None:
+    begin, end = f"\n{nonce} begin\n".encode(), f"{nonce} end\n".encode()
+    start = output.find(begin)
+    if start < 0:
+        return None
+    start += len(begin)
+    stop = output.find(end, start, start + FACTS_BYTES_MAX)
+    return output[start:stop] if stop >= 0 else None
+
+
+def _os(said: dict[str, str]) -> str:
+    """The contract's name for a system."""
+    name = _unquoted(said.get("release.ID", "")).lower()
+    like = _unquoted(said.get("release.ID_LIKE", "")).lower().split()
+    variant = _unquoted(said.get("release.VARIANT_ID", "")).lower()
+    if said.get("ostree") == "yes":
+        # Red Hat CoreOS is `rhcos`, or `rhel` of the variant `coreos` since 4.19.
+        return "coreos" if variant == "coreos" or name in ("coreos", "rhcos") else "atomic"
+    if not name:
+        raise _failure("The host does not tell its system: ID is missing in /etc/os-release.")
+    for candidate in (name, *like):
+        if candidate in KNOWN:
+            return candidate
+    raise _failure(
+        f"The host runs “{plain(name)}”, which is not supported: {', '.join(KNOWN)} and what names"
+        " one of these in ID_LIKE are, and systems booted from OSTree."
+    )
+
+
+def _version(said: dict[str, str]) -> str:
+    version = _unquoted(said.get("release.VERSION_ID", ""))
+    if version and not _WORD.fullmatch(version):
+        raise _failure(f"VERSION_ID in the host's os-release makes no sense: “{plain(version)}”.")
+    return version
+
+
+def _unquoted(value: str) -> str:
+    """A value of os-release: shell quotes, and backslashes before what they protect, taken away."""
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        value = value[1:-1]
+    return re.sub(r"\\([\\\"'$`])", r"\1", value)
+
+
+def _space(df_line: str) -> int:
+    found = _DF_LINE.search(df_line)
+    if found is None:
+        raise _failure(f"The host's space (df -Pk) makes no sense: “{plain(df_line)}”.")
+    return _number(found[1], "space (df -Pk)", 1, KILOBYTES_MAX)
+
+
+def _boot_id(text: str) -> str:
+    if not _BOOT_ID.fullmatch(text):
+        raise _failure(f"The host's boot id makes no sense: “{plain(text)}”.")
+    return text
+
+
+def _number(text: str, name: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
+        raise _failure(f"The host's {name} makes no sense: “{plain(text)}”.")
+    return int(text)
+
+
+def _failure(sentence: str) -> SshFailure:
+    return SshFailure("facts", sentence, passing=False)

@@ -1,0 +1,83 @@
+"""What all connections of a server share: their limits, and the room that there is."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple, Protocol
+
+from uvicorn.server import ServerState
+
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
+
+
+class Limits(NamedTuple):
+    """What a client may do. Sizes in bytes, times in seconds."""
+
+    header_bytes_max: int = 32 * KIBIBYTE
+    header_timeout_s: float = 10.0
+    body_bytes_max: int = MEBIBYTE
+    keep_alive_s: float = 15.0
+    connections_max: int = 16_384
+    send_stall_s: float = 30.0
+    """A client that takes no byte of an answer for so long is gone."""
+    tls_handshake_timeout_s: float = 10.0
+
+
+class Fault(NamedTuple):
+    """Why a request is answered without being looked at further."""
+
+    kind: str
+    detail: str
+
+
+CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
+SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
+UNANNOUNCED = Fault(
+    "syntax",
+    "Nothing was done: a body is announced by Content-Length or Transfer-Encoding (RFC 9112, 6.3).",
+)
+NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
+
+
+class Evictable(Protocol):
+    """A connection on which nobody waits for an answer."""
+
+    def leave(self) -> None:
+        """Close, to make room for another."""
+        ...
+
+
+@dataclass
+class ConnectionPool:
+    """All connections of a server."""
+
+    state: ServerState
+    limits: Limits
+    on_fault: Callable[[Fault, str, str], None]
+    """Told of each fault, with the client's address and the request id that it was answered."""
+    unfinished: "dict[Evictable, None]" = field(default_factory=dict)
+    """Those that have said nothing yet, or no whole head, or still send what was refused; in the
+    order in which they began to."""
+    idle: "dict[Evictable, None]" = field(default_factory=dict)
+    """Those that were answered and wait for the next request, in the order in which they began to.
+    """
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def make_room(self) -> bool:
+        """Whether one more connection fits; one that waits for no answer may have to go for it.
+
+        Whoever was answered before is most likely to ask again, and goes last.
+        """
+        if len(self.state.connections) <= self.limits.connections_max:
+            return True
+        for oldest in chain(self.unfinished, self.idle):
+            oldest.leave()
+            return True
+        return False
+
+    def forget(self, connection: Evictable) -> None:
+        """It is gone, or somebody waits for an answer on it."""
+        self.unfinished.pop(connection, None)
+        self.idle.pop(connection, None)

@@ -1,0 +1,1 @@
+"""What operators see: readiness, metrics, and the state behind them."""

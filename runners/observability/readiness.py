@@ -1,0 +1,225 @@
+"""Whether every part of the service can do its work: what `/readyz` says, and what to do then."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from eventsourcing.persistence import PersistenceError
+
+from domain.log.follower import Follower
+from domain.log.writer import Writer
+from projections.fleet_figures import FleetFigures
+from projections.rebuilding.live_tables import BeingBuilt, LiveTables
+from runners.leases.leases import Leases
+from runners.observability.database_probe import DatabaseProbe
+from runners.security.tokens import TokensFile
+from runners.security.users import UsersFile
+from runners.security.vault import WrongMasterKey, kept_master_key
+from web.resources.health import Part
+
+FREE_BYTES_MIN = 32 * 1024 * 1024
+"""Less free space than this in the data directory is too little to go on with."""
+FULL_FOR_S = 60.0
+"""How long a disk counts as full after it said so; where nothing is written nobody else tells."""
+BEHIND_FOR_S = 10.0
+"""How long a runner may stand still behind the head of the log."""
+
+ACTIONS = {
+    "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
+    "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
+    "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
+    "projection.behind": "Restart the service: it catches up with the log when it starts.",
+    "writer.ended": "Restart the service, and report what its log says: this is a defect.",
+    "runner.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
+    "runner.ended": "Restart the service, and report what its log says: this is a defect.",
+    "runner.behind": "See that the database answers; restart the service if it stays so.",
+    "leases.lost": "See that the database answers; the service goes on by itself.",
+    "vault.key_missing": "Put the master key back from its copy before the next start.",
+    "vault.key_unusable": "Put the master key back from its copy before the next start.",
+    "users.broken": "Mend the users file, or put it back from its copy; it is read at once.",
+    "users.none": "Add a user: commissaire user add NAME.",
+    "tokens.broken": "Mend the tokens file, or put it back from its copy; it is read at once.",
+    "disk.low": "Make room in the data directory; the service goes on by itself.",
+    "disk.full": "Make room where the database is; the service goes on by itself.",
+}
+"""What a person can do, for each kind of reason that there is."""
+
+
+class Fault(NamedTuple):
+    """Why a part is not ready."""
+
+    kind: str
+    sentence: str
+
+
+Check = Callable[[], Awaitable[Fault | None]]
+
+
+class Readiness:
+    """Asks all parts side by side."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = dict(checks)
+
+    async def __call__(self) -> Sequence[Part]:
+        """Every part, in the order in which they were given."""
+        faults = await asyncio.gather(*(check() for check in self._checks.values()))
+        return [
+            Part(name, fault.kind, fault.sentence, ACTIONS[fault.kind]) if fault else Part(name)
+            for name, fault in zip(self._checks, faults, strict=True)
+        ]
+
+
+def database(probe: DatabaseProbe, live_tables: LiveTables) -> Check:
+    """The database answers, and the read models say all that the log says."""
+
+    async def check() -> Fault | None:
+        try:
+            found = await probe.figures()
+        except PersistenceError as error:
+            # What is being built may be no table that could be asked yet.
+            return _halted(live_tables) or Fault(
+                "database.away", f"The database does not answer: {error}."
+            )
+        return _halted(live_tables) or _behind(found, live_tables)
+
+    return check
+
+
+def _halted(live_tables: LiveTables) -> Fault | None:
+    for stopped in list(live_tables.stopped.values()):
+        if isinstance(stopped, BeingBuilt):
+            return Fault("projection.being_built", str(stopped))
+        return Fault("projection.stopped", str(stopped))
+    for why in list(live_tables.given_up.values()):
+        return Fault("projection.stopped", why)
+    return None
+
+
+def _behind(found: FleetFigures, live_tables: LiveTables) -> Fault | None:
+    for projection in live_tables.projections:
+        position = found.positions.get(projection.name, 0)
+        if position < found.head:
+            sentence = (
+                f"The read model of {projection.name} is at position {position} of the log, which"
+                f" goes to {found.head}."
+            )
+            return Fault("projection.behind", sentence)
+    return None
+
+
+def writing(writer: Writer) -> Check:
+    """Commands are carried out."""
+
+    async def check() -> Fault | None:
+        if writer.is_running:
+            return None
+        return Fault("writer.ended", "Nothing carries out commands any more.")
+
+    return check
+
+
+def runner(
+    name: str,
+    task: "asyncio.Task[None]",
+    probe: DatabaseProbe,
+    follower: Follower | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Check:
+    """A process manager runs, and hears what the log says."""
+    seen, since = -1, clock()
+
+    async def check() -> Fault | None:
+        nonlocal seen, since
+        if follower is not None and follower.stopped is not None:
+            return Fault("runner.stopped", f"The runner {name} has stopped: {follower.stopped}")
+        if task.done():
+            return Fault("runner.ended", f"The runner {name} has ended.")
+        if follower is None:
+            return None
+        try:
+            head = (await probe.figures()).head
+        except PersistenceError:
+            return None  # the database's own affair
+        position = follower.position
+        if position != seen or position >= head:
+            seen, since = position, clock()
+        if clock() - since < BEHIND_FOR_S:
+            return None
+        sentence = f"The runner {name} stands at position {position} of the log, not at {head}."
+        return Fault("runner.behind", sentence)
+
+    return check
+
+
+def leases(held: Leases, running: Check) -> Check:
+    """This process may work on hosts, though there may be more processes than work."""
+
+    async def check() -> Fault | None:
+        if not held.is_member and not held.resigned:
+            return Fault("leases.lost", "It works on no host: its lease could not be renewed.")
+        return await running()
+
+    return check
+
+
+def master_key(path: Path, in_use: bytes) -> Check:
+    """The file of the master key has the key that is in use: without it no start succeeds."""
+
+    def look() -> Fault | None:
+        try:
+            kept = kept_master_key(path)
+        except FileNotFoundError:
+            return Fault("vault.key_missing", f"The master key {path} is not there any more.")
+        except WrongMasterKey as wrong:
+            return Fault("vault.key_unusable", f"{wrong}.")
+        if kept != in_use:
+            return Fault("vault.key_unusable", f"{path} is not the master key that is in use.")
+        return None
+
+    return lambda: asyncio.to_thread(look)
+
+
+def users(file: UsersFile) -> Check:
+    """Somebody can log in."""
+
+    async def check() -> Fault | None:
+        if broken := file.broken:
+            return Fault("users.broken", broken)
+        if not file.users:
+            return Fault("users.none", f"There are no users in {file.path}.")
+        return None
+
+    return check
+
+
+def tokens(file: TokensFile) -> Check:
+    """What is kept of tokens can be read; none is as good."""
+
+    async def check() -> Fault | None:
+        broken = file.broken
+        return Fault("tokens.broken", broken) if broken else None
+
+    return check
+
+
+def disk(data: Path, writer: Writer, clock: Callable[[], float] = time.monotonic) -> Check:
+    """There is room for what is to be written."""
+
+    async def check() -> Fault | None:
+        full_at = writer.storage_was_full_at
+        if full_at is not None and clock() - full_at < FULL_FOR_S:
+            return Fault("disk.full", "There was no room for what was to be stored.")
+        try:
+            free = shutil.disk_usage(data).free
+        except OSError as error:
+            return Fault("disk.low", f"The data directory {data} is not there: {error.strerror}.")
+        if free < FREE_BYTES_MIN:
+            mebibytes = free // (1024 * 1024)
+            return Fault("disk.low", f"The data directory {data} has {mebibytes} MiB left.")
+        return None
+
+    return check

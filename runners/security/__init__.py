@@ -1,0 +1,1 @@
+"""Users, tokens, private keys, further authenticators, and the vault."""

@@ -1,0 +1,115 @@
+"""The users file: `{"name": {"hash": "<bcrypt>", "role": "admin|operator|viewer"}}`.
+
+It is what old installations have; an entry without a role is an admin, as it was there. An entry
+without a hash is a user who comes with a client certificate only, and must have a role. The
+service reads it again when it changes; `commissaire user …` changes it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import get_args
+
+from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
+from web.authentication.authentication import (
+    BCRYPT_COST,
+    NO_PASSWORD,
+    PASSWORD_BYTES_MAX,
+    Account,
+    Role,
+)
+
+# A cost of 16 is four seconds for each log-in: more would stop the service, not protect it.
+BCRYPT_COST_MAX = 16
+BCRYPT_HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+DEFAULT_ROLE: Role = "admin"
+
+
+class UsersFile(EntriesFile[Account]):
+    """The users of one file."""
+
+    def __init__(
+        self, path: Path, report: Callable[[BrokenFile], None] = lambda broken: None
+    ) -> None:
+        super().__init__(path, _account, _entry, report)
+
+    @property
+    def users(self) -> Mapping[str, Account]:
+        """All users by name; costs one stat() while the file stays as it is."""
+        return self.entries
+
+    def add(self, name: str, password_hash: bytes, role: Role, *, replace: bool = False) -> None:
+        """Adds a user, or with `replace` changes one; NO_PASSWORD for a hash: certificates only.
+
+        Raises ChangeRefused, BrokenFile or OSError, and then has changed nothing.
+        """
+        with self.changing() as users:
+            self._check(name, users, replace=replace)
+            users[name] = Account(password_hash, role)
+
+    def check_addition(self, name: str, *, replace: bool = False) -> None:
+        """Raises ChangeRefused where `add` would, so that nobody gives a password in vain."""
+        self._check(name, self.read(), replace=replace)
+
+    def remove(self, name: str) -> None:
+        """Removes a user. Raises ChangeRefused where there is none, BrokenFile or OSError."""
+        with self.changing() as users:
+            if users.pop(name, None) is None:
+                raise ChangeRefused(f"There is no user {name!r} in {self.path}.")
+
+    def _check(self, name: str, users: Mapping[str, Account], *, replace: bool) -> None:
+        check_new_name("user", name)
+        if name in users and not replace:
+            raise ChangeRefused(
+                f"There is a user {name} in {self.path} already: --replace changes the password."
+            )
+
+
+def hash_password(password: str, cost: int = BCRYPT_COST) -> bytes:
+    """The bcrypt hash of a new password. Raises ChangeRefused for one that could not log in."""
+    # Only here, so that the other commands start faster.
+    import bcrypt
+
+    if not password:
+        raise ChangeRefused("A password must not be empty.")
+    # RFC 7617 allows none in HTTP Basic.
+    if any(unicodedata.category(character) == "Cc" for character in password):
+        raise ChangeRefused("A password must not contain control characters or line ends.")
+    secret = password.encode(errors="surrogateescape")
+    if len(secret) > PASSWORD_BYTES_MAX:
+        raise ChangeRefused(
+            f"A password has at most {PASSWORD_BYTES_MAX} bytes (bcrypt looks at no more);"
+            f" this one has {len(secret)}."
+        )
+    return bcrypt.hashpw(secret, bcrypt.gensalt(cost))
+
+
+def _entry(account: Account) -> dict[str, str]:
+    if account.hash == NO_PASSWORD:
+        return {"role": account.role}
+    return {"hash": account.hash.decode(), "role": account.role}
+
+
+def _account(name: str, entry: object, path: Path) -> Account:
+    where = f"User {name!r} in {path}"
+    if not name or ":" in name or not name.isprintable():
+        raise BrokenFile(f'{where}: a name has no ":" and no control characters.')
+    if not isinstance(entry, dict):
+        raise BrokenFile(f'{where}: not an object with "hash" and "role".')
+    # A misspelt "role" must not make an admin.
+    if not entry.keys() <= {"hash", "role"}:
+        raise BrokenFile(f'{where}: there are keys other than "hash" and "role".')
+    role = entry.get("role", DEFAULT_ROLE)
+    if role not in get_args(Role):
+        raise BrokenFile(f"{where}: a role is one of {', '.join(get_args(Role))}.")
+    if "hash" not in entry and "role" in entry:
+        return Account(NO_PASSWORD, role)
+    hashed = entry.get("hash")
+    shape = BCRYPT_HASH.fullmatch(hashed) if isinstance(hashed, str) else None
+    if shape is None or not 4 <= int(shape[1]) <= BCRYPT_COST_MAX:
+        raise BrokenFile(
+            f"{where}: the hash is not one of bcrypt ($2a$, $2b$, $2y$) with a cost of 04 to"
+            f" {BCRYPT_COST_MAX}."
+        )
+    return Account(shape[0].encode(), role)

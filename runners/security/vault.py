@@ -1,0 +1,196 @@
+"""Private keys and tokens, each under a data key of its own that the master key wraps.
+
+Whoever has the database alone has nothing: the master key lives elsewhere. Whoever has the
+master key and an old copy of the database has what was kept then; destroying a subject's data
+key makes its secret unreadable in every copy made later.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from domain.fleet_commands import Unit
+from domain.log.engine import Engine
+from domain.log.transaction import EngineName, Transaction
+from projections.tables import TEXT
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # NIST SP 800-38D recommends 96 bits for GCM
+CANARY = "vault/canary"
+BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
+
+SELECT = "SELECT wrapped_key, ciphertext FROM vault WHERE subject = ?"
+UPSERT = """
+    INSERT INTO vault (subject, wrapped_key, ciphertext) VALUES (?, ?, ?)
+    ON CONFLICT (subject) DO UPDATE
+    SET wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext
+"""
+DELETE = "DELETE FROM vault WHERE subject = ?"
+
+
+class WrongMasterKey(Exception):
+    """The master key is missing, malformed, or not the one of this database."""
+
+
+class NoSecret(LookupError):
+    """Nothing is kept for this subject, or nothing any more."""
+
+
+class Vault:
+    """Secrets by subject (`host/10.0.0.7`). A reading is told to `audit(subject, reader)`."""
+
+    def __init__(
+        self, master_key: bytes, audit: Callable[[str, str], None] = lambda subject, reader: None
+    ) -> None:
+        self._master = AESGCM(master_key)
+        self._audit = audit
+
+    def __repr__(self) -> str:
+        return "Vault(…)"
+
+    def open(self, engine: Engine) -> None:
+        """Create what is not there; `WrongMasterKey` where the key is another database's."""
+        engine.execute_schema([_schema(engine.name)])
+        with engine.snapshot() as tx:
+            found = tx.execute(SELECT, (CANARY,)).fetchone()
+            used = tx.execute("SELECT 1 FROM vault LIMIT 1").fetchone()
+        if found is not None:
+            self._unsealed(CANARY, found)
+        elif used is not None:
+            raise WrongMasterKey("the vault has lost its canary row: restore the database")
+        else:
+            with engine.append(lock_timeout_s=10) as appending:
+                self._write(appending.tx, CANARY, CANARY.encode())
+                appending.commit()
+
+    def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep a secret, in place of the one before."""
+        unit.write_beside(lambda tx: self._write(tx, subject, secret))
+
+    def replace(self, unit: Unit, subject: str, secret: bytes) -> None:
+        """Keep a secret, and make the one before unreadable, in the files of the database too."""
+        unit.write_beside(lambda tx: self._write(tx, subject, secret), scrub=True)
+
+    def destroy(self, unit: Unit, subject: str) -> None:
+        """Make the subject's secret unreadable for good, in the files of the database too."""
+
+        def delete(tx: Transaction) -> None:
+            tx.execute(DELETE, (subject,))
+
+        unit.write_beside(delete, scrub=True)
+
+    def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
+        """Whether this very secret is kept for the subject. Nobody gets to see it."""
+        found = unit.tx.execute(SELECT, (subject,)).fetchone()
+        if found is None:
+            return False
+        return hmac.compare_digest(self._unsealed(subject, found), secret)
+
+    def reveal(self, tx: Transaction, subject: str, reader: str = "api") -> bytes:
+        """The secret itself; `NoSecret` where there is none."""
+        found = tx.execute(SELECT, (subject,)).fetchone()
+        if found is None:
+            raise NoSecret(f"no secret is kept for {subject}")
+        secret = self._unsealed(subject, found)
+        self._audit(subject, reader)
+        return secret
+
+    def _write(self, tx: Transaction, subject: str, secret: bytes) -> None:
+        data_key = AESGCM.generate_key(KEY_BYTES * 8)
+        wrapped = _seal(self._master, data_key, subject)
+        tx.execute(UPSERT, (subject, wrapped, _seal(AESGCM(data_key), secret, subject)))
+
+    def _unsealed(self, subject: str, row: tuple[bytes, bytes]) -> bytes:
+        try:
+            data_key = _unseal(self._master, bytes(row[0]), subject)
+            return _unseal(AESGCM(data_key), bytes(row[1]), subject)
+        except InvalidTag:
+            raise WrongMasterKey(
+                f"the master key does not open {subject}: is it the one of this database?"
+            ) from None
+
+
+def _schema(engine: EngineName) -> str:
+    return f"""
+        CREATE TABLE IF NOT EXISTS vault (
+            subject {TEXT[engine]} PRIMARY KEY,
+            wrapped_key {BYTES[engine]} NOT NULL,
+            ciphertext {BYTES[engine]} NOT NULL
+        )
+    """
+
+
+def _seal(key: AESGCM, secret: bytes, subject: str) -> bytes:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    # The subject is authenticated, so that rows cannot be swapped.
+    return nonce + key.encrypt(nonce, secret, subject.encode())
+
+
+def _unseal(key: AESGCM, sealed: bytes, subject: str) -> bytes:
+    return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], subject.encode())
+
+
+def master_key(text: str | None, path: Path) -> bytes:
+    """The key from a variable's text, else from a file, which is made where it does not exist.
+
+    Both are base64 of 32 bytes. `WrongMasterKey` says what is wrong, and never what was there.
+    """
+    if text is not None:
+        return _decoded(text, "COMMISSAIRE_MASTER_KEY")
+    try:
+        return kept_master_key(path)
+    except FileNotFoundError:
+        return _made(path)
+
+
+def kept_master_key(path: Path) -> bytes:
+    """The key in a file. Raises `FileNotFoundError`, or `WrongMasterKey` where it is no key."""
+    try:
+        return _decoded(path.read_text("ascii"), str(path))
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongMasterKey(f"the master key {path} cannot be read: {error}") from None
+
+
+def _decoded(text: str, source: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise WrongMasterKey(f"{source} is no master key: it must be base64 of {KEY_BYTES} bytes")
+    return key
+
+
+def _made(path: Path) -> bytes:
+    key = secrets.token_bytes(KEY_BYTES)
+    # A file that is there under its name is whole: written aside, synced, then linked.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(aside, path)
+        except FileExistsError:  # another process was first
+            return _decoded(path.read_text("ascii"), str(path))
+        finally:
+            aside.unlink()
+    except OSError as error:
+        raise WrongMasterKey(f"the master key {path} cannot be made: {error}") from None
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return key

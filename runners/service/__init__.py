@@ -1,0 +1,1 @@
+"""The service as a whole: composed, started, supervised, and stopped."""

@@ -1,0 +1,94 @@
+"""Kinds of settings: their types, limits, and where they may come from."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic.fields import FieldInfo
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# IPv4 addresses as IPv6 writes them (RFC 4291, 2.5.5.2).
+MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+# A wrong value is quoted in the error, but not a whole file of it.
+SHOWN_CHARACTERS_MAX = 60
+
+KIBIBYTE = 1024
+
+MEBIBYTE = 1024 * KIBIBYTE
+
+HOUR_S = 3600.0
+
+DAY_S = 24 * HOUR_S
+
+# For pydantic's kinds of error whose own words are a programmer's.
+PLAIN_WORDS = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+}
+
+Source = Literal["flag", "variable", "file"]
+
+
+class Sources(NamedTuple):
+    """Where a setting may come from, and what its flag's value is called in the help."""
+
+    metavar: str
+    allowed: tuple[Source, ...] = ("flag", "variable", "file")
+    several: bool = False
+    """A flag that may be repeated, a variable with commas, a list in the file."""
+
+
+def _split(value: object) -> object:
+    """What a variable has between commas."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _network(value: object) -> Network:
+    if not isinstance(value, str):
+        raise ValueError("must be text such as '10.0.0.0/8'")  # noqa: TRY004 - pydantic's way
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
+    if network.version == 6 and network.subnet_of(MAPPED):
+        raise ValueError("must have IPv4 as IPv4: clients that use it are compared as such")
+    if network.prefixlen == 0:
+        raise ValueError("must be the proxies alone: everybody could say that they are anybody")
+    return network
+
+
+Count = Annotated[int, Field(ge=1), Sources("COUNT")]
+
+
+Bytes = Annotated[int, Field(ge=KIBIBYTE), Sources("BYTES")]
+
+
+Seconds = Annotated[float, Field(gt=0, le=DAY_S, allow_inf_nan=False), Sources("SECONDS")]
+
+
+OptionalFile = Annotated[Path | None, Sources("FILE")]
+
+
+Networks = Annotated[
+    tuple[Annotated[Network, PlainValidator(_network)], ...],
+    BeforeValidator(_split),
+    Sources("NETWORK", several=True),
+]
+
+
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_split),
+    Sources("NAME", several=True),
+]
+
+
+def sources(field: FieldInfo) -> Sources:
+    """Where a setting may come from; what has no marker of its own is a switch."""
+    # The outermost marker is the field's own, what comes with a type is inside of it.
+    return next((m for m in field.metadata if isinstance(m, Sources)), Sources(""))

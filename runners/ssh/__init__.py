@@ -1,0 +1,1 @@
+"""SSH: connections, log-in, commands, failures, and when to try again."""

@@ -1,0 +1,201 @@
+"""One way to a host: a TCP connection, a host key that is checked, our key, commands over it.
+
+Keys are in memory, host keys come from and go to the caller. Everything has a limit.
+"""
+
+import asyncio
+import logging
+import os
+import pwd
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from runners.ssh.command import Output, command_line, run_command
+from runners.ssh.connect import Lookups, connected_socket
+from runners.ssh.failure import HostKey, HostKeyMismatch, SshFailure
+from runners.ssh.login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
+from runners.ssh.wire import Wire
+
+__all__ = ["HostKey", "HostKeyMismatch", "Limits", "Output", "Session", "Ssh", "SshFailure"]
+__all__ += ["Target", "Trust", "name_ourselves"]
+
+CONNECT_TIMEOUT_S = 10.0  # name look-up and TCP
+LOGIN_TIMEOUT_S = 20.0  # from SSH's banner until the key is accepted
+COMMAND_TIMEOUT_S = 60.0
+OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # of one command, stdout and stderr, with login scripts' noise
+CLOSE_TIMEOUT_S = 2.0
+PARALLEL = 32  # connections at once, over all hosts
+HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
+ADDRESSES_KEPT = 1000  # more than these are cleared of those whose interval is over
+
+Permit = Callable[[], None]
+"""Raises where nothing must be sent to the host any more, such as when it is another process's."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how much; seconds and bytes."""
+
+    connect_s: float = CONNECT_TIMEOUT_S
+    login_s: float = LOGIN_TIMEOUT_S
+    command_s: float = COMMAND_TIMEOUT_S
+    output_bytes: int = OUTPUT_BYTES_MAX
+
+
+def name_ourselves(environment: MutableMapping[str, str]) -> None:
+    """Put our user's name and home into the process's environment where they are missing.
+
+    asyncssh asks for both with each connection, and needs neither. Without them in the environment
+    it would open /etc/passwd each time, and fail where that cannot be, or has no such user: as in
+    a container whose uid was made up.
+    """
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        name, home = user.pw_name, user.pw_dir
+    except KeyError:
+        name, home = "commissaire", "/"
+    for variable, value in (("LOGNAME", name), ("HOME", home)):
+        environment[variable] = environment.get(variable) or value
+
+
+class Session:
+    """A login on a host; commands run one after the other over its one connection."""
+
+    def __init__(
+        self,
+        target: Target,
+        host_key: HostKey,
+        limits: Limits,
+        wire: Wire,
+        permit: Permit,
+    ) -> None:
+        self.target = target
+        self.host_key = host_key
+        """As the host proved to have it."""
+        self._limits = limits
+        self._wire = wire
+        self._permit = permit
+
+    async def run(
+        self,
+        script: str,
+        *,
+        timeout_s: float | None = None,
+        output_bytes: int | None = None,
+    ) -> Output:
+        """Run a POSIX shell script to its end, whatever the user's login shell is.
+
+        Stdin is empty. Raises SshFailure where the script did not run, not where it ended with a
+        status; after a failure the session is closed. The limits are the session's unless given.
+        """
+        self._permit()
+        return await run_command(
+            self._wire,
+            self.target.address,
+            command_line(script),
+            self._limits.command_s if timeout_s is None else timeout_s,
+            self._limits.output_bytes if output_bytes is None else output_bytes,
+        )
+
+
+class Ssh:
+    """Makes sessions, so many at once over all hosts and so many seconds apart for one host."""
+
+    def __init__(
+        self,
+        parallel: int = PARALLEL,
+        per_host_interval_s: float = HOST_INTERVAL_S,
+        limits: Limits = Limits(),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._places = asyncio.Semaphore(parallel)
+        self._interval_s = per_host_interval_s
+        self._limits = limits
+        self._clock = clock
+        self._sleep = sleep
+        self._not_before: dict[str, float] = {}  # clock time of the next start, by address
+        self.sessions = 0
+        """Log-ins that succeeded since the start."""
+        self.failures: Counter[str] = Counter()
+        """Failures since the start, by `SshFailure.kind`; of log-ins and of what came after."""
+        self.open = 0
+        """Sessions that there are now."""
+        self._lookups = Lookups()
+        # asyncssh tells each step of each connection at INFO.
+        logging.getLogger("asyncssh").setLevel(logging.WARNING)
+
+    @asynccontextmanager
+    async def connect(
+        self, target: Target, trust: Trust | None = None, permit: Permit = lambda: None
+    ) -> AsyncIterator[Session]:
+        """A session on the target, closed at the end of the block whatever happened in it.
+
+        Where nothing is pinned, `trust` is awaited with the host's key before ours is offered to
+        it. Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned
+        one, in which case no login was tried. `permit` is called before each thing that is sent.
+        """
+        await self._turn(target.address)
+        try:
+            permit()
+            wire, host_key = await self._log_in(target, trust)
+            self.sessions, self.open = self.sessions + 1, self.open + 1
+            try:
+                yield Session(target, host_key, self._limits, wire, permit)
+            finally:
+                self.open -= 1
+                await _close(wire)
+        except SshFailure as failure:
+            self.failures[failure.kind] += 1
+            raise
+        finally:
+            self._places.release()
+
+    async def _log_in(self, target: Target, trust: Trust | None) -> tuple[Wire, HostKey]:
+        """One connection; more where it is not known of which kind the pinned key is."""
+        first: HostKeyMismatch | None = None
+        spurned: list[str] = []
+        while True:
+            sock = await connected_socket(
+                target.address, target.port, self._limits.connect_s, self._lookups
+            )
+            try:
+                return await log_in(target, sock, self._limits.login_s, trust, spurned)
+            except HostKeyMismatch as mismatch:
+                first = first or mismatch
+                spurned.append(mismatch.offered.algorithm)
+                if mismatch.pinned.algorithm or len(spurned) == len(HOST_KEY_ALGORITHMS):
+                    raise first from None
+            except SshFailure as failure:
+                if first is not None and failure.kind == "protocol":  # it has no further kinds
+                    raise first from None
+                raise
+            await self._sleep(self._interval_s)
+
+    async def _turn(self, address: str) -> None:
+        """Take a place, when it is also time to start a connection to this address again."""
+        while True:
+            await self._places.acquire()
+            now = self._clock()
+            wait_s = self._not_before.get(address, now) - now
+            if wait_s <= 0:
+                self._not_before[address] = now + self._interval_s
+                if len(self._not_before) > ADDRESSES_KEPT:
+                    self._not_before = {a: t for a, t in self._not_before.items() if t > now}
+                return
+            self._places.release()
+            await self._sleep(wait_s)
+
+
+async def _close(wire: Wire) -> None:
+    """Say goodbye, and do not wait for an answer."""
+    wire.close()
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await wire.wait_closed()
+    except TimeoutError:
+        wire.abort()

@@ -1,0 +1,114 @@
+"""A connection of asyncssh that takes what a host sends in small pieces, and so much of it only.
+
+asyncssh takes all messages of one read in one turn of the event loop, and copies the rest of that
+read with each of them; a read may have 16,000 messages. It sets no limit to messages that it
+ignores. Three of its methods are overridden for that, one of them private: pyproject.toml has an
+upper bound for its version, and tests/runners/ssh/test_ssh_floods.py notices where the private one
+changes.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Any, cast
+
+import asyncssh
+
+PIECE_BYTES = 2048  # given to asyncssh in one turn of the event loop
+LOGIN_BYTES_MAX = 256 * 1024  # until the login is done; the text that sshd shows before it is most
+LOGIN_MESSAGES_MAX = 200  # until the login is done; sshd needs ten to twenty
+COMMAND_MESSAGES_MAX = 1000  # that bring no output, while a command runs: keys anew, keepalives …
+
+# RFC 4250, 4.1.2: what is worth naming, since a host can send it without being asked.
+NAMES = {
+    2: "SSH_MSG_IGNORE",
+    3: "SSH_MSG_UNIMPLEMENTED",
+    4: "SSH_MSG_DEBUG",
+    7: "SSH_MSG_EXT_INFO",
+    20: "SSH_MSG_KEXINIT",
+    51: "SSH_MSG_USERAUTH_FAILURE",
+    53: "SSH_MSG_USERAUTH_BANNER",
+    80: "SSH_MSG_GLOBAL_REQUEST",
+    90: "SSH_MSG_CHANNEL_OPEN",
+    93: "SSH_MSG_CHANNEL_WINDOW_ADJUST",
+    94: "empty SSH_MSG_CHANNEL_DATA",
+    95: "empty SSH_MSG_CHANNEL_EXTENDED_DATA",
+    98: "SSH_MSG_CHANNEL_REQUEST",
+}
+
+
+class Flood(asyncssh.ProtocolError):
+    """A host sent more than any use needs; `reason` continues a sentence that begins with it."""
+
+
+class Wire(asyncssh.SSHClientConnection):
+    """A connection to a host, with a budget of messages for the login and for each command."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._tcp: asyncio.Transport | None = None
+        self._unread = bytearray()
+        self._bytes_left: int | None = LOGIN_BYTES_MAX
+        self._messages_max = self._messages_left = LOGIN_MESSAGES_MAX
+        self._seen: Counter[int] = Counter()
+        self.flood: Flood | None = None
+        """Why we hung up, where the host sent too much."""
+        super().__init__(*args, **options)
+
+    def begin_command(self) -> None:
+        """Allow the host what a command needs, from now on."""
+        self._bytes_left = None
+        self._messages_max = self._messages_left = COMMAND_MESSAGES_MAX
+        self._seen.clear()
+
+    def output_came(self) -> None:
+        """Give back what a message with output was charged, and one to be ignored before it.
+
+        Some servers send such ones with all that they send, against traffic analysis.
+        """
+        self._messages_left = min(self._messages_max, self._messages_left + 2)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio calls it."""
+        self._tcp = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType = None) -> None:
+        """Take one piece now and one in each further turn; nothing more is read until then."""
+        self._unread += data
+        if len(self._unread) > PIECE_BYTES and self._tcp is not None:
+            self._tcp.pause_reading()
+        if len(self._unread) == len(data):  # nothing was left of the read before
+            self._take_piece()
+
+    def _take_piece(self) -> None:
+        piece = bytes(self._unread[:PIECE_BYTES])
+        del self._unread[:PIECE_BYTES]
+        if self._bytes_left is not None:
+            self._bytes_left -= len(piece)
+            if self._bytes_left < 0:
+                self._hang_up(f"sent more than {LOGIN_BYTES_MAX} bytes")
+        if self.flood is not None or self.is_closed():
+            self._unread.clear()
+            return
+        super().data_received(piece)
+        if self._unread:
+            asyncio.get_running_loop().call_soon(self._take_piece)
+        elif self._tcp is not None:
+            self._tcp.resume_reading()
+
+    def _finish_recv_packet(
+        self, pkttype: int, seq: int, _task: Any = None, is_async: bool = False
+    ) -> None:
+        """Called once for each message, of whatever type, when it was dealt with."""
+        self._seen[pkttype] += 1
+        self._messages_left -= 1
+        if self._messages_left < 0 and self.flood is None:
+            most = self._seen.most_common(1)[0][0]
+            self._hang_up(
+                f"sent more than {self._messages_max} SSH messages"
+                f" (most of them {NAMES.get(most, f'of type {most}')})"
+            )
+        super()._finish_recv_packet(pkttype, seq, _task, is_async)
+
+    def _hang_up(self, deed: str) -> None:
+        self.flood = Flood(deed)
+        self.connection_lost(self.flood)

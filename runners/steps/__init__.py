@@ -1,0 +1,1 @@
+"""Steps that run detached on a host, and the session that starts and watches them."""

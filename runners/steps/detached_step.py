@@ -1,0 +1,183 @@
+"""A step on a host: commands that run detached, once, whatever happens to us or the connection.
+
+The host remembers them, under the step's id (`step.sh`): so a step may be started again at any
+time by whoever does not know whether it was, and is watched from then on.
+"""
+
+import re
+import secrets
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal, Protocol, get_args
+
+from runners.ssh.command import Output
+from runners.ssh.failure import SshFailure, plain
+
+OUTPUT_BYTES_MAX = 1024 * 1024
+"""Of a step's output so much is kept on the host, its beginning."""
+CHUNK_BYTES = 256 * 1024
+"""So much of it comes with one answer."""
+GUARD_DAYS = 90
+"""How long a host remembers the id of a step that is over, so that it never runs again."""
+OUTPUT_DAYS = 7
+"""What nobody came to clear (of a step that was given up) goes when another step begins later."""
+NONCE_BYTES = 16
+
+SCRIPT = files("runners.steps").joinpath("step.sh").read_text(encoding="utf-8")
+RUN = files("runners.steps").joinpath("step_run.sh").read_text(encoding="utf-8")
+
+_BOOT_ID = re.compile(r"[0-9a-f-]{0,36}", re.ASCII)
+_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,127}", re.ASCII)
+
+State = Literal["absent", "waiting", "running", "ended", "cancelled", "orphaned", "lost"]
+Verb = Literal["start", "tell", "cancel", "clear"]
+Command = Sequence[str]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What the host says of a step.
+
+    absent: it was never heard of. waiting: it was put there, and has not begun. running. ended:
+    with an exit status. cancelled: it never began, and never will. orphaned: whoever waited for
+    the commands is gone, and something that they started still runs. lost: it had begun, and
+    nothing of it runs; how it ended is not known (killed, or a reboot in the middle).
+    """
+
+    state: State
+    exit_status: int | None
+    """Of the commands, once ended: that of the first that failed, else 0."""
+    begun_boot_id: str
+    """The boot in which it began; "" before."""
+    boot_id: str
+    """The boot in which the host is now."""
+    size: int
+    """Bytes of output that the host has of it."""
+    output: bytes
+    """Output from the offset that was asked for on, `CHUNK_BYTES` at most."""
+    detach: str
+    """What systemd-run said where it did not take the step, "" mostly."""
+    uptime_s: int | None = None
+    """Whole seconds that the host's clock showed before it answered; None where it has none."""
+    late: bool = False
+    """Whether nothing was done, because it was too late for that."""
+
+
+class Runs(Protocol):
+    """What can run a script on a host: a `Session`."""
+
+    async def run(self, script: str) -> Output:
+        """Run it to its end."""
+
+
+async def start(
+    session: Runs, step_id: str, commands: Sequence[Command], not_after: int | None = None
+) -> StepReport:
+    """Run the commands, one after the other until one fails, unless that was done before.
+
+    `not_after`, here and below: the uptime from which on the host is to do nothing.
+    """
+    lines = " &&\n".join(shlex.join(command) for command in commands)
+    run = f"output_most={OUTPUT_BYTES_MAX}\ncommands() {{\n{lines}\n}}\n{RUN.rstrip()}"
+    return await _ask(session, "start", step_id, run=run, not_after=not_after)
+
+
+async def watch(session: Runs, step_id: str, offset: int = 0) -> StepReport:
+    """How it goes, and what it said beyond the offset."""
+    return await _ask(session, "tell", step_id, offset=offset)
+
+
+async def cancel(session: Runs, step_id: str, not_after: int | None = None) -> StepReport:
+    """End it, by force where it does not end by itself within seconds.
+
+    It is proved where the report says cancelled, ended, or lost: nothing of it runs then.
+    """
+    return await _ask(session, "cancel", step_id, not_after=not_after)
+
+
+async def clear(session: Runs, step_id: str, not_after: int | None = None) -> StepReport:
+    """Delete its output and commands; that it was there is remembered."""
+    return await _ask(session, "clear", step_id, not_after=not_after)
+
+
+async def _ask(
+    session: Runs,
+    verb: Verb,
+    step_id: str,
+    *,
+    offset: int = 0,
+    run: str = "",
+    not_after: int | None = None,
+) -> StepReport:
+    """Raises SshFailure where the host did not answer, or not in our words."""
+    if not _ID.fullmatch(step_id):
+        raise ValueError(f"{step_id!r} cannot be the id of a step")
+    nonce = secrets.token_hex(NONCE_BYTES)
+    given = {
+        "verb": verb,
+        "id": step_id,
+        "nonce": nonce,
+        "offset": str(offset),
+        "most": str(CHUNK_BYTES),
+        "keep_days": str(GUARD_DAYS),
+        "not_after": "" if not_after is None else str(not_after),
+        "keep_output_days": str(OUTPUT_DAYS),
+        "run": run,
+    }
+    variables = "".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items())
+    output = await session.run(as_root(variables + SCRIPT))
+    return parse(output, nonce)
+
+
+def as_root(script: str) -> str:
+    """A script that runs another one as root: at once where the user is, else through sudo."""
+    return (
+        f"script={shlex.quote(script)}\n"
+        'if [ "$(id -u)" = 0 ]; then eval "$script"; else exec sudo -n /bin/sh -c "$script"; fi\n'
+    )
+
+
+def parse(output: Output, nonce: str) -> StepReport:
+    """The report in the script's output, with any noise before and after."""
+    begin, end = f"\n{nonce} begin\n".encode(), f"\n{nonce} end\n".encode()
+    _, found, rest = output.stdout.partition(begin)
+    said, complete, _ = rest.rpartition(end)
+    if not found or not complete:
+        words = plain((output.stderr or output.stdout[-400:]).decode("utf-8", "replace"))
+        status = output.signal or output.exit_status
+        raise SshFailure(
+            "command",
+            f"The host did not run our script for a step (exit status {status}): it said"
+            f" “{words}”.",
+            passing=False,
+        )
+    head, _, step_output = said.partition(b"\n\n")
+    lines = head.decode("utf-8", "replace").split("\n")
+    told: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition("=")
+        told[key] = value
+    state, status, size = told.get("state", ""), told.get("status", ""), told.get("size", "")
+    begun, boot_id = told.get("begun", ""), told.get("boot_id", "")
+    if (
+        state not in get_args(State)
+        or not re.fullmatch(r"[0-9]{1,3}" if state == "ended" else "", status, re.ASCII)
+        or not re.fullmatch(r"[0-9]{1,18}", size, re.ASCII)
+        or not (_BOOT_ID.fullmatch(begun) and _BOOT_ID.fullmatch(boot_id) and boot_id)
+    ):
+        # It gets into the log: a host is not believed what it could not mean.
+        sentence = f"The host's words on a step make no sense: “{plain(' '.join(lines))}”."
+        raise SshFailure("command", sentence, passing=False)
+    return StepReport(
+        state=state,  # type: ignore[arg-type]  # checked above
+        exit_status=int(status) if status != "" else None,
+        begun_boot_id=begun,
+        boot_id=boot_id,
+        size=int(size),
+        output=step_output[:CHUNK_BYTES],
+        detach=plain(told.get("detach", "")),
+        uptime_s=int(uptime) if (uptime := told.get("uptime", "")).isdecimal() else None,
+        late=told.get("late") == "yes",
+    )

@@ -1,0 +1,1 @@
+"""Hosts are set up, step by step."""

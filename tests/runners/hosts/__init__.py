@@ -1,0 +1,1 @@
+"""Hosts are investigated and watched."""

@@ -1,0 +1,1 @@
+"""Log lines, and files that are read together."""

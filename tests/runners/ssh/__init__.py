@@ -1,0 +1,1 @@
+"""SSH to real, slow, and hostile hosts."""

@@ -1,0 +1,118 @@
+"""What `/openapi.json` promises holds for requests that nobody would think of.
+
+schemathesis makes them from the document, right ones and wrong ones, alone and one after the other,
+and checks each answer: no status, header, type or record that is not described, nothing wrong
+accepted and nothing right refused, no credentials ignored, no 5xx. `SEED=… pytest` runs others.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from secrets import randbelow
+from typing import NamedTuple
+
+import pytest
+
+from domain.credentials import Login
+from tests.web.service import WebService, base64_of, new_key
+from web.resources.credentials import Trust
+
+HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
+SEED = os.environ.get("SEED")
+LIMIT_S = 900
+
+
+async def lets_everybody_in(login: Login, private_key: bytes, trust: Trust) -> None:
+    """Instead of SSH to addresses that were made up."""
+
+
+class Answered(NamedTuple):
+    """A request, and the status of its answer."""
+
+    method: str
+    path: str
+    status: int
+
+
+@pytest.fixture
+def keys(service: WebService) -> list[str]:
+    """Private keys for the requests; a fleet that has hosts of the first one is there."""
+    service.try_login = lets_everybody_in
+    keys = [base64_of(new_key()) for _ in range(2)]
+    with service.client() as client:
+        for path in ("/cluster/web", "/network/db"):
+            assert client.put(path).status_code == 201
+        trivial = {"type": "trivial"}
+        assert client.put("/containermanager/web", json=trivial).status_code == 201
+        for address in ("10.0.0.7", "10.0.0.8"):
+            body = {"ssh_priv_key": keys[0], "cluster": "web"}
+            assert client.put(f"/host/{address}", json=body).status_code == 201
+            service.settle(address)
+    return keys
+
+
+def generate(
+    service: WebService, keys: list[str], directory: Path, seed: str, *arguments: str
+) -> list[Answered]:
+    """Have requests made, and all answers checked; gives what came."""
+    service.log.clear()
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli"),
+        *("--config-file", str(HERE / "schemathesis.toml")),
+        *("run", f"{service.url}/openapi.json", "--auth", "admin:admin", "--no-color"),
+        *("--seed", seed, "--generation-database", "none", *arguments),
+    ]
+    ours = {
+        "PYTHONPATH": str(ROOT),
+        "SCHEMATHESIS_HOOKS": "tests.web.openapi.schemathesis_hooks",
+        "PRIVATE_KEYS": " ".join(keys),
+    }
+    ended = subprocess.run(
+        command,
+        cwd=directory,  # where it leaves what it found
+        env=os.environ | ours,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    print(ended.stdout)
+    assert ended.returncode == 0, f"SEED={seed}\n{ended.stdout}\n{ended.stderr}"
+    assert f"Seed: {seed}" in ended.stdout
+    answered = [
+        Answered(str(line["method"]), str(line["path"]), int(str(line["status"])))
+        for line in service.log
+        if line["event"] == "request"
+    ]
+    assert [found for found in answered if found.status >= 500] == []
+    return answered
+
+
+def never_well(service: WebService, answered: list[Answered]) -> list[str]:
+    """The routes that were never answered with what they are for."""
+    routes = service.app.routes
+    found = (routes.find(a.path.encode()).route(a.method) for a in answered if a.status < 300)
+    well = {(route.verb, route.path) for route in found}
+    table = [(route.verb, route.path) for route in routes.table]
+    return [f"{verb} {path}" for verb, path in table if (verb, path) not in well]
+
+
+def test_hundreds_of_generated_requests_are_answered_as_described(
+    service: WebService, keys: list[str], tmp_path: Path
+) -> None:
+    arguments = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4", "--no-shrink")
+    assert len(generate(service, keys, tmp_path, SEED or "1", *arguments)) > 250
+
+
+@pytest.mark.proof
+def test_thousands_of_generated_requests_are_answered_as_described(
+    service: WebService, keys: list[str], tmp_path: Path
+) -> None:
+    seed = SEED or str(randbelow(1_000_000))
+    answered = generate(service, keys, tmp_path, seed, "--max-examples", "100")
+    assert len(answered) > 3000
+    # What a generated operation's id names is hardly ever there.
+    missed = [route for route in never_well(service, answered) if "{id}" not in route]
+    assert missed == [], f"SEED={seed}"

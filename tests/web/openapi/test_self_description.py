@@ -1,0 +1,189 @@
+"""`/openapi.json` says what is so, and `/docs` shows it without asking anybody else."""
+
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from domain.refusal import Refusal
+from tests.web.service import WebService
+from web.http.problems import KINDS
+from web.schemas import addresses
+from web.schemas.bodies import Exact, host_address
+from web.schemas.records import Record
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def document(front: WebService) -> Document:
+    """What `/openapi.json` answers."""
+    answer = httpx.get(f"{front.url}/openapi.json", auth=("viewer", "viewer"))
+    assert answer.headers["content-type"] == "application/json"
+    found: Document = answer.json()
+    return found
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
+    """Verb, path and description of every operation."""
+    for path, by_verb in document["paths"].items():
+        for verb, operation in by_verb.items():
+            yield verb.upper(), path, operation
+
+
+def test_it_is_openapi_3_1(document: Document) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_route_of_the_table_is_in_it_and_nothing_else(
+    front: WebService, document: Document
+) -> None:
+    table = {(route.verb, route.path) for route in front.app.routes.table}
+    assert {(verb, path) for verb, path, _ in operations(document)} == table
+    assert len({operation["operationId"] for *_, operation in operations(document)}) == len(table)
+
+
+def test_every_route_that_asks_who_is_there_says_so(document: Document) -> None:
+    for verb, path, operation in operations(document):
+        if path.startswith("/api") or operation["security"]:
+            assert operation["security"] == [{"basic": []}, {"bearer": []}, {"certificate": []}]
+            assert {"401", "403", "429"} <= operation["responses"].keys(), (verb, path)
+        else:  # figures are open to whoever is on this machine only
+            assert ("401" in operation["responses"]) == (path == "/metrics")
+
+
+def test_what_needs_credentials_and_what_does_not(front: WebService, document: Document) -> None:
+    for verb, path, operation in operations(document):
+        here = path.format(name="x", address="10.0.0.1", id="x")
+        status = httpx.request(verb, f"{front.url}{here}").status_code
+        assert (status == 401) == bool(operation["security"]), (verb, path)
+
+
+def test_examples_are_what_the_schemas_say(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    assert {"HostRecord", "ClusterRecord", "ProblemRecord", "HostBody"} <= schemas.keys()
+    for name, schema in schemas.items():
+        whole = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        shown_of_all = schema.get("examples", ())
+        assert shown_of_all or not name.endswith("Body"), f"{name} has no example"
+        for shown in shown_of_all:
+            jsonschema_rs.Draft202012Validator(whole).validate(shown)
+    for kinds, response in document["components"]["responses"].items():
+        for kind, shown in response["content"]["application/problem+json"]["examples"].items():
+            jsonschema_rs.Draft202012Validator(schemas["ProblemRecord"] | document).validate(
+                shown["value"]
+            )
+            assert shown["value"]["status"] == KINDS[kind].status
+            assert kind in kinds
+
+
+def test_nothing_may_be_in_a_record_that_is_not_described(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    records = [kind.__name__ for kind in Record.__subclasses__() if kind.__name__ in schemas]
+    assert len(records) > 5
+    assert all(schemas[name]["additionalProperties"] is False for name in records)
+
+
+def test_bodies_say_whether_a_key_that_is_not_known_is_wrong(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    exact = {kind.__name__ for kind in every_exact(Exact)} & schemas.keys()
+    assert exact >= {"DeployBody", "UpgradeBody", "RestartBody", "StateBody", "HostKeyBody"}
+    for name, schema in schemas.items():
+        if name in exact:
+            assert schema["additionalProperties"] is False
+        elif name.endswith("Body"):
+            assert "additionalProperties" not in schema
+
+
+def every_exact(kind: type[Exact]) -> Iterator[type[Exact]]:
+    """The bodies that know all of their keys."""
+    for below in kind.__subclasses__():
+        yield below
+        yield from every_exact(below)
+
+
+def test_it_has_a_validator_and_is_answered_304(front: WebService) -> None:
+    with front.client("viewer") as client:
+        for path in ("/openapi.json", "/api/v0/openapi.json", "/docs", "/docs/swagger-ui.css"):
+            first = client.get(f"{front.url}{path}")
+            again = client.get(
+                f"{front.url}{path}", headers={"If-None-Match": first.headers["etag"]}
+            )
+            assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+            assert "no-cache" in first.headers["cache-control"]
+
+
+def test_the_page_may_load_nothing_from_elsewhere(front: WebService) -> None:
+    with front.client("viewer") as client:
+        page = client.get(f"{front.url}/docs/")
+    policy = dict(
+        part.split(" ", 1) for part in page.headers["content-security-policy"].split("; ")
+    )
+    assert policy.pop("default-src") == policy.pop("frame-ancestors") == "'none'"
+    assert set(policy.values()) <= {"'self'", "'self' data:", "'none'"}
+    assert "//" not in page.text
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_every_file_that_the_page_names_is_served(front: WebService) -> None:
+    with front.client("viewer") as client:
+        page = client.get(f"{front.url}/docs").text
+        named = [part.split('"')[0] for part in page.replace("src=", "href=").split('href="')[1:]]
+        assert len(named) == 5
+        for path in named:
+            answer = client.get(f"{front.url}{path}")
+            assert answer.status_code == 200, path
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        assert client.get(f"{front.url}/docs/index.html").status_code == 404
+
+
+SCHEMA = jsonschema_rs.Draft202012Validator(addresses.SCHEMA, validate_formats=True)
+
+
+def is_mapped(text: str) -> bool:
+    """Whether it is an IPv4 address inside an IPv6 one, however that is written."""
+    try:
+        return IPv6Address(text).ipv4_mapped is not None
+    except ValueError:
+        return False
+
+
+@given(
+    st.one_of(
+        st.ip_addresses().map(str),
+        st.ip_addresses(v=6).map(lambda address: address.exploded.upper()),
+        st.from_regex(r"\A[A-Za-z0-9.:x-]{0,20}\Z"),
+        st.from_regex(r"\A([0-9]{1,3}\.){3}[0-9]{1,3}\Z"),
+        st.text(max_size=8),
+    )
+)
+@example("0.0.0.0")  # noqa: S104 - nothing is bound to it
+@example("239.1.1.1")
+@example("::")
+@example("FF02::1")
+@example("ff::1")
+@example("::ffff:10.0.0.1")
+@example("web.0x1f")
+@example("10.1")
+@example("0000:0000:0000:0000:0000:FFFF:0000:0000")
+@example("a" * 64)
+@example(".".join(["a" * 61] * 4) + ".abcde")
+@example(".".join(["a" * 61] * 4) + ".abcdef")
+def test_an_address_is_described_as_it_is_checked(text: str) -> None:
+    try:
+        host_address(text)
+    except Refusal:
+        accepted = False
+    else:
+        accepted = True
+    # Of IPv4 addresses inside IPv6 ones, a pattern says too little.
+    if is_mapped(text) and "." not in text:
+        return
+    assert SCHEMA.is_valid(text) == accepted, text

@@ -1,0 +1,185 @@
+"""Who is asking: each kind of credentials is an `Authenticator`, and several may be on at once.
+
+The web front calls `Authentication.authenticate` and answers 401, 403, 429 or 503 for what it
+raises.
+"""
+
+import math
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+from web.authentication.presence import presence_of
+
+REALM = "commissaire"
+# bcrypt looks at no more than these, and package bcrypt 5 raises for longer ones.
+PASSWORD_BYTES_MAX = 72
+# The hash of a user who has none, and comes with a client certificate only.
+NO_PASSWORD = b""
+# The cost of new hashes: a quarter of a second each.
+BCRYPT_COST = 12
+
+Role = Literal["viewer", "operator", "admin"]
+# Each may do what those before it may.
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+
+Observers = Literal["anyone", "local", "viewer"]
+"""Who sees figures and reasons without logging in: `local` is whoever is on this machine."""
+
+AUTHORIZATION_KEY = "commissaire.authorization"
+"""Where the ASGI scope of a request has its `Authorization` header, once somebody asked."""
+
+ADMITTED_BY_KEY = "commissaire.admitted_by"
+"""Where it has the kind of credentials that let it in."""
+
+# Any: what servers and middlewares keep in an ASGI scope has no common type.
+Scope = MutableMapping[str, Any]
+
+
+class Identity(NamedTuple):
+    """Somebody whose credentials were right."""
+
+    user: str
+    role: Role
+
+    def may_act_as(self, role: Role) -> bool:
+        """Whether this identity's role includes what `role` may do."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class Account(NamedTuple):
+    """What is known of a user: the bcrypt hash of the password, or NO_PASSWORD, and the role."""
+
+    hash: bytes
+    role: Role
+
+    def __repr__(self) -> str:
+        """Without the hash, which is nobody's business in a log."""
+        return f"Account(role={self.role!r})"
+
+    @property
+    def cost(self) -> int:
+        """bcrypt's cost: the hash takes 2 ** cost rounds."""
+        return int(self.hash[4:6])
+
+
+class Users(Protocol):
+    """Whoever knows the users; asked on every request, so it must be quick."""
+
+    @property
+    def users(self) -> Mapping[str, Account]:
+        """All users by name, as of now."""
+
+
+class Unauthenticated(Exception):
+    """No credentials came with the request: 401, with a `WWW-Authenticate` per challenge."""
+
+    def __init__(self, challenges: tuple[str, ...]) -> None:
+        super().__init__("Give a user name and a password, or a token, with the request.")
+        self.challenges = challenges
+
+
+class Forbidden(Exception):
+    """The credentials are wrong, or nobody here understands them: 403."""
+
+    def __init__(self, sentence: str = "The user name or the password is wrong.") -> None:
+        super().__init__(sentence)
+
+
+class TooManyFailures(Exception):
+    """This client must not try more new credentials for now: 429 with `Retry-After`."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+        super().__init__(
+            f"There were too many failed log-ins: try again in {self.retry_after_s} seconds."
+        )
+
+
+class LogInsBusy(Exception):
+    """So many log-ins wait that this one is not checked for now: 503 with `Retry-After`."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many log-ins wait to be checked: try again in a moment.")
+
+
+class Authenticator(Protocol):
+    """One kind of credentials."""
+
+    @property
+    def challenge(self) -> str | None:
+        """What `WWW-Authenticate` says of this kind; None where a header cannot ask for it."""
+
+    def remembered(self, scope: Scope) -> Identity | None:
+        """Who is asking, if that is known without any work; never waits, never raises."""
+
+    async def identify(self, scope: Scope) -> Identity | None:
+        """Who is asking; None if the request has no credentials of this kind.
+
+        Raises Forbidden, TooManyFailures or LogInsBusy. Cancelled where the client leaves.
+        """
+
+
+class RenewingAuthenticator(Authenticator, Protocol):
+    """One that is on."""
+
+    async def renew(self, scope: Scope) -> Identity | None:
+        """Who it is by now that was let in by this request; None where they would not be again.
+
+        Asked once a second for an answer that goes on, so it must be quick.
+        """
+
+
+class Authentication:
+    """All kinds of credentials that are on, asked in order."""
+
+    def __init__(self, *authenticators: RenewingAuthenticator) -> None:
+        self._authenticators = authenticators
+        self._challenges = tuple(dict.fromkeys(a.challenge for a in authenticators if a.challenge))
+
+    def remembered(self, scope: Scope) -> Identity | None:
+        """Who is asking, if their credentials were verified a moment ago; never waits."""
+        for authenticator in self._authenticators:
+            identity = authenticator.remembered(scope)
+            if identity is not None:
+                scope[ADMITTED_BY_KEY] = authenticator
+                return identity
+        return None
+
+    async def renew(self, scope: Scope) -> Identity | None:
+        """Who it is by now that was let in by this request; None where they would not be again."""
+        admitted_by: RenewingAuthenticator = scope[ADMITTED_BY_KEY]
+        return await admitted_by.renew(scope)
+
+    async def authenticate(self, scope: Scope) -> Identity:
+        """Who is asking. Raises Unauthenticated, Forbidden, TooManyFailures or LogInsBusy.
+
+        Raises `ClientDisconnect` where the client leaves before that is known.
+        """
+        identity = self.remembered(scope)
+        if identity is not None:
+            return identity
+        return await presence_of(scope).attend(self._identify(scope))
+
+    async def _identify(self, scope: Scope) -> Identity:
+        for authenticator in self._authenticators:
+            identity = await authenticator.identify(scope)
+            if identity is not None:
+                scope[ADMITTED_BY_KEY] = authenticator
+                return identity
+        # Malformed credentials, or of a kind that is not on, are wrong ones.
+        if authorization(scope) is not None:
+            raise Forbidden("These credentials are malformed, or of a kind that is not on.")
+        raise Unauthenticated(self._challenges)
+
+
+def authorization(scope: Scope) -> bytes | None:
+    """The `Authorization` header; None where it is missing or empty.
+
+    Several are put together as HTTP has it (RFC 9110, 5.3), which makes them malformed.
+    """
+    # Each kind of credentials asks: the headers are gone through once, and not for each.
+    if AUTHORIZATION_KEY not in scope:
+        values = [value for name, value in scope["headers"] if name == b"authorization"]
+        scope[AUTHORIZATION_KEY] = b", ".join(values) or None
+    header: bytes | None = scope[AUTHORIZATION_KEY]
+    return header

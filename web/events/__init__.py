@@ -1,0 +1,1 @@
+"""Events for clients: pages, streams, CloudEvents, histories."""

@@ -1,0 +1,37 @@
+"""What happened to one host or cluster, as a person asks for it."""
+
+from domain.refusal import not_found
+from projections.history import history
+from projections.reads import Reads
+from web.events.events import next_link, page_of
+from web.http.query_string import parameters
+from web.http.replies import STORED, Reply, json_body, tagged
+from web.http.requests import Request
+from web.schemas.path_names import known_address, known_cluster
+
+
+class Histories:
+    """The handlers of `/host/{address}/history` and `/cluster/{name}/history`."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    async def of_host(self, request: Request) -> Reply:
+        """What happened to a host, oldest first; also to one that is gone."""
+        return await self._history(request, "host", known_address(request))
+
+    async def of_cluster(self, request: Request) -> Reply:
+        """What happened to a cluster, oldest first; also to one that is gone."""
+        return await self._history(request, "cluster", known_cluster(request))
+
+    async def _history(self, request: Request, kind: str, name: str) -> Reply:
+        given = parameters(request.scope["query_string"], ("after", "limit"))
+        after, limit = page_of(given)
+        page = await self._reads.fresh(history, f"{kind}/{name}", after, limit)
+        if page is None:
+            raise not_found(f"Nothing was ever heard of {kind} {name}.")
+        headers = [*STORED]
+        if page.next is not None:
+            path = f"/api/v0/{kind}/{name}/history"
+            headers.append((b"link", next_link(path, {"after": page.next, "limit": limit})))
+        return tagged(request, json_body(page.records), headers)

@@ -1,0 +1,1 @@
+"""HTTP as handlers see it: requests, replies, problems, query strings, clients."""

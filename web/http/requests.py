@@ -1,0 +1,152 @@
+"""A request as handlers see it: Starlette's, with who asks, and limits on its body."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from itertools import count
+from secrets import token_hex
+from typing import Any, NamedTuple, TypeVar
+
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as StarletteRequest
+from starlette.types import Receive, Scope
+
+from domain.event import Act
+from web.authentication.authentication import Forbidden, Identity
+from web.http.clients import Client
+from web.http.problems import Problem
+from web.http.request_counts import UNKNOWN_PATH
+
+MEBIBYTE = 1024 * 1024
+
+# A token that was put into the wrong header must not get into the log of events, where it stays.
+REQUEST_ID = re.compile(rb"(?!cmsr_)[A-Za-z0-9._-]{1,64}")
+
+NOBODY = Identity("", "viewer")
+
+RENEW_EVERY_S = 1.0
+"""So long what somebody began goes on before it is asked whether they would still be let in."""
+
+T = TypeVar("T")
+Renew = Callable[[Scope], Awaitable[Identity | None]]
+"""Who it is by now that was let in by a request; see `Authentication.renew`."""
+
+
+class Limits(NamedTuple):
+    """How much a client may send, and how slowly."""
+
+    body_bytes_max: int = MEBIBYTE
+    body_timeout_s: float = 30.0
+
+
+class Request(StarletteRequest):
+    """One request. `identity` is nobody until it is authenticated.
+
+    `route` is the path in the table of routes that it leads to, once that was looked up.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        request_id: str,
+        origin: Client,
+        limits: Limits,
+        now: Callable[[], str],
+        aside: Executor,
+        renew: Renew,
+    ) -> None:
+        super().__init__(scope, receive)
+        self.id = request_id
+        self.origin = origin
+        self.identity = NOBODY
+        self.route = UNKNOWN_PATH
+        self._limits = limits
+        self._now = now
+        self._aside = aside
+        self._renew = renew
+        self._whole: bytes | None = None
+
+    def act(self) -> Act:
+        """What the log says of a change that this request makes."""
+        return Act(self.identity.user, self.id, self._now())
+
+    async def aside(self, function: Callable[..., T], *args: Any) -> T:
+        """What takes longer than a pause may, in the thread that there is for it.
+
+        One for all requests: several would not be faster, and would keep the event loop waiting
+        for its turn with the interpreter.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._aside, function, *args)
+
+    async def is_admitted(self) -> bool:
+        """Whether whoever asks would be let in again, and as who they were."""
+        return await self._renew(self.scope) == self.identity
+
+    async def body(self) -> bytes:
+        """The whole body, read once.
+
+        Raises `Problem` where it is too large, comes too slowly, or is not all of it, and
+        `Forbidden` where whoever sends it has lost their credentials meanwhile.
+        """
+        if self._whole is not None:
+            return self._whole
+        declared = self._declared_bytes()
+        if declared is not None and declared > self._limits.body_bytes_max:
+            raise self._too_large()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                whole = await self._read()
+        except TimeoutError:
+            raise Problem(
+                "timeout",
+                f"The body did not come within {self._limits.body_timeout_s:g} seconds.",
+            ) from None
+        if declared is not None and len(whole) != declared:
+            raise Problem(
+                "invalid", f"The body has {len(whole)} bytes where {declared} were announced."
+            )
+        if loop.time() - begun >= RENEW_EVERY_S and not await self.is_admitted():
+            raise Forbidden("These credentials ended while the body was on its way.")
+        self._whole = whole
+        return whole
+
+    async def _read(self) -> bytes:
+        body = bytearray()
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            if len(body) > self._limits.body_bytes_max:
+                raise self._too_large()
+            more = message.get("more_body", False)
+        return bytes(body)
+
+    def _declared_bytes(self) -> int | None:
+        for name, value in self.scope["headers"]:
+            if name == b"content-length":
+                return int(value)
+        return None
+
+    def _too_large(self) -> Problem:
+        return Problem("body_size", f"A body may have {self._limits.body_bytes_max} bytes at most.")
+
+
+class RequestIds:
+    """Names for requests: the client's own where it is sane, else one that comes only once."""
+
+    def __init__(self) -> None:
+        self._prefix = token_hex(6)
+        self._count = count(1)
+
+    def of(self, scope: Scope) -> str:
+        """The `X-Request-ID` of a request."""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                return str(value, "ascii")
+        return f"{self._prefix}-{next(self._count):x}"

@@ -1,0 +1,1 @@
+"""The handlers of the resources, one file for each kind."""

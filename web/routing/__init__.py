@@ -1,0 +1,1 @@
+"""From a path to its route, and how a route is described."""

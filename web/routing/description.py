@@ -1,0 +1,75 @@
+"""What a route takes and answers, said beside it in the table of routes.
+
+`/openapi.json` is made from this and from the models that parse, so there is no second table.
+What every route may answer (401, 403, 503 …) is not said here: `web/openapi/document.py` adds it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from web.schemas.records import Nothing
+
+JSON_TYPE = "application/json"
+PLAIN_TEXT = "text/plain; charset=utf-8"
+
+# Any: a model, or an annotation such as `list[Name]`, as pydantic takes it.
+Shape = Any
+
+
+@dataclass(frozen=True)
+class Content:
+    """One answer: its shape, its media type, and further headers with what each says."""
+
+    shape: Shape
+    media_type: str = JSON_TYPE
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a route takes, what it answers by status, and the kinds of its refusals.
+
+    The kinds are those of `web.http.problems.KINDS`. `is_tagged`: it has an `ETag`, and answers
+    304.
+    """
+
+    answers: Mapping[int, Content]
+    refuses: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+    query: Mapping[str, Shape] = field(default_factory=dict)
+    is_tagged: bool = False
+
+
+def reads(
+    shape: Shape,
+    *refuses: str,
+    query: Mapping[str, Shape] | None = None,
+    media_type: str = JSON_TYPE,
+    headers: Mapping[str, str] | None = None,
+) -> Description:
+    """A GET whose answer has an `ETag`."""
+    content = Content(shape, media_type, headers or {})
+    return Description({200: content}, refuses, query=query or {}, is_tagged=True)
+
+
+def tells(shape: Shape, *refuses: str, media_type: str = JSON_TYPE) -> Description:
+    """A GET whose answer has none."""
+    return Description({200: Content(shape, media_type)}, refuses)
+
+
+def makes(shape: Shape, body: type[BaseModel], *refuses: str) -> Description:
+    """A PUT that is answered with 201. It may contradict what is there."""
+    return Description({201: Content(shape)}, ("conflict", *refuses), body)
+
+
+def changes(shape: Shape, *refuses: str, body: type[BaseModel]) -> Description:
+    """A PUT that is answered with 200."""
+    return Description({200: Content(shape)}, refuses, body)
+
+
+def removes(*refuses: str) -> Description:
+    """A DELETE."""
+    return Description({200: Content(Nothing)}, refuses)

@@ -1,0 +1,1 @@
+"""Bodies that clients send, and records that they get."""

@@ -1,0 +1,99 @@
+"""Bodies of requests about operations; `domain.rolling_policy` knows which values are possible."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
+
+from domain.rolling_policy import (
+    COUNT_MAX,
+    HEALTHY_FOR_S_MAX,
+    PERCENTAGE,
+    STEP_TIMEOUT_S_MAX,
+    VERSION,
+    Reboot,
+)
+from web.schemas.bodies import Exact
+from web.schemas.operation_records import DeployRecord, RestartRecord, UpgradeRecord
+
+PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
+
+
+def _shown(**example: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+def _amount(least: int, of: str) -> WithJsonSchema:
+    number = {"type": "integer", "minimum": least, "maximum": COUNT_MAX}
+    return WithJsonSchema(
+        {"anyOf": [number, PERCENT], "description": f"A number, or a percentage of {of}."}
+    )
+
+
+def _seconds(least: float, most: float) -> WithJsonSchema:
+    return WithJsonSchema({"type": "number", "minimum": least, "maximum": most})
+
+
+Parallel = Annotated[int | str, _amount(1, "the hosts that it takes")]
+Failures = Annotated[int | str, _amount(0, "the hosts that it takes")]
+Unavailable = Annotated[int | str, _amount(1, "the members")]
+Version = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": f"^{VERSION.pattern}$", "maxLength": 128})
+]
+
+
+class OperationBody(Exact):
+    """How careful an operation is to be. Without any of it: one host at a time.
+
+    The keys of the operation's own record in v0 are passed over.
+    """
+
+    max_parallel: Parallel | None = None
+    max_failures: Failures | None = None
+    max_unavailable: Unavailable | None = None
+    healthy_for_s: Annotated[float, _seconds(0, HEALTHY_FOR_S_MAX)] | None = None
+    step_timeout_s: Annotated[float, _seconds(1, STEP_TIMEOUT_S_MAX)] | None = None
+    drain: bool | None = Field(
+        None,
+        description="Whether pods leave a node before its step. Without it: wherever the cluster"
+        " has a container manager that runs pods.",
+    )
+    dry_run: bool = False
+
+
+class UpgradeBody(OperationBody):
+    """What a PUT of an upgrade asks for."""
+
+    PASSED_OVER = frozenset(UpgradeRecord.model_fields)
+
+    reboot: Reboot | None = None
+
+    model_config = _shown(max_parallel="25%", max_failures=1, reboot="if_needed")
+
+
+class RestartBody(OperationBody):
+    """What a PUT of a restart asks for."""
+
+    PASSED_OVER = frozenset(RestartRecord.model_fields)
+
+    reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
+
+    model_config = _shown(max_parallel=2, max_unavailable="10%", healthy_for_s=30)
+
+
+class DeployBody(OperationBody):
+    """What a PUT of a deploy asks for."""
+
+    PASSED_OVER = frozenset(DeployRecord.model_fields.keys() - {"version"})
+
+    version: Version
+    reboot: Reboot | None = None
+
+    model_config = _shown(version="27.93", max_parallel=2)
+
+
+class StateBody(Exact):
+    """Where an operation is to be steered."""
+
+    state: Literal["paused", "in_process", "cancelled"]
+
+    model_config = _shown(state="paused")
