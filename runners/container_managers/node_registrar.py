@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import container_manager_events as events
 from domain import node_outcomes
 from domain.event import Act, Recorded
 from domain.fleet_commands import Secrets
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.log.unit import Unit
 from domain.refusal import Refusal

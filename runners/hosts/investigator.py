@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import host as events
 from domain.bootstrap import Wanted
 from domain.event import Recorded
 from domain.host import READY, FactsGathered, FailureKind, Host
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.refusal import Refusal
 from runners.hosts.outcomes import (

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeVar
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import bootstrap, investigation
 from domain.bootstrap import Changed, Wanted
 from domain.event import Act
 from domain.host import BootstrapStepSent, FactsGathered, FailureKind, Host
 from domain.investigation import Subject
+from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.operation_events import Evidence

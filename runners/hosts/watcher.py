@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import host as events
 from domain.event import Recorded
 from domain.host import READY, FailureKind, Host
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.refusal import Refusal
 from runners.hosts.heartbeats import Heartbeats

@@ -11,10 +11,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import operation_commands
 from domain.event import Act
+from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.operation_events import Evidence
 from domain.refusal import Refusal

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import operation_commands
 from domain import operation_events as events
 from domain.event import TIME_FORMAT, Act, Recorded
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.operation_events import OperationEvent
 from domain.refusal import Refusal

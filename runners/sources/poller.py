@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import investigation
 from domain.event import Act
 from domain.host import FactsSourced, Host
 from domain.investigation import Subject
+from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal

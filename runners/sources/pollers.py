@@ -9,10 +9,9 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import host as events
 from domain.event import Recorded
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet
