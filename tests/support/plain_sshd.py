@@ -15,6 +15,7 @@ import asyncssh
 
 from runners.security.private_keys import PrivateKey, read_private_key
 from runners.ssh.login import Target
+from tests.support.leftovers import ending
 
 START_LIMIT_S = 10.0
 
@@ -64,13 +65,15 @@ def plain_sshd(
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd wants it for its unprivileged half
     sshd = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin") or "sshd"
     log = directory / "sshd.log"
-    process = subprocess.Popen([sshd, "-D", "-f", str(directory / "sshd_config"), "-E", str(log)])
-    try:
-        _wait_until_it_listens(process, port, log)
-        yield PlainSshd(port, key, process, log)
-    finally:
-        process.terminate()
-        process.wait(START_LIMIT_S)
+    command = [sshd, "-D", "-f", str(directory / "sshd_config"), "-E", str(log)]
+    # What runs in a session goes on when its connection is lost.
+    with ending(), subprocess.Popen(command) as process:
+        try:
+            _wait_until_it_listens(process, port, log)
+            yield PlainSshd(port, key, process, log)
+        finally:
+            process.terminate()
+            process.wait(START_LIMIT_S)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

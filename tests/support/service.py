@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from runners.security.users import UsersFile, hash_password
+from tests.support import leftovers
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
@@ -50,6 +51,7 @@ class Service:
         self._environment = environment
         if database_url is not None and not database_url.startswith("sqlite"):
             self._environment["COMMISSAIRE_DATABASE"] = database_url
+        self._starting = leftovers.starting()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.trusted: ssl.SSLContext | bool = True
@@ -58,7 +60,7 @@ class Service:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, self._starting():
             begin = log.tell()
             self._process = subprocess.Popen(
                 [*DIE_WITH_US, *self.command()],
