@@ -35,6 +35,7 @@ TRACKER = "multiprocessing.resource_tracker"
 
 _shared: set[int] = set()
 _making = 0
+_adopting = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,7 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Whoever starts the tests may ignore SIGINT, as a shell does for a job in the background. Where
     a signal has a handler, it has its default action in the programs that we start.
     """
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    global _adopting  # noqa: PLW0603 - a process adopts once and for all
+    _adopting = ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
@@ -58,6 +60,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _GUARD = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def adopting() -> bool:
+    """Whether orphans become our children: in tests they do."""
+    return _adopting
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +19,7 @@ import httpx
 
 from runners.security.users import UsersFile, hash_password
 from tests.support import leftovers
+from tests.support.warm_start import Forked, WarmStart
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
@@ -34,11 +36,17 @@ DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 class Service:
     """`commissaire serve` on a data directory. Users `admin`, `operator`, `viewer` exist.
 
-    Each start takes a free port; `client` speaks to the process that runs now, as admin.
+    Each start takes a free port; `client` speaks to the process that runs now, as admin. Without
+    `warm` it is started by its command line, as wherever the command line is not the usual one.
     """
 
     def __init__(
-        self, directory: Path, database_url: str | None = None, *flags: str, **environment: str
+        self,
+        directory: Path,
+        database_url: str | None = None,
+        *flags: str,
+        warm: bool = True,
+        **environment: str,
     ) -> None:
         self.data = directory / "data"
         self.data.mkdir(parents=True, exist_ok=True)
@@ -52,7 +60,8 @@ class Service:
         if database_url is not None and not database_url.startswith("sqlite"):
             self._environment["COMMISSAIRE_DATABASE"] = database_url
         self._starting = leftovers.starting()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._warm = warm
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self.url = ""
         self.trusted: ssl.SSLContext | bool = True
         """What clients trust, where the service speaks TLS."""
@@ -60,15 +69,11 @@ class Service:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        with self.log.open("ab") as log, self._starting():
+        with self.log.open("ab") as log:
             begin = log.tell()
-            self._process = subprocess.Popen(
-                [*DIE_WITH_US, *self.command()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment(),
-            )
+            warm = warm_start() if self._may_be_forked() else None
+            with self._starting():
+                self._process = self._start(log.fileno(), warm)
 
         def address() -> str | None:
             said = self.read_log(begin)
@@ -81,10 +86,34 @@ class Service:
         self.client.close()
         self.client = self.client_as("admin")
 
+    def _may_be_forked(self) -> bool:
+        """Whether nothing depends on how the process came about."""
+        return (
+            self._warm
+            and leftovers.adopting()
+            and type(self).command is Service.command
+            and all(name.startswith("COMMISSAIRE_") for name in self._environment)
+            and not any(name.startswith("COVERAGE_") for name in os.environ)
+        )
+
+    def _start(self, log: int, warm: WarmStart | None) -> "subprocess.Popen[bytes] | Forked":
+        if warm is not None:
+            return warm.start(self.arguments(), self.environment(), log)
+        return subprocess.Popen(
+            [*DIE_WITH_US, *self.command()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self.environment(),
+        )
+
+    def arguments(self) -> list[str]:
+        """Those of `commissaire`."""
+        return ["serve", "--port", "0", "--data", str(self.data), *self._flags]
+
     def command(self) -> list[str]:
         """The command line."""
-        serve = [sys.executable, "-m", "runners.cli", "serve", "--port", "0"]
-        return [*serve, "--data", str(self.data), *self._flags]
+        return [sys.executable, "-m", "runners.cli", *self.arguments()]
 
     def environment(self) -> Mapping[str, str]:
         """What the process sees of our environment, and what the test adds."""
@@ -174,6 +203,13 @@ class Service:
             self.kill()
             if error is None:
                 raise
+
+
+@cache
+def warm_start() -> WarmStart:
+    """The one of this process, started when a service first asks for it."""
+    with leftovers.sharing():
+        return WarmStart()
 
 
 def waited_for_cpu_s(process: int | str = "thread-self") -> float:
