@@ -8,13 +8,12 @@ second account of what an event means.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from eventsourcing.persistence import StoredEvent
-
 from domain.aggregate import Aggregate
 from domain.cluster import Cluster
 from domain.event import Event
 from domain.host import Host
 from domain.log import recorder, search
+from domain.log.engine import StoredEvent
 from domain.log.mapper import whole_event
 from domain.log.recorder import Entry
 from domain.log.search import Filter

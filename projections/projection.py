@@ -6,9 +6,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from eventsourcing.persistence import PersistenceError
-
 from domain.event import TOPICS, Event, Recorded
+from domain.log.engine import PersistenceError
 from domain.log.mapper import decode
 from domain.log.recorder import Row
 from domain.log.transaction import EngineName, Transaction, driver_errors

@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
-from eventsourcing.persistence import OperationalError
-
-from domain.log.engine import Engine
+from domain.log.engine import Engine, OperationalError
 from domain.log.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
 from projections.loop_turn import Turn

@@ -12,12 +12,11 @@ from pathlib import PurePath
 from time import perf_counter
 from typing import Literal, Protocol
 
-from eventsourcing.persistence import OperationalError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from domain.log.engine import Stopped, StorageFull
+from domain.log.engine import OperationalError, Stopped, StorageFull
 from domain.refusal import Refusal
 from web.authentication.authentication import (
     Authentication,

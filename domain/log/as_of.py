@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
-from eventsourcing.persistence import StoredEvent
 
 from domain.log import recorder
-from domain.log.engine import EMPTY, Head
+from domain.log.engine import EMPTY, Head, StoredEvent
 from domain.log.recorder import Entry
 from domain.log.transaction import EngineName, Transaction
 

@@ -1,12 +1,38 @@
-"""What the log asks of a database engine, and what can go wrong with one."""
+"""What the log asks of a database engine, and what can go wrong with one.
+
+What the package `eventsourcing` raises, and what it calls a stored event, is named here, once for
+the whole house: nothing above `domain` imports the package.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from eventsourcing.persistence import OperationalError
+from eventsourcing.persistence import (
+    IntegrityError,
+    OperationalError,
+    PersistenceError,
+    ProgrammingError,
+    StoredEvent,
+)
 
 from domain.log.transaction import EngineName, Transaction
+
+__all__ = [
+    "EMPTY",
+    "Appending",
+    "CommitUnknown",
+    "Contended",
+    "Engine",
+    "Head",
+    "IntegrityError",
+    "OperationalError",
+    "PersistenceError",
+    "ProgrammingError",
+    "Stopped",
+    "StorageFull",
+    "StoredEvent",
+]
 
 
 class StorageFull(OperationalError):

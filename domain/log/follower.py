@@ -6,11 +6,9 @@ Where an entry cannot be read (a newer version wrote it, say), whoever follows s
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from eventsourcing.persistence import OperationalError
-
 from domain.event import Recorded
 from domain.log import recorder
-from domain.log.engine import Stopped
+from domain.log.engine import OperationalError, Stopped
 from domain.log.mapper import whole_event
 from domain.log.recorder import Entry
 from domain.log.transaction import Transaction

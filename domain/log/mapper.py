@@ -5,15 +5,11 @@ from functools import cache
 from typing import Any
 
 import orjson
-from eventsourcing.persistence import (
-    Mapper,
-    MapperDeserialisationError,
-    StoredEvent,
-    Transcoder,
-)
+from eventsourcing.persistence import Mapper, MapperDeserialisationError, Transcoder
 
 from domain.all_events import TOPICS
 from domain.event import Event
+from domain.log.engine import StoredEvent
 
 PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS

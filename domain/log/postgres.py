@@ -7,17 +7,21 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from eventsourcing.persistence import (
-    IntegrityError,
-    OperationalError,
-    PersistenceError,
-)
 from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from domain.log.engine import EMPTY, CommitUnknown, Contended, Head, StorageFull
+from domain.log.engine import (
+    EMPTY,
+    CommitUnknown,
+    Contended,
+    Head,
+    IntegrityError,
+    OperationalError,
+    PersistenceError,
+    StorageFull,
+)
 from domain.log.schema import HEAD
 from domain.log.transaction import EngineName, PostgresTransaction, Transaction
 

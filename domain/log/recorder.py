@@ -15,12 +15,11 @@ from eventsourcing.persistence import (
     ApplicationRecorder,
     Notification,
     NotSupportedError,
-    StoredEvent,
     Subscription,
 )
 
 from domain.event import TIME_FORMAT
-from domain.log.engine import EMPTY, Engine, Head
+from domain.log.engine import EMPTY, Engine, Head, StoredEvent
 from domain.log.schema import HEAD, SCHEMA
 from domain.log.transaction import Transaction
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
-from eventsourcing.persistence import StoredEvent
 
 from domain.log import as_of
+from domain.log.engine import StoredEvent
 from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import EngineName, Transaction
 

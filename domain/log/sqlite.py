@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from eventsourcing.persistence import (
+from domain.log.engine import (
+    EMPTY,
+    Contended,
+    Head,
     IntegrityError,
     OperationalError,
     PersistenceError,
     ProgrammingError,
+    StorageFull,
 )
-
-from domain.log.engine import EMPTY, Contended, Head, StorageFull
 from domain.log.schema import HEAD
 from domain.log.transaction import EngineName, SQLiteTransaction, Transaction
 

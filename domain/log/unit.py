@@ -4,14 +4,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
-from eventsourcing.persistence import StoredEvent
-
 from domain.aggregate import Aggregate
 from domain.cluster import Cluster
 from domain.container_manager import ContainerManager
 from domain.event import Act, Event
 from domain.host import Host
 from domain.log import recorder
+from domain.log.engine import StoredEvent
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.network import Network

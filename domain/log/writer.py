@@ -13,28 +13,25 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
-
-from eventsourcing.persistence import OperationalError, PersistenceError, StoredEvent
+from typing import Any, TypeVar
 
 from domain.event import Act, Recorded
 from domain.log import recorder
+from domain.log.batch import Batch, Projections
 from domain.log.engine import (
-    EMPTY,
     Appending,
     CommitUnknown,
     Contended,
     Engine,
-    Head,
+    OperationalError,
+    PersistenceError,
     Stopped,
     StorageFull,
 )
 from domain.log.jobs import Job, deliver, fail, refuse
-from domain.log.mapper import to_stored
 from domain.log.transaction import Transaction
 from domain.log.unit import Aggregates, Unit
-from domain.refusal import Refusal, unavailable
+from domain.refusal import unavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -50,34 +47,6 @@ MAYBE_DONE = (
 )
 
 T = TypeVar("T")
-
-
-class Projections(Protocol):
-    """The read models, as far as the log needs to know them."""
-
-    def follow(self, tx: Transaction, position: int) -> None:
-        """Bring what is behind up to this position, before anything is added to it."""
-        ...
-
-    def project(self, tx: Transaction, events: Sequence[Recorded]) -> None:
-        """Bring the read models up to date, in the transaction that appends."""
-        ...
-
-    def save_position(self, tx: Transaction, position: int) -> None:
-        """Note up to where they are, once a transaction."""
-        ...
-
-
-@dataclass
-class _Batch:
-    """What one transaction did, until it is durable."""
-
-    done: list[Job] = field(default_factory=list)
-    recorded: list[Recorded] = field(default_factory=list)
-    last: StoredEvent | None = None
-    head: Head = EMPTY
-    wrote: bool = False
-    scrub: bool = False
 
 
 class Writer:
@@ -242,19 +211,17 @@ class Writer:
 
     def _transact(self, jobs: list[Job]) -> int:
         """One transaction for as many jobs as it takes; gives how many."""
-        batch = _Batch()
+        batch = Batch(self._projections, self._aggregates)
         lock_timeout_s = max(0.001, min(job.deadline for job in jobs) - time.monotonic())
         try:
             with self._engine.append(lock_timeout_s) as appending:
                 self._notice_others(appending)
                 for job in jobs:
-                    self._decide(job, appending, batch)
+                    batch.decide(job, appending)
                     if len(batch.recorded) >= BATCH_EVENTS_MAX:
                         break
-                if batch.recorded:
-                    self._projections.save_position(appending.tx, batch.recorded[-1].position)
                 if batch.wrote:
-                    appending.commit()
+                    batch.commit(appending)
         except CommitUnknown as error:
             if not self._was_committed(batch, max(job.deadline for job in jobs), error):
                 raise OperationalError("the commit did not happen") from error
@@ -273,35 +240,7 @@ class Writer:
         self._projections.follow(appending.tx, position)
         self._position = position
 
-    def _decide(self, job: Job, appending: Appending, batch: _Batch) -> None:
-        """Carry out or refuse one command, in the transaction that is open."""
-        batch.done.append(job)
-        job.error = job.outcome = None  # of an attempt that was rolled back
-        tx = appending.tx
-        unit = Unit(tx, self._aggregates, job.act)
-        try:
-            result = job.command(unit)
-        except Refusal as refusal:
-            unit.forget_changes()
-            job.error = refusal
-            return
-        if unit.pending:
-            stored = [to_stored(event) for event in unit.pending]
-            places = recorder.insert(tx, max(batch.head, appending.head), stored)
-            batch.head = places[-1]
-            recorded = [
-                Recorded(*place, event) for place, event in zip(places, unit.pending, strict=True)
-            ]
-            self._projections.project(tx, recorded)
-            batch.recorded += recorded
-            batch.last = stored[-1]
-        for write in unit.writes:
-            write(tx)
-        batch.wrote = batch.wrote or bool(unit.pending or unit.writes)
-        batch.scrub = batch.scrub or unit.scrub
-        job.outcome = job.answer(tx, result)
-
-    def _was_committed(self, batch: _Batch, deadline: float, unknown: CommitUnknown) -> bool:
+    def _was_committed(self, batch: Batch, deadline: float, unknown: CommitUnknown) -> bool:
         """Look whether the commit whose reply was lost did happen; `unknown` if none can tell."""
         if batch.last is None:
             return False  # nothing but writes that say the same when they are repeated
@@ -314,7 +253,7 @@ class Writer:
                 time.sleep(RETRY_PAUSE_S)
         raise unknown
 
-    def _publish(self, batch: _Batch) -> None:
+    def _publish(self, batch: Batch) -> None:
         """It is durable: tell everybody. Nothing here may fail a command that is done."""
         if batch.wrote:
             self.commits[len(batch.done)] += 1

@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from eventsourcing.persistence import OperationalError, PersistenceError
-
 from domain.all_events import TOPICS
 from domain.event import Event, Recorded
 from domain.log import as_of, recorder
-from domain.log.engine import Engine, Head, Stopped
+from domain.log.engine import Engine, Head, OperationalError, PersistenceError, Stopped
 from domain.log.mapper import to_event
 from domain.log.recorder import Entry
 from domain.log.transaction import SQLiteTransaction

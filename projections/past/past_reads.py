@@ -13,9 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from eventsourcing.persistence import OperationalError
-
-from domain.log.engine import Engine
+from domain.log.engine import Engine, OperationalError
 from domain.log.recorder import now as machine_now
 from domain.refusal import unavailable
 from projections.past import checkpoints

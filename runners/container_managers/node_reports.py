@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import orjson
-from eventsourcing.persistence import PersistenceError
 
 from domain.event import Act
+from domain.log.engine import PersistenceError
 from domain.refusal import Refusal
 from projections import node_reports
 from runners.container_managers.connections import NoSuchManager

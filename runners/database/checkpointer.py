@@ -15,11 +15,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from eventsourcing.persistence import OperationalError, PersistenceError
-
 from domain.event import Act
 from domain.log import recorder
-from domain.log.engine import Engine, Stopped
+from domain.log.engine import Engine, OperationalError, PersistenceError, Stopped
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.refusal import Refusal

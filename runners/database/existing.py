@@ -31,7 +31,7 @@ def existing_database(
     Without `writes` nothing in it is changed. Raises WrongSettings, and DatabaseRefused also for
     whatever goes wrong with the database while it is used.
     """
-    from eventsourcing.persistence import PersistenceError
+    from domain.log.engine import PersistenceError
 
     settings = settings_of(config=config, data=data, database=database)
     # The pool of connections tells of each attempt; what becomes of it is told once, below.

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
-from eventsourcing.persistence import OperationalError
-
 from domain.event import Recorded
 from domain.host import Failed
-from domain.log.engine import Engine
+from domain.log.engine import Engine, OperationalError
 from domain.log.follower import Follower
 from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer

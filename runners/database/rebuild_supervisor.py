@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from eventsourcing.persistence import PersistenceError
 
-from domain.log.engine import Engine
+from domain.log.engine import Engine, PersistenceError
 from projections.rebuilding.live_tables import LiveTables
 from runners.settings.reading import VARIABLE_PREFIX
 from runners.settings.settings import Settings

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from eventsourcing.persistence import PersistenceError
-
 from domain.event import Act
+from domain.log.engine import PersistenceError
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer

@@ -16,8 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from eventsourcing.persistence import PersistenceError
-
+from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.refusal import conflict
 from runners.leases.lease_table import LeaseSnapshot, Table, Taken

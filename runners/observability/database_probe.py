@@ -6,9 +6,7 @@ who work.
 
 import asyncio
 
-from eventsourcing.persistence import PersistenceError
-
-from domain.log.engine import Engine
+from domain.log.engine import Engine, PersistenceError
 from projections.fleet_figures import LogSize, fleet_figures, log_size
 from projections.reads import ThreadedReads
 from runners.os_support.shared_answer import SharedAnswer

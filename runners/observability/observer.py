@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from eventsourcing.persistence import PersistenceError
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.rebuilding.live_tables import LiveTables

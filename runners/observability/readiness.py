@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from eventsourcing.persistence import PersistenceError
-
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.fleet_figures import FleetFigures

@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from eventsourcing.persistence import PersistenceError
-
 from domain import fleet_commands
 from domain.event import Act
+from domain.log.engine import PersistenceError
 from domain.log.writer import Writer
 from domain.refusal import Refusal
 from runners.leases.ownership import SINGLE_PROCESS, Ownership

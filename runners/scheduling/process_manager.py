@@ -12,9 +12,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from eventsourcing.persistence import PersistenceError
-
 from domain.event import Recorded
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.refusal import Refusal
 from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership, ShardSet

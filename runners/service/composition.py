@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from eventsourcing.persistence import PersistenceError
-
-from domain.log.engine import Engine
+from domain.log.engine import Engine, PersistenceError
 from domain.log.follower import Follower, Pull, after
 from domain.log.recorder import LogRecorder, head, now
 from projections import clusters

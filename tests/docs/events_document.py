@@ -13,10 +13,10 @@ from types import ModuleType, NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import orjson
-from eventsourcing.persistence import StoredEvent
 
 from domain.all_events import MODULES
 from domain.event import Event
+from domain.log.engine import StoredEvent
 from domain.log.mapper import to_event
 from domain.log.recorder import Entry
 from projections.event_sentences import sentence

@@ -20,7 +20,7 @@ __all__ = ["fleet"]
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 HTTP = (ROOT / "docs/http.md").read_text()
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 LIMIT_S = 30
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -145,6 +145,17 @@ def test_every_heading_stands_apart_and_no_line_is_there_twice_in_a_row(document
     for before, line in pairwise(lines):
         assert not (before and line.startswith("## ")), line
         assert not (before == line and line.strip("`| -")), line
+
+
+def test_each_decision_stands_in_the_file_of_its_room_below_its_subject_and_its_date() -> None:
+    index = ROOT / "docs/decisions.md"
+    assert "\n## " not in index.read_text(), "add it to a file in docs/decisions"
+    rooms = sorted((ROOT / "docs/decisions").glob("*.md"))
+    linked = re.findall(r"\]\(decisions/([^)]+)", index.read_text())
+    assert sorted(linked) == [room.name for room in rooms]
+    for room in rooms:
+        for decision in re.split(r"^## ", room.read_text(), flags=re.MULTILINE)[1:]:
+            assert re.match(r"[^\n]+: .+\n\n\*\d{4}-\d\d-\d\d\*\n", decision), decision
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from eventsourcing.persistence import StoredEvent
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_metrics
 
+from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder, insert
 from domain.log.sqlite import SQLiteEngine
 from tests.faults.small_disk import CrampedService

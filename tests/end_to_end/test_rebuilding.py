@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from eventsourcing.persistence import StoredEvent
 
+from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder, head
 from projections.all import PROJECTIONS
 from projections.rebuilding.live_tables import AT_ONCE_POSITIONS

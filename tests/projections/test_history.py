@@ -3,12 +3,12 @@
 from typing import Any, get_args
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 
 from domain import fleet_commands
 from domain.all_events import MODULES
 from domain.event import Act, Event
 from domain.host import FactsGathered
+from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import Unit
 from domain.log.writer import Writer

@@ -8,11 +8,10 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from eventsourcing.persistence import OperationalError
-
 from domain import operation_commands
 from domain.event import Act, Recorded
 from domain.host import Host
+from domain.log.engine import OperationalError
 from domain.log.follower import Follower
 from domain.operation import Operation
 from domain.operation_events import RebootRequested, StepSent

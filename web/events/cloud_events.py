@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import orjson
-from eventsourcing.persistence import StoredEvent
 
 from domain.all_events import TOPICS
 from domain.event import Event, Recorded
+from domain.log.engine import StoredEvent
 from domain.log.mapper import to_event
 from domain.log.recorder import Entry
 

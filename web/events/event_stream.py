@@ -4,11 +4,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from eventsourcing.persistence import PersistenceError
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from domain.log import search
+from domain.log.engine import PersistenceError
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
 from projections.reads import Reads

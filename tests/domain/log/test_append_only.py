@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 
 from domain.log import recorder
+from domain.log.engine import IntegrityError, PersistenceError, StoredEvent
 from domain.log.recorder import LogRecorder
 from tests.support.postgres import PostgresServer, find_binaries
 from tests.support.stores import Store

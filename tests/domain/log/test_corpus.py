@@ -4,12 +4,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 
 from domain.aggregate import Aggregate
 from domain.cluster import Cluster
 from domain.container_manager import ContainerManager
 from domain.host import Host
+from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load
 from domain.network import Network

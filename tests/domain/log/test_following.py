@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 
 from domain.event import Recorded
 from domain.host import Registration
 from domain.log import recorder
+from domain.log.engine import StoredEvent
 from domain.log.follower import Follower, after
 from domain.log.unit import Unit
 from domain.log.writer import Writer

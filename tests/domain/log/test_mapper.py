@@ -8,12 +8,13 @@ from typing import Any, ClassVar, get_args
 
 import orjson
 import pytest
-from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
+from eventsourcing.persistence import MapperDeserialisationError
 
 from domain.cluster import AnyClusterEvent, ClusterEvent
 from domain.container_manager_events import AnyContainerManagerEvent, ContainerManagerEvent
 from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
+from domain.log.engine import StoredEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
 from domain.network import AnyNetworkEvent, NetworkEvent
 from domain.operation_events import AnyOperationEvent, OperationEvent

@@ -3,8 +3,9 @@
 from uuid import uuid4
 
 import pytest
-from eventsourcing.persistence import NotSupportedError, StoredEvent
+from eventsourcing.persistence import NotSupportedError
 
+from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from tests.support.stores import Store
 

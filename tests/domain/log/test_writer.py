@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from eventsourcing.persistence import OperationalError
 
 from domain import fleet_commands
 from domain.cluster import Created
@@ -18,6 +17,7 @@ from domain.event import Recorded
 from domain.host import Registration
 from domain.log import recorder
 from domain.log import unit as units
+from domain.log.engine import OperationalError
 from domain.log.mapper import to_stored
 from domain.log.recorder import LogRecorder
 from domain.log.sqlite import SQLiteEngine

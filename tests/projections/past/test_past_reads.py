@@ -5,10 +5,10 @@ import threading
 import time
 
 import pytest
-from eventsourcing.persistence import OperationalError
 
 from domain import fleet_commands
 from domain.log import recorder
+from domain.log.engine import OperationalError
 from domain.refusal import Refusal
 from projections import clusters, hosts
 from projections.past import past_reads

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 
 from domain import fleet_commands
 from domain.log import recorder
-from domain.log.engine import Contended, Engine
+from domain.log.engine import Contended, Engine, StoredEvent
 from domain.log.recorder import LOG, LogRecorder
 from domain.log.transaction import EngineName, Rows, Transaction
 from projections import hosts, tables

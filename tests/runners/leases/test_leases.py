@@ -8,8 +8,8 @@ from math import inf
 from typing import Any
 
 import pytest
-from eventsourcing.persistence import OperationalError
 
+from domain.log.engine import OperationalError
 from domain.refusal import Refusal
 from runners.leases.leases import LOOK_EVERY_S, MARGIN_SHARE, Leases
 from runners.leases.ownership import EVERYTHING, SHARDS, ShardSet, shard_of
