@@ -1,6 +1,6 @@
-"""The steps of the node that a host is: it is drained first, and uncordoned at the end.
+"""What an operation asks of the node that a host is: to be emptied, to be ready, to be used again.
 
-Both may be repeated, after a crash too: the node itself shows what was done.
+Everything may be asked again, after a crash too: the node itself says what was done.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,12 +10,9 @@ from typing import Protocol
 from runners.container_managers.connections import NoSuchManager
 from runners.container_managers.failure import ManagerFailed
 from runners.container_managers.kubernetes import Draining
-from runners.operations.host_step import AFTER_LIMIT_S, HostStep
-from runners.operations.step_outcomes import StepOutcomes
-from runners.scheduling.work_queue import Priority, Requeue
 
-NODE_POLL_S = 1.0
-"""How often a container manager is asked about a node that is not drained or ready."""
+LOOK_S = 1.0
+"""How soon a node is looked at again."""
 
 
 class Node(Protocol):
@@ -23,19 +20,19 @@ class Node(Protocol):
     `ManagerFailed`."""
 
     async def cordon(self, address: str, operation: str) -> None:
-        """Make the node unschedulable."""
+        """Let no further pods onto this node."""
         ...
 
     async def uncordon(self, address: str, operation: str = "") -> None:
-        """Undo `cordon` for this operation."""
+        """Take away what `cordon` did for this operation."""
         ...
 
     async def drain(self, address: str) -> Draining:
-        """Evict the pods that have to leave, and count those that are still there."""
+        """Ask every pod that has to leave to do so, and say how many are still there."""
         ...
 
     async def is_ready(self, address: str) -> bool:
-        """Whether the node is Ready."""
+        """Whether its kubelet says so."""
         ...
 
 
@@ -45,25 +42,25 @@ Managers = Callable[[str], Awaitable[Node]]
 
 @dataclass(frozen=True)
 class NodeResult:
-    """Whether the node is as asked; else why not, whether that is final, and when to ask again."""
+    """Whether it is so by now; else why not, when to look again, and whether that may help."""
 
     done: bool
     why_not: str = ""
     hopeless: bool = False
-    again_s: float = NODE_POLL_S
+    again_s: float = LOOK_S
 
 
 DONE = NodeResult(done=True)
 
 
-class ClusterNodes:
-    """Nodes by container manager and address. What a manager cannot do is a result, not raised."""
+class NodeSteps:
+    """Asks container managers; what they cannot do is no exception, but found."""
 
     def __init__(self, managers: Managers) -> None:
         self._managers = managers
 
     async def drained(self, manager: str, address: str, operation: str) -> NodeResult:
-        """Cordon the node and evict its pods; done when all that have to leave are gone."""
+        """Cordoned, and without pods that have to leave."""
 
         async def ask(node: Node) -> NodeResult:
             await node.cordon(address, operation)
@@ -72,14 +69,12 @@ class ClusterNodes:
                 return DONE
             pods = "1 pod is" if draining.left == 1 else f"{draining.left} pods are"
             why = f"{pods} still there. {draining.blocked}".rstrip()
-            return NodeResult(
-                done=False, why_not=why, again_s=max(NODE_POLL_S, draining.after_s or 0.0)
-            )
+            return NodeResult(done=False, why_not=why, again_s=max(LOOK_S, draining.after_s or 0.0))
 
         return await self._ask(manager, ask)
 
     async def uncordoned(self, manager: str, address: str, operation: str) -> NodeResult:
-        """Undo the operation's cordon."""
+        """Used for pods again, as far as the operation is concerned."""
 
         async def ask(node: Node) -> NodeResult:
             await node.uncordon(address, operation)
@@ -88,7 +83,7 @@ class ClusterNodes:
         return await self._ask(manager, ask)
 
     async def ready(self, manager: str, address: str) -> NodeResult:
-        """Whether the node is Ready."""
+        """Ready, as its kubelet and the control plane see it."""
 
         async def ask(node: Node) -> NodeResult:
             if await node.is_ready(address):
@@ -108,48 +103,13 @@ class ClusterNodes:
                 done=False,
                 why_not=failed.reason,
                 hopeless=not failed.passing,
-                again_s=max(NODE_POLL_S, failed.after_s or 0.0),
+                again_s=max(LOOK_S, failed.after_s or 0.0),
             )
 
 
-async def _no_manager(name: str) -> Node:
+async def _nobody(name: str) -> Node:
     raise NoSuchManager(name)
 
 
-NO_NODES = ClusterNodes(_no_manager)
-"""For where no container manager runs pods."""
-
-
-class NodeStep:
-    """Takes a host's node through a step, and records what came of it."""
-
-    def __init__(self, outcomes: StepOutcomes, nodes: ClusterNodes) -> None:
-        self._outcomes = outcomes
-        self._nodes = nodes
-
-    async def drain(self, step: HostStep) -> Requeue:
-        """Cordon the node, and evict its pods until all have left."""
-        name, address = step.key
-        found = await self._nodes.drained(step.progress.container_manager, address, name)
-        return await self._record(step, found, "Its node could not be drained")
-
-    async def uncordon(self, step: HostStep) -> Requeue:
-        """Undo the cordon of the operation."""
-        name, address = step.key
-        found = await self._nodes.uncordoned(step.progress.container_manager, address, name)
-        words = "All was done, but its node could not be uncordoned"
-        return await self._record(step, found, words)
-
-    async def _record(self, step: HostStep, found: NodeResult, words: str) -> Requeue:
-        """The step is done, or has failed for good, or is repeated until its limit."""
-        left_s = step.limit_s - step.elapsed_s
-        if found.done:
-            await self._outcomes.finish(step, {})
-        elif found.hopeless:
-            await self._outcomes.fail(step, f"{words}: {found.why_not}")
-        elif left_s < 0:
-            reason = f"{words} within {step.limit_s:g} s: {found.why_not}"
-            await self._outcomes.fail(step, reason)
-        else:
-            return Requeue(min(found.again_s, left_s + AFTER_LIMIT_S), Priority.CONTINUED)
-        return Requeue(0.0, Priority.CONTINUED)
+NO_NODES = NodeSteps(_nobody)
+"""There is no container manager that runs pods."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
-from projections import hosts
+from projections.beside_the_log import heartbeats
 from runners.bootstrapping.bootstrap import Bootstrap
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
@@ -23,9 +23,9 @@ from runners.hosts.outcomes import HostOutcomes
 from runners.hosts.probe import SshProbe
 from runners.hosts.watcher import Watcher
 from runners.leases.ownership import Ownership
-from runners.operations import step_outcomes
+from runners.operations import host_driver
 from runners.operations.host_driver import HostDriver
-from runners.operations.node_step import ClusterNodes
+from runners.operations.node_step import NodeSteps
 from runners.operations.operation_driver import OperationDriver
 from runners.os_support.log_lines import ServiceLog, described
 from runners.scheduling.backoff import Pauses
@@ -98,7 +98,7 @@ def make_watcher(
         HostOutcomes(writer, watcher.ACTOR, now, ownership),
         known,
         SshProbe(ssh, partial(known.private_key, reader=watcher.ACTOR), ownership),
-        Heartbeats(writer, hosts.beat, watcher.ACTOR, now),
+        Heartbeats(writer, heartbeats.beat, watcher.ACTOR, now),
         interval_s=settings.check_interval,
         parallel=settings.check_parallel,
         misses_max=settings.check_failures,
@@ -121,8 +121,8 @@ def make_operation_driver(
     """Whoever takes hosts through the steps of operations."""
     connector = SshConnector(
         ssh,
-        partial(known.private_key, reader=step_outcomes.ACTOR),
-        HostOutcomes(writer, step_outcomes.ACTOR, now, ownership),
+        partial(known.private_key, reader=host_driver.ACTOR),
+        HostOutcomes(writer, host_driver.ACTOR, now, ownership),
         ownership,
     )
     on_defect = _on_defect("operation.step_broke_off", lines)
@@ -133,7 +133,7 @@ def make_operation_driver(
             writer,
             known,
             connector,
-            ClusterNodes(managers),
+            NodeSteps(managers),
             now=now,
             on_defect=on_defect,
             ownership=ownership,

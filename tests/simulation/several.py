@@ -8,13 +8,13 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from domain import operation_commands
+from domain.aggregates.host import Host
+from domain.aggregates.operation import Operation
+from domain.aggregates.operation_events import RebootRequested, StepSent
+from domain.commands import operation_commands
 from domain.event import Act, Recorded
-from domain.host import Host
 from domain.log.engine import OperationalError
 from domain.log.follower import Follower
-from domain.operation import Operation
-from domain.operation_events import RebootRequested, StepSent
 from domain.refusal import unavailable
 from projections.container_managers import NodeChangeRow
 from runners.container_managers.node_registrar import NodeRegistrar
@@ -22,7 +22,7 @@ from runners.hosts.outcomes import HostKeyChanged
 from runners.leases.leases import Leases
 from runners.leases.ownership import NoLongerOurs, permitted, shard_of
 from runners.operations.host_driver import HostDriver
-from runners.operations.node_step import ClusterNodes
+from runners.operations.node_step import NodeSteps
 from runners.operations.operation_driver import OperationDriver
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import Commands
@@ -222,7 +222,7 @@ class Process:
             self.log,
             self.log,
             self._connector,
-            ClusterNodes(self.story.manager),
+            NodeSteps(self.story.manager),
             now=clock.now,
             on_defect=lambda _, error: self.story.defects.append(error),
             ownership=self.leases,
