@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from domain.bootstrap import Wanted
-from domain.host import BootstrapStepSent, FactsGathered, Host
-from domain.operation_events import Evidence
-from domain.rolling_policy import seconds_between
+from domain.aggregates.host import BootstrapStepSent, FactsGathered, Host
+from domain.aggregates.operation_events import Evidence
+from domain.aggregates.rolling_policy import seconds_between
+from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import (
     ReadyStep,
     Unusable,
@@ -26,7 +26,8 @@ from runners.bootstrapping.rendered_step import (
     values_of,
 )
 from runners.bootstrapping.step_files import STEP_TIMEOUT_S, Lists, steps_for
-from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable, NoLongerOurs
+from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable
+from runners.leases.ownership import NoLongerOurs
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.ssh.command import Output
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from domain import operation_commands, rolling_policy
-from domain.container_manager import ContainerManager
-from domain.operation import Operation
-from domain.operation_commands import Plan
-from domain.rolling_policy import Limits, Move, Over, Progress, Start, Wait
+from domain.aggregates import rolling_policy
+from domain.aggregates.container_manager import ContainerManager
+from domain.aggregates.operation import Operation
+from domain.aggregates.rolling_policy import Limits, Move, Over, Progress, Start, Wait
+from domain.commands import operation_commands
+from domain.commands.operation_commands import Plan
 from runners.operations.host_driver import HostDriver
 from runners.operations.host_step import HostStep
 from runners.operations.node_step import DONE, NodeResult, NodeSteps
@@ -96,11 +97,11 @@ def believes_in_cancelling(patch: pytest.MonkeyPatch) -> None:
     """Says that a step was stopped, and did not look."""
     run = HostDriver._run
 
-    async def trusting(steps: HostDriver, task: HostStep, contact: Any) -> Any:
+    async def trusting(steps: HostDriver, task: HostStep, *more: Any) -> Any:
         if task.cancelling:
             await steps._fail(task, "It was cancelled.")
             return Requeue(0.0, Priority.CONTINUED)
-        return await run(steps, task, contact)
+        return await run(steps, task, *more)
 
     patch.setattr(HostDriver, "_run", trusting)
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from domain import fleet_commands, investigation
-from domain.container_manager import ContainerManager, container_manager_request
+from domain.aggregates.container_manager import ContainerManager, container_manager_request
+from domain.aggregates.host import Host
+from domain.commands import fleet_commands, investigation
+from domain.commands.fleet_commands import HostRequest, OfferedKey
+from domain.commands.investigation import Subject
 from domain.event import Event, Recorded
-from domain.fleet_commands import HostRequest, OfferedKey
-from domain.host import Host
-from domain.investigation import Subject
 from domain.log.follower import Follower
 from domain.log.mapper import to_event
 from domain.log.recorder import entries, head
@@ -20,7 +20,7 @@ from domain.log.writer import Writer
 from projections import container_managers
 from projections.reads import reads
 from runners.container_managers.connections import ContainerManagers
-from runners.container_managers.node_registrar import Registrar
+from runners.container_managers.node_registrar import NodeRegistrar
 from runners.leases.ownership import SINGLE_PROCESS, Ownership
 from runners.scheduling.backoff import Pauses
 from runners.security.vault import Vault
@@ -61,7 +61,7 @@ class Play:
         with self.store.writer(engine, on_commit=on_commit) as writer:
             self._writer = writer
             self.managers = ContainerManagers(known)
-            self.registrar = Registrar(
+            self.registrar = NodeRegistrar(
                 writer,
                 self.vault,
                 known,

@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 import httpx
 import pytest
 
-from domain.container_manager import MASK
+from domain.aggregates.container_manager import MASK
 from domain.log.recorder import entries
 from runners.security.vault import NoSecret
 from tests.web.service import WebService
@@ -31,7 +31,7 @@ def kept(service: WebService, name: str) -> bytes | None:
     """The token in the vault."""
     with service.engine.snapshot() as tx:
         try:
-            return service.vault.reveal(tx, f"container_manager/{name}")
+            return service.vault.reveal(tx, f"container_manager/{name}", "ada")
         except NoSecret:
             return None
 
