@@ -71,9 +71,20 @@ class Service:
         """Start, and return when it answers."""
         with self.log.open("ab") as log:
             begin = log.tell()
+            environment = self.environment()
             warm = warm_start() if self._may_be_forked() else None
             with self._starting():
-                self._process = self._start(log.fileno(), warm)
+                self._process = (
+                    warm.start(self.arguments(), environment, log.fileno())
+                    if warm is not None and warm.fits(environment)
+                    else subprocess.Popen(
+                        [*DIE_WITH_US, *self.command()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        env=environment,
+                    )
+                )
 
         def address() -> str | None:
             said = self.read_log(begin)
@@ -88,24 +99,7 @@ class Service:
 
     def _may_be_forked(self) -> bool:
         """Whether nothing depends on how the process came about."""
-        return (
-            self._warm
-            and leftovers.adopting()
-            and type(self).command is Service.command
-            and all(name.startswith("COMMISSAIRE_") for name in self._environment)
-            and not any(name.startswith("COVERAGE_") for name in os.environ)
-        )
-
-    def _start(self, log: int, warm: WarmStart | None) -> "subprocess.Popen[bytes] | Forked":
-        if warm is not None:
-            return warm.start(self.arguments(), self.environment(), log)
-        return subprocess.Popen(
-            [*DIE_WITH_US, *self.command()],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=self.environment(),
-        )
+        return self._warm and type(self).command is Service.command and leftovers.adopting()
 
     def arguments(self) -> list[str]:
         """Those of `commissaire`."""

@@ -74,9 +74,11 @@ class WarmStart:
     def __init__(self) -> None:
         self._asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with asked:
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            self._surroundings = _surroundings(environment)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(asked.fileno())],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                env=environment,
                 pass_fds=[asked.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -88,6 +90,14 @@ class WarmStart:
         self._asking.close()
         self._process.wait()
 
+    def fits(self, environment: Mapping[str, str]) -> bool:
+        """Whether a process with this environment would be like ours, but for its settings.
+
+        It would not where coverage is measured, for which the environment of its own asks.
+        """
+        found = _surroundings(environment)
+        return found == self._surroundings and not any(n.startswith("COVERAGE_") for n in found)
+
     def start(
         self, arguments: Sequence[str], environment: Mapping[str, str], output: int
     ) -> Forked:
@@ -98,6 +108,15 @@ class WarmStart:
             socket.send_fds(self._asking, [message], [output, theirs])
             os.close(theirs)
             return Forked(int(told.read()))
+
+
+def _surroundings(environment: Mapping[str, str]) -> dict[str, str]:
+    """What is no setting of the program's."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != "PYTEST_CURRENT_TEST" and not name.startswith("COMMISSAIRE_")
+    }
 
 
 def main(asked: socket.socket) -> None:
