@@ -37,8 +37,14 @@ class GoodClients:
         self.changes = 0
         """How many events they have made since."""
 
-    def pace(self, requests: int, seconds: float = 0.0) -> Pace:
-        """So many reads and as many changes, or more in so long a time; each must succeed."""
+    def pace(self, requests: int, seconds: float = 0.0, *, again: bool = False) -> Pace:
+        """So many reads and as many changes, or more in so long a time; each must succeed.
+
+        `again`: on a second connection, where the first was closed while it was idle.
+        """
+        if again:
+            with suppress(ConnectionError):
+                self._client.request("GET", "/cluster/read")
         reads: list[float] = []
         changes: list[float] = []
         until = time.monotonic() + seconds

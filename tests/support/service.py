@@ -22,8 +22,8 @@ from tests.support import leftovers
 from tests.support.warm_start import Forked, WarmStart
 
 START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 30.0
-WAIT_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 60.0
+WAIT_TIMEOUT_S = 60.0
 POLL_S = 0.02
 BCRYPT_COST = 4
 

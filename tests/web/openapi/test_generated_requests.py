@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[3]
 SEED = os.environ.get("SEED")
 LIMIT_S = 900
 
+NOT_ASKED = {"GET /api/v0/events/stream"}
+"""Turned off in schemathesis.toml: a stream does not end."""
+
 
 async def lets_everybody_in(login: Login, private_key: bytes, trust: Trust) -> None:
     """Instead of SSH to addresses that were made up."""
@@ -121,4 +124,4 @@ def test_thousands_of_generated_requests_are_answered_as_described(
     assert len(answered) > 3000
     # What a generated operation's id names is hardly ever there.
     missed = [route for route in never_well(service, answered) if "{id}" not in route]
-    assert missed == [], f"SEED={seed}"
+    assert set(missed) == NOT_ASKED, f"SEED={seed}"
