@@ -6,11 +6,12 @@ Everything that is worked on has a key: a host its address, an operation its id,
 (`SINGLE_PROCESS`).
 """
 
+import asyncio
 import math
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from domain.log.unit import Unit
@@ -54,6 +55,29 @@ class Tally:
     """Shards whose lease ran out while they were ours."""
 
 
+@dataclass(eq=False)
+class Subscriber:
+    """A process manager, and what it is still to be told that it gained."""
+
+    on_gained: Gained
+    on_lost: Lost
+    gains: "asyncio.Queue[ShardSet]" = field(default_factory=asyncio.Queue)
+
+    @asynccontextmanager
+    async def told(self) -> AsyncIterator[None]:
+        """While the context is open, it is told of what it gains, one after the other."""
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(self._tell(), name="gains")
+            try:
+                yield
+            finally:
+                telling.cancel()
+
+    async def _tell(self) -> None:
+        while True:
+            await self.on_gained(await self.gains.get())
+
+
 class Ownership(Protocol):
     """What this process may work on."""
 
@@ -81,6 +105,10 @@ class Ownership(Protocol):
         becomes ours, one after the other; `on_lost` is called as soon as something is not."""
         ...
 
+    def begin_anew(self) -> None:
+        """The log went back: all that is ours is lost, and gained again with what it says now."""
+        ...
+
 
 class SingleProcess:
     """There is no other process: everything is ours, for ever, and at no cost."""
@@ -89,6 +117,7 @@ class SingleProcess:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self._subscribers: list[Subscriber] = []
 
     def holds(self, key: str) -> bool:
         """It is."""
@@ -106,7 +135,19 @@ class SingleProcess:
     async def subscribe(self, on_gained: Gained, on_lost: Lost) -> AsyncIterator[None]:
         """Everything is gained at once."""
         await on_gained(EVERYTHING)
-        yield
+        subscriber = Subscriber(on_gained, on_lost)
+        self._subscribers.append(subscriber)
+        try:
+            async with subscriber.told():
+                yield
+        finally:
+            self._subscribers.remove(subscriber)
+
+    def begin_anew(self) -> None:
+        """The log went back."""
+        for subscriber in self._subscribers:
+            subscriber.on_lost(EVERYTHING)
+            subscriber.gains.put_nowait(EVERYTHING)
 
 
 SINGLE_PROCESS = SingleProcess()
