@@ -26,7 +26,8 @@ from runners.bootstrapping.rendered_step import (
     values_of,
 )
 from runners.bootstrapping.step_files import STEP_TIMEOUT_S, Lists, steps_for
-from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable, NoLongerOurs
+from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable
+from runners.leases.ownership import NoLongerOurs
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.ssh.command import Output
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport

@@ -8,7 +8,8 @@ crash too. Whatever is told may be told twice, by two processes or after a lost 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -17,18 +18,20 @@ from domain import container_manager_events as events
 from domain import node_outcomes
 from domain.event import Act, Recorded
 from domain.fleet_commands import Secrets
-from domain.log.engine import PersistenceError
-from domain.log.follower import Follower
 from domain.log.unit import Unit
-from domain.refusal import Refusal
 from projections.container_managers import NodeChangeRow
 from runners.container_managers.connections import NoSuchManager
 from runners.container_managers.failure import ManagerFailed
-from runners.hosts.outcomes import LOG_RETRY_S, NoLongerOurs, permitted, retry_until_available
-from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
+from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet, permitted
 from runners.scheduling.backoff import Pauses
+from runners.scheduling.process_manager import (
+    UNRECORDED,
+    Due,
+    ProcessManager,
+    retry_until_available,
+)
 from runners.scheduling.protocols import ServiceLogWrite, Writes
-from runners.scheduling.work_queue import Priority, Requeue, WorkQueue
+from runners.scheduling.work_queue import Priority, Requeue
 
 ACTOR = "runner:registrar"
 PARALLEL = 16
@@ -94,8 +97,11 @@ class Silence:
     until_s: float
 
 
-class Registrar:
-    """The process manager. `managers(name)` gives the nodes of one; `now()` the time for events."""
+class NodeRegistrar(ProcessManager):
+    """Tells each container manager of its nodes.
+
+    `managers(name)` gives the nodes of one; `now()` the time for events.
+    """
 
     def __init__(
         self,
@@ -110,6 +116,7 @@ class Registrar:
         on_defect: Callable[[str, Exception], None],
         ownership: Ownership = SINGLE_PROCESS,
     ) -> None:
+        super().__init__(PARALLEL, ownership=ownership)
         self._writer = writer
         self._secrets = secrets
         self._pending = pending
@@ -118,55 +125,58 @@ class Registrar:
         self._chance = chance
         self._log = log
         self._on_defect = on_defect
-        self._ownership = ownership
         self._silent: dict[str, Silence] = {}
-        self._held: defaultdict[str, set[str]] = defaultdict(set)  # keys that wait for its end
-        self._failures: dict[str, tuple[int, str]] = {}  # by key: how often, and why it was last
-        self._sent: dict[
-            str, NodeChangeRow
-        ] = {}  # by key: registrations that are not in the log yet
-        self._strays: dict[str, NodeChangeRow] = {}  # those that were broken off
-        self._queue = WorkQueue(self._tick, PARALLEL)
+        self._held: defaultdict[str, set[str]] = defaultdict(set)
+        """By container manager: keys that wait for the end of its silence."""
+        self._failures: dict[str, tuple[int, str]] = {}
+        """By key: how many failures in a row, and the reason of the last."""
+        self._sent: dict[str, NodeChangeRow] = {}
+        """By key: registrations that were sent and are not in the log yet."""
+        self._strays: dict[str, NodeChangeRow] = {}
+        """By key: registrations that were sent and are another process's by now."""
 
     @property
     def waiting(self) -> int:
         """How many hosts a container manager is still to be told of."""
         return len(self._queue)
 
-    async def run(self, follower: Follower) -> None:
-        """Until cancelled. `follower` must stand at or before the state that is read first."""
-        async with self._queue.running(), self._ownership.subscribe(self._take_over, self._drop):
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Container managers that were removed before are given up after `FAREWELL_S`."""
+        async with super().running():
             for name in await retry_until_available(self._pending.leaving):
                 self._queue.enqueue_after(FAREWELL_S, name)
-            async for batch in follower.batches():
-                for recorded in batch:
-                    self._notice(recorded)
+            yield
 
-    async def stop(self, timeout_s: float) -> None:
-        """Begin nothing, and let what is being told come to its end, `timeout_s` at most."""
-        await self._queue.drain(timeout_s)
-
-    async def _take_over(self, shards: ShardSet) -> None:
-        for address in await retry_until_available(self._pending.without_node_change):
-            if address in shards and self._ownership.holds(address):
+    async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
+        """Hosts that a container manager is still to be told of."""
+        for address in await self._pending.without_node_change():
+            if self.owns(address, shards):
                 await self._want(address)
-        for name, address in await retry_until_available(self._pending.pending_node_changes):
-            if address in shards and self._ownership.holds(address):
-                self._queue.enqueue(f"{name} {address}")
+        return [
+            Due(f"{name} {address}")
+            for name, address in await self._pending.pending_node_changes()
+            if self.owns(address, shards)
+        ]
 
-    def _drop(self, shards: ShardSet) -> None:
-        gone = HostsOf(shards)
-        self._queue.forget_those(gone)
-        self._failures = {key: f for key, f in self._failures.items() if key not in gone}
-        for name, keys in self._held.items():
-            self._held[name] = {key for key in keys if key not in gone}
-        for key in [key for key in self._sent if key in gone]:
+    def keys_of(self, shards: ShardSet) -> Container[str]:
+        """Keys are `CONTAINER_MANAGER ADDRESS`; others are every process's own."""
+        return HostsOf(shards)
+
+    def drop(self, keys: Container[str]) -> None:
+        """Forget failures as well; a registration under way may have left a stray node."""
+        super().drop(keys)
+        self._failures = {key: f for key, f in self._failures.items() if key not in keys}
+        for name, held in self._held.items():
+            self._held[name] = {key for key in held if key not in keys}
+        for key in [key for key in self._sent if key in keys]:
             change = self._sent.pop(key)
-            stray = f"{STRAY}{change.id}/{change.mark}".replace(" ", "/")  # nobody's, and so ours
+            stray = f"{STRAY}{change.id}/{change.mark}".replace(" ", "/")
             self._strays[stray] = change
             self._queue.enqueue_after(STRAY_S, stray)
 
-    def _notice(self, recorded: Recorded) -> None:
+    def notice(self, recorded: Recorded) -> None:
+        """Hosts that a container manager is to be told of, and container managers that go."""
         event = recorded.event
         name = event.originator_id.partition("/")[2]
         match event:
@@ -176,7 +186,7 @@ class Registrar:
             case events.RemovalStarted():
                 self._queue.enqueue_after(FAREWELL_S, name)
             case events.Created() | events.Removed():
-                # What another of this name did says nothing.
+                # The failures of another of this name say nothing about this one.
                 self._silent.pop(name, None)
                 self._held.pop(name, None)
                 self._queue.forget(name)
@@ -187,19 +197,17 @@ class Registrar:
         """Wish what was not wished by the version before."""
         try:
             await self._record_of(address, lambda unit: node_outcomes.want_node(unit, address))
-        except (NoLongerOurs, Refusal, PersistenceError):
+        except UNRECORDED:
             self._log("container_manager.not_wished", "warning", host=address)
 
-    async def _tick(self, key: str) -> Requeue | None:
-        """Tell what is wished now, record that it was told, or say when to try again."""
+    async def tick(self, key: str) -> Requeue | None:
+        """Tell a container manager of one host, take back a stray node, or give a manager up."""
         name, _, address = key.partition(" ")
         try:
             if key.startswith(STRAY):
                 return await self._take_back(key)
             if not address:
-                act = Act(ACTOR, f"container_manager/{name}", self._now())
-                give_up = partial(node_outcomes.give_up, secrets=self._secrets, name=name)
-                await self._writer.perform(act, give_up)
+                await self._give_up(name)
                 return None
             change = await self._pending.pending_node_change(name, address)
             if change is None:
@@ -215,15 +223,20 @@ class Registrar:
             return None
         except ManagerFailed as failed:
             return self._after_failure(key, failed)
-        # The log is away, or the host is another process's: what was told is told again.
-        except (NoLongerOurs, Refusal, PersistenceError):
-            return Requeue(LOG_RETRY_S, Priority.CONTINUED)
+        except UNRECORDED:
+            raise
         except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
             self._on_defect(address, defect)
             return self._after_failure(key, ManagerFailed("nonsense", type(defect).__name__))
         self._failures.pop(key, None)
         self._end_silence(name)
         return None
+
+    async def _give_up(self, name: str) -> None:
+        """A container manager that was removed is not told any more that its nodes have left."""
+        act = Act(ACTOR, f"container_manager/{name}", self._now())
+        give_up = partial(node_outcomes.give_up, secrets=self._secrets, name=name)
+        await self._writer.perform(act, give_up)
 
     async def _tell(self, change: NodeChangeRow) -> None:
         name, address, secrets = change.container_manager, change.address, self._secrets

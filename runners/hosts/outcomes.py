@@ -1,7 +1,7 @@
 """What a look at a host finds, in the process managers' words, and how it gets into the log."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol, TypeVar
 
 from domain import bootstrap, investigation
@@ -9,14 +9,12 @@ from domain.bootstrap import Changed, Wanted
 from domain.event import Act
 from domain.host import BootstrapStepSent, FactsGathered, FailureKind, Host
 from domain.investigation import Subject
-from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.operation_events import Evidence
 from projections import outputs
-from runners.leases.ownership import SINGLE_PROCESS, Ownership
-
-LOG_RETRY_S = 1.0
+from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership
+from runners.scheduling.process_manager import UNRECORDED
 
 T = TypeVar("T")
 
@@ -41,20 +39,6 @@ class HostKeyChanged(Exception):
         super().__init__(reason)
         self.fingerprint = fingerprint
         self.reason = reason
-
-
-class LocalFailure(Exception):
-    """What a look takes is used up on this machine: that says nothing of the host."""
-
-
-class NoLongerOurs(Exception):
-    """What the log says of the host has changed meanwhile: this look is about nobody."""
-
-
-def permitted(ownership: Ownership, address: str) -> None:
-    """Raise `NoLongerOurs` where the host is another process's by now."""
-    if not ownership.holds(address):
-        raise NoLongerOurs
 
 
 class Trust(Protocol):
@@ -192,10 +176,19 @@ def _subject(host: Host) -> Subject:
     return Subject(host.name, host.incarnation, host.credentials)
 
 
-async def retry_until_available(read: Callable[[], Awaitable[T]]) -> T:
-    """What a read of the log finds; asked again while the database is away."""
-    while True:
-        try:
-            return await read()
-        except PersistenceError:
-            await asyncio.sleep(LOG_RETRY_S)
+@contextmanager
+def defects_as_failures(
+    what: str, on_defect: Callable[[Exception], None], *, passing: bool = False
+) -> Iterator[None]:
+    """A defect of this service while it works on one host is reported, and fails that host alone.
+
+    `what` names the work in the sentence of the `HostUnusable` that is raised instead.
+    """
+    try:
+        yield
+    except (HostKeyChanged, HostUnusable, *UNRECORDED):
+        raise
+    except Exception as defect:
+        on_defect(defect)
+        reason = f"The {what} broke off ({type(defect).__name__}): the service's log tells more."
+        raise HostUnusable("setup", reason, passing=passing) from defect

@@ -6,8 +6,9 @@ from functools import partial
 from domain.host import FactsGathered, FailureKind, Host
 from domain.refusal import Refusal
 from runners.hosts.facts import gather, sudo_failure
-from runners.hosts.outcomes import HostKeyChanged, HostUnusable, LocalFailure, Trust, permitted
-from runners.leases.ownership import SINGLE_PROCESS, Ownership
+from runners.hosts.outcomes import HostKeyChanged, HostUnusable, Trust
+from runners.leases.ownership import SINGLE_PROCESS, Ownership, permitted
+from runners.scheduling.process_manager import LocalFailure
 from runners.security.private_keys import PrivateKey
 from runners.security.vault import NoSecret, WrongMasterKey
 from runners.ssh.client import Ssh, Target

@@ -1,80 +1,78 @@
-"""Checks every host that is set up, again and again, so that its status stays true.
+"""Checks every host that is set up in regular intervals, so that its status stays true.
 
-A check that finds nothing new leaves a heartbeat (`last_check`) and no event. Facts that changed
-are an event; so is the failure of a host that did not answer so many checks in a row. From then
-on the investigator asks it, until it answers and is here again. Hosts that an operation works on
-are left to it. Nothing has to be remembered over a restart: who is watched is in the read model.
+A check that finds nothing new leaves a heartbeat (`last_check`) and no event. Changed facts are an
+event; so is the failure of a host that did not answer several checks in a row, which the
+investigator then probes until the host answers again. A host that an operation works on is not
+checked.
 """
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from domain import host as events
 from domain.event import Recorded
 from domain.host import READY, FailureKind, Host
-from domain.log.engine import PersistenceError
-from domain.log.follower import Follower
-from domain.refusal import Refusal
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.outcomes import (
     HostKeyChanged,
     HostOutcomes,
     HostUnusable,
-    LocalFailure,
-    NoLongerOurs,
     Probe,
-    retry_until_available,
+    defects_as_failures,
 )
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet
-from runners.scheduling.work_queue import Priority, Requeue, WorkQueue
+from runners.scheduling.process_manager import Due, LocalFailure, ProcessManager
+from runners.scheduling.work_queue import Priority, Requeue
 
 ACTOR = "runner:watcher"
 SOONEST = 0.9
-"""Checks are this share of the interval apart, or more, at random: what began together spreads."""
+"""Checks are this share of the interval apart, or more, at random: so that they spread evenly."""
 
-LANE = Priority.REQUESTED
-"""All checks are alike, and may have all places."""
+PRIORITY = Priority.REQUESTED
+"""All checks are alike, and may have all slots."""
 
 
-class Watched(Protocol):
+class Hosts(Protocol):
     """What the log says of the hosts that are set up."""
 
     async def settled(self) -> Sequence[str]:
-        """The addresses of all that are set up and have not failed."""
+        """The addresses of all hosts that are set up and have not failed."""
         ...
 
     async def load(self, address: str) -> Host:
-        """One host as the log has it now."""
+        """One host as of the newest event."""
         ...
 
     async def occupied(self, address: str) -> bool:
-        """Whether an operation works on it: it may be away, and is not to be called failed."""
+        """Whether an operation works on the host, which may be down because of that."""
         ...
 
 
 @dataclass
 class Misses:
-    """Checks in a row that a host did not answer, since it was registered."""
+    """Checks in a row that a host did not answer, in one registration."""
 
     incarnation: int
     count: int = 0
 
 
-class Watcher:
-    """The process manager.
+class Watcher(ProcessManager):
+    """Checks each host once in `interval_s`, `parallel` at once.
 
-    Each host is checked once in `interval_s`, `parallel` at once; `misses_max` checks in a row
-    that find no answer fail it. `now()` gives the time for events and heartbeats.
+    `misses_max` checks in a row without an answer fail the host. `now()` gives the time for events
+    and heartbeats.
     """
 
     def __init__(
         self,
         outcomes: HostOutcomes,
-        hosts: Watched,
-        look: Probe,
+        hosts: Hosts,
+        probe: Probe,
         heartbeats: Heartbeats,
         *,
         interval_s: float,
@@ -86,9 +84,10 @@ class Watcher:
         clock: Callable[[], float] = time.monotonic,
         ownership: Ownership = SINGLE_PROCESS,
     ) -> None:
+        super().__init__(parallel, ownership=ownership)
         self._outcomes = outcomes
         self._hosts = hosts
-        self._look = look
+        self._probe = probe
         self._heartbeats = heartbeats
         self._interval_s = interval_s
         self._misses_max = misses_max
@@ -96,96 +95,82 @@ class Watcher:
         self._chance = chance
         self._on_defect = on_defect
         self._clock = clock
-        self._ownership = ownership
         self._misses: dict[str, Misses] = {}
-        self._queue = WorkQueue(self._check, parallel)
 
     @property
     def watched(self) -> int:
         """How many hosts are checked."""
         return len(self._queue)
 
-    async def run(self, follower: Follower) -> None:
-        """Until cancelled. `follower` must stand at or before the state that is read first."""
-        told = self._ownership.subscribe(self._take_over, self._drop)
-        async with self._queue.running(), self._heartbeats.running(), told:
-            async for batch in follower.batches():
-                for recorded in batch:
-                    self._notice(recorded)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Heartbeats are written meanwhile."""
+        async with self._heartbeats.running(), super().running():
+            yield
 
-    async def stop(self, timeout_s: float) -> None:
-        """Begin no check, and let those that run come to an end, `timeout_s` at most."""
-        await self._queue.drain(timeout_s)
+    async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
+        """All hosts that are set up, spread over one interval."""
+        return [
+            Due(address, self._interval_s * self._chance.random(), PRIORITY)
+            for address in await self._hosts.settled()
+            if self.owns(address, shards)
+        ]
 
-    async def _take_over(self, shards: ShardSet) -> None:
-        for address in await retry_until_available(self._hosts.settled):
-            if address in shards and self._ownership.holds(address):
-                self._queue.enqueue_after(self._interval_s * self._chance.random(), address, LANE)
+    def drop(self, keys: Container[str]) -> None:
+        """Forget the missed checks as well."""
+        super().drop(keys)
+        self._misses = {address: m for address, m in self._misses.items() if address not in keys}
 
-    def _drop(self, shards: ShardSet) -> None:
-        self._queue.forget_those(shards)
-        self._misses = {address: m for address, m in self._misses.items() if address not in shards}
-
-    def _notice(self, recorded: Recorded) -> None:
+    def notice(self, recorded: Recorded) -> None:
+        """Hosts are checked once they are set up, until they fail or are removed."""
         address = recorded.event.originator_id.partition("/")[2]
         if not self._ownership.holds(address):
             return
         match recorded.event:
             case events.Bootstrapped():
-                self._watch(address)
+                self._queue.enqueue_after(self._pause_s(), address, PRIORITY)
             case events.Recovered(status=status) if status in READY:
-                self._watch(address)
+                self._queue.enqueue_after(self._pause_s(), address, PRIORITY)
             case events.Failed() | events.Removed():
                 self._misses.pop(address, None)
                 self._queue.forget(address)
             case _:
-                pass  # it is watched, or not, as before
+                pass  # whether the host is checked stays as before
 
-    def _watch(self, address: str) -> None:
-        self._queue.enqueue_after(self._pause_s(), address, LANE)
-
-    async def _check(self, address: str) -> Requeue | None:
-        """One tick: load, look, record, and say when to check again; `None` where it is over."""
+    async def tick(self, key: str) -> Requeue | None:
+        """Check a host; None where the host is not set up any more."""
         begun = self._clock()
-        try:
-            host = await self._hosts.load(address)
-            if host.status not in READY:
-                return None
-            if not await self._hosts.occupied(address):
-                await self._tick(host)
-        # The log is away, or went on without us: what was found is found again.
-        except (NoLongerOurs, LocalFailure, Refusal, PersistenceError):
-            return Requeue(self._interval_s * self._chance.random(), LANE)
+        host = await self._hosts.load(key)
+        if host.status not in READY:
+            return None
+        if not await self._hosts.occupied(key):
+            await self._check(host)
         taken = self._clock() - begun
-        return Requeue(max(0.0, self._pause_s() - taken), LANE)
+        return Requeue(max(0.0, self._pause_s() - taken), PRIORITY)
 
-    async def _tick(self, host: Host) -> None:
+    def repeat(self, key: str, unrecorded: Exception) -> Requeue:
+        """Within one interval; what this machine lacks is reported."""
+        if isinstance(unrecorded, LocalFailure):
+            self._on_defect(key, unrecorded)
+        return Requeue(self._interval_s * self._chance.random(), PRIORITY)
+
+    async def _check(self, host: Host) -> None:
         try:
-            facts = await self._look(host, self._outcomes.trust(host))
-        except HostKeyChanged as other:
-            await self._outcomes.refuse_key(host, other)
-            return
+            with defects_as_failures("check", partial(self._on_defect, host.name)):
+                facts = await self._probe(host, self._outcomes.trust(host))
+        except HostKeyChanged as changed:
+            await self._outcomes.refuse_key(host, changed)
         except HostUnusable as failed:
             await self._miss(host, failed.kind, failed.reason)
-            return
-        except LocalFailure as ours:
-            self._on_defect(host.name, ours)
-            raise
-        except (NoLongerOurs, Refusal, PersistenceError):
-            raise
-        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
-            self._on_defect(host.name, defect)
-            reason = f"The check broke off ({type(defect).__name__}): the service's log tells more."
-            await self._miss(host, "setup", reason)
-            return
-        self._misses.pop(host.name, None)
-        if facts != host.facts:
-            await self._outcomes.settle(host, facts)
-        self._heartbeats.seen(host.name, self._now())
+        else:
+            self._misses.pop(host.name, None)
+            if facts != host.facts:
+                await self._outcomes.settle(host, facts)
+            self._heartbeats.seen(host.name, self._now())
 
     async def _miss(self, host: Host, kind: FailureKind, reason: str) -> None:
-        """Count it, and fail the host when it was the last that is borne."""
-        if await self._hosts.occupied(host.name):  # an operation came meanwhile: it may be its work
+        """Count a check without an answer; the last one allowed fails the host."""
+        if await self._hosts.occupied(host.name):  # an operation has begun, and may be the cause
             return
         misses = self._misses.get(host.name)
         if misses is None or misses.incarnation != host.incarnation:

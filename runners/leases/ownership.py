@@ -1,9 +1,8 @@
-"""Whose work is whose: a process claims what it works on, and is told of what it gains and loses.
+"""Which keys this process may work on, and which it gains and loses.
 
-Everything that is worked on has a key: a host its address, an operation its id, a source
-`source/NAME`. Keys fall into shards, and each shard is claimed by one process at a time
-(`runners/leases/leases.py`); where there is only one process, all of it is its own
-(`SINGLE_PROCESS`).
+The key of a host is its address, that of an operation its id, that of a source `source/NAME`. Keys
+fall into shards, and one process at a time holds the lease of a shard (`runners/leases/leases.py`);
+where there is only one process, it owns all keys (`SINGLE_PROCESS`).
 """
 
 import asyncio
@@ -17,14 +16,18 @@ from typing import Protocol, TypeVar
 from domain.log.unit import Unit
 
 SHARDS = 64
-"""More than there will be processes; few enough that all of them are looked at each second."""
+"""More than there will be processes; few enough that all leases are read each second."""
 
 T = TypeVar("T")
 
 
+class NoLongerOurs(Exception):
+    """The key is another process's by now, or the log has changed what was being worked on."""
+
+
 @dataclass(frozen=True)
 class ShardSet:
-    """A part of all keys: those of some shards."""
+    """The keys of some shards."""
 
     shards: frozenset[int]
 
@@ -33,26 +36,26 @@ class ShardSet:
 
 
 def shard_of(key: str) -> int:
-    """The same in every process, of every version."""
+    """The shard of a key: the same in every process, of every version."""
     return zlib.crc32(key.encode()) % SHARDS
 
 
 EVERYTHING = ShardSet(frozenset(range(SHARDS)))
 
 Gained = Callable[[ShardSet], Awaitable[None]]
-"""Load what is unfinished of these keys from the log, and go on with it."""
+"""Loads what is unfinished of these keys from the log, and goes on with it."""
 Lost = Callable[[ShardSet], None]
-"""Forget everything about these keys, and break off what is under way: others go on with it."""
+"""Forgets these keys, and cancels the work on them: another process goes on with it."""
 
 
 @dataclass
 class Tally:
-    """What happened since the start."""
+    """Counts of shards since the start."""
 
     taken_over: int = 0
-    """Shards whose holder had died, or had not renewed its lease."""
+    """Gained from a process that had died, or had not renewed its lease."""
     lost: int = 0
-    """Shards whose lease ran out while they were ours."""
+    """Lost because this process did not renew its own lease in time."""
 
 
 @dataclass(eq=False)
@@ -85,24 +88,24 @@ class Ownership(Protocol):
 
     @property
     def held(self) -> int:
-        """How many shards are ours."""
+        """How many shards this process holds."""
         ...
 
     def holds(self, key: str) -> bool:
-        """Whether it is ours now: ask right before something is sent."""
+        """Whether this process may work on the key now: ask right before something is sent."""
         ...
 
     def left_s(self, key: str) -> float:
-        """For how long it will be ours for certain, in seconds; 0 where it is not."""
+        """For how many seconds this process holds the key for certain; 0 where it does not."""
         ...
 
     def fenced(self, key: str, command: Callable[[Unit], T]) -> Callable[[Unit], T]:
-        """The command, refused where the key is not ours in the transaction that decides it."""
+        """The command, refused where this process does not hold the key when it is decided."""
         ...
 
     def subscribe(self, on_gained: Gained, on_lost: Lost) -> AbstractAsyncContextManager[None]:
-        """While the context is open, `on_gained` is awaited with what is ours already and with what
-        becomes ours, one after the other; `on_lost` is called as soon as something is not."""
+        """While the context is open, `on_gained` is awaited with the shards held already and with
+        each further gain, one after the other; `on_lost` is called as soon as shards are lost."""
         ...
 
     def begin_anew(self) -> None:
@@ -111,7 +114,7 @@ class Ownership(Protocol):
 
 
 class SingleProcess:
-    """There is no other process: everything is ours, for ever, and at no cost."""
+    """There is no other process: this one holds every key, without a lease."""
 
     held = SHARDS
 
@@ -120,20 +123,20 @@ class SingleProcess:
         self._subscribers: list[Subscriber] = []
 
     def holds(self, key: str) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def left_s(self, key: str) -> float:
-        """For ever."""
+        """Without end."""
         return math.inf
 
     def fenced(self, key: str, command: Callable[[Unit], T]) -> Callable[[Unit], T]:
-        """The command as it is."""
+        """The command unchanged."""
         return command
 
     @asynccontextmanager
     async def subscribe(self, on_gained: Gained, on_lost: Lost) -> AsyncIterator[None]:
-        """Everything is gained at once."""
+        """All shards are gained when the context opens, and none is lost."""
         await on_gained(EVERYTHING)
         subscriber = Subscriber(on_gained, on_lost)
         self._subscribers.append(subscriber)
@@ -153,12 +156,18 @@ class SingleProcess:
 SINGLE_PROCESS = SingleProcess()
 
 
+def permitted(ownership: Ownership, key: str) -> None:
+    """Raise `NoLongerOurs` where this process does not hold the key."""
+    if not ownership.holds(key):
+        raise NoLongerOurs
+
+
 @dataclass(frozen=True)
 class HostsOf:
-    """Keys of hosts in operations, of a part of all hosts."""
+    """The keys `OPERATION ADDRESS` and `CONTAINER_MANAGER ADDRESS` of the hosts of some shards."""
 
     shards: ShardSet
 
     def __contains__(self, key: object) -> bool:
-        _, of_a_host, address = str(key).partition(" ")
-        return bool(of_a_host) and address in self.shards
+        _, has_address, address = str(key).partition(" ")
+        return bool(has_address) and address in self.shards

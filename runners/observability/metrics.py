@@ -19,11 +19,11 @@ from prometheus_client.exposition import choose_encoder
 
 from domain.log.continuity import Continuity
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
-from runners.container_managers.node_registrar import Registrar
+from runners.container_managers.node_registrar import NodeRegistrar
 from runners.http_server.server import Server
 from runners.leases.ownership import Ownership
 from runners.os_support.log_lines import ServiceLog
-from runners.sources.pollers import Sources
+from runners.sources.pollers import SourcePollers
 from runners.ssh.client import Ssh
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
@@ -205,7 +205,7 @@ def ssh(connections: Ssh) -> Collector:
     return collect
 
 
-def sources(inventories: Sources) -> Collector:
+def sources(inventories: SourcePollers) -> Collector:
     """External inventories."""
 
     def collect() -> Iterable[Metric]:
@@ -250,7 +250,9 @@ def leases(ours: Ownership) -> Collector:
     )
 
 
-def container_managers(results: Mapping[str, Mapping[str, int]], registrar: Registrar) -> Collector:
+def container_managers(
+    results: Mapping[str, Mapping[str, int]], registrar: NodeRegistrar
+) -> Collector:
     """Container managers, and what is still to be told to them."""
 
     def collect() -> Iterable[Metric]:

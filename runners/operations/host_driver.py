@@ -13,20 +13,16 @@ from typing import Any
 
 from domain import operation_commands
 from domain.event import Act
-from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.operation_events import Evidence
-from domain.refusal import Refusal
 from domain.rolling_policy import seconds_between
 from projections import outputs
 from runners.hosts.outcomes import (
     HostKeyChanged,
     HostUnusable,
-    LocalFailure,
-    NoLongerOurs,
-    permitted,
+    defects_as_failures,
 )
-from runners.leases.ownership import SINGLE_PROCESS, Ownership
+from runners.leases.ownership import SINGLE_PROCESS, Ownership, permitted
 from runners.operations.host_step import (
     CANCEL_LIMIT_S,
     CONTACT_LIMIT_S,
@@ -72,18 +68,19 @@ class HostDriver:
         self._nodes = nodes
         self._now = now
         self._on_defect = on_defect
-        self.cancelling: set[str] = set()
         self._pauses_s: dict[tuple[str, str], float] = {}
         self._healthy: dict[tuple[str, str], tuple[float, str]] = {}
         self._unseen: dict[tuple[str, str], float] = {}  # since when, while its pods leave
 
-    def forget_those(self, addresses: Container[str]) -> None:
+    def forget_those(self, keys: Container[str]) -> None:
         """Others work on these hosts: what was seen of them is old when they come back to us."""
         for seen in (self._pauses_s, self._healthy, self._unseen):
-            for key in [key for key in seen if key[1] in addresses]:
+            for key in [key for key in seen if " ".join(key) in keys]:
                 del seen[key]
 
-    async def tick(self, name: str, address: str) -> Requeue | None:
+    async def tick(
+        self, name: str, address: str, is_cancelling: Callable[[], bool] = lambda: False
+    ) -> Requeue | None:
         """Do what comes next, and say when to come back; None where nothing is left to do."""
         operation = await self._log.operation(name)
         progress = operation.hosts.get(address)
@@ -97,30 +94,25 @@ class HostDriver:
         host = await self._log.load(address)
         task = HostStep(operation, host, progress, self._now(), cancel_at)
         try:
-            # Were we held up? What is asked of a container manager is not checked on the host.
-            permitted(self._ownership, address)
-            if task.progress.step == "uncordon":
-                return await self._uncordon(task) if self._ownership.holds(address) else None
-            if not await self._ended_without_contact(task):
-                async with self._connector(task.host) as contact:
-                    self._pauses_s.pop(task.key, None)
-                    self._unseen.pop(task.key, None)
-                    return await self._work(task, contact)
+            with defects_as_failures("step", partial(self._on_defect, address), passing=True):
+                # Were we held up? What is asked of a container manager is not checked on the host.
+                permitted(self._ownership, address)
+                if task.progress.step == "uncordon":
+                    return await self._uncordon(task) if self._ownership.holds(address) else None
+                if not await self._ended_without_contact(task):
+                    async with self._connector(task.host) as contact:
+                        self._pauses_s.pop(task.key, None)
+                        self._unseen.pop(task.key, None)
+                        return await self._work(task, contact, is_cancelling)
         except HostKeyChanged as other:
             await self._refuse_key(task, other)
         except HostUnusable as failed:
             return await self._out_of_reach(task, failed)
-        except (NoLongerOurs, LocalFailure, Refusal, PersistenceError):
-            raise
-        except Exception as defect:  # noqa: BLE001 - of one host, and not to be the end of all
-            self._on_defect(address, defect)
-            sentence = (
-                f"The step broke off ({type(defect).__name__}): the service's log tells more."
-            )
-            return await self._out_of_reach(task, HostUnusable("setup", sentence, passing=True))
         return Requeue(0.0, Priority.CONTINUED)
 
-    async def _work(self, task: HostStep, contact: StepSession) -> Requeue:
+    async def _work(
+        self, task: HostStep, contact: StepSession, is_cancelling: Callable[[], bool]
+    ) -> Requeue:
         match task.progress.step:
             case "drain":
                 await contact.watch(task.step_id)  # pods do not leave for a host that is away
@@ -130,7 +122,7 @@ class HostDriver:
             case "health":
                 return await self._health(task, contact)
             case _:
-                return await self._run(task, contact)
+                return await self._run(task, contact, is_cancelling)
 
     # What needs no contact
 
@@ -215,7 +207,9 @@ class HostDriver:
 
     # An upgrade or a deploy
 
-    async def _run(self, task: HostStep, contact: StepSession) -> Requeue:
+    async def _run(
+        self, task: HostStep, contact: StepSession, is_cancelling: Callable[[], bool]
+    ) -> Requeue:
         if task.cancelling:
             report = await contact.cancel(task.step_id)
         elif self._is_late(task):  # while we were away; what has not begun by now is not to begin
@@ -238,7 +232,7 @@ class HostDriver:
             if not is_over and (task.cancelling or self._is_late(task)):
                 return await self._stop(task, contact)
             tired = asyncio.get_running_loop().time() > until
-            if tired or task.operation.name in self.cancelling:
+            if tired or is_cancelling():
                 return Requeue(0.0, Priority.CONTINUED)
             if not has_more:
                 await asyncio.sleep(pause_s)

@@ -1,34 +1,30 @@
-"""The process manager of rolling operations: kill it anywhere, start it again, and they go on.
+"""Advances rolling operations: which host is next, and a tick for each host that is in process.
 
-What is not over is read from the log at the start, and followed from then on. Which host is next
-is decided in the transaction that says so (`domain.operation_commands.advance`); what its steps are
-is done by `runners.operations.host_driver`. Of several processes one lets an operation go on, and
-each works on those of its hosts that are its own.
+Which host is next is decided in the transaction that records it
+(`domain.operation_commands.advance`); what a host's steps do is in `host_driver.py`. Of several
+processes one advances an operation, and each works on the hosts that it owns.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain import operation_commands
 from domain import operation_events as events
 from domain.event import TIME_FORMAT, Act, Recorded
-from domain.log.engine import PersistenceError
-from domain.log.follower import Follower
 from domain.operation_events import OperationEvent
-from domain.refusal import Refusal
 from projections import outputs
-from runners.hosts.outcomes import LocalFailure, NoLongerOurs, retry_until_available
 from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
 from runners.operations import host_step
 from runners.operations.host_driver import ACTOR, HostDriver
+from runners.scheduling.process_manager import Due, ProcessManager
 from runners.scheduling.protocols import Writes
-from runners.scheduling.work_queue import Priority, Requeue, WorkQueue
+from runners.scheduling.work_queue import Priority, Requeue
 
-LOG_RETRY_S = 1.0
-LOOK_AGAIN_S = 10.0
-"""An operation is looked at so often, though nothing was heard of it."""
-BLOCKED_LOOK_S = 1.0
+ADVANCE_EVERY_S = 10.0
+"""An operation is advanced at least so often, also where no event of it was noticed."""
+ADVANCE_BLOCKED_EVERY_S = 1.0
 """The same for one that waits for members to become available."""
 PURGE_EVERY_S = 3600.0
 
@@ -43,54 +39,57 @@ class EventLog(host_step.EventLog, Protocol):
         ...
 
 
-class OperationDriver:
-    """`parallel` hosts are worked on at once, over all operations; `kept_s`: how long the output
-    of steps is kept. `now()` gives the time for events."""
+class OperationDriver(ProcessManager):
+    """Works on `parallel` hosts at once, over all operations.
+
+    `kept_s`: how long the output of steps is kept. `now()` gives the time for events.
+    """
 
     def __init__(
         self,
         writer: Writes,
         log: EventLog,
-        steps: HostDriver,
+        hosts: HostDriver,
         *,
         parallel: int,
         kept_s: float,
         now: Callable[[], str],
         ownership: Ownership = SINGLE_PROCESS,
     ) -> None:
+        super().__init__(parallel, ownership=ownership)
         self._writer = writer
         self._log = log
-        self._steps = steps
+        self._hosts = hosts
         self._kept_s = kept_s
         self._now = now
-        self._ownership = ownership
-        self._queue = WorkQueue(self._tick, parallel)
         self._in_hand: set[str] = set()
-        """Keys of hosts that are being worked on, or wait for their time."""
+        """Keys of hosts that are being worked on, or wait for their next tick."""
+        self._cancelling: set[str] = set()
+        """Operations that are to end soon: their sessions with hosts are cut short."""
 
-    async def run(self, follower: Follower) -> None:
-        """Until cancelled. `follower` must stand at or before the state that is read first."""
-        async with self._queue.running(), self._ownership.subscribe(self._take_over, self._drop):
-            self._queue.enqueue_after(LOOK_AGAIN_S, PURGE)
-            async for batch in follower.batches():
-                for recorded in batch:
-                    self._notice(recorded)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Old output is purged meanwhile."""
+        async with super().running():
+            self._queue.enqueue_after(ADVANCE_EVERY_S, PURGE)
+            yield
 
-    async def stop(self, timeout_s: float) -> None:
-        """Begin nothing, and let what is under way come to the next point that is recorded."""
-        await self._queue.drain(timeout_s)
+    async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
+        """All operations that are not over: any of them may have hosts of these shards."""
+        return [Due(name) for name in await self._log.unfinished()]
 
-    async def _take_over(self, shards: ShardSet) -> None:
-        for name in await retry_until_available(self._log.unfinished):
-            self._queue.enqueue(name)  # which finds its hosts of this part
+    def keys_of(self, shards: ShardSet) -> Container[str]:
+        """Operations are advanced by whoever owns them when their tick comes."""
+        return HostsOf(shards)
 
-    def _drop(self, shards: ShardSet) -> None:
-        gone = HostsOf(shards)
-        self._queue.forget_those(gone)
-        self._in_hand = {key for key in self._in_hand if key not in gone}
-        self._steps.forget_those(shards)
+    def drop(self, keys: Container[str]) -> None:
+        """Forget what was observed of the hosts as well."""
+        super().drop(keys)
+        self._in_hand = {key for key in self._in_hand if key not in keys}
+        self._hosts.forget_those(keys)
 
-    def _notice(self, recorded: Recorded) -> None:
+    def notice(self, recorded: Recorded) -> None:
+        """Work on a host whose step is next; advance an operation whose hosts or state changed."""
         event = recorded.event
         if not isinstance(event, OperationEvent):
             return
@@ -101,9 +100,9 @@ class OperationDriver:
             case events.StepSent() | events.RebootRequested() | events.Paused():
                 pass  # nothing follows from these
             case events.Ended():
-                self._steps.cancelling.discard(name)
+                self._cancelling.discard(name)
             case events.CancelRequested():
-                self._steps.cancelling.add(name)
+                self._cancelling.add(name)
                 self._queue.enqueue(name)
             case _:
                 self._queue.enqueue(name)
@@ -115,23 +114,20 @@ class OperationDriver:
         self._in_hand.add(key)
         self._queue.enqueue(key)
 
-    async def _tick(self, key: str) -> Requeue | None:
+    async def tick(self, key: str) -> Requeue | None:
+        """Advance an operation, take one of its hosts further, or purge old output."""
         name, _, address = key.partition(" ")
-        try:
-            if key == PURGE:
-                return await self._purge()
-            if not address:
-                return await self._advance(name)
-            again = await self._steps.tick(name, address)
-        # The log is away, or went on without us: what was found is found again.
-        except (NoLongerOurs, LocalFailure, Refusal, PersistenceError):
-            return Requeue(LOG_RETRY_S, Priority.CONTINUED)
+        if key == PURGE:
+            return await self._purge()
+        if not address:
+            return await self._advance(name)
+        again = await self._hosts.tick(name, address, lambda: name in self._cancelling)
         if again is None:
             self._in_hand.discard(key)
         return again
 
     async def _advance(self, name: str) -> Requeue | None:
-        """Let the operation do what it may, and see that each host in process is in hand."""
+        """Advance the operation, and see that each of its hosts in process is in hand."""
         blocked = False
         if self._ownership.holds(name):
             act = Act(ACTOR, f"operation/{name}", self._now())
@@ -147,14 +143,15 @@ class OperationDriver:
             return None
         cancelling = operation.state == "cancelling"
         if cancelling:
-            self._steps.cancelling.add(name)
+            self._cancelling.add(name)
         for address in operation.with_outcome("in_process"):
             if cancelling or f"{name} {address}" not in self._in_hand:
                 self._take_in_hand(name, address)
-        return Requeue(BLOCKED_LOOK_S if blocked else LOOK_AGAIN_S, Priority.CONTINUED)
+        pause_s = ADVANCE_BLOCKED_EVERY_S if blocked else ADVANCE_EVERY_S
+        return Requeue(pause_s, Priority.CONTINUED)
 
     async def _purge(self) -> Requeue:
-        """Delete output that has been kept long enough; one process does."""
+        """Delete output that has been kept long enough; one process does this for all."""
         if not self._ownership.holds(PURGE):
             return Requeue(PURGE_EVERY_S, Priority.RETRY)
         at = self._now()

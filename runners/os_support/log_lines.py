@@ -37,6 +37,8 @@ class ServiceLog:
 
     def __init__(self, stream_fd: int, log_format: LogFormat = "json") -> None:
         self.dropped = 0
+        """Lines that nobody read in time, since the start: a counter, which never goes down."""
+        self._dropped_told = 0
         self._stream_fd = stream_fd
         self._encode = _json_line if log_format == "json" else _text_line
         self._lock = threading.Lock()
@@ -119,7 +121,7 @@ class ServiceLog:
 
     def _tell_what_was_dropped(self) -> None:
         with self._lock:
-            dropped, self.dropped = self.dropped, 0
+            dropped, self._dropped_told = self.dropped - self._dropped_told, self.dropped
         if dropped:
             self.write("log.dropped", level="warning", lines=dropped)
 

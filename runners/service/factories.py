@@ -14,7 +14,7 @@ from projections import hosts
 from runners.bootstrapping.bootstrap import Bootstrap
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
-from runners.container_managers.node_registrar import Registrar
+from runners.container_managers.node_registrar import NodeRegistrar
 from runners.container_managers.node_reports import NodeReports
 from runners.hosts import investigator, watcher
 from runners.hosts.heartbeats import Heartbeats
@@ -34,7 +34,7 @@ from runners.service.fleet_reader import FleetReader
 from runners.settings.kinds import DAY_S
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource
-from runners.sources.pollers import Sources
+from runners.sources.pollers import SourcePollers
 from runners.ssh.client import Limits, Ssh, name_ourselves
 from runners.steps.ssh_contact import SshConnector
 
@@ -151,9 +151,9 @@ def make_sources(
     known: FleetReader,
     lines: ServiceLog,
     ownership: Ownership,
-) -> Sources:
+) -> SourcePollers:
     """Whoever asks inventories about the hosts that they own."""
-    return Sources(
+    return SourcePollers(
         configured,
         writer,
         known,
@@ -171,9 +171,9 @@ def make_registrar(
     managers: ContainerManagers,
     lines: ServiceLog,
     ownership: Ownership,
-) -> Registrar:
+) -> NodeRegistrar:
     """Whoever tells container managers which hosts are their nodes."""
-    return Registrar(
+    return NodeRegistrar(
         writer,
         vault,
         known,

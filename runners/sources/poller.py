@@ -1,38 +1,38 @@
-"""Asks one source about the hosts that it owns."""
+"""Asks one source about the hosts that it owns, in regular intervals, never while a client waits.
+
+A question only reads, so one that was cut short is asked again.
+"""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Container, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from domain import host as events
 from domain import investigation
-from domain.event import Act
+from domain.event import Act, Recorded
 from domain.host import FactsSourced, Host
 from domain.investigation import Subject
-from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from domain.refusal import Refusal
 from domain.source import Source as SourceOfLog
-from runners.leases.ownership import EVERYTHING, SINGLE_PROCESS, Ownership
+from runners.leases.ownership import EVERYTHING, SINGLE_PROCESS, Ownership, ShardSet
+from runners.scheduling.backoff import Pauses
+from runners.scheduling.process_manager import Due, ProcessManager
 from runners.scheduling.protocols import ServiceLogWrite
-from runners.scheduling.work_queue import Priority, Requeue, WorkQueue
+from runners.scheduling.work_queue import Priority, Requeue
 from runners.sources.plugins import ConfiguredSource
 from runners.sources.source import NoAnswer, checked
 
 ACTOR = "runner:sources"
 
-LOG_RETRY_S = 1.0
-"""Pause before a question is repeated because the log could not be read or written."""
-
 FIRST_PAUSE_S = 5.0
 """Pause after the first failure for a host; it doubles up to the cache time of the source."""
 
-DOUBLINGS_MAX = 32
-
 STOP_TIMEOUT_S = 0.5
-"""How long the end of the service waits for answers; what is cut short is asked again."""
+"""How long the end of the service waits for answers; questions cut short are asked again."""
 
 
 class Hosts(Protocol):
@@ -43,20 +43,20 @@ class Hosts(Protocol):
         ...
 
     async def source(self, name: str) -> SourceOfLog:
-        """One source as the log has it now."""
+        """One source as of the newest event."""
         ...
 
     async def load(self, address: str) -> Host:
-        """One host as the log has it now."""
+        """One host as of the newest event."""
         ...
 
 
 @dataclass
 class Tally:
-    """How it goes with a source since the start, for whoever measures."""
+    """Counts of one source since the start, for the metrics."""
 
     hosts: int = 0
-    """How many it owns now."""
+    """Hosts that the source owns now."""
     answers: int = 0
     failures: int = 0
     stale: bool = False
@@ -70,7 +70,7 @@ class Failing:
     since: str
 
 
-class Asker:
+class SourcePoller(ProcessManager):
     """Asks one source about all its hosts, as many at once as its terms allow."""
 
     def __init__(
@@ -84,50 +84,79 @@ class Asker:
         log: ServiceLogWrite,
         ownership: Ownership = SINGLE_PROCESS,
     ) -> None:
+        super().__init__(configured.terms.parallel, ownership=ownership)
         self.name = configured.name
         self.key = f"source/{configured.name}"
         self.tally = Tally()
         self._terms = configured.terms
         self._source = configured.source
+        self._pauses = Pauses(FIRST_PAUSE_S, configured.terms.cache_s)
         self._writer = writer
         self._hosts = hosts
         self._now = now
         self._chance = chance
         self._log = log
-        self._ownership = ownership
+        self._addresses: set[str] = set()
+        self._reasons: dict[str, tuple[str, int]] = {}
+        """By address: why the last question failed, and how many failed in a row."""
         self._failing: Failing | None = None
-        self._reasons: dict[str, tuple[str, int]] = {}  # by address: why it failed, how often
-        self._told = ""  # the reason that the log has of this failing, so that it says it once
-        self._answered_last = ""  # a host of which it has said something
+        self._reported = ""
+        """The reason that the service log has of this failing, so that it is written once."""
+        self._answered_last = ""
+        """The host of the last good answer."""
         self._turning = asyncio.Lock()
-        self.queue = WorkQueue(self._ask, configured.terms.parallel)
 
-    async def start(self) -> None:
-        """Learn from the log how it stands."""
-        self.tally.stale = (await self._hosts.source(self.name)).stale
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The source is closed at the end."""
+        try:
+            async with super().running():
+                yield
+        finally:
+            await self._close()
 
-    def take(self, address: str) -> None:
-        """This host is one of its hosts from now on."""
-        self.tally.hosts += 1
-        self.queue.enqueue(address)
+    async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
+        """All hosts of the source, where its key is of these shards."""
+        if self.key not in shards:
+            return []
+        stale = (await self._hosts.source(self.name)).stale
+        sourced = await self._hosts.sourced()
+        if not self._ownership.holds(self.key):
+            return []
+        self.tally.stale = stale
+        ours = {address for address, name in sourced if name == self.name} - self._addresses
+        self._addresses |= ours
+        self.tally.hosts = len(self._addresses)
+        return [Due(address) for address, _ in sourced if address in ours]
 
-    def forget(self, address: str) -> None:
-        """This host is none of its hosts any more."""
-        self.tally.hosts -= 1
-        self.queue.forget(address)
-        self._reasons.pop(address, None)
-        if address == self._answered_last:
-            self._answered_last = ""
+    def notice(self, recorded: Recorded) -> None:
+        """Hosts of the source are asked about until they are removed."""
+        address = recorded.event.originator_id.partition("/")[2]
+        match recorded.event:
+            case events.Registered(source=self.name):
+                if self._ownership.holds(self.key):
+                    self._addresses.add(address)
+                    self._queue.enqueue(address)
+            case events.Removed() if address in self._addresses:
+                self._addresses.remove(address)
+                self._queue.forget(address)
+                self._reasons.pop(address, None)
+                if address == self._answered_last:
+                    self._answered_last = ""
+            case _:
+                pass  # nothing that calls for a question
+        self.tally.hosts = len(self._addresses)
 
-    def drop(self) -> None:
-        """Another process asks it from now on, about all of its hosts."""
-        self.tally.hosts = 0
-        self.queue.forget_those(EVERYTHING)
-        self._reasons.clear()
-        self._failing, self._told, self._answered_last = None, "", ""
+    def drop(self, keys: Container[str]) -> None:
+        """Forget all hosts, where another process asks the source from now on."""
+        if self.key in keys:
+            super().drop(EVERYTHING)
+            self._addresses.clear()
+            self.tally.hosts = 0
+            self._reasons.clear()
+            self._failing, self._reported, self._answered_last = None, "", ""
 
-    async def aclose(self) -> None:
-        """Let the source close what it has open."""
+    async def _close(self) -> None:
         close = getattr(self._source, "aclose", None)
         if close is not None:
             try:
@@ -136,19 +165,16 @@ class Asker:
             except Exception as defect:  # noqa: BLE001 - of a plugin, and we are going anyway
                 self._log("source.defect", "error", source=self.name, error=type(defect).__name__)
 
-    async def _ask(self, address: str) -> Requeue | None:
-        """One tick: load, ask, record, and say when to ask again."""
+    async def tick(self, key: str) -> Requeue | None:
+        """Ask the source about a host, and record the answer."""
+        host = await self._hosts.load(key)
+        if host.registration.source != self.name:
+            return None
         try:
-            host = await self._hosts.load(address)
-            if host.registration.source != self.name:
-                return None
-            try:
-                facts = await self._answer(address)
-            except NoAnswer as failure:
-                return await self._failed(address, str(failure))
-            await self._answered(host, facts)
-        except (Refusal, PersistenceError):  # the log is away
-            return Requeue(LOG_RETRY_S, Priority.CONTINUED)
+            facts = await self._answer(key)
+        except NoAnswer as failure:
+            return await self._failed(key, str(failure))
+        await self._answered(host, facts)
         return Requeue(self._terms.cache_s * self._chance.uniform(0.9, 1.1), Priority.CONTINUED)
 
     async def _answer(self, address: str) -> FactsSourced:
@@ -173,7 +199,7 @@ class Asker:
     async def _answered(self, host: Host, facts: FactsSourced) -> None:
         self.tally.answers += 1
         self._failing = None
-        self._told = ""
+        self._reported = ""
         self._answered_last = host.name
         self._reasons.pop(host.name, None)
         if host.would_change(facts):
@@ -193,12 +219,11 @@ class Asker:
         clock = asyncio.get_running_loop().time
         failing = self._failing = self._failing or Failing(clock(), self._now())
         before, failures = self._reasons.get(address, ("", 0))
-        if reason not in (before, self._told):
+        if reason not in (before, self._reported):
             self._log("source.failed", "warning", source=self.name, host=address, reason=reason)
-            self._told = reason
+            self._reported = reason
         self._reasons[address] = (reason, failures + 1)
-        pause = min(self._terms.cache_s, FIRST_PAUSE_S * 2.0 ** min(failures, DOUBLINGS_MAX))
-        pause *= self._chance.uniform(0.75, 1.25)
+        pause = self._pauses.after(failures + 1, self._chance)
         if self.tally.stale:
             return Requeue(pause, Priority.RETRY)
         left_s = failing.since_s + self._terms.stale_after_s - clock()
@@ -207,7 +232,7 @@ class Asker:
         if self._answered_last and self._answered_last not in self._reasons:
             # Nobody has asked about a host that it had an answer for: this may be this host's
             # fault alone, and the source as good as ever.
-            self.queue.enqueue(self._answered_last)
+            self._queue.enqueue(self._answered_last)
             return Requeue(min(pause, FIRST_PAUSE_S), Priority.RETRY)
         await self._became_stale(failing, reason)
         return Requeue(pause, Priority.RETRY)

@@ -6,16 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 from domain.host import Host
-from runners.hosts.outcomes import (
-    HostKeyChanged,
-    HostOutcomes,
-    LocalFailure,
-    NoLongerOurs,
-    permitted,
-)
+from runners.hosts.outcomes import HostKeyChanged, HostOutcomes
 from runners.hosts.probe import failure_of, target_of
-from runners.leases.ownership import SINGLE_PROCESS, Ownership
+from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership, permitted
 from runners.os_support.clock import since_boot
+from runners.scheduling.process_manager import LocalFailure
 from runners.security.private_keys import PrivateKey
 from runners.ssh.client import Session, Ssh
 from runners.ssh.command import Output

@@ -18,6 +18,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from runners.observability.readiness import ACTIONS
+from runners.os_support.log_lines import ServiceLog
 from runners.settings.reading import read_settings
 from tests.docs.documents import EXAMPLES, OPERATING, rows, section
 from tests.fleet import new_key
@@ -68,6 +69,48 @@ def test_alerts_ask_for_figures_that_there_are(service: Service) -> None:
         for name in re.findall(r"commissaire_\w+", rule["expr"]):
             assert name.removesuffix("_bucket") in names, rule["alert"]
     assert len(rules) > 10
+
+
+def test_the_alert_of_lost_log_lines_fires_when_the_reader_stalled_between_two_scrapes(
+    tmp_path: Path,
+) -> None:
+    out, into = os.pipe()
+    lines = ServiceLog(into)
+    while lines.dropped == 0:
+        lines.write("event", pad="x" * 3000)
+    while b"log.dropped" not in os.read(out, 1 << 20):
+        pass
+    # Prometheus sees the counter before the reader stalled, and after it was told.
+    rules = str(EXAMPLES / "alerts.yml")
+    series = "commissaire_log_lines_dropped_total"
+    case = {
+        "rule_files": [rules],
+        "tests": [
+            {
+                "interval": "30s",
+                "input_series": [{"series": series, "values": f"0 0 {lines.dropped}x20"}],
+                "alert_rule_test": [
+                    {
+                        "eval_time": "5m",
+                        "alertname": "CommissaireLogLinesLost",
+                        "exp_alerts": [{"exp_labels": {}}],
+                    }
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "lost.yml"
+    file.write_text(yaml.safe_dump(case))
+    told = subprocess.run(
+        ["promtool", "test", "rules", file],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    os.close(out)
+    os.close(into)
 
 
 def test_every_file_of_the_data_directory_is_told_of(service: Service) -> None:

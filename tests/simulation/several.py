@@ -17,10 +17,10 @@ from domain.operation import Operation
 from domain.operation_events import RebootRequested, StepSent
 from domain.refusal import unavailable
 from projections.container_managers import NodeChangeRow
-from runners.container_managers.node_registrar import Registrar
-from runners.hosts.outcomes import HostKeyChanged, NoLongerOurs, permitted
+from runners.container_managers.node_registrar import NodeRegistrar
+from runners.hosts.outcomes import HostKeyChanged
 from runners.leases.leases import Leases
-from runners.leases.ownership import shard_of
+from runners.leases.ownership import NoLongerOurs, permitted, shard_of
 from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import NodeSteps
 from runners.operations.operation_driver import OperationDriver
@@ -236,7 +236,7 @@ class Process:
             now=clock.now,
             ownership=self.leases,
         )
-        registrar = Registrar(
+        registrar = NodeRegistrar(
             self.log,
             MemorySecrets(),
             self.log,

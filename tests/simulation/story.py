@@ -15,7 +15,7 @@ from domain.log.follower import Follower
 from domain.operation import Operation, OperationRequest
 from domain.operation_commands import Wish
 from domain.rolling_policy import Amount, Kind, Options
-from runners.container_managers.node_registrar import Registrar
+from runners.container_managers.node_registrar import NodeRegistrar
 from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import NodeSteps
 from runners.operations.operation_driver import OperationDriver
@@ -194,7 +194,7 @@ class Story:
         rolling = OperationDriver(
             self.log, self.log, steps, parallel=self.parallel, kept_s=1e6, now=self.loop.now
         )
-        registrar = Registrar(
+        registrar = NodeRegistrar(
             self.log,
             MemorySecrets(),
             self.log,

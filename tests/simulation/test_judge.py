@@ -96,11 +96,11 @@ def believes_in_cancelling(patch: pytest.MonkeyPatch) -> None:
     """Says that a step was stopped, and did not look."""
     run = HostDriver._run
 
-    async def trusting(steps: HostDriver, task: HostStep, contact: Any) -> Any:
+    async def trusting(steps: HostDriver, task: HostStep, *more: Any) -> Any:
         if task.cancelling:
             await steps._fail(task, "It was cancelled.")
             return Requeue(0.0, Priority.CONTINUED)
-        return await run(steps, task, contact)
+        return await run(steps, task, *more)
 
     patch.setattr(HostDriver, "_run", trusting)
 

@@ -20,7 +20,7 @@ from domain.log.writer import Writer
 from projections import container_managers
 from projections.reads import reads
 from runners.container_managers.connections import ContainerManagers
-from runners.container_managers.node_registrar import Registrar
+from runners.container_managers.node_registrar import NodeRegistrar
 from runners.leases.ownership import SINGLE_PROCESS, Ownership
 from runners.scheduling.backoff import Pauses
 from runners.security.vault import Vault
@@ -61,7 +61,7 @@ class Play:
         with self.store.writer(engine, on_commit=on_commit) as writer:
             self._writer = writer
             self.managers = ContainerManagers(known)
-            self.registrar = Registrar(
+            self.registrar = NodeRegistrar(
                 writer,
                 self.vault,
                 known,

@@ -8,7 +8,8 @@ import pytest
 
 from domain.host import Failed
 from projections import hosts
-from runners.hosts.outcomes import HostKeyChanged, LocalFailure
+from runners.hosts.outcomes import HostKeyChanged
+from runners.scheduling.process_manager import LocalFailure
 from tests.runners.stage import (
     FACTS,
     LATER,

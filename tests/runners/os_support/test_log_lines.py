@@ -153,6 +153,20 @@ def test_a_reader_that_sleeps_costs_lines_but_is_told_how_many(pipe: Pipe) -> No
     text = pipe.read(lambda text: b"log.dropped" in text and text.endswith(b"\n"))
     records = [json.loads(line) for line in text.splitlines()]
     assert len(records) - 1 + records[-1]["lines"] == sent
+    assert lines.dropped == records[-1]["lines"]
+
+
+def test_lines_that_are_dropped_after_a_warning_are_counted_on_and_told_apart(pipe: Pipe) -> None:
+    lines = ServiceLog(pipe.into)
+    told = []
+    for _ in range(2):
+        before = lines.dropped
+        for _ in range(BACKLOG_BYTES_MAX // 2000):
+            lines.write("event", pad="x" * 3000)
+        assert lines.dropped > before
+        text = pipe.read(lambda text: b"log.dropped" in text and text.endswith(b"\n"))
+        told.append(json.loads(text.splitlines()[-1])["lines"])
+    assert lines.dropped == sum(told)
 
 
 def test_a_reader_that_is_gone_is_no_error(pipe: Pipe) -> None:

@@ -26,7 +26,7 @@ from runners.security.vault import Vault
 from runners.service.fleet_reader import FleetReader
 from runners.sources.plugins import ConfiguredSource, Terms
 from runners.sources.poller import Tally
-from runners.sources.pollers import Sources
+from runners.sources.pollers import SourcePollers
 from runners.sources.source import NoAnswer, Source
 from tests.runners.stage import ALICE, FACTS, LIMIT_S, NOW, until
 from tests.support.stores import Store
@@ -80,7 +80,7 @@ class Play:
         self.vault = Vault(b"k" * 32)
         self._terms = Terms(type="test", **{**QUICK, **terms})
         self._writer: Writer | None = None
-        self._sources: Sources | None = None
+        self._sources: SourcePollers | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Play"]:
@@ -98,7 +98,7 @@ class Play:
 
         with self.store.writer(engine, on_commit=on_commit) as writer:
             self._writer = writer
-            self._sources = Sources(
+            self._sources = SourcePollers(
                 [ConfiguredSource("rack", self._terms, self.rack)],
                 writer,
                 known,
@@ -116,7 +116,7 @@ class Play:
                 answers.close()
 
     @property
-    def sources(self) -> Sources:
+    def sources(self) -> SourcePollers:
         """The process manager."""
         assert self._sources is not None
         return self._sources

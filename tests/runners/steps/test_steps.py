@@ -9,7 +9,7 @@ import pytest
 
 from domain.host import FactsGathered
 from domain.rolling_policy import checked_version
-from runners.hosts.outcomes import NoLongerOurs
+from runners.leases.ownership import NoLongerOurs
 from runners.ssh.client import Session, SshFailure
 from runners.ssh.command import Output
 from runners.steps import detached_step

@@ -31,7 +31,7 @@ def kept(service: WebService, name: str) -> bytes | None:
     """The token in the vault."""
     with service.engine.snapshot() as tx:
         try:
-            return service.vault.reveal(tx, f"container_manager/{name}")
+            return service.vault.reveal(tx, f"container_manager/{name}", "ada")
         except NoSecret:
             return None
 
