@@ -12,6 +12,7 @@ from domain.host import Host
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load
+from domain.log_history import LogHistory
 from domain.network import Network
 from domain.operation import Operation
 from domain.source import Source
@@ -29,6 +30,7 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     Cluster,
     Network,
     ContainerManager,
+    LogHistory,
     Operation,
     Source,
 )

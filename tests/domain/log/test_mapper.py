@@ -16,6 +16,7 @@ from domain.event import TOPICS, Event
 from domain.host import AnyHostEvent, HostEvent
 from domain.log.engine import StoredEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
+from domain.log_history import LogEvent, WentBack
 from domain.network import AnyNetworkEvent, NetworkEvent
 from domain.operation_events import AnyOperationEvent, OperationEvent
 from domain.source import AnySourceEvent, SourceEvent
@@ -27,6 +28,7 @@ KINDS = (
     NetworkEvent,
     ContainerManagerEvent,
     SourceEvent,
+    LogEvent,
     OperationEvent,
 )
 CLASSES: tuple[type[Event], ...] = (
@@ -35,6 +37,7 @@ CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyNetworkEvent),
     *get_args(AnyContainerManagerEvent),
     *get_args(AnySourceEvent),
+    WentBack,
     *get_args(AnyOperationEvent),
 )
 
