@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from domain.bootstrap import Changed, Wanted
+from domain.commands.bootstrap import Changed, Wanted
 from domain.names import quoted
 from runners.bootstrapping.step_files import VALUE, File, Step
+from runners.os_support.terminal_text import printable
 from runners.ssh.command import command_line
 from runners.steps.detached_step import as_root
 from runners.steps.system_commands import Commands
@@ -199,9 +200,6 @@ def needed(steps: Sequence[ReadyStep], output: bytes, nonce: str) -> list[ReadyS
 def gist(output: bytes, run: str = "") -> str:
     """The last lines of what a step said, in one, for a sentence; not what it told us of files."""
     said = output[-4096:].decode("utf-8", "replace").splitlines()
-    lines = [line for line in map(_printable, said) if line and not (run and run in line)]
+    lines = [printable(line).strip() for line in said if not (run and run in line)]
+    lines = [line for line in lines if line]
     return " / ".join(lines[-GIST_LINES:])[-GIST_CHARACTERS_MAX:]
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in line).strip()

@@ -15,7 +15,6 @@ from pydantic.fields import FieldInfo
 from runners.cli.backup import backup
 from runners.cli.history import history
 from runners.cli.log import log_commands
-from runners.cli.output import printable
 from runners.cli.projections import projection_commands
 from runners.cli.replay import replay
 from runners.cli.tokens import token_commands
@@ -23,6 +22,7 @@ from runners.cli.users import user_commands
 from runners.database.backup import BackupRefused
 from runners.database.existing import DatabaseRefused
 from runners.os_support.json_file import BrokenFile, ChangeRefused
+from runners.os_support.terminal_text import printable
 from runners.settings.kinds import sources
 from runners.settings.reading import WrongSettings, flag, read_settings, variable
 from runners.settings.settings import Settings

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from runners.os_support.terminal_text import printable
+
 UNWRAPPED_COLUMNS = 10_000
 """Of a table that goes into a file or a pipe: one row is one line there."""
 
@@ -34,11 +36,6 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     for row in rows:
         table.add_row(*(Text(printable(str(value))) for value in row))
     Console(width=None if sys.stdout.isatty() else UNWRAPPED_COLUMNS).print(table)
-
-
-def printable(text: str) -> str:
-    """One line that a terminal does not take for commands."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Literal
 import httpx
 import orjson
 
+from runners.os_support.terminal_text import printable
+
 Kind = Literal[
     "unreachable",
     "tls",
@@ -116,7 +118,7 @@ def _message(body: bytes) -> str:
     text = status.get("message") if isinstance(status, dict) else None
     if not isinstance(text, str):
         return ""
-    line = "".join(c if c.isprintable() else " " for c in text[:MESSAGE_CHARACTERS_MAX])
+    line = printable(text[:MESSAGE_CHARACTERS_MAX])
     return line if line.endswith(".") else f"{line}."
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runners.container_managers.kubernetes_api import Object
+from runners.os_support.terminal_text import printable
 
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of a pod that stands for one that the kubelet runs from a file."""
@@ -89,5 +90,4 @@ def pod_of(pod: Object) -> Pod:
 # Any: whatever the JSON has.
 def text_of(value: Any) -> str:
     """What it says, on one line and not longer than a name may be."""
-    text = value if isinstance(value, str) else ""
-    return "".join(c if c.isprintable() else " " for c in text[:253])
+    return printable(value[:253]) if isinstance(value, str) else ""

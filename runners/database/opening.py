@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
+from domain.aggregates.host import Failed
 from domain.event import Recorded
-from domain.host import Failed
 from domain.log.engine import Engine, OperationalError
 from domain.log.follower import Follower
 from domain.log.sqlite import SQLiteEngine

@@ -11,12 +11,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from domain import operation_commands
+from domain.aggregates.operation_events import Evidence
+from domain.aggregates.rolling_policy import seconds_between
+from domain.commands import operation_commands
 from domain.event import Act
 from domain.log.unit import Unit
-from domain.operation_events import Evidence
-from domain.rolling_policy import seconds_between
-from projections import outputs
+from projections.beside_the_log import outputs
 from runners.hosts.outcomes import (
     HostKeyChanged,
     HostUnusable,

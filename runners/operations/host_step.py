@@ -7,9 +7,9 @@ these.
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.host import Host
-from domain.operation import HostProgress, Operation
-from domain.rolling_policy import seconds_between
+from domain.aggregates.host import Host
+from domain.aggregates.operation import HostProgress, Operation
+from domain.aggregates.rolling_policy import seconds_between
 
 CONTACT_LIMIT_S = 60.0
 """A host that cannot be reached for so long when its turn comes has failed: nothing was sent."""

@@ -19,6 +19,7 @@ from typing import Literal
 import orjson
 
 from domain.log.recorder import now
+from runners.os_support.terminal_text import escaped
 
 # Pipes take so much at once or not at all, so lines of several processes do not mix.
 LINE_BYTES_MAX = select.PIPE_BUF
@@ -188,8 +189,8 @@ def _json_line(record: Mapping[str, object]) -> bytes:
 
 def _text_line(record: Mapping[str, object]) -> bytes:
     fields = dict(record)
-    head = f"{fields.pop('time')} {fields.pop('level'):<8} {_plain(str(fields.pop('event')))}"
-    rest = "".join(f" {_plain(name)}={_quoted(value)}" for name, value in fields.items())
+    head = f"{fields.pop('time')} {fields.pop('level'):<8} {escaped(str(fields.pop('event')))}"
+    rest = "".join(f" {escaped(name)}={_quoted(value)}" for name, value in fields.items())
     return (head + rest + "\n").encode()
 
 
@@ -198,14 +199,7 @@ def _quoted(value: object) -> str:
     text = value if isinstance(value, str) else str(value)
     if text.isprintable() and text and not any(c in text for c in ' "=\\'):
         return text
-    return '"' + _plain(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
-
-
-def _plain(text: str) -> str:
-    """Nothing in it ends the line, or commands a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return '"' + escaped(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def _shortened(head: dict[str, object], fields: Mapping[str, object]) -> dict[str, object]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from starlette.types import ASGIApp
+
 from domain.log.continuity import Continuity, Loss
 from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
 from domain.log.engine import Server as DatabaseServer
@@ -56,11 +58,10 @@ from runners.service.fleet_reader import FleetReader
 from runners.service.supervisor import Supervisor
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource, WrongSource, open_sources
-from web.app import application
+from web.app import HostKeys, Options, RequestLog, Stores, application
 from web.authentication.authentication import Authentication
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
-from web.front import Front
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
@@ -177,27 +178,12 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         request_counts = RequestCounts()
         authentication = _authentication(settings, users, queue, lines)
         app = application(
-            writer,
-            answers,
-            log_reads,
-            past,
-            vault,
-            lambda raw: read_private_key(raw).fingerprint,
+            Stores(writer, answers, log_reads, past),
+            HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
-            lines.write,
-            try_login=SshLoginTrial(ssh),
-            log_requests=settings.log_requests,
-            clients=Clients(settings.trusted_proxy),
-            sources=settings.sources.keys(),
-            limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
-            observation=Observation(
-                authentication, observer.parts, observer.figures, settings.observers
-            ),
-            request_counts=request_counts,
-            window=window,
-            listeners_max=settings.listeners_max,
-            oldest_report=partial(oldest_report, settings),
-            elsewhere=settings.runners_only,
+            RequestLog(lines.write, settings.log_requests, request_counts),
+            _options(settings, window),
+            Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
         listener = await _listen(settings, app, tls, lines)
         observer.collectors += [
@@ -213,6 +199,18 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             settings.shutdown_timeout_s * STOP_SHARE,
         )
         yield Service(listener.address, tuple(supervisor.tasks), listener.reload)
+
+
+def _options(settings: Settings, window: EventWindow) -> Options:
+    return Options(
+        clients=Clients(settings.trusted_proxy),
+        limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
+        sources=settings.sources.keys(),
+        window=window,
+        listeners_max=settings.listeners_max,
+        oldest_report=partial(oldest_report, settings),
+        elsewhere=settings.runners_only,
+    )
 
 
 async def _ownership_of(
@@ -361,7 +359,7 @@ def _tls(settings: Settings) -> Tls | None:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
-async def _listen(settings: Settings, app: Front, tls: Tls | None, lines: ServiceLog) -> Listener:
+async def _listen(settings: Settings, app: ASGIApp, tls: Tls | None, lines: ServiceLog) -> Listener:
     listener = Listener(settings, app, tls, lines)
     try:
         await listener.start()

@@ -10,7 +10,7 @@ from uuid import uuid4
 from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
-from projections import hosts
+from projections.beside_the_log import heartbeats
 from runners.bootstrapping.bootstrap import Bootstrap
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
@@ -98,7 +98,7 @@ def make_watcher(
         HostOutcomes(writer, watcher.ACTOR, now, ownership),
         known,
         SshProbe(ssh, partial(known.private_key, reader=watcher.ACTOR), ownership),
-        Heartbeats(writer, hosts.beat, watcher.ACTOR, now),
+        Heartbeats(writer, heartbeats.beat, watcher.ACTOR, now),
         interval_s=settings.check_interval,
         parallel=settings.check_parallel,
         misses_max=settings.check_failures,

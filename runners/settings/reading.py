@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from runners.os_support.terminal_text import escaped
 from runners.settings.kinds import PLAIN_WORDS, SHOWN_CHARACTERS_MAX, sources
 from runners.settings.settings import Settings
 
@@ -79,7 +80,7 @@ def _from_variables(environ: Mapping[str, str], but: Mapping[str, object]) -> di
 
 def _from_file(config: Given) -> dict[str, Given]:
     path = Path(str(config.value))
-    where = f"{_printable(str(path))} (from {config.origin})"
+    where = f"{_shown(str(path))} (from {config.origin})"
     try:
         with path.expanduser().open("rb") as file:
             text = file.read(CONFIG_BYTES_MAX + 1)
@@ -94,7 +95,7 @@ def _from_file(config: Given) -> dict[str, Given]:
         # A TOML error names line and column; it does not quote values.
         raise WrongSettings(f"config {where} is not a TOML file: {error}") from error
     known = {n for n, f in Settings.model_fields.items() if "file" in sources(f).allowed}
-    strangers = [f"{_printable(key)} in {where} is not a setting" for key in keys.keys() - known]
+    strangers = [f"{_shown(key)} in {where} is not a setting" for key in keys.keys() - known]
     if strangers:
         raise WrongSettings(*sorted(strangers))
     return {name: Given(value, f"{name} in {path}") for name, value in keys.items()}
@@ -107,15 +108,13 @@ def _sentence(name: str, message: str, given: Given | None) -> str:
         return f"{name} (its default): {words}"
     secret = "SecretStr" in str(Settings.model_fields[name].annotation)
     # A table is long, and what is wrong in it is named in the words.
-    quoted = (
-        "" if secret or isinstance(given.value, dict) else f", not {_printable(repr(given.value))}"
-    )
-    return f"{name} (from {_printable(given.origin)}): {words}{quoted}"
+    quoted = "" if secret or isinstance(given.value, dict) else f", not {_shown(repr(given.value))}"
+    return f"{name} (from {_shown(given.origin)}): {words}{quoted}"
 
 
-def _printable(text: str) -> str:
+def _shown(text: str) -> str:
     """One line that a terminal cannot take for commands, and not a long one."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    line = escaped(text)
     return line if len(line) <= SHOWN_CHARACTERS_MAX * 2 else line[:SHOWN_CHARACTERS_MAX] + "…"
 
 

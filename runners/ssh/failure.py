@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
+from runners.os_support.terminal_text import printable
 from runners.ssh.wire import Flood
 
 TEXT_CHARACTERS_MAX = 200  # of what a host said, in a sentence of ours
@@ -185,7 +186,7 @@ def dropped(address: str, port: int) -> SshFailure:
 def plain(text: str) -> str:
     """Remote text for a sentence: one line, printable, at most TEXT_CHARACTERS_MAX characters."""
     words = " ".join(text[: 4 * TEXT_CHARACTERS_MAX].split())
-    printable = "".join(c if c.isprintable() else "?" for c in words)
-    if len(printable) > TEXT_CHARACTERS_MAX:
-        printable = printable[: TEXT_CHARACTERS_MAX - 1] + "…"
-    return printable.rstrip(".")
+    line = printable(words)
+    if len(line) > TEXT_CHARACTERS_MAX:
+        line = line[: TEXT_CHARACTERS_MAX - 1] + "…"
+    return line.rstrip(".")

@@ -1,5 +1,6 @@
 """A failover loses a part of an operation: the hosts know what was done, and it is done once."""
 
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -64,10 +65,9 @@ def test_an_operation_whose_start_was_lost_ends_no_process_and_can_be_begun_agai
 def must_be_well(*services: Service) -> None:
     """All of them run, and say so."""
     for service in services:
-        status = wait_for(lambda url=service.url: _status(url) == "ready")
-        assert status
+        assert wait_for(partial(_is_ready, service))
         assert '"level":"error"' not in service.read_log()
 
 
-def _status(url: str) -> str:
-    return str(httpx.get(f"{url}/readyz").json()["status"])
+def _is_ready(service: Service) -> bool:
+    return bool(httpx.get(f"{service.url}/readyz").json()["status"] == "ready")
