@@ -1,11 +1,27 @@
 """Every type of event there is: to import this is to know them all, whoever asks first."""
 
-from domain import cluster, container_manager_events, host_events, network, operation_events, source
+from domain import (
+    cluster,
+    container_manager_events,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    source,
+)
 from domain.event import TOPICS
 
 __all__ = ["MODULES", "TOPICS", "TYPES"]
 
-MODULES = (cluster, container_manager_events, host_events, network, operation_events, source)
+MODULES = (
+    cluster,
+    container_manager_events,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    source,
+)
 """Where event classes are."""
 
 TYPES = tuple(sorted(topic for topic, event in TOPICS.items() if not event.__subclasses__()))

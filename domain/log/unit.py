@@ -13,6 +13,7 @@ from domain.log import recorder
 from domain.log.engine import StoredEvent
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
+from domain.log_history import NAME, LogHistory
 from domain.network import Network
 from domain.operation import Operation
 from domain.refusal import unavailable
@@ -104,6 +105,10 @@ class Unit:
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""
         return self._use(Source, name)
+
+    def log_history(self) -> LogHistory:
+        """The log itself."""
+        return self._use(LogHistory, NAME)
 
     def write_beside(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write beside the log in the same transaction, once the command was not refused.

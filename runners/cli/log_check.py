@@ -10,6 +10,7 @@ from domain.log.recorder import Entry
 from domain.log.schema import LAST_GIVEN
 from domain.log.search import Filter
 from domain.log.transaction import EngineName
+from domain.log_history import WentBack
 
 BATCH_EVENTS = 1000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -91,7 +92,8 @@ def _entries(engine: Engine, up_to: int) -> Iterator[Entry]:
 
 
 def _check_place(engine: EngineName, entry: Entry, before: Head) -> None:
-    if engine == "sqlite" and entry.position != before.position + 1:
+    skipped = entry.stored.topic == WentBack.TOPIC
+    if engine == "sqlite" and not skipped and entry.position != before.position + 1:
         raise Wrong(
             f"Position {before.position + 1} is missing: {entry.position} follows"
             f" {before.position}."
