@@ -10,7 +10,7 @@ from bench import ansible
 from bench.figure import Cost, Figure, Scale, at_a_cost
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds
-from domain.bootstrap import Wanted
+from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import ready, values_of
 from runners.bootstrapping.step_files import built_in
 from tests.fleet import Fleet, Host

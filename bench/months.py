@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from domain.aggregate import Aggregate
-from domain.cluster import Cluster
+from domain.aggregates.cluster import Cluster
+from domain.aggregates.host import FactsGathered, Host
 from domain.event import Act, Event, Recorded
-from domain.host import FactsGathered, Host
 from domain.log.engine import Engine, Head
 from domain.log.mapper import to_stored
 from domain.log.recorder import now

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.months import pass_months
-from domain import fleet_commands, investigation
+from domain.aggregates.host import FactsGathered
+from domain.commands import fleet_commands, investigation
+from domain.commands.fleet_commands import HostRequest, OfferedKey
+from domain.commands.investigation import Subject
 from domain.event import Act
-from domain.fleet_commands import HostRequest, OfferedKey
-from domain.host import FactsGathered
-from domain.investigation import Subject
 from domain.log.recorder import LogRecorder, head
 from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit

@@ -1,6 +1,6 @@
 """Every type of event there is: to import this is to know them all, whoever asks first."""
 
-from domain import (
+from domain.aggregates import (
     cluster,
     container_manager_events,
     host_events,

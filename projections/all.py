@@ -1,15 +1,8 @@
 """Every read model of the service, and what is kept beside the log."""
 
 from domain.log.transaction import EngineName
-from projections import (
-    clusters,
-    container_managers,
-    hosts,
-    networks,
-    node_reports,
-    operations,
-    outputs,
-)
+from projections import clusters, container_managers, hosts, networks, operations
+from projections.beside_the_log import heartbeats, node_reports, outputs
 from projections.past import checkpoints
 
 PROJECTIONS = (
@@ -24,7 +17,7 @@ PROJECTIONS = (
 def beside_the_log(engine: EngineName) -> list[str]:
     """Statements that create the tables of what is no event."""
     return [
-        hosts.heartbeats_schema(engine),
+        heartbeats.heartbeats_schema(engine),
         *outputs.schema(engine),
         *node_reports.schema(engine),
         *checkpoints.schema(engine),

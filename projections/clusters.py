@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from domain import cluster as cluster_events
-from domain import host as host_events
-from domain.cluster import ClusterEvent
+from domain.aggregates import cluster as cluster_events
+from domain.aggregates import host as host_events
+from domain.aggregates.cluster import ClusterEvent
+from domain.aggregates.host import HostEvent
 from domain.event import Recorded
-from domain.host import HostEvent
 from domain.log.transaction import Transaction
 from projections.hosts import Answer
 from projections.projection import Projection, tag

@@ -5,9 +5,12 @@ from typing import Any, NamedTuple, assert_never
 
 import orjson
 
-from domain import container_manager_events as events
-from domain.container_manager import TRIVIAL
-from domain.container_manager_events import AnyContainerManagerEvent, ContainerManagerEvent
+from domain.aggregates import container_manager_events as events
+from domain.aggregates.container_manager import TRIVIAL
+from domain.aggregates.container_manager_events import (
+    AnyContainerManagerEvent,
+    ContainerManagerEvent,
+)
 from domain.event import Recorded
 from domain.log.transaction import Transaction
 from projections.hosts import Answer

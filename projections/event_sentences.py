@@ -7,8 +7,8 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain import cluster, host, log_history, network, operation_events, source
-from domain import container_manager_events as container_manager
+from domain.aggregates import cluster, host, log_history, network, operation_events, source
+from domain.aggregates import container_manager_events as container_manager
 from domain.event import Event
 
 # Any: a function for one class of events stands beside those for others.

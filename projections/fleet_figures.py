@@ -35,7 +35,7 @@ DATABASE_BYTES = {
 
 
 class FleetFigures(NamedTuple):
-    """As of one moment."""
+    """The figures of the fleet at one moment."""
 
     head: int
     """The newest position of the log."""
@@ -63,7 +63,7 @@ class LogSize(NamedTuple):
 
 
 def fleet_figures(tx: Transaction) -> FleetFigures:
-    """All of it."""
+    """All figures of the fleet."""
     return FleetFigures(
         recorder.head(tx).position,
         dict(tx.execute(POSITIONS).fetchall()),

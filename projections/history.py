@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from domain.aggregate import Aggregate
-from domain.cluster import Cluster
+from domain.aggregates.cluster import Cluster
+from domain.aggregates.host import Host
+from domain.aggregates.operation import Operation
 from domain.event import Event
-from domain.host import Host
 from domain.log import recorder, search
 from domain.log.engine import StoredEvent
 from domain.log.mapper import whole_event
 from domain.log.recorder import Entry
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
-from domain.operation import Operation
 from projections.event_sentences import sentence, why
 
 REPLAYED_EVENTS = 1000

@@ -1,19 +1,19 @@
 """The hosts as GET serves them: every record is encoded when it changes, not when it is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import orjson
 
-from domain import host as events
-from domain.container_manager import TRIVIAL
+from domain.aggregates import host as events
+from domain.aggregates.container_manager import TRIVIAL
+from domain.aggregates.host import HostEvent
 from domain.event import Recorded
-from domain.host import HostEvent
-from domain.log.transaction import EngineName, Transaction
+from domain.log.transaction import Transaction
 from projections.projection import Projection, tag
-from projections.tables import TEXT, Table, TableAccess
+from projections.tables import Table, TableAccess
 
 VERSION = 3
 ALL = "hosts"
@@ -177,47 +177,6 @@ def _fold(row: HostRow, event: HostEvent) -> None:
 
 
 PROJECTION = Projection("hosts", VERSION, (HOSTS, HOST_LIST), (HostEvent,), project)
-
-
-# What is beside the log: when a host answered last, though nothing had changed.
-
-
-def heartbeats_schema(engine: EngineName) -> str:
-    """The times of checks that found nothing new. No event, and so in no digest."""
-    text = TEXT[engine]
-    return f"""
-        CREATE TABLE IF NOT EXISTS heartbeats (
-            address {text} PRIMARY KEY,
-            last_check {text} NOT NULL
-        )
-    """
-
-
-BEAT = """
-    INSERT INTO heartbeats (address, last_check)
-    SELECT h.address, seen.value FROM {each}(CAST(? AS {json})) AS seen
-    JOIN hosts h ON h.address = seen.key
-    WHERE true
-    ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
-    WHERE excluded.last_check > heartbeats.last_check
-"""
-EACH = {
-    "sqlite": {"each": "json_each", "json": "TEXT"},
-    "postgresql": {"each": "json_each_text", "json": "JSON"},
-}
-
-
-def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
-    """Keep when these hosts answered last; those that are gone meanwhile are passed over.
-
-    What is older than what is kept comes from a process that was held up: another knows better.
-    """
-    tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(),))
-
-
-def forget_heartbeat(tx: Transaction, address: str) -> None:
-    """Of a host that is gone."""
-    tx.execute("DELETE FROM heartbeats WHERE address = ?", (address,))
 
 
 # Queries

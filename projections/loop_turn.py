@@ -29,5 +29,5 @@ class Turn:
         return True
 
     def end(self) -> None:
-        """Ask again, whatever the turn."""
+        """End the turn: the next question is asked anew."""
         self._goes_on = False

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from domain import network as events
+from domain.aggregates import network as events
+from domain.aggregates.network import DEFAULT_NETWORK, DEFAULT_TYPE, NetworkEvent
 from domain.event import Recorded
 from domain.log.transaction import Transaction
-from domain.network import DEFAULT_NETWORK, DEFAULT_TYPE, NetworkEvent
 from domain.options import Options
 from projections.hosts import Answer
 from projections.projection import Projection, tag

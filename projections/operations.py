@@ -5,11 +5,11 @@ from typing import Any, get_args
 
 import orjson
 
-from domain import operation_events as events
-from domain.cluster import Removed as ClusterRemoved
+from domain.aggregates import operation_events as events
+from domain.aggregates.cluster import Removed as ClusterRemoved
+from domain.aggregates.operation_events import AnyOperationEvent, Evidence, OperationEvent
+from domain.aggregates.rolling_policy import Kind, Options, Outcome
 from domain.event import Recorded
-from domain.operation_events import AnyOperationEvent, Evidence, OperationEvent
-from domain.rolling_policy import Kind, Options, Outcome
 from projections.projection import Projection, tag
 from projections.tables import Rows, Table, TableAccess
 

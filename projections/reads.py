@@ -44,7 +44,7 @@ class Reads(Protocol):
 
 
 def reads(engine: Engine, timeout_s: float = TIMEOUT_S) -> Reads:
-    """What fits the engine."""
+    """The reads for this engine: on the event loop for SQLite, in a pool for PostgreSQL."""
     if isinstance(engine, SQLiteEngine):
         return SQLiteReads(engine, timeout_s)
     return ThreadedReads(engine, timeout_s)
@@ -62,17 +62,14 @@ class GatedReads:
         self.close = reads.close
 
     async def point(self, query: "Query[T]", *args: Any) -> T:
-        """As the others do it."""
         self._must_go_on()
         return await self._reads.point(query, *args)
 
     async def scan(self, query: "Query[T]", *args: Any) -> T:
-        """As the others do it."""
         self._must_go_on()
         return await self._reads.scan(query, *args)
 
     async def fresh(self, query: "Query[T]", *args: Any) -> T:
-        """As the others do it."""
         self._must_go_on()
         return await self._reads.fresh(query, *args)
 

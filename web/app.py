@@ -1,6 +1,11 @@
-"""The ASGI application, put together from what it needs."""
+"""The Starlette application, put together from what it needs."""
 
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from domain.log import recorder
 from domain.log.writer import Writer
@@ -10,10 +15,11 @@ from web.authentication.authentication import Authentication
 from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
-from web.front import Front, ServiceLogWrite
+from web.exception_handlers import exception_handlers
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
+from web.middleware import RequestMiddleware, ServiceLogWrite
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
@@ -24,62 +30,100 @@ from web.resources.offered_keys import ParseKey
 from web.resources.operations import Operations
 from web.routes.table import table
 from web.routing.not_here import leave_to_others
-from web.routing.route_tree import Routes
+from web.routing.route import nothing_here, refuse_twins
 
 LISTENERS_MAX = 1000
 
 
-def application(
-    writer: Writer,
-    reads: Reads,
-    log_reads: Reads,
-    past: PastReads,
-    secrets: Secrets,
-    parse_key: ParseKey,
-    authentication: Authentication,
-    log: ServiceLogWrite,
-    *,
-    try_login: TryLogin = nobody_can_try,
-    log_requests: bool = True,
-    clients: Clients | None = None,
-    sources: Collection[str] = (),
-    limits: Limits | None = None,
-    observation: Observation | None = None,
-    window: EventWindow | None = None,
-    listeners_max: int = LISTENERS_MAX,
-    request_counts: RequestCounts | None = None,
-    oldest_report: Callable[[], str] = str,
-    elsewhere: bool = False,
-    now: Callable[[], str] = recorder.now,
-) -> Front:
-    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's.
+@dataclass(frozen=True)
+class Stores:
+    """What commands are written to, and what questions are asked of."""
 
-    `log_reads`: for what is read from the log alone, which goes on where a read model cannot.
-    `sources`: the names of the inventories that a host may be owned by. `request_counts`: where
-    requests are counted. `window`: what event streams read along; whoever made it has it follow the
-    log. `oldest_report()`: what container managers said before is too old to be shown. `elsewhere`:
-    the API is served by other processes, and this one says so.
-    """
+    writer: Writer
+    reads: Reads
+    log_reads: Reads
+    """For what is read from the log alone, which goes on where a read model cannot."""
+    past: PastReads
+
+
+@dataclass(frozen=True)
+class HostKeys:
+    """What is done with the private keys of hosts."""
+
+    secrets: Secrets
+    parse: ParseKey
+    try_login: TryLogin = nobody_can_try
+
+
+@dataclass(frozen=True)
+class RequestLog:
+    """Where a line for each request goes, if `log_requests`, and where requests are counted."""
+
+    write: ServiceLogWrite
+    log_requests: bool = True
+    counts: RequestCounts = field(default_factory=RequestCounts)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be different from service to service."""
+
+    clients: Clients = field(default_factory=Clients)
+    limits: Limits = field(default_factory=Limits)
+    sources: Collection[str] = ()
+    """The names of the inventories that a host may be owned by."""
+    window: EventWindow = field(default_factory=EventWindow)
+    """What event streams read along; whoever made it has it follow the log."""
+    listeners_max: int = LISTENERS_MAX
+    oldest_report: Callable[[], str] = str
+    """What container managers said before that time is too old to be shown."""
+    elsewhere: bool = False
+    """The API is served by other processes, and this one says so."""
+    now: Callable[[], str] = recorder.now
+
+
+def application(
+    stores: Stores,
+    host_keys: HostKeys,
+    authentication: Authentication,
+    log: RequestLog,
+    options: Options,
+    observation: Observation | None = None,
+) -> Starlette:
+    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
+    writer, reads, past, secrets = stores.writer, stores.reads, stores.past, host_keys.secrets
     routes = table(
-        Hosts(writer, reads, past, secrets, parse_key, sources, oldest_report),
-        Credentials(writer, secrets, parse_key, try_login),
+        Hosts(
+            writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
+        ),
+        Credentials(writer, secrets, host_keys.parse, host_keys.try_login),
         Clusters(writer, reads, past),
         Networks(writer, reads),
         ContainerManagers(writer, reads, secrets),
         Operations(writer, reads),
-        Events(log_reads, window or EventWindow(), listeners_max),
-        Histories(log_reads),
+        Events(stores.log_reads, options.window, options.listeners_max),
+        Histories(stores.log_reads),
         observation or Observation(authentication),
     )
-    if elsewhere:
+    if options.elsewhere:
         routes = leave_to_others(routes)
-    return Front(
-        Routes(routes),
-        authentication,
-        log=log,
-        log_requests=log_requests,
-        limits=limits or Limits(),
-        clients=clients or Clients(),
-        request_counts=request_counts or RequestCounts(),
-        now=now,
+    refuse_twins(routes)
+    around = Middleware(
+        RequestMiddleware,
+        log=log.write,
+        log_requests=log.log_requests,
+        clients=options.clients,
+        request_counts=log.counts,
     )
+    app = Starlette(
+        routes=routes,
+        middleware=[around],
+        exception_handlers=exception_handlers(log.counts),
+    )
+    app.router.default = nothing_here
+    app.router.redirect_slashes = False  # a slash at the end does not matter
+    app.state.authentication = authentication
+    app.state.limits = options.limits
+    app.state.now = options.now
+    app.state.aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
+    return app

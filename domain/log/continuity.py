@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from domain.aggregates.log_history import NAME, LogHistory, WentBack, told
 from domain.event import Recorded
 from domain.log import recorder
 from domain.log.engine import NOWHERE, LogWentBack, OperationalError, OtherLog, Place
 from domain.log.mapper import to_event
 from domain.log.transaction import NO_SERVER, Server, Transaction
-from domain.log_history import NAME, LogHistory, WentBack, told
 
 HEADS_KEPT = 10_000
 """So many heads are kept: the newest of them that is in the log still is where the loss begins."""

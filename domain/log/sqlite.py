@@ -121,7 +121,7 @@ class SQLiteEngine:
         found = _identity(self.path)
         if self._beside is None:
             self._beside = _identity(self._wal)
-        if found != self._file:
+        if self._file not in (None, found):
             self._forget_wal()
             raise OtherLog(
                 f"The database {self.path} was replaced while it was served, and nothing is written"

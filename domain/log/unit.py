@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from domain.aggregate import Aggregate
-from domain.cluster import Cluster
-from domain.container_manager import ContainerManager
+from domain.aggregates.cluster import Cluster
+from domain.aggregates.container_manager import ContainerManager
+from domain.aggregates.host import Host
+from domain.aggregates.log_history import NAME, LogHistory
+from domain.aggregates.network import Network
+from domain.aggregates.operation import Operation
+from domain.aggregates.source import Source
 from domain.event import Act, Event
-from domain.host import Host
 from domain.log import recorder
 from domain.log.engine import StoredEvent
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
-from domain.log_history import NAME, LogHistory
-from domain.network import Network
-from domain.operation import Operation
 from domain.refusal import unavailable
-from domain.source import Source
 
 AGGREGATES_MAX = 4096
 """How many aggregates stay in memory between commands."""

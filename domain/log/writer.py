@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from domain.aggregates.log_history import NAME, LogHistory
 from domain.event import Act, Recorded
 from domain.log import recorder
 from domain.log.batch import Batch, Projections
@@ -36,7 +37,6 @@ from domain.log.engine import (
 from domain.log.jobs import Job, deliver, fail, refuse
 from domain.log.transaction import Transaction
 from domain.log.unit import Aggregates, Unit
-from domain.log_history import NAME, LogHistory
 from domain.refusal import unavailable
 
 LOG = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 
 
 class Checkpoint(NamedTuple):
-    """What there is, without the bytes."""
+    """A checkpoint in the table, without its image."""
 
     position: int
     version: str
@@ -89,7 +89,7 @@ LEFTOVERS = """
 
 
 def all_of_them(tx: Transaction) -> list[Checkpoint]:
-    """Of every version, by position."""
+    """The checkpoints of every version, by position."""
     return [Checkpoint(*row) for row in tx.execute(ALL).fetchall()]
 
 
@@ -144,12 +144,12 @@ class Pieces:
         self._content = zlib.compress(scratch.image(), COMPRESSION_LEVEL)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Number and content of each."""
+        """The number and the content of each piece."""
         for number, begin in enumerate(range(0, len(self._content), PIECE_BYTES)):
             yield number, self._content[begin : begin + PIECE_BYTES]
 
     def keep_piece(self, tx: Transaction, number: int, content: bytes) -> None:
-        """Write one."""
+        """Write one piece."""
         tx.execute(KEEP_PIECE, (self.image, number, content))
 
     def finish(self, tx: Transaction) -> None:
@@ -170,5 +170,5 @@ def leftovers(tx: Transaction) -> list[tuple[str, int]]:
 
 
 def drop_piece(tx: Transaction, image: str, number: int) -> None:
-    """Delete one of these."""
+    """Delete one piece."""
     tx.execute("DELETE FROM checkpoint_pieces WHERE image = ? AND piece = ?", (image, number))

@@ -21,6 +21,7 @@ from domain.log.mapper import to_event
 from domain.log.recorder import Entry
 from domain.log.transaction import SQLiteTransaction
 from projections import clusters, container_managers, hosts, networks
+from projections.beside_the_log import heartbeats
 from projections.projection import HandlersByTopic, Projection
 from projections.tables import StoredTables
 
@@ -43,7 +44,7 @@ Query = Callable[..., T]
 
 
 class NotYet(Exception):
-    """That time is still to come."""
+    """The time that was asked about is in the future."""
 
 
 class Breath:
@@ -91,10 +92,10 @@ class Scratch:
             for statement in table.schema("sqlite"):
                 self.tx.execute(statement)
         # Heartbeats are no events: of the past there are none.
-        self.tx.execute(hosts.heartbeats_schema("sqlite"))
+        self.tx.execute(heartbeats.heartbeats_schema("sqlite"))
 
     def clear(self) -> None:
-        """Nothing is known again."""
+        """Drop all rows."""
         for table in self._tables:
             self.tx.execute(f"DELETE FROM {table.name}")  # noqa: S608 - names are ours
         self.position = 0
@@ -134,12 +135,12 @@ class Scratch:
 
     @property
     def size(self) -> int:
-        """Bytes in memory."""
+        """The size of the database in bytes."""
         pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         return int(self.tx.execute(pages).fetchone()[0])
 
     def image(self) -> bytes:
-        """All of it, for `restore`."""
+        """The whole database as bytes, for `restore`."""
         return self._connection.serialize()
 
     def restore(self, image: bytes, position: int) -> None:
@@ -155,7 +156,7 @@ class Scratch:
         self.position = position
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Close the database, and free its memory."""
         self._connection.close()
 
 

@@ -58,7 +58,7 @@ class PastReads:
         self._whole = Lane(1, FLEETS_WAITING_MAX)
 
     async def host(self, moment: str, query: "Query[T]", address: str) -> AsOf[T]:
-        """`query(tx, address)`."""
+        """What `query(tx, address)` gives at a time."""
         return await self._subjects.run(self._ask, moment, self._past.host, query, address)
 
     async def cluster(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:
@@ -114,7 +114,7 @@ class Fleets:
         self._asked_at = 0.0
 
     def ask(self, up_to: int, query: "Query[T]", *args: Any, breathe: Callable[[], None]) -> T:
-        """`query(tx, …)`, at a position."""
+        """What `query(tx, …)` gives at a position."""
         scratch = self._kept.get(up_to)
         if scratch is None:
             scratch = self._kept[up_to] = self._at(up_to, breathe)
@@ -157,7 +157,7 @@ class Lane:
         self._places = threading.BoundedSemaphore(threads + waiting_max)
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """`work(deadline, …)` in its turn."""
+        """Run `work(deadline, …)` in a thread, when its turn comes."""
         if not self._places.acquire(blocking=False):
             raise unavailable("Too many ask about the past at once: try again in a moment.")
         deadline = time.monotonic() + LIMIT_S

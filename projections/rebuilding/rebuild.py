@@ -39,7 +39,7 @@ Advance = Callable[[int, int], None]
 
 @dataclass
 class Rebuilt:
-    """What came of a rebuild."""
+    """The result of a rebuild."""
 
     position: int = 0
     """Up to where the log was folded."""

@@ -95,7 +95,7 @@ class Scratch:
             self.tables.forget()
 
     def begin_anew(self) -> None:
-        """Forget everything."""
+        """Delete all that was saved."""
         names = self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         for (name,) in names.fetchall():
             self._connection.execute(f'DROP TABLE "{name}"')
@@ -109,7 +109,7 @@ class Scratch:
         self.position, self.place = 0, ""
 
     def delete(self) -> None:
-        """It is not needed any more."""
+        """Delete the scratch file."""
         self._connection.close()
         self._unlink()
 

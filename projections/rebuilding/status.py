@@ -28,7 +28,7 @@ ACTIONS: dict[State, str] = {
 
 @dataclass(frozen=True)
 class Status:
-    """Of one projection, at one moment."""
+    """How far one projection is, at one moment."""
 
     name: str
     version: int

@@ -35,7 +35,7 @@ class Digest:
         self.rows = 0
 
     def passing(self, table: Table[Any], rows: Iterator[Values]) -> Iterator[Values]:
-        """The same rows."""
+        """The same rows, each added to the digest as it passes."""
         self._sha256.update(table.name.encode())
         for row in rows:
             self._sha256.update(orjson.dumps(row))
@@ -57,7 +57,7 @@ def digest(tx: Transaction, projection: Projection) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one projection."""
+    """What verification found of one projection."""
 
     name: str
     position: int

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from domain.bootstrap import Wanted
-from domain.host import BootstrapStepSent, FactsGathered, Host
-from domain.rolling_policy import seconds_between
+from domain.aggregates.host import BootstrapStepSent, FactsGathered, Host
+from domain.aggregates.rolling_policy import seconds_between
+from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import (
     ReadyStep,
     Unusable,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from domain.bootstrap import Changed, Wanted
+from domain.commands.bootstrap import Changed, Wanted
 from domain.names import quoted
 from runners.bootstrapping.step_files import VALUE, File, Step
 from runners.os_support.terminal_text import printable

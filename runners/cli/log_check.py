@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from domain.aggregates.log_history import WentBack
 from domain.log import recorder, search
 from domain.log.engine import EMPTY, Engine, Head
 from domain.log.mapper import MissingField, whole_event
@@ -10,7 +11,6 @@ from domain.log.recorder import Entry
 from domain.log.schema import LAST_GIVEN
 from domain.log.search import Filter
 from domain.log.transaction import EngineName
-from domain.log_history import WentBack
 
 BATCH_EVENTS = 1000
 BATCH_BYTES = 4 * 1024 * 1024

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Protocol
 
-from domain.container_manager import TRIVIAL
+from domain.aggregates.container_manager import TRIVIAL
 from projections.container_managers import Known
 from runners.container_managers.failure import ManagerFailed
 from runners.container_managers.kubernetes import Kubernetes

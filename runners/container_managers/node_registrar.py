@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from domain import container_manager_events as events
-from domain import node_outcomes
+from domain.aggregates import container_manager_events as events
+from domain.commands import node_outcomes
+from domain.commands.fleet_commands import Secrets
 from domain.event import Act, Recorded
-from domain.fleet_commands import Secrets
 from domain.log.unit import Unit
 from projections.container_managers import NodeChangeRow
 from runners.container_managers.connections import NoSuchManager

@@ -13,7 +13,7 @@ import orjson
 from domain.event import Act
 from domain.log.engine import PersistenceError
 from domain.refusal import Refusal
-from projections import node_reports
+from projections.beside_the_log import node_reports
 from runners.container_managers.connections import NoSuchManager
 from runners.container_managers.failure import ManagerFailed
 from runners.container_managers.kubernetes_api import Object

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 
+from domain.aggregates.host import Failed
 from domain.event import Recorded
-from domain.host import Failed
 from domain.log.engine import Engine, OperationalError
 from domain.log.follower import Follower
 from domain.log.sqlite import SQLiteEngine

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from domain import host as events
-from domain.bootstrap import Wanted
+from domain.aggregates import host as events
+from domain.aggregates.host import READY, FactsGathered, Host
+from domain.commands.bootstrap import Wanted
 from domain.event import Recorded
-from domain.host import READY, FactsGathered, Host
 from runners.hosts.outcomes import (
     HostKeyChanged,
     HostOutcomes,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from domain.credentials import Login
+from domain.commands.credentials import Login
 from domain.refusal import conflict, unavailable
 from runners.hosts.facts import gather, sudo_failure
 from runners.security.private_keys import read_private_key

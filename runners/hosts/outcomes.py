@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol, TypeVar
 
-from domain import bootstrap, investigation
-from domain.bootstrap import Changed, Wanted
+from domain.aggregates.host import BootstrapStepSent, FactsGathered, FailureKind, Host
+from domain.aggregates.operation_events import Evidence
+from domain.commands import bootstrap, investigation
+from domain.commands.bootstrap import Changed, Wanted
+from domain.commands.investigation import Subject
 from domain.event import Act
-from domain.host import BootstrapStepSent, FactsGathered, FailureKind, Host
-from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from domain.operation_events import Evidence
-from projections import outputs
+from projections.beside_the_log import outputs
 from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership
 from runners.scheduling.process_manager import UNRECORDED
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from domain.host import FactsGathered, FailureKind, Host
+from domain.aggregates.host import FactsGathered, FailureKind, Host
 from domain.refusal import Refusal
 from runners.hosts.facts import gather, sudo_failure
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable, Trust

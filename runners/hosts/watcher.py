@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from domain import host as events
+from domain.aggregates import host as events
+from domain.aggregates.host import READY, FailureKind, Host
 from domain.event import Recorded
-from domain.host import READY, FailureKind, Host
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.outcomes import (
     HostKeyChanged,

@@ -32,8 +32,8 @@ from runners.http_server.tls import client_certificate
 from web.authentication import presence
 from web.authentication.certificates import SCOPE_KEY, ClientCertificate
 from web.authentication.presence import Presence
-from web.front import READING
 from web.http.problems import Problem
+from web.http.requests import READING
 
 PIPELINED_MAX = 100
 """Requests that wait on one connection for the answer to the one before."""

@@ -7,9 +7,9 @@ from typing import get_args
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from domain.host import NEXT
+from domain.aggregates.host import NEXT
+from domain.aggregates.rolling_policy import Kind, Outcome, Status
 from domain.log.follower import Follower
-from domain.rolling_policy import Kind, Outcome, Status
 from projections.fleet_figures import FleetFigures, LogSize
 from web.resources.health import Part
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.event import Act
 from domain.log.engine import PersistenceError
 from domain.log.writer import Writer

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from domain import operation_commands
+from domain.commands import operation_commands
 from domain.log.unit import Unit
-from projections import outputs
+from projections.beside_the_log import outputs
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import partial
 
-from domain import operation_commands
+from domain.commands import operation_commands
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable, defects_as_failures
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, permitted
 from runners.operations.command_step import CommandStep, commands_of

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.host import Host
-from domain.operation import HostProgress, Operation
-from domain.rolling_policy import seconds_between
+from domain.aggregates.host import Host
+from domain.aggregates.operation import HostProgress, Operation
+from domain.aggregates.rolling_policy import seconds_between
 from runners.scheduling.backoff import Pauses
 
 CONTACT_LIMIT_S = 60.0

@@ -1,8 +1,8 @@
 """Advances rolling operations: which host is next, and a tick for each host that is in process.
 
 Which host is next is decided in the transaction that records it
-(`domain.operation_commands.advance`); what a host's steps do is in `host_driver.py`. Of several
-processes one advances an operation, and each works on the hosts that it owns.
+(`operation_commands.advance`); what a host's steps do is in `host_driver.py`. Of several processes
+one advances an operation, and each works on the hosts that it owns.
 """
 
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from domain import operation_commands
-from domain import operation_events as events
+from domain.aggregates import operation_events as events
+from domain.aggregates.operation_events import OperationEvent
+from domain.commands import operation_commands
 from domain.event import TIME_FORMAT, Act, Recorded
-from domain.operation_events import OperationEvent
-from projections import outputs
+from projections.beside_the_log import outputs
 from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
 from runners.operations import host_step
 from runners.operations.host_driver import HostDriver

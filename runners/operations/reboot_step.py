@@ -1,7 +1,7 @@
 """The reboot of a host, proved by its boot id before and after: an open port proves nothing."""
 
-from domain import operation_commands
-from domain.operation_events import Evidence
+from domain.aggregates.operation_events import Evidence
+from domain.commands import operation_commands
 from runners.operations.host_step import CANCEL_LIMIT_S, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue

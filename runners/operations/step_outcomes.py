@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from domain import operation_commands
+from domain.aggregates.operation_events import Evidence
+from domain.commands import operation_commands
 from domain.event import Act
 from domain.log.unit import Unit
-from domain.operation_events import Evidence
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable
 from runners.leases.ownership import Ownership
 from runners.operations.host_step import HostStep

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from domain.fleet_commands import Unit
+from domain.commands.fleet_commands import Unit
 from domain.log.engine import Engine
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import TEXT

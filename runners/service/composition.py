@@ -43,12 +43,9 @@ from runners.service.storage import Storage, open_storage
 from runners.service.supervisor import Supervisor
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource
-from runners.ssh.client import Ssh
-from web.app import application
-from web.authentication.authentication import Authentication
+from web.app import HostKeys, Options, RequestLog, Stores, application
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
-from web.front import Front
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
@@ -97,8 +94,13 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
         authentication = authentication_of(settings, users, queue, lines)
-        app = _application(
-            settings, storage, vault, ssh, authentication, observer, window, counts, lines
+        app = application(
+            Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
+            HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
+            authentication,
+            RequestLog(lines.write, settings.log_requests, counts),
+            _options(settings, window),
+            Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
         listener = await listen(settings, app, tls, lines)
         observer.collectors += [
@@ -186,35 +188,12 @@ def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) 
     supervisor.run("removals", removals)
 
 
-def _application(
-    settings: Settings,
-    storage: Storage,
-    vault: Vault,
-    ssh: Ssh,
-    authentication: Authentication,
-    observer: Observer,
-    window: EventWindow,
-    counts: RequestCounts,
-    lines: ServiceLog,
-) -> Front:
-    return application(
-        storage.writer,
-        storage.answers,
-        storage.log_reads,
-        storage.past,
-        vault,
-        lambda raw: read_private_key(raw).fingerprint,
-        authentication,
-        lines.write,
-        try_login=SshLoginTrial(ssh),
-        log_requests=settings.log_requests,
+def _options(settings: Settings, window: EventWindow) -> Options:
+    """What the settings say of the API."""
+    return Options(
         clients=Clients(settings.trusted_proxy),
-        sources=settings.sources.keys(),
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
-        observation=Observation(
-            authentication, observer.parts, observer.figures, settings.observers
-        ),
-        request_counts=counts,
+        sources=settings.sources.keys(),
         window=window,
         listeners_max=settings.listeners_max,
         oldest_report=partial(oldest_report, settings),

@@ -11,7 +11,7 @@ from uuid import uuid4
 from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
-from projections import hosts
+from projections.beside_the_log import heartbeats
 from runners.bootstrapping.bootstrap import Bootstrap
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
@@ -96,7 +96,7 @@ class Factories:
             SshProbe(
                 self.ssh, partial(self.fleet.private_key, reader=watcher.ACTOR), self.ownership
             ),
-            Heartbeats(self.writer, hosts.beat, watcher.ACTOR, now),
+            Heartbeats(self.writer, heartbeats.beat, watcher.ACTOR, now),
             interval_s=self.settings.check_interval,
             parallel=self.settings.check_parallel,
             misses_max=self.settings.check_failures,

@@ -2,18 +2,19 @@
 
 from typing import cast
 
-from domain.container_manager import ContainerManager
+from domain.aggregates.container_manager import ContainerManager
+from domain.aggregates.host import READY, Host
+from domain.aggregates.operation import Operation
+from domain.aggregates.operation_events import AnyOperationEvent
+from domain.aggregates.source import Source
 from domain.event import Recorded
-from domain.host import READY, Host
 from domain.log import recorder
 from domain.log.follower import after
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.log.unit import load
-from domain.operation import Operation
-from domain.operation_events import AnyOperationEvent
-from domain.source import Source
-from projections import container_managers, hosts, node_reports, operation_reads, outputs
+from projections import container_managers, hosts, operation_reads
+from projections.beside_the_log import node_reports, outputs
 from projections.container_managers import Known, NodeChangeRow
 from projections.reads import Reads
 from runners.hosts.investigator import UNSETTLED

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain import host as events
-from domain import investigation
+from domain.aggregates import host as events
+from domain.aggregates.host import FactsSourced, Host
+from domain.aggregates.source import Source as SourceOfLog
+from domain.commands import investigation
+from domain.commands.investigation import Subject
 from domain.event import Act, Recorded
-from domain.host import FactsSourced, Host
-from domain.investigation import Subject
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from domain.source import Source as SourceOfLog
 from runners.leases.ownership import EVERYTHING, SINGLE_PROCESS, Ownership, ShardSet
 from runners.scheduling.backoff import Pauses
 from runners.scheduling.process_manager import Due, ProcessManager

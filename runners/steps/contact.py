@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from domain.host import Host
+from domain.aggregates.host import Host
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import Commands
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, Protocol, get_args
 
-from domain.operation_events import Evidence
+from domain.aggregates.operation_events import Evidence
 from runners.ssh.command import Output
 from runners.ssh.failure import SshFailure, plain
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
-from domain.host import Host
+from domain.aggregates.host import Host
 from runners.hosts.outcomes import HostKeyChanged, HostOutcomes
 from runners.hosts.probe import failure_of, target_of
 from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership, permitted

@@ -1,13 +1,13 @@
 """What each system is told to do in a step: a table of commands, easy to extend.
 
 Every command is a list of arguments. What a client sends (a version, checked by
-`domain.rolling_policy.checked_version`) is one argument of it, and never text for a shell.
+`rolling_policy.checked_version`) is one argument of it, and never text for a shell.
 """
 
 from collections.abc import Mapping, Sequence
 
-from domain.host import FactsGathered
-from domain.rolling_policy import Kind
+from domain.aggregates.host import FactsGathered
+from domain.aggregates.rolling_policy import Kind
 from runners.steps.detached_step import Command
 
 # Files that an administrator changed stay as they are; new defaults are taken where nothing was

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 import yaml
 
-from domain import rolling_policy
-from domain.container_manager import KUBERNETES_OPTIONS
+from domain.aggregates import rolling_policy
+from domain.aggregates.container_manager import KUBERNETES_OPTIONS
 from runners.container_managers import failure, kubernetes, kubernetes_api, node_registrar
 from runners.operations import host_step
 from runners.scheduling.backoff import Pauses

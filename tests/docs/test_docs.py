@@ -108,7 +108,7 @@ def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
 
 def test_the_example_of_the_readme_answers_what_it_says(tmp_path: Path, fleet: Fleet) -> None:
     shown = examples(README)
-    assert len(shown) == 4
+    assert len(shown) == 2
     check(shown, tmp_path, fleet)
 
 
@@ -116,7 +116,7 @@ def test_every_route_has_a_heading_and_an_example_that_answers_what_it_says(
     tmp_path: Path, fleet: Fleet
 ) -> None:
     with serving(tmp_path) as service:
-        routes = [(route.verb, route.path) for route in service.app.routes.table]
+        routes = [(route.verb, route.path) for route in service.table]
     headings = re.findall(
         r"^### `([A-Z]+) (/\S*)`\n(.*?)(?=^##|\Z)", HTTP, re.DOTALL | re.MULTILINE
     )

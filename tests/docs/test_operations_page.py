@@ -6,7 +6,13 @@ from typing import get_args
 
 import pytest
 
-from domain.rolling_policy import AVAILABLE_AGAIN_S, STEP_TIMEOUT_S, Options, Outcome, Status
+from domain.aggregates.rolling_policy import (
+    AVAILABLE_AGAIN_S,
+    STEP_TIMEOUT_S,
+    Options,
+    Outcome,
+    Status,
+)
 from runners.operations import host_step
 from runners.settings.settings import Settings
 from runners.steps import detached_step

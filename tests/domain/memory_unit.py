@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from domain.aggregate import Aggregate
-from domain.cluster import Cluster
-from domain.container_manager import ContainerManager
+from domain.aggregates.cluster import Cluster
+from domain.aggregates.container_manager import ContainerManager
+from domain.aggregates.host import FactsGathered, Host
+from domain.aggregates.network import Network
+from domain.aggregates.operation import Operation
+from domain.aggregates.source import Source
+from domain.commands.fleet_commands import HostRequest, OfferedKey, Unit
 from domain.event import Event
-from domain.fleet_commands import HostRequest, OfferedKey, Unit
-from domain.host import FactsGathered, Host
 from domain.log.transaction import Transaction
-from domain.network import Network
-from domain.operation import Operation
 from domain.refusal import Refusal, invalid
-from domain.source import Source
 from tests.domain.given import ACT
 
 FACTS = FactsGathered("fedora", "40", 4, 8_000_000, 50_000_000, "boot-1")

@@ -5,8 +5,8 @@ from secrets import token_urlsafe
 
 import pytest
 
-from domain.container_manager import MASK, container_manager_request
-from domain.network import network_request
+from domain.aggregates.container_manager import MASK, container_manager_request
+from domain.aggregates.network import network_request
 from domain.options import TOKEN_CHARACTERS_MAX, api_root
 from domain.refusal import Refusal
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
+from domain.aggregates.host import Failed
 from domain.event import Event
-from domain.host import Failed
 from domain.log.mapper import to_event
 from domain.log.recorder import stream
 from domain.log.transaction import Transaction
-from projections import outputs
+from projections.beside_the_log import outputs
 from tests.support.service import Service, wait_for
 from tests.support.stores import open_engine
 

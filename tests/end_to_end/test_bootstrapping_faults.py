@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.host import (
+from domain.aggregates.host import (
     BootstrapStepDone,
     BootstrapStepFailed,
     BootstrapStepSent,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from domain import fleet_commands, investigation
-from domain.fleet_commands import HostRequest, OfferedKey
-from domain.host import FactsGathered
-from domain.investigation import Subject
+from domain.aggregates.host import FactsGathered
+from domain.commands import fleet_commands, investigation
+from domain.commands.fleet_commands import HostRequest, OfferedKey
+from domain.commands.investigation import Subject
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from runners.security.vault import Vault, master_key

@@ -13,7 +13,7 @@ from statistics import median
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log.unit import Unit
 from projections import clusters
 from tests.faults.client import Client, address

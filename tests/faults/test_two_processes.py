@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log.unit import Unit
 from tests.faults.client import PRIVATE_KEY, Client, address
 from tests.faults.conftest import ALONE

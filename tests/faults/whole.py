@@ -2,8 +2,8 @@
 
 from contextlib import ExitStack
 
-from domain.cluster import Cluster
-from domain.host import Host
+from domain.aggregates.cluster import Cluster
+from domain.aggregates.host import Host
 from domain.log.transaction import Transaction
 from domain.log.unit import load
 from tests.support.service import Service

@@ -6,13 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain import fleet_commands, investigation, operation_commands
-from domain.host import FactsGathered, FactsSourced
-from domain.investigation import Subject
+from domain.aggregates.host import FactsGathered, FactsSourced
+from domain.aggregates.operation import OperationRequest
+from domain.aggregates.rolling_policy import Kind, Options
+from domain.commands import fleet_commands, investigation, operation_commands
+from domain.commands.investigation import Subject
 from domain.log.unit import Unit
-from domain.operation import OperationRequest
 from domain.refusal import Refusal
-from domain.rolling_policy import Kind, Options
 from tests.domain.memory_unit import MemorySecrets, request
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 

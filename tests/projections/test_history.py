@@ -4,10 +4,10 @@ from typing import Any, get_args
 
 import pytest
 
-from domain import fleet_commands
+from domain.aggregates.host import FactsGathered
 from domain.all_events import MODULES
+from domain.commands import fleet_commands
 from domain.event import Act, Event
-from domain.host import FactsGathered
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import Unit
@@ -69,7 +69,7 @@ def lived(store: Store) -> Store:
 
 
 def _register(unit: Unit) -> None:
-    from domain.host import Registration
+    from domain.aggregates.host import Registration
 
     host = unit.host("10.0.0.7")
     host.register(Registration("root", 22), "SHA256:x")

@@ -1,9 +1,9 @@
 """The read models of networks, container managers and nodes are what a rebuild gives."""
 
-from domain import fleet_commands, investigation
-from domain.container_manager import container_manager_request
-from domain.investigation import Subject
-from domain.network import network_request
+from domain.aggregates.container_manager import container_manager_request
+from domain.aggregates.network import network_request
+from domain.commands import fleet_commands, investigation
+from domain.commands.investigation import Subject
 from projections import container_managers, hosts, networks
 from projections.all import PROJECTIONS
 from projections.rebuilding.live_tables import LiveTables

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log.transaction import Transaction
 from projections import clusters
 from projections.reads import Reads, SQLiteReads, ThreadedReads, reads

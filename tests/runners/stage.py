@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from domain import fleet_commands
+from domain.aggregates.host import FactsGathered, Host
+from domain.commands import fleet_commands
+from domain.commands.fleet_commands import HostRequest, OfferedKey
 from domain.event import Act, Recorded
-from domain.fleet_commands import HostRequest, OfferedKey
-from domain.host import FactsGathered, Host
 from domain.log.follower import Follower
 from domain.log.recorder import head
 from domain.log.unit import Unit, load
 from domain.log.writer import Writer
-from projections import hosts
+from projections.beside_the_log import heartbeats
 from projections.reads import reads
 from runners.hosts import watcher
 from runners.hosts.heartbeats import Heartbeats
@@ -168,7 +168,7 @@ class Stage:
                 answers.close()
 
     def _watcher(self, writer: Writer, known: FleetReader, interval_s: float) -> Watcher:
-        self.heartbeats = Heartbeats(writer, hosts.beat, watcher.ACTOR, lambda: LATER)
+        self.heartbeats = Heartbeats(writer, heartbeats.beat, watcher.ACTOR, lambda: LATER)
         return Watcher(
             HostOutcomes(writer, watcher.ACTOR, lambda: LATER),
             Population(known, self.occupied),

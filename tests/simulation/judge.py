@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from domain.host import Failed, Recovered
-from domain.operation import Operation
-from domain.operation_commands import STAYS_CORDONED
-from domain.operation_events import (
+from domain.aggregates.host import Failed, Recovered
+from domain.aggregates.operation import Operation
+from domain.aggregates.operation_events import (
     HostDone,
     HostFailed,
     HostStarted,
@@ -14,6 +13,7 @@ from domain.operation_events import (
     StepDone,
     StepSent,
 )
+from domain.commands.operation_commands import STAYS_CORDONED
 from runners.operations.host_step import HEALTH_LOOK_S
 from tests.simulation.clock import BEGIN
 from tests.simulation.nodes import FOR_EVER

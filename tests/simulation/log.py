@@ -5,12 +5,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from domain.aggregates.host import Host
+from domain.aggregates.operation import Operation
 from domain.event import Act, Event, Recorded
-from domain.host import Host
 from domain.log.transaction import SQLiteTransaction, Transaction
-from domain.operation import Operation
 from domain.refusal import Refusal
-from projections import outputs
+from projections.beside_the_log import outputs
 from projections.container_managers import NodeChangeRow
 from tests.domain.memory_unit import MemoryUnit
 

@@ -8,13 +8,13 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from domain import operation_commands
+from domain.aggregates.host import Host
+from domain.aggregates.operation import Operation
+from domain.aggregates.operation_events import RebootRequested, StepSent
+from domain.commands import operation_commands
 from domain.event import Act, Recorded
-from domain.host import Host
 from domain.log.engine import OperationalError
 from domain.log.follower import Follower
-from domain.operation import Operation
-from domain.operation_events import RebootRequested, StepSent
 from domain.refusal import unavailable
 from projections.container_managers import NodeChangeRow
 from runners.container_managers.node_registrar import NodeRegistrar

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from domain import node_outcomes, operation_commands
-from domain.container_manager import container_manager_request
+from domain.aggregates.container_manager import container_manager_request
+from domain.aggregates.operation import Operation, OperationRequest
+from domain.aggregates.rolling_policy import Amount, Kind, Options
+from domain.commands import node_outcomes, operation_commands
+from domain.commands.operation_commands import Wish
 from domain.event import Act, Recorded
 from domain.log.follower import Follower
-from domain.operation import Operation, OperationRequest
-from domain.operation_commands import Wish
-from domain.rolling_policy import Amount, Kind, Options
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
 from runners.os_support.log_lines import Level
+from tests.domain.aggregates.test_operations import settle_members
 from tests.domain.memory_unit import MemorySecrets
-from tests.domain.test_operations import settle_members
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.log import PlayedLog, PlayedUnit
 from tests.simulation.nodes import PlayedManager, PlayedNode, moods

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from domain import operation_commands, rolling_policy
-from domain.container_manager import ContainerManager
-from domain.operation import Operation
-from domain.operation_commands import Plan
-from domain.rolling_policy import Limits, Move, Over, Progress, Start, Wait
+from domain.aggregates import rolling_policy
+from domain.aggregates.container_manager import ContainerManager
+from domain.aggregates.operation import Operation
+from domain.aggregates.rolling_policy import Limits, Move, Over, Progress, Start, Wait
+from domain.commands import operation_commands
+from domain.commands.operation_commands import Plan
 from runners.operations.command_step import CommandStep
 from runners.operations.health_step import HealthStep
 from runners.operations.host_step import HostStep

@@ -7,7 +7,7 @@ import pytest
 
 from domain.event import Act
 from domain.log.follower import Follower
-from projections import outputs
+from projections.beside_the_log import outputs
 from runners.operations.host_driver import HostDriver
 from runners.operations.operation_driver import PURGE_EVERY_S, OperationDriver
 from tests.simulation.clock import VirtualLoop

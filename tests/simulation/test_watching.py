@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
 
-from domain.host import FactsGathered, Host
+from domain.aggregates.host import FactsGathered, Host
 from domain.log.follower import Follower
 from runners.hosts import watcher
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.outcomes import HostOutcomes
 from runners.hosts.watcher import SOONEST, Watcher
-from tests.domain.test_operations import settle_members
+from tests.domain.aggregates.test_operations import settle_members
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.log import PlayedLog, PlayedUnit
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
-from domain.host import Host
+from domain.aggregates.host import Host
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable
 from runners.steps.detached_step import State, StepReport
 from runners.steps.system_commands import Commands, reboot

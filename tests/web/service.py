@@ -15,11 +15,11 @@ import bcrypt
 import httpx
 import uvloop
 
-from domain import investigation
-from domain.credentials import Login
+from domain.aggregates.host import FactsGathered, FailureKind
+from domain.commands import investigation
+from domain.commands.credentials import Login
+from domain.commands.investigation import Subject
 from domain.event import Act, Recorded
-from domain.host import FactsGathered, FailureKind
-from domain.investigation import Subject
 from domain.log.engine import Engine
 from domain.log.follower import Follower, after
 from domain.log.postgres import PostgresEngine
@@ -36,7 +36,7 @@ from runners.http_server.server import Limits as ServerLimits
 from runners.http_server.server import Server
 from runners.security.private_keys import read_private_key
 from runners.security.vault import Vault
-from web.app import LISTENERS_MAX, application
+from web.app import LISTENERS_MAX, HostKeys, Options, RequestLog, Stores, application
 from web.authentication.authentication import Account, Authentication
 from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
@@ -44,6 +44,7 @@ from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.requests import Limits
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
+from web.routing.route import Route
 
 BCRYPT_COST = 4
 TIMEOUT_S = 20.0
@@ -127,21 +128,19 @@ class WebService:
         self._queue = PasswordQueue(FAILURES_PER_MINUTE)
         self._telling = asyncio.create_task(self.live.run(self._follower))
         self.app = application(
-            self.writer,
-            self._reads,
-            self._reads,
-            self._past,
-            self.vault,
-            self._parse,
+            Stores(self.writer, self._reads, self._reads, self._past),
+            HostKeys(self.vault, self._parse, self._try),
             Authentication(BasicAuthentication(self.users, self._queue)),
-            self._line,
-            try_login=self._try,
-            clients=self._clients,
-            sources=self._sources,
-            limits=limits,
-            window=self.live,
-            listeners_max=self._listeners_max,
+            RequestLog(self._line),
+            Options(
+                clients=self._clients or Clients(),
+                limits=limits or Limits(),
+                sources=self._sources,
+                window=self.live,
+                listeners_max=self._listeners_max,
+            ),
         )
+        self.table = [route for route in self.app.routes if isinstance(route, Route)]
         self.server = Server(
             self.app,
             "127.0.0.1",

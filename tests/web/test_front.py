@@ -15,14 +15,14 @@ from web.http.problems import KINDS, Problem
 from web.http.requests import Request
 from web.resources.health import healthz
 from web.routing.description import tells
-from web.routing.route_tree import Route, Routes
+from web.routing.route import Route, refuse_twins
 
 PROBLEM_KEYS = ["type", "title", "status", "detail"]
 
 
 def routes(service: WebService) -> list[Route]:
     """The table that the service has."""
-    return list(service.app.routes.table)
+    return list(service.table)
 
 
 def example(route: Route) -> str:
@@ -79,7 +79,7 @@ def test_a_route_without_a_role_does_not_start(audience: str) -> None:
 def test_a_route_that_is_there_twice_does_not_start(front: WebService) -> None:
     table = routes(front)
     with pytest.raises(ValueError, match="twice"):
-        Routes([*table, table[-1]])
+        refuse_twins([*table, table[-1]])
 
 
 def test_nothing_under_api_says_anything_to_strangers(front: WebService) -> None:

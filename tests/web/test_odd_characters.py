@@ -76,8 +76,8 @@ def test_an_odd_character_in_any_name_of_a_path_is_400_or_404(
     service: WebService, api: httpx.Client, key: str
 ) -> None:
     body = {"ssh_priv_key": key, "old": [], "new": [], "fingerprint": "SHA256:" + "a" * 43}
-    for route in service.app.routes.table:
-        for segment in [s for s in route.segments if s.startswith("{")]:
+    for route in service.table:
+        for segment in [s for s in route.path.split("/")[1:] if s.startswith("{")]:
             for text in [f"{name}{odd}" for name in ("", "web", "10.0.0.1") for odd in IN_PATHS]:
                 path = route.path.replace(segment, text)
                 path = path.replace("{name}", "web").replace("{address}", "10.0.0.1")

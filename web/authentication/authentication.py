@@ -120,7 +120,7 @@ class Authenticator(Protocol):
 
 
 class RenewingAuthenticator(Authenticator, Protocol):
-    """One that is on."""
+    """An authenticator that is switched on."""
 
     async def renew(self, scope: Scope) -> Identity | None:
         """Who it is by now that was let in by this request; None where they would not be again.

@@ -37,7 +37,7 @@ class LoginLines(Generic[T]):
         return len(self._places)
 
     def __contains__(self, item: T) -> bool:
-        """Whether it waits."""
+        """Whether a log-in waits."""
         return item in self._places
 
     def count(self, rank: Rank) -> int:
@@ -45,7 +45,7 @@ class LoginLines(Generic[T]):
         return self._counts[rank]
 
     def rank(self, item: T) -> Rank:
-        """The rank in which it waits."""
+        """The rank in which a log-in waits."""
         return self._places[item][0]
 
     def add(self, item: T, rank: Rank, name: str) -> None:
@@ -59,7 +59,7 @@ class LoginLines(Generic[T]):
         self._counts[rank] += 1
 
     def remove(self, item: T) -> None:
-        """It waits no more."""
+        """Take a log-in out of its line."""
         rank, name = self._places.pop(item)
         line = self._lines[rank][name]
         del line[item]

@@ -74,7 +74,7 @@ class FailureBudget:
         return self._left_now(client) >= 1
 
     def charge(self, client: str) -> None:
-        """The client has failed."""
+        """Count a failed log-in of the client."""
         self._left[client] = (self._left_now(client) - 1, self._clock())
         self._left.move_to_end(client)
         if len(self._left) > CLIENTS_MAX:
@@ -177,7 +177,7 @@ class PasswordQueue:
         self._settle(job, LogInsBusy())
 
     def _left(self, job: "_Job") -> None:
-        """It does not wait any more."""
+        """Forget a log-in that nobody waits for any more."""
         client = job.attempt.client
         self._waiting_of[client] -= 1
         if not self._waiting_of[client]:
@@ -235,7 +235,7 @@ class PasswordQueue:
                 self._known.popitem(last=False)
 
     def _settle(self, job: "_Job", outcome: bool | BaseException) -> None:
-        """Tell all who ask."""
+        """Give the result to all who wait for it."""
         del self._jobs[job.attempt.key]
         if isinstance(outcome, bool):
             job.matched.set_result(outcome)

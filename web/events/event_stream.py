@@ -67,7 +67,7 @@ class EventStream(Response):
         self._waiting: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send, until it is over."""
+        """Send events until the stream ends."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         if scope["method"] == "HEAD":
             await send(END)

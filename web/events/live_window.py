@@ -71,7 +71,7 @@ class EventWindow:
         self._waiting: set[asyncio.Future[None]] = set()
 
     async def run(self, follower: Follower) -> None:
-        """Follow the log. Ends never."""
+        """Follow the log until cancelled."""
         beating = asyncio.create_task(self._beat())
         try:
             while True:

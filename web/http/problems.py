@@ -80,12 +80,12 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, refusal: Refusal) -> "Problem":
-        """A refusal, as clients are told."""
+        """The problem that tells clients of a refusal."""
         errors = [KeyFault(refusal.key, refusal.sentence)] if refusal.key else []
         return cls(refusal.kind, refusal.sentence, errors)
 
     def record(self) -> dict[str, object]:
-        """As JSON."""
+        """The problem's JSON object."""
         kind = KINDS[self.kind]
         problem: dict[str, object] = {
             "type": f"urn:commissaire:problem:{self.kind.replace('_', '-')}",
@@ -98,7 +98,7 @@ class Problem(Exception):
         return problem
 
     def reply(self) -> Reply:
-        """As an HTTP answer."""
+        """The HTTP answer with the problem's JSON."""
         kind = KINDS[self.kind]
         headers = (*PROBLEM_HEADERS, *kind.headers, *self.headers)
         return Reply(orjson.dumps(self.record()), kind.status, headers)

@@ -66,12 +66,12 @@ def answered(request: Request, answer: Answer) -> Reply:
 
 
 def digested(request: Request, body: bytes) -> Reply:
-    """The same for a body that has no validator of its own: its digest is one."""
+    """A body with its digest as `ETag`, or 304 where the client has it already."""
     return tagged(request, body, STORED)
 
 
 def tagged(request: Request, body: bytes, headers: Sequence[Header]) -> Reply:
-    """The same with headers of its own."""
+    """A body with these headers and its digest as `ETag`, or 304."""
     tag = blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
     etag: Header = (b"etag", b'W/"%b"' % tag.encode())
     return unchanged(request, tag) or Reply(body, 200, [*headers, etag])

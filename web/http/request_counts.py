@@ -53,7 +53,7 @@ class RequestCounts:
         )
 
     def add(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+        """Count a request that was answered."""
         # A plain tuple finds a RequestKind: they are equal.
         durations = self.requests.get((route, method, status))  # type: ignore[call-overload]
         if durations is None:

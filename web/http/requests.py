@@ -2,21 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from itertools import count
 from secrets import token_hex
 from typing import Any, NamedTuple, TypeVar
 
+from starlette.datastructures import State
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
 from domain.event import Act
-from web.authentication.authentication import Forbidden, Identity
+from web.authentication.authentication import Authentication, Forbidden, Identity
 from web.http.clients import Client
 from web.http.problems import Problem
-from web.http.request_counts import UNKNOWN_PATH
 
 MEBIBYTE = 1024 * 1024
 
@@ -24,13 +24,18 @@ MEBIBYTE = 1024 * 1024
 REQUEST_ID = re.compile(rb"(?!cmsr_)[A-Za-z0-9._-]{1,64}")
 
 NOBODY = Identity("", "viewer")
+READING = ("GET", "HEAD")
+"""The methods that change nothing: the body of such a request is not waited for."""
 
 RENEW_EVERY_S = 1.0
 """So long what somebody began goes on before it is asked whether they would still be let in."""
 
+ID_KEY = "commissaire.request_id"
+ORIGIN_KEY = "commissaire.origin"
+ROUTE_KEY = "commissaire.route"
+"""Where the ASGI scope has the name of a request, its `Client`, and the path of its route."""
+
 T = TypeVar("T")
-Renew = Callable[[Scope], Awaitable[Identity | None]]
-"""Who it is by now that was let in by a request; see `Authentication.renew`."""
 
 
 class Limits(NamedTuple):
@@ -40,37 +45,43 @@ class Limits(NamedTuple):
     body_timeout_s: float = 30.0
 
 
+class RequestState(State):
+    """What the application keeps for its requests (`app.state`)."""
+
+    authentication: Authentication
+    limits: Limits
+    now: Callable[[], str]
+    aside: Executor
+
+
 class Request(StarletteRequest):
-    """One request. `identity` is nobody until it is authenticated.
+    """One request. `app.state` is a `RequestState`."""
 
-    `route` is the path in the table of routes that it leads to, once that was looked up.
-    """
+    @property
+    def id(self) -> str:
+        """Its name in the log."""
+        return str(self.scope[ID_KEY])
 
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        request_id: str,
-        origin: Client,
-        limits: Limits,
-        now: Callable[[], str],
-        aside: Executor,
-        renew: Renew,
-    ) -> None:
-        super().__init__(scope, receive)
-        self.id = request_id
-        self.origin = origin
-        self.identity = NOBODY
-        self.route = UNKNOWN_PATH
-        self._limits = limits
-        self._now = now
-        self._aside = aside
-        self._renew = renew
-        self._whole: bytes | None = None
+    @property
+    def origin(self) -> Client:
+        """Where it comes from."""
+        origin: Client = self.scope[ORIGIN_KEY]
+        return origin
+
+    @property
+    def identity(self) -> Identity:
+        """Who sent it; nobody where that was not asked."""
+        identity: Identity = self.scope.get("user", NOBODY)
+        return identity
+
+    @property
+    def _shared(self) -> RequestState:
+        state: RequestState = self.scope["app"].state
+        return state
 
     def act(self) -> Act:
         """What the log says of a change that this request makes."""
-        return Act(self.identity.user, self.id, self._now())
+        return Act(self.identity.user, self.id, self._shared.now())
 
     async def aside(self, function: Callable[..., T], *args: Any) -> T:
         """What takes longer than a pause may, in the thread that there is for it.
@@ -78,11 +89,11 @@ class Request(StarletteRequest):
         One for all requests: several would not be faster, and would keep the event loop waiting
         for its turn with the interpreter.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._aside, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._shared.aside, function, *args)
 
     async def is_admitted(self) -> bool:
         """Whether whoever asks would be let in again, and as who they were."""
-        return await self._renew(self.scope) == self.identity
+        return await self._shared.authentication.renew(self.scope) == self.identity
 
     async def body(self) -> bytes:
         """The whole body, read once.
@@ -90,20 +101,21 @@ class Request(StarletteRequest):
         Raises `Problem` where it is too large, comes too slowly, or is not all of it, and
         `Forbidden` where whoever sends it has lost their credentials meanwhile.
         """
-        if self._whole is not None:
-            return self._whole
+        if hasattr(self, "_body"):
+            return self._body
+        limits = self._shared.limits
         declared = self._declared_bytes()
-        if declared is not None and declared > self._limits.body_bytes_max:
+        if declared is not None and declared > limits.body_bytes_max:
             raise self._too_large()
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
-            async with asyncio.timeout(self._limits.body_timeout_s):
+            async with asyncio.timeout(limits.body_timeout_s):
                 whole = await self._read()
         except TimeoutError:
             raise Problem(
                 "timeout",
-                f"The body did not come within {self._limits.body_timeout_s:g} seconds.",
+                f"The body did not come within {limits.body_timeout_s:g} seconds.",
             ) from None
         if declared is not None and len(whole) != declared:
             raise Problem(
@@ -111,7 +123,7 @@ class Request(StarletteRequest):
             )
         if loop.time() - begun >= RENEW_EVERY_S and not await self.is_admitted():
             raise Forbidden("These credentials ended while the body was on its way.")
-        self._whole = whole
+        self._body = whole
         return whole
 
     async def _read(self) -> bytes:
@@ -122,7 +134,7 @@ class Request(StarletteRequest):
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             body += message.get("body", b"")
-            if len(body) > self._limits.body_bytes_max:
+            if len(body) > self._shared.limits.body_bytes_max:
                 raise self._too_large()
             more = message.get("more_body", False)
         return bytes(body)
@@ -134,7 +146,8 @@ class Request(StarletteRequest):
         return None
 
     def _too_large(self) -> Problem:
-        return Problem("body_size", f"A body may have {self._limits.body_bytes_max} bytes at most.")
+        most = self._shared.limits.body_bytes_max
+        return Problem("body_size", f"A body may have {most} bytes at most.")
 
 
 class RequestIds:

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from web.http.problems import KINDS, Problem
 from web.routing.description import JSON_TYPE, Content, Shape
-from web.routing.route_tree import Route
+from web.routing.route import Route
 from web.schemas.bodies import Address, Name, OperationId
 from web.schemas.records import ProblemRecord
 
@@ -193,7 +193,7 @@ def _parameters(route: Route, schemas: Schemas) -> Iterable[Schema]:
 def _responses(route: Route, schemas: Schemas) -> Schema:
     description = route.description
     answers = {
-        str(status): _success(content, schemas, is_tagged=description.is_tagged)
+        str(status): _success(route, content, schemas)
         for status, content in description.answers.items()
     }
     if description.is_tagged:
@@ -241,15 +241,15 @@ def _kinds(route: Route) -> Iterable[str]:
     yield from SAID_BY_ALL
 
 
-def _success(content: Content, schemas: Schemas, *, is_tagged: bool) -> Schema:
+def _success(route: Route, content: Content, schemas: Schemas) -> Schema:
     schema = schemas.of(content.shape, "serialization")
     more = {
         name: {"description": text, "schema": {"type": "string"}}
         for name, text in content.headers.items()
     }
     return {
-        "description": "So it is.",
-        "headers": _headers(*(["ETag"] if is_tagged else [])) | more,
+        "description": content.done or route.summary,
+        "headers": _headers(*(["ETag"] if route.description.is_tagged else [])) | more,
         "content": {content.media_type: {"schema": schema}},
     }
 

@@ -25,7 +25,7 @@ from web.http.replies import (
 from web.http.requests import Request
 from web.openapi import document
 from web.routing.description import reads
-from web.routing.route_tree import Handler, Route
+from web.routing.route import Handler, Route
 from web.schemas.records import Text
 
 PACKAGE = "swagger_ui_bundle"

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log.writer import Writer
 from domain.refusal import not_found
 from projections import clusters

@@ -1,7 +1,7 @@
 """Container managers over HTTP. A token goes in, and never comes out: its mask is shown."""
 
-from domain import fleet_commands
-from domain.container_manager import container_manager_request
+from domain.aggregates.container_manager import container_manager_request
+from domain.commands import fleet_commands
 from domain.log.writer import Writer
 from domain.refusal import not_found
 from projections import container_managers

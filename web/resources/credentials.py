@@ -4,10 +4,10 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from domain import credentials, fleet_commands, investigation
-from domain.credentials import Login, Wanted
-from domain.host import Host
-from domain.investigation import Subject
+from domain.aggregates.host import Host
+from domain.commands import credentials, fleet_commands, investigation
+from domain.commands.credentials import Login, Wanted
+from domain.commands.investigation import Subject
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
@@ -96,7 +96,7 @@ class Credentials:
         )
 
     async def _tried(self, request: Request, address: str, wanted: Wanted) -> Login:
-        """What was tried, and worked."""
+        """Try the credentials on the host; what was tried is what is recorded."""
         login: Login = await self._writer.perform(
             request.act(),
             lambda unit: credentials.login(unit, self._secrets, address, wanted),
@@ -131,7 +131,7 @@ class Credentials:
         return digested(request, await self._writer.perform(request.act(), read))
 
     async def approve_host_key(self, request: Request) -> Reply:
-        """Vouch for a host key."""
+        """Approve the host key with this fingerprint."""
         address = known_address(request)
         wanted = await bodies.read(request, bodies.HostKeyBody)
 
@@ -143,7 +143,7 @@ class Credentials:
         return created(await self._writer.perform(request.act(), approve))
 
     async def forget_host_key(self, request: Request) -> Reply:
-        """Let the next contact pin anew."""
+        """Forget the pinned host key: the next contact pins another."""
         address = known_address(request)
         await self._writer.perform(request.act(), lambda unit: unit.host(address).forget_key())
         return deleted()

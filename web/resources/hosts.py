@@ -6,14 +6,15 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from domain import fleet_commands
-from domain.fleet_commands import HostRequest
-from domain.host import Status
+from domain.aggregates.host import Status
+from domain.commands import fleet_commands
+from domain.commands.fleet_commands import HostRequest
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal, invalid, not_found
 from projections import clusters, hosts
+from projections.beside_the_log import heartbeats
 from projections.hosts import Answer, Filter
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
@@ -143,7 +144,7 @@ class Hosts:
 
         def remove(unit: Unit) -> None:
             fleet_commands.remove_host(unit, self._secrets, address)
-            unit.write_beside(partial(hosts.forget_heartbeat, address=address))
+            unit.write_beside(partial(heartbeats.forget_heartbeat, address=address))
 
         await self._writer.perform(request.act(), remove)
         return deleted()

@@ -1,7 +1,7 @@
 """Networks over HTTP."""
 
+from domain.aggregates.network import network_request
 from domain.log.writer import Writer
-from domain.network import network_request
 from domain.refusal import not_found
 from projections import networks
 from projections.hosts import Answer

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from domain.fleet_commands import OfferedKey
+from domain.commands.fleet_commands import OfferedKey
 from domain.refusal import Refusal, invalid
 from web.http.requests import Request
 from web.schemas.bodies import NO_KEY

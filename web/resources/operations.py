@@ -5,22 +5,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from domain import operation_commands, rolling_policy
+from domain.aggregates import rolling_policy
+from domain.aggregates.operation import OperationRequest
+from domain.aggregates.rolling_policy import Kind, Options
+from domain.commands import operation_commands
+from domain.commands.operation_commands import Plan
 from domain.log.transaction import Transaction
 from domain.log.writer import Writer
 from domain.names import quoted
-from domain.operation import OperationRequest
-from domain.operation_commands import Plan
 from domain.refusal import invalid, not_found
-from domain.rolling_policy import Kind, Options
-from projections import clusters, operation_reads, outputs
+from projections import clusters, operation_reads
+from projections.beside_the_log import outputs
 from projections.hosts import Answer
 from projections.operation_reads import Filter
 from projections.reads import Reads
 from web.http.query_string import cluster_name, parameters
 from web.http.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
 from web.http.requests import Request
-from web.routing.route_tree import Handler
+from web.routing.route import Handler
 from web.schemas import bodies
 from web.schemas.operation_bodies import (
     DeployBody,

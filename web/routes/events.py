@@ -5,7 +5,7 @@ from web.events.event_stream import EVENT_STREAM
 from web.events.events import PATH, Events
 from web.events.histories import Histories
 from web.routing.description import Content, Description, reads
-from web.routing.route_tree import Route
+from web.routing.route import Route
 from web.schemas.event_records import FILTERS, HISTORY_QUERY, QUERY, CloudEvent, HistoryRecord
 from web.schemas.records import Text
 

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from domain.rolling_policy import Kind, Status
+from domain.aggregates.rolling_policy import Kind, Status
 from web.resources.operations import ACCEPTED, Operations
 from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads, tells
-from web.routing.route_tree import Route
+from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse
 from web.schemas.operation_bodies import StateBody
 from web.schemas.operation_records import (
@@ -38,9 +38,10 @@ them."""
 
 
 def _begins(shape: Any, body: type[Body], *, plans: bool = False) -> Description:
-    answers = {201: Content(shape, headers=LOCATION)}
+    begun = "The operation was started by this request, or the same one is in process already."
+    answers = {201: Content(shape, headers=LOCATION, done=begun)}
     if plans:
-        answers[200] = Content(PlanRecord)
+        answers[200] = Content(PlanRecord, done="Nothing was changed: what would be done.")
     return Description(answers, (GONE, CLASH), body)
 
 

@@ -19,7 +19,7 @@ from web.resources.operations import Operations
 from web.routes.events import event_routes
 from web.routes.operations import operation_routes
 from web.routing.description import PLAIN_TEXT, changes, makes, reads, removes, tells
-from web.routing.route_tree import Route
+from web.routing.route import Route
 from web.schemas.bodies import (
     ClusterBody,
     ContainerManagerBody,

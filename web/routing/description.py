@@ -26,6 +26,8 @@ class Content:
     shape: Shape
     media_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
+    done: str = ""
+    """What was done, where this is answered; of a GET, its route says what is shown."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,16 @@ def tells(shape: Shape, *refuses: str, media_type: str = JSON_TYPE) -> Descripti
 
 def makes(shape: Shape, body: type[BaseModel], *refuses: str) -> Description:
     """A PUT that is answered with 201. It may contradict what is there."""
-    return Description({201: Content(shape)}, ("conflict", *refuses), body)
+    done = "It is there as asked: since this request, or since the same one before."
+    return Description({201: Content(shape, done=done)}, ("conflict", *refuses), body)
 
 
 def changes(shape: Shape, *refuses: str, body: type[BaseModel]) -> Description:
     """A PUT that is answered with 200."""
-    return Description({200: Content(shape)}, refuses, body)
+    done = "It was changed as asked, or had been before; this is how it is now."
+    return Description({200: Content(shape, done=done)}, refuses, body)
 
 
 def removes(*refuses: str) -> Description:
     """A DELETE."""
-    return Description({200: Content(Nothing)}, refuses)
+    return Description({200: Content(Nothing, done="It was removed.")}, refuses)

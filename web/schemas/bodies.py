@@ -29,7 +29,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from domain import container_manager, names, network
+from domain import names
+from domain.aggregates import container_manager, network
 from domain.options import Known
 from domain.refusal import Refusal
 from web.http.problems import KeyFault, Problem

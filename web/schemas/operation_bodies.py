@@ -1,10 +1,10 @@
-"""Bodies of requests about operations; `domain.rolling_policy` knows which values are possible."""
+"""Bodies of requests about operations; `rolling_policy` knows which values are possible."""
 
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 
-from domain.rolling_policy import (
+from domain.aggregates.rolling_policy import (
     COUNT_MAX,
     HEALTHY_FOR_S_MAX,
     PERCENTAGE,

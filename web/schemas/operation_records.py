@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from domain.rolling_policy import Kind, Outcome, Reboot, Status
+from domain.aggregates.rolling_policy import Kind, Outcome, Reboot, Status
 from web.schemas.records import HOST_EXAMPLE, TIME, Amount, ListedHost, Record
 
 BEGAN = "2015-12-17T15:48:18.710454"

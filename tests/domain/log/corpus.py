@@ -127,6 +127,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("network.taken_up", ""),
     ("network.released", ""),
     ("network.removed", ""),
+    ("log.went_back", ""),
     ("source.became_stale", ""),
     ("source.came_back", ""),
     ("cluster.created", ""),

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from domain.aggregate import Aggregate
-from domain.cluster import Cluster
-from domain.container_manager import ContainerManager
-from domain.host import Host
+from domain.aggregates.cluster import Cluster
+from domain.aggregates.container_manager import ContainerManager
+from domain.aggregates.host import Host
+from domain.aggregates.log_history import LogHistory
+from domain.aggregates.network import Network
+from domain.aggregates.operation import Operation
+from domain.aggregates.source import Source
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load
-from domain.network import Network
-from domain.operation import Operation
-from domain.source import Source
 from projections.event_sentences import TELLINGS
 from projections.history import history
 from runners.cli.log_check import check
@@ -29,6 +30,7 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     Cluster,
     Network,
     ContainerManager,
+    LogHistory,
     Operation,
     Source,
 )

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from domain.aggregates.host import Registration
 from domain.event import Recorded
-from domain.host import Registration
 from domain.log import recorder
 from domain.log.engine import StoredEvent
 from domain.log.follower import Follower, after

@@ -10,15 +10,19 @@ import orjson
 import pytest
 from eventsourcing.persistence import MapperDeserialisationError
 
-from domain.cluster import AnyClusterEvent, ClusterEvent
-from domain.container_manager_events import AnyContainerManagerEvent, ContainerManagerEvent
+from domain.aggregates.cluster import AnyClusterEvent, ClusterEvent
+from domain.aggregates.container_manager_events import (
+    AnyContainerManagerEvent,
+    ContainerManagerEvent,
+)
+from domain.aggregates.host import AnyHostEvent, HostEvent
+from domain.aggregates.log_history import LogEvent, WentBack
+from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
+from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
+from domain.aggregates.source import AnySourceEvent, SourceEvent
 from domain.event import TOPICS, Event
-from domain.host import AnyHostEvent, HostEvent
 from domain.log.engine import StoredEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
-from domain.network import AnyNetworkEvent, NetworkEvent
-from domain.operation_events import AnyOperationEvent, OperationEvent
-from domain.source import AnySourceEvent, SourceEvent
 from tests.domain.log.corpus import STORED, state, versioned
 
 KINDS = (
@@ -27,6 +31,7 @@ KINDS = (
     NetworkEvent,
     ContainerManagerEvent,
     SourceEvent,
+    LogEvent,
     OperationEvent,
 )
 CLASSES: tuple[type[Event], ...] = (
@@ -35,6 +40,7 @@ CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyNetworkEvent),
     *get_args(AnyContainerManagerEvent),
     *get_args(AnySourceEvent),
+    WentBack,
     *get_args(AnyOperationEvent),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from domain.host import Registration
+from domain.aggregates.host import Registration
 from domain.log.unit import Unit
 from domain.refusal import Refusal
 from projections import clusters

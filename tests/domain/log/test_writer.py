@@ -11,10 +11,10 @@ import orjson
 import psycopg
 import pytest
 
-from domain import fleet_commands
-from domain.cluster import Created
+from domain.aggregates.cluster import Created
+from domain.aggregates.host import Registration
+from domain.commands import fleet_commands
 from domain.event import Recorded
-from domain.host import Registration
 from domain.log import recorder
 from domain.log import unit as units
 from domain.log.engine import OperationalError

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log import as_of, recorder
 from domain.log.engine import Head, Stopped
 from domain.log.recorder import now

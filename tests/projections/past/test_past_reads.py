@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log import recorder
 from domain.log.engine import OperationalError
 from domain.refusal import Refusal

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from domain import fleet_commands
-from domain.cluster import ClusterEvent, Created, HostJoined
+from domain.aggregates.cluster import ClusterEvent, Created, HostJoined
+from domain.aggregates.host import Activated
+from domain.commands import fleet_commands
 from domain.event import Recorded
-from domain.host import Activated
 from domain.log import recorder
 from domain.log.mapper import to_event
 from projections import clusters, hosts

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log import recorder
 from domain.log.engine import Contended, Engine, StoredEvent
 from domain.log.recorder import LOG, LogRecorder

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from domain.bootstrap import Wanted
-from domain.host import FactsGathered
+from domain.aggregates.host import FactsGathered
+from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import ReadyStep, Unusable, probe, ready, values_of
 from runners.bootstrapping.step_files import (
     Step,

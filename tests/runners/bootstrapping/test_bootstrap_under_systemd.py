@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from domain.bootstrap import Wanted
+from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import (
     ReadyStep,
     needed,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from domain import fleet_commands
+from domain.aggregates.host import Registration
+from domain.commands import fleet_commands
 from domain.event import Act
-from domain.host import Registration
 from runners.cli.main import run
 from tests.support.service import wait_for
 from tests.support.stores import Store, done, sqlite_store, store

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log import recorder
 from domain.log.sqlite import SQLiteEngine
 from runners.cli.log_check import Findings, check

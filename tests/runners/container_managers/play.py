@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from domain import fleet_commands, investigation
-from domain.container_manager import ContainerManager, container_manager_request
+from domain.aggregates.container_manager import ContainerManager, container_manager_request
+from domain.aggregates.host import Host
+from domain.commands import fleet_commands, investigation
+from domain.commands.fleet_commands import HostRequest, OfferedKey
+from domain.commands.investigation import Subject
 from domain.event import Event, Recorded
-from domain.fleet_commands import HostRequest, OfferedKey
-from domain.host import Host
-from domain.investigation import Subject
 from domain.log.follower import Follower
 from domain.log.mapper import to_event
 from domain.log.recorder import entries, head

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from domain import container_manager_events as events
-from domain import fleet_commands, node_outcomes
+from domain.aggregates import container_manager_events as events
+from domain.commands import fleet_commands, node_outcomes
 from domain.log.unit import Unit
 from domain.refusal import conflict
 from runners.container_managers import node_registrar

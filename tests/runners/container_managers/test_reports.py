@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from projections import hosts
 from projections.hosts import HostStatus
 from runners.container_managers.node_reports import NodeReports

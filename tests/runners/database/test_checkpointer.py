@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log.recorder import now
 from projections.past import checkpoints
 from runners.database import checkpointer

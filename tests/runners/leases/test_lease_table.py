@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from domain import fleet_commands
+from domain.commands import fleet_commands
 from domain.log.postgres import PostgresEngine
 from domain.refusal import Refusal
 from runners.leases.lease_table import LeaseTable

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain import operation_commands
+from domain.aggregates.host import Host
+from domain.aggregates.operation import OperationRequest
+from domain.aggregates.rolling_policy import Kind, Options
+from domain.commands import operation_commands
 from domain.event import TIME_FORMAT, Act
-from domain.host import Host
-from domain.operation import OperationRequest
-from domain.rolling_policy import Kind, Options
 from runners.hosts.outcomes import HostUnusable
 from runners.operations.host_driver import HostDriver
 from runners.operations.host_step import CANCEL_LIMIT_S, CONTACT_PAUSES
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, State, StepReport
 from runners.steps.system_commands import Commands
-from tests.domain.test_operations import settle_members
+from tests.domain.aggregates.test_operations import settle_members
 from tests.simulation.log import PlayedLog, PlayedUnit
 
 NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"

@@ -9,16 +9,16 @@ from typing import Any
 import orjson
 import pytest
 
-from domain import fleet_commands, investigation
+from domain.aggregates.host import Host
+from domain.aggregates.source import Source as SourceOfLog
+from domain.commands import fleet_commands, investigation
+from domain.commands.fleet_commands import HostRequest, OfferedKey
+from domain.commands.investigation import Subject
 from domain.event import Recorded
-from domain.fleet_commands import HostRequest, OfferedKey
-from domain.host import Host
-from domain.investigation import Subject
 from domain.log.follower import Follower
 from domain.log.recorder import entries, head
 from domain.log.unit import load
 from domain.log.writer import Writer
-from domain.source import Source as SourceOfLog
 from projections import hosts
 from projections.reads import reads
 from runners.observability import metrics

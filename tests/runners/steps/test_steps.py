@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from domain.host import FactsGathered
-from domain.rolling_policy import checked_version
+from domain.aggregates.host import FactsGathered
+from domain.aggregates.rolling_policy import checked_version
 from runners.leases.ownership import NoLongerOurs
 from runners.ssh.client import Session, SshFailure
 from runners.ssh.command import Output

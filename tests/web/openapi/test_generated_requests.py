@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
-from domain.credentials import Login
+from domain.commands.credentials import Login
 from tests.web.service import WebService, base64_of, new_key
+from web.middleware import matched_path
 from web.resources.credentials import Trust
 
 HERE = Path(__file__).parent
@@ -92,10 +93,15 @@ def generate(
 
 def never_well(service: WebService, answered: list[Answered]) -> list[str]:
     """The routes that were never answered with what they are for."""
-    routes = service.app.routes
-    found = (routes.find(a.path.encode()).route(a.method) for a in answered if a.status < 300)
-    well = {(route.verb, route.path) for route in found}
-    table = [(route.verb, route.path) for route in routes.table]
+    table = [(route.verb, route.path) for route in service.table]
+    well = {
+        (route.verb, route.path)
+        for asked in answered
+        for route in service.table
+        if asked.status < 300
+        and asked.method in route.methods_taken
+        and route.path_regex.match(matched_path(asked.path.encode()))
+    }
     return [f"{verb} {path}" for verb, path in table if (verb, path) not in well]
 
 

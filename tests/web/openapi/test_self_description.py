@@ -1,5 +1,6 @@
 """`/openapi.json` says what is so, and `/docs` shows it without asking anybody else."""
 
+import re
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 from typing import Any
@@ -45,7 +46,7 @@ def test_it_is_openapi_3_1(document: Document) -> None:
 def test_every_route_of_the_table_is_in_it_and_nothing_else(
     front: WebService, document: Document
 ) -> None:
-    table = {(route.verb, route.path) for route in front.app.routes.table}
+    table = {(route.verb, route.path) for route in front.table}
     assert {(verb, path) for verb, path, _ in operations(document)} == table
     assert len({operation["operationId"] for *_, operation in operations(document)}) == len(table)
 
@@ -64,6 +65,18 @@ def test_what_needs_credentials_and_what_does_not(front: WebService, document: D
         here = path.format(name="x", address="10.0.0.1", id="x")
         status = httpx.request(verb, f"{front.url}{here}").status_code
         assert (status == 401) == bool(operation["security"]), (verb, path)
+
+
+def test_every_success_says_what_was_done_or_what_is_shown(document: Document) -> None:
+    for verb, path, operation in operations(document):
+        for status in operation["responses"].keys() & {"200", "201"}:
+            said = operation["responses"][status]["description"]
+            if verb == "GET":
+                assert said.removesuffix(".") == operation["summary"], path
+            else:
+                assert re.match(
+                    r"(It|The operation) was .*\.|It is there as asked|Nothing was", said
+                )
 
 
 def test_examples_are_what_the_schemas_say(document: Document) -> None:

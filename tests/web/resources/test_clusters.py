@@ -5,8 +5,8 @@ from functools import partial
 
 import httpx
 
-from domain import fleet_commands
-from domain.fleet_commands import REMOVAL_BATCH_HOSTS, HostRequest, OfferedKey
+from domain.commands import fleet_commands
+from domain.commands.fleet_commands import REMOVAL_BATCH_HOSTS, HostRequest, OfferedKey
 from tests.web.service import WebService, new_key
 
 RECORD_KEYS = ["name", "status", "network", "container_manager", "hosts"]

@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 import httpx
 import pytest
 
-from domain.container_manager import MASK
+from domain.aggregates.container_manager import MASK
 from domain.log.recorder import entries
 from runners.security.vault import NoSecret
 from tests.web.service import WebService

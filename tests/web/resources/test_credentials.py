@@ -6,8 +6,8 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from domain import investigation
-from domain.investigation import Subject
+from domain.commands import investigation
+from domain.commands.investigation import Subject
 from tests.web.service import WebService
 
 ADDRESS = "10.0.0.1"

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from domain import operation_commands
-from domain.operation_events import Evidence, Step
-from projections import outputs
+from domain.aggregates.operation_events import Evidence, Step
+from domain.commands import operation_commands
+from projections.beside_the_log import outputs
 from tests.web.service import WebService
 
 ADDRESSES = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from domain.credentials import Login
-from domain.host import CredentialsRotated
+from domain.aggregates.host import CredentialsRotated
+from domain.commands.credentials import Login
 from domain.refusal import conflict
 from tests.web.service import WebService, base64_of, new_key
 from web.resources.credentials import Trust

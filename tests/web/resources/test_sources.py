@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain import investigation
-from domain.host import FactsSourced
-from domain.investigation import Subject
+from domain.aggregates.host import FactsSourced
+from domain.commands import investigation
+from domain.commands.investigation import Subject
 from tests.web.service import WebService, serving
 
 HOST = "/host/10.0.0.7"

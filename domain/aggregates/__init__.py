@@ -1,0 +1,1 @@
+"""The aggregates: what is decided about each, and the events of each."""

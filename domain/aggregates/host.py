@@ -1,0 +1,348 @@
+"""A host is registered, looked at over SSH, set up, and then works in a cluster or waits for one.
+
+investigating → bootstrapping → disassociated ⇄ active, and failed from anywhere and back.
+A host that was removed may be registered again: its stream goes on. What may happen to it is in
+`domain/aggregates/host_events.py`, and known under the names here.
+"""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from domain.aggregate import Aggregate
+from domain.aggregates.host_events import (
+    Activated,
+    AnyHostEvent,
+    Bootstrapped,
+    BootstrapStepDone,
+    BootstrapStepFailed,
+    BootstrapStepSent,
+    CredentialsRead,
+    CredentialsRotated,
+    FactsGathered,
+    FactsSourced,
+    Failed,
+    FailureKind,
+    HostEvent,
+    JoinedCluster,
+    KeyApproved,
+    KeyForgotten,
+    KeyPinned,
+    KeyRefused,
+    LeftCluster,
+    Recovered,
+    Registered,
+    Removed,
+    Status,
+)
+from domain.aggregates.operation_events import Evidence
+from domain.event import LeaveReason
+from domain.refusal import conflict, not_found
+
+__all__ = [
+    "NEXT",
+    "READY",
+    "UNREGISTERED",
+    "Activated",
+    "AnyHostEvent",
+    "BootstrapStepDone",
+    "BootstrapStepFailed",
+    "BootstrapStepSent",
+    "Bootstrapped",
+    "CredentialsRead",
+    "CredentialsRotated",
+    "FactsGathered",
+    "FactsSourced",
+    "Failed",
+    "FailureKind",
+    "Host",
+    "HostEvent",
+    "JoinedCluster",
+    "KeyApproved",
+    "KeyForgotten",
+    "KeyPinned",
+    "KeyRefused",
+    "LeftCluster",
+    "Recovered",
+    "Registered",
+    "Registration",
+    "Removed",
+    "Status",
+]
+
+NEXT: dict[Status, frozenset[Status]] = {
+    "": frozenset({"investigating"}),
+    "investigating": frozenset({"bootstrapping", "failed", ""}),
+    "bootstrapping": frozenset({"disassociated", "failed", ""}),
+    "disassociated": frozenset({"active", "failed", ""}),
+    "active": frozenset({"disassociated", "failed", ""}),
+    "failed": frozenset({"investigating", "bootstrapping", "disassociated", "active", ""}),
+}
+"""The life cycle: which status follows which. "" is a host that is not registered."""
+
+READY: frozenset[Status] = frozenset({"disassociated", "active"})
+"""Set up, and so free to join a cluster."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a registration says of a host, beside its key."""
+
+    remote_user: str
+    ssh_port: int
+    source: str = ""
+
+
+UNREGISTERED = Registration(remote_user="", ssh_port=0)
+
+
+class Host(Aggregate[AnyHostEvent]):
+    """One machine of the fleet."""
+
+    KIND = "host"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.incarnation = 0
+        """The version at which it was registered last: what was learned before says nothing."""
+        self.credentials = 0
+        """The version since which its credentials are what they are."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self.status: Status = ""
+        self.was: Status = ""  # what a failed host returns to
+        self.cluster = ""
+        self.registration = UNREGISTERED
+        self.fingerprint = ""  # of the key that it is reached with
+        self.pinned = ""
+        self.pinned_algorithm = ""
+        self.refused = ""  # the host key that was shown and not trusted
+        self.failure: Failed | None = None
+        self.facts: FactsGathered | None = None
+        self.sourced: FactsSourced | None = None
+        self.step: BootstrapStepSent | None = None
+        """The step of setting it up that was sent, and of which nobody knows yet how it ended."""
+
+    @property
+    def registered(self) -> bool:
+        """Whether somebody asked for it and nobody removed it since."""
+        return self.status != ""
+
+    @property
+    def awaits_setup(self) -> bool:
+        """Whether it was never set up since it was registered."""
+        return not READY & {self.status, self.was} and self.registered
+
+    @property
+    def failed_in_setup(self) -> bool:
+        """Whether a step of setting it up went wrong, and nothing since then went well."""
+        return (
+            self.was == "bootstrapping"
+            and self.failure is not None
+            and (self.failure.kind == "setup")
+        )
+
+    def must_exist(self) -> None:
+        """Refuse what is asked of a host that is not registered."""
+        if not self.registered:
+            raise not_found(f"There is no host {self.name}: register it with PUT first.")
+
+    # Commands
+
+    def register(self, registration: Registration, key_fingerprint: str) -> None:
+        """Register the host, or the same again, which is no event."""
+        self.emit(
+            Registered(
+                self.name,
+                registration.remote_user,
+                registration.ssh_port,
+                key_fingerprint,
+                registration.source,
+            )
+        )
+
+    def remove(self) -> None:
+        """Look after it no longer; it must have left its cluster before."""
+        self.must_exist()
+        self.emit(Removed())
+
+    def join_cluster(self, cluster: str) -> None:
+        """Become a member. A host that is in a cluster already cannot join another."""
+        if self.cluster == cluster:
+            return
+        if self.cluster:
+            raise conflict(f"{self.name} is in cluster {self.cluster}: remove it from there first.")
+        self.emit(JoinedCluster(cluster))
+
+    def must_be_ready(self) -> None:
+        """Refuse a newcomer that is not set up."""
+        if self.status not in READY:
+            reason = f": {self.failure.reason}" if self.failure else ""
+            raise conflict(
+                f"{self.name} is {self.status}{reason}. Only a host that is set up"
+                " (disassociated or active) can join a cluster."
+            )
+
+    def leave_cluster(self, reason: LeaveReason = "taken_out") -> None:
+        """Take the host out of its cluster."""
+        if self.cluster:
+            self.emit(LeftCluster(self.cluster, reason))
+
+    def pin_key(self, algorithm: str, fingerprint: str) -> None:
+        """Trust the key of the first contact. A key that is pinned already stays."""
+        if not self.pinned:
+            self.emit(KeyPinned(algorithm, fingerprint))
+
+    def refuse_key(self, fingerprint: str, reason: str) -> None:
+        """The host showed another key: trust it no longer, until somebody approves that key."""
+        if self.refused != fingerprint:
+            self.emit(KeyRefused(fingerprint))
+        self.fail("host_key", reason)
+
+    def approve_key(self, fingerprint: str) -> None:
+        """Vouch for a host key, in place of the pinned one."""
+        self.must_exist()
+        if self.pinned != fingerprint:
+            self.emit(KeyApproved(fingerprint))
+
+    def forget_key(self) -> None:
+        """Forget the pinned host key: the next contact pins another."""
+        self.must_exist()
+        if self.pinned:
+            self.emit(KeyForgotten())
+
+    def gather_facts(self, facts: FactsGathered, *, recovers: bool = True) -> None:
+        """Take what the host says of itself, and go on with setting it up.
+
+        It recovers by that from a failure, unless that takes more than an answer.
+        """
+        if self.status == "failed" and recovers:
+            self.emit(Recovered(self.was))
+        if self.status == "investigating" or facts != self.facts:
+            self.emit(replace(facts))  # stamped, so no object that the caller has, too
+
+    def supply_facts(self, facts: FactsSourced) -> None:
+        """Take what its source says of it, which says nothing of its status."""
+        if self.would_change(facts):
+            self.emit(replace(facts))
+
+    def would_change(self, facts: FactsSourced) -> bool:
+        """Whether its source has never said just that."""
+        return facts != (self.sourced or FactsSourced(facts.source))
+
+    def send_step(self, step: str, run: str, network: str) -> bool:
+        """Say that a step is about to be sent; False where that must not be."""
+        if self.step is not None or "bootstrapping" not in (self.status, self.was):
+            return False
+        self.emit(BootstrapStepSent(step, run, network))
+        return True
+
+    def finish_step(self, run: str, changed: list[dict[str, str]], evidence: Evidence) -> None:
+        """A step went well, and a host that had failed by it before has not any more."""
+        if self.step is None or self.step.run != run:
+            return
+        if self.failed_in_setup:
+            self.emit(Recovered(self.was))
+        self.emit(BootstrapStepDone(self.step.step, run, changed, evidence))
+
+    def fail_step(
+        self, run: str, reason: str, changed: list[dict[str, str]], evidence: Evidence
+    ) -> None:
+        """A step went wrong, or was cut short."""
+        if self.step is not None and self.step.run == run:
+            self.emit(BootstrapStepFailed(self.step.step, run, reason, changed, evidence))
+
+    def finish_bootstrap(self) -> None:
+        """The host is set up, whatever had failed by then."""
+        if self.failed_in_setup:
+            self.emit(Recovered(self.was))
+        if self.status == "bootstrapping":
+            self.emit(Bootstrapped())
+
+    def activate(self) -> None:
+        """Make the host active in its cluster."""
+        if self.cluster and self.status == "disassociated":
+            self.emit(Activated())
+
+    def fail(self, kind: FailureKind, reason: str) -> None:
+        """Say why it cannot be worked with. The same reason again is no news."""
+        failure = Failed(kind, reason)
+        if self.failure != failure:
+            self.emit(failure)
+
+    def read_credentials(self) -> None:
+        """Note that an administrator reads the private key."""
+        self.must_exist()
+        self.emit(CredentialsRead())
+
+    def rotate_credentials(self, key_fingerprint: str, remote_user: str, ssh_port: int) -> None:
+        """Be logged in to with other credentials from now on."""
+        self.must_exist()
+        self.emit(CredentialsRotated(key_fingerprint, remote_user, ssh_port))
+
+    # State
+
+    def apply(self, event: AnyHostEvent) -> None:
+        """Fold one event into the state."""
+        match event:
+            case Registered():
+                self.incarnation = self.credentials = event.originator_version
+                self.registration = Registration(event.remote_user, event.ssh_port, event.source)
+                self.fingerprint = event.key_fingerprint
+                self._become("investigating")
+            case Removed():
+                self._forget()
+            case JoinedCluster():
+                self.cluster = event.cluster
+            case LeftCluster():
+                self.cluster = ""
+                if self.status == "active":
+                    self._become("disassociated")
+                elif self.was == "active":
+                    self.was = "disassociated"
+            case KeyPinned():
+                self.pinned, self.pinned_algorithm = event.fingerprint, event.algorithm
+            case KeyRefused():
+                self.refused = event.fingerprint
+            case KeyApproved():
+                self.pinned, self.pinned_algorithm, self.refused = event.fingerprint, "", ""
+            case KeyForgotten():
+                self.pinned = self.pinned_algorithm = self.refused = ""
+            case FactsGathered():
+                self.facts = event
+                if self.status == "investigating":
+                    self._become("bootstrapping")
+            case FactsSourced():
+                self.sourced = event
+            case BootstrapStepSent():
+                self.step = event
+            case BootstrapStepDone() | BootstrapStepFailed():
+                self.step = None
+            case Bootstrapped():
+                self.step = None  # of a network that is not wanted any more: it ends by itself
+                self._become("disassociated")
+            case Activated():
+                self._become("active")
+            case Failed():
+                if self.status != "failed":
+                    self.was = self.status
+                    self._become("failed")
+                self.failure = event
+            case Recovered():
+                self._become(event.status)
+                self.failure, self.was = None, ""
+            case CredentialsRead():
+                pass
+            case CredentialsRotated():
+                self.credentials = event.originator_version
+                self.fingerprint = event.key_fingerprint
+                self.registration = replace(
+                    self.registration, remote_user=event.remote_user, ssh_port=event.ssh_port
+                )
+            case _:
+                assert_never(event)
+
+    def _become(self, status: Status) -> None:
+        if status not in NEXT[self.status]:
+            raise ValueError(f"{self.id} cannot go from {self.status!r} to {status!r}")
+        self.status = status

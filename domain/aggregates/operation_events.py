@@ -1,0 +1,159 @@
+"""What happens to a rolling operation, and to each of its hosts."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from domain.aggregates.rolling_policy import Kind, Status
+from domain.event import Event
+
+Step = Literal["", "drain", "upgrade", "deploy", "reboot", "health", "uncordon"]
+Evidence = dict[str, str | int | None]
+"""What proves an outcome: exit status, boot ids, digest and size of the output."""
+
+
+class OperationEvent(Event):
+    """Something that happened to an operation."""
+
+    TOPIC = "operation"
+
+
+@dataclass(frozen=True)
+class Started(OperationEvent):
+    """Somebody asked for it. `hosts` in order: address, and how often it was tried before.
+
+    `skipped`: address, and why. `predecessor`: the operation that this one retries, or "".
+    """
+
+    TOPIC: ClassVar[str] = "operation.started"
+    kind: Kind
+    cluster: str
+    version: str
+    options: dict[str, Any]
+    hosts: list[list[Any]]
+    skipped: list[list[str]]
+    predecessor: str
+
+
+@dataclass(frozen=True)
+class HostStarted(OperationEvent):
+    """The intent to take this host through its steps, within all limits. Once for each host.
+
+    `container_manager`: whose node it is, where that is to be drained or asked for its health.
+    """
+
+    TOPIC: ClassVar[str] = "operation.host_started"
+    address: str
+    container_manager: str = ""
+
+
+@dataclass(frozen=True)
+class StepSent(OperationEvent):
+    """The intent to run a step on a host that answers. Before this, nothing was sent to it."""
+
+    TOPIC: ClassVar[str] = "operation.step_sent"
+    address: str
+    step: Step
+
+
+@dataclass(frozen=True)
+class StepDone(OperationEvent):
+    """A step went well, and another follows."""
+
+    TOPIC: ClassVar[str] = "operation.step_done"
+    address: str
+    step: Step
+    next: Step
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class RebootRequested(OperationEvent):
+    """The intent to reboot a host whose boot id is still this one."""
+
+    TOPIC: ClassVar[str] = "operation.reboot_requested"
+    address: str
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class HostDone(OperationEvent):
+    """All steps of the host went well."""
+
+    TOPIC: ClassVar[str] = "operation.host_done"
+    address: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class HostFailed(OperationEvent):
+    """A step of the host went wrong; `reason` is for people."""
+
+    TOPIC: ClassVar[str] = "operation.host_failed"
+    address: str
+    reason: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class HostUnknown(OperationEvent):
+    """What became of a step cannot be determined."""
+
+    TOPIC: ClassVar[str] = "operation.host_unknown"
+    address: str
+    reason: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Paused(OperationEvent):
+    """Hosts in process finish; no other is started."""
+
+    TOPIC: ClassVar[str] = "operation.paused"
+
+
+@dataclass(frozen=True)
+class Resumed(OperationEvent):
+    """The operation was resumed."""
+
+    TOPIC: ClassVar[str] = "operation.resumed"
+
+
+@dataclass(frozen=True)
+class CancelRequested(OperationEvent):
+    """Steps that run are to be stopped; it is over when that is proved, or found to be unknown."""
+
+    TOPIC: ClassVar[str] = "operation.cancel_requested"
+
+
+@dataclass(frozen=True)
+class Ended(OperationEvent):
+    """It is over; `reason` says why, where it is not simply finished."""
+
+    TOPIC: ClassVar[str] = "operation.ended"
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True)
+class Retried(OperationEvent):
+    """What it left undone is another operation's from now on."""
+
+    TOPIC: ClassVar[str] = "operation.retried"
+    operation: str
+
+
+AnyOperationEvent = (
+    Started
+    | HostStarted
+    | StepSent
+    | StepDone
+    | RebootRequested
+    | HostDone
+    | HostFailed
+    | HostUnknown
+    | Paused
+    | Resumed
+    | CancelRequested
+    | Ended
+    | Retried
+)

@@ -1,0 +1,208 @@
+"""The rolling policy: which host comes next, what is waited for, and when an operation is over.
+
+Pure: it looks at an operation, at the members that are unavailable, and at the time. Whoever asks
+does so in the transaction that stores the answer, so the limits hold whatever is in flight.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from domain.refusal import Refusal, invalid
+
+Kind = Literal["deploy", "upgrade", "restart"]
+Reboot = Literal["never", "if_needed", "always"]
+Amount = int | str
+"""A number, or a percentage such as `"25%"`."""
+Status = Literal["in_process", "paused", "finished", "partial", "failed", "cancelled"]
+Outcome = Literal["waiting", "in_process", "done", "failed", "unknown", "skipped"]
+
+COUNT_MAX = 1_000_000
+HEALTHY_FOR_S_MAX = 24 * 3600.0
+STEP_TIMEOUT_S_MAX = 7 * 24 * 3600.0
+STEP_TIMEOUT_S: dict[Kind, float] = {"deploy": 3600.0, "upgrade": 3600.0, "restart": 600.0}
+"""How long a step of a host may take, where the request does not say."""
+DRAIN_TIMEOUT_S = 600.0
+"""How long the pods of a node may take to leave, where the request does not say."""
+AVAILABLE_AGAIN_S = 600.0
+"""How long an operation that `max_unavailable` stops waits for members to come back."""
+
+PERCENTAGE = re.compile(r"(100|[0-9]{1,2})%", re.ASCII)
+# What rpm-ostree takes as a version or a checksum; it never starts like an option.
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+~-]{0,127}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How careful to be. Times in seconds; `step_timeout_s` 0 is the default of the kind."""
+
+    max_parallel: Amount = 1
+    max_failures: Amount = 0
+    max_unavailable: Amount | None = None
+    healthy_for_s: float = 0.0
+    step_timeout_s: float = 0.0
+    reboot: Reboot = "never"
+    drain: bool | None = None
+    """Whether pods leave a node before its step; None (in a request) is wherever it has some."""
+
+    def plain(self) -> dict[str, Any]:
+        """The options as plain values, as events store them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the options come to, in hosts. `unavailable` is None where there is no such limit."""
+
+    parallel: int
+    failures: int
+    unavailable: int | None
+
+
+def checked_version(text: str) -> str:
+    """A version to deploy, or a refusal."""
+    if not VERSION.fullmatch(text):
+        raise invalid(
+            "version must be 1 to 128 of A-Z a-z 0-9 . _ : + ~ - and start with a letter or a"
+            " digit.",
+            "version",
+        )
+    return text
+
+
+def checked_options(kind: Kind, given: dict[str, Any]) -> Options:
+    """Options as a client sent them, with plain types already right; or a refusal."""
+    options = Options(**given)
+    for key, least in (("max_parallel", 1), ("max_failures", 0), ("max_unavailable", 1)):
+        _must_be_an_amount(key, getattr(options, key), least)
+    if not 0 <= options.healthy_for_s <= HEALTHY_FOR_S_MAX:
+        raise _wrong("healthy_for_s", f"a number of seconds from 0 to {HEALTHY_FOR_S_MAX:g}")
+    if "step_timeout_s" in given and not 1 <= options.step_timeout_s <= STEP_TIMEOUT_S_MAX:
+        raise _wrong("step_timeout_s", f"a number of seconds from 1 to {STEP_TIMEOUT_S_MAX:g}")
+    if kind == "restart" and "reboot" in given:
+        raise invalid("reboot is no option of a restart, which always does.", "reboot")
+    return options
+
+
+def _must_be_an_amount(key: str, amount: Amount | None, least: int) -> None:
+    if isinstance(amount, str):
+        found = PERCENTAGE.fullmatch(amount)
+        right = found is not None and int(found[1]) >= least
+    else:
+        right = amount is None or least <= amount <= COUNT_MAX
+    if not right:
+        raise _wrong(key, f"a number from {least} on, or a percentage such as '25%'")
+
+
+def _wrong(key: str, what: str) -> Refusal:
+    return invalid(f"{key} must be {what}.", key)
+
+
+def limits(options: Options, taken: int, members: int) -> Limits:
+    """In hosts: of those taken, and for `max_unavailable` of all members."""
+    unavailable = options.max_unavailable
+    return Limits(
+        max(1, _of(options.max_parallel, taken)),
+        _of(options.max_failures, taken),
+        None if unavailable is None else max(1, _of(unavailable, members)),
+    )
+
+
+def _of(amount: Amount, whole: int) -> int:
+    """Percentages round down."""
+    return amount if isinstance(amount, int) else whole * int(amount.rstrip("%")) // 100
+
+
+class Progress(Protocol):
+    """An operation, as far as the policy looks at it."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in numbers of hosts, from the options."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """`in_process`, `paused` or `cancelling`."""
+        ...
+
+    @property
+    def changed_at(self) -> str:
+        """When the operation's last event happened."""
+        ...
+
+    def with_outcome(self, *outcomes: Outcome) -> list[str]:
+        """The addresses of hosts with these outcomes, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """The next move: begin with this host."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing is to be done until something happens, or so many seconds are over."""
+
+    why: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Over:
+    """The next move: end the operation with this status."""
+
+    status: Status
+    reason: str = ""
+
+
+Move = Start | Wait | Over
+
+
+def next_move(operation: Progress, unavailable: Collection[str], at: str) -> Move:
+    """What follows now. `unavailable`: the members that are, for whatever reason."""
+    busy = operation.with_outcome("in_process")
+    waiting = operation.with_outcome("waiting")
+    if operation.state == "cancelling":
+        return Wait("Hosts in process are being stopped.") if busy else Over("cancelled")
+    lost = len(operation.with_outcome("failed", "unknown"))
+    if lost > operation.limits.failures:
+        if busy:
+            return Wait("Hosts in process finish; no other is started.")
+        return Over("failed", f"{lost} failed or unknown: max_failures was exceeded.")
+    if not waiting:
+        return Wait("Hosts in process finish.") if busy else _at_its_end(operation)
+    if operation.state == "paused":
+        return Wait("It is paused.")
+    if len(busy) >= operation.limits.parallel:
+        return Wait("As many hosts as max_parallel allows are in process.")
+    return _unless_unavailable(operation, waiting[0], {*busy, *unavailable}, at)
+
+
+def _unless_unavailable(operation: Progress, address: str, already: set[str], at: str) -> Move:
+    most = operation.limits.unavailable
+    if most is None or len(already | {address}) <= most:
+        return Start(address)
+    if operation.with_outcome("in_process"):
+        return Wait("As many members as max_unavailable allows are unavailable.")
+    left_s = AVAILABLE_AGAIN_S - seconds_between(operation.changed_at, at)
+    if left_s > 0:
+        return Wait("It waits for unavailable members to come back.", left_s)
+    return Over("failed", f"{len(already)} unavailable: max_unavailable forbids to go on.")
+
+
+def _at_its_end(operation: Progress) -> Over:
+    rest = operation.with_outcome("failed", "unknown", "skipped")
+    if not rest:
+        return Over("finished")
+    return Over("partial", f"{len(rest)} failed, unknown or skipped.")
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """The seconds between two times in `TIME_FORMAT`."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

@@ -1,0 +1,1 @@
+"""The commands that span aggregates, and what runners put into the log."""

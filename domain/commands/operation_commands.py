@@ -1,0 +1,256 @@
+"""Commands on rolling operations, and what each means for the cluster and its hosts.
+
+The runner records what it did and found with these; each outcome decides in the same transaction
+what follows from it, so the limits of an operation hold whatever is in flight.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from domain.aggregates.host import READY, FailureKind
+from domain.aggregates.operation import Operation, OperationRequest
+from domain.aggregates.operation_events import Evidence, Step
+from domain.aggregates.rolling_policy import Limits, Over, Start, Wait, limits, next_move
+from domain.commands.fleet_commands import Unit
+from domain.refusal import conflict, invalid
+
+STAYS_CORDONED = "Its node stays cordoned: a retry that succeeds ends that, or kubectl uncordon."
+Wish = Literal["paused", "in_process", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an operation would do: hosts in order with attempts before, others with why not.
+
+    `drained`: those of the hosts whose pods leave first.
+    """
+
+    request: OperationRequest
+    hosts: list[tuple[str, int]]
+    skipped: list[tuple[str, str]]
+    limits: Limits
+    drained: list[str]
+
+
+def plan(unit: Unit, request: OperationRequest) -> Plan:
+    """Which members it takes. Changes nothing."""
+    cluster = unit.cluster(request.cluster)
+    cluster.must_exist()
+    request = _decided(unit, request)
+    return _plan(unit, request, dict.fromkeys(cluster.members, 0))
+
+
+def _plan(unit: Unit, request: OperationRequest, candidates: dict[str, int]) -> Plan:
+    hosts, skipped = [], []
+    members = unit.cluster(request.cluster).members
+    for address, attempts in candidates.items():
+        host = unit.host(address)
+        if address not in members:
+            skipped.append((address, "It is no member of the cluster any more."))
+        elif host.status in READY:
+            hosts.append((address, attempts))
+        else:
+            why = f": {host.failure.reason}" if host.failure else "."
+            skipped.append((address, f"It is {host.status}{why}"))
+    drained = [a for a, _ in hosts if request.options.drain and _manager_of(unit, request, a)]
+    found = limits(request.options, len(hosts), len(candidates))
+    return Plan(request, hosts, skipped, found, drained)
+
+
+def _decided(unit: Unit, request: OperationRequest) -> OperationRequest:
+    """With `drain` as it comes to: wherever there are pods, unless it was said."""
+    name = unit.cluster(request.cluster).container_manager
+    drains = bool(name) and not unit.container_manager(name).keeps_nodes_itself
+    if request.options.drain is None:
+        return replace(request, options=replace(request.options, drain=drains))
+    if request.options.drain and not drains:
+        raise invalid(
+            f"drain needs a container manager that runs pods (openshift, kubernetes), and cluster"
+            f" {request.cluster} has none.",
+            "drain",
+        )
+    return request
+
+
+def _manager_of(unit: Unit, request: OperationRequest, address: str) -> str:
+    """The container manager that a host is a node of, where that is one that runs pods."""
+    name = unit.cluster(request.cluster).container_manager
+    manager = unit.container_manager(name) if name else None
+    runs_pods = manager is not None and not manager.keeps_nodes_itself
+    return name if runs_pods and manager is not None and address in manager.nodes else ""
+
+
+def start(unit: Unit, name: str, request: OperationRequest) -> str:
+    """Begin an operation, and give its id: that of the very same, where that is in process."""
+    cluster = unit.cluster(request.cluster)
+    cluster.must_exist()
+    request = _decided(unit, request)
+    if cluster.operation:
+        current = unit.operation(cluster.operation)
+        same = current.request == request and not current.predecessor
+        # What is being cancelled does not do what is asked for now: that is to wait for its end.
+        if same and not current.is_cancelling:
+            return current.name
+    cluster.start_operation(name)
+    found = plan(unit, request)
+    unit.operation(name).start(request, found.hosts, found.skipped)
+    return name
+
+
+def retry(unit: Unit, name: str, predecessor: str) -> str:
+    """Begin anew over what another operation left undone, and give the id of the new one.
+
+    An operation is retried once, or an answer that was lost would be a second restart: whoever
+    asks again gets the same, and retries that one if need be.
+    """
+    before = unit.operation(predecessor)
+    before.must_exist()
+    cluster = unit.cluster(before.request.cluster)
+    cluster.must_exist()
+    if before.successor and not unit.operation(before.successor).is_cancelling:
+        return before.successor
+    if not before.is_over:
+        raise conflict(f"Operation {predecessor} is not over yet: wait until it is, or cancel it.")
+    undone = {
+        address: before.hosts[address].attempts if address in before.hosts else 0
+        for address in before.with_outcome("waiting", "failed", "unknown", "skipped")
+    }
+    if not undone:
+        raise conflict(f"Operation {predecessor} left nothing undone.")
+    cluster.start_operation(name)
+    before.retry(name)
+    in_order = {address: undone[address] for address in cluster.members if address in undone}
+    # The cluster may be another one of that name, without what there was to drain.
+    wish = None if before.request.options.drain is not False else False
+    request = replace(before.request, options=replace(before.request.options, drain=wish))
+    found = _plan(unit, _decided(unit, request), in_order | undone)
+    unit.operation(name).start(found.request, found.hosts, found.skipped, predecessor)
+    return name
+
+
+def steer(unit: Unit, name: str, wish: Wish) -> None:
+    """Pause, resume or cancel."""
+    operation = unit.operation(name)
+    match wish:
+        case "paused":
+            operation.pause()
+        case "in_process":
+            operation.resume()
+        case "cancelled":
+            operation.cancel()
+    advance(unit, name)
+
+
+# What the runner says
+
+
+def advance(unit: Unit, name: str) -> Wait | None:
+    """Start what may start now, or end what is over. What is waited for; None where it is over."""
+    operation = unit.operation(name)
+    if operation.state == "" or operation.is_over:
+        return None
+    unavailable = _unavailable(unit, operation)
+    while True:
+        match next_move(operation, unavailable, operation.act.at):
+            case Start(address):
+                operation.start_host(address, _manager_of(unit, operation.request, address))
+            case Wait() as wait:
+                return wait
+            case Over(status, reason):
+                operation.end(status, reason)
+                unit.cluster(operation.request.cluster).end_operation(name)
+                return None
+
+
+def _unavailable(unit: Unit, operation: Operation) -> set[str]:
+    """Members that are not active; empty where nobody limits them."""
+    if operation.limits.unavailable is None:
+        return set()
+    members = unit.cluster(operation.request.cluster).members
+    return {address for address in members if unit.host(address).status != "active"}
+
+
+def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:
+    """Say that a step is to be sent; False where it must not be, or is not due any more."""
+    operation = unit.operation(name)
+    if operation.state == "cancelling":
+        return False
+    operation.send_step(address, step)
+    host = operation.hosts[address]
+    return host.outcome == "in_process" and host.step == step
+
+
+def request_reboot(unit: Unit, name: str, address: str, boot_id: str) -> bool:
+    """Say that the host is to be rebooted; False where that is not what it is about any more."""
+    operation = unit.operation(name)
+    if operation.state == "cancelling":
+        return False
+    operation.request_reboot(address, boot_id)
+    host = operation.hosts[address]
+    return host.outcome == "in_process" and host.step == "reboot" and host.boot_id == boot_id
+
+
+def finish_step(
+    unit: Unit, name: str, address: str, step: Step, evidence: Evidence, *, reboot: bool = False
+) -> None:
+    """A step went well; `reboot`: one is to follow."""
+    operation = unit.operation(name)
+    if operation.state == "cancelling" and reboot:
+        fail_host(unit, name, address, step, "It was cancelled before its reboot.", evidence)
+        return
+    operation.finish_step(address, step, evidence, reboot=reboot)
+    advance(unit, name)
+
+
+def fail_host(
+    unit: Unit,
+    name: str,
+    address: str,
+    step: Step,
+    reason: str,
+    evidence: Evidence,
+    *,
+    cut_short: bool = False,
+) -> None:
+    """A step went wrong. Its node may have pods again, unless it may not be what it was.
+
+    `cut_short`: its commands had begun, and were killed.
+    """
+    operation = unit.operation(name)
+    if operation.is_at(address, step) and operation.cordons(address):
+        if operation.leaves_cordoned(address, cut_short=cut_short):
+            reason = f"{reason} {STAYS_CORDONED}"
+        else:
+            manager = unit.container_manager(operation.hosts[address].container_manager)
+            manager.want_uncordon(address, name)
+    operation.fail_host(address, step, reason, evidence)
+    advance(unit, name)
+
+
+def mark_unknown(
+    unit: Unit, name: str, address: str, step: Step, reason: str, evidence: Evidence
+) -> None:
+    """Nobody can tell what became of a step: its node gets no pods."""
+    operation = unit.operation(name)
+    if operation.is_at(address, step) and operation.cordons(address):
+        reason = f"{reason} {STAYS_CORDONED}"
+    operation.mark_unknown(address, step, reason, evidence)
+    advance(unit, name)
+
+
+def fail_itself(unit: Unit, name: str, address: str, kind: FailureKind, reason: str) -> None:
+    """The host of a step could not be worked with: its status says so too, until it answers."""
+    _of_a_host_in_process(unit, name, address, lambda: unit.host(address).fail(kind, reason))
+
+
+def refuse_key(unit: Unit, name: str, address: str, fingerprint: str, reason: str) -> None:
+    """The host of a step showed another key than the pinned one."""
+    _of_a_host_in_process(
+        unit, name, address, lambda: unit.host(address).refuse_key(fingerprint, reason)
+    )
+
+
+def _of_a_host_in_process(unit: Unit, name: str, address: str, command: Callable[[], None]) -> None:
+    if address in unit.operation(name).with_outcome("in_process") and unit.host(address).registered:
+        command()

@@ -1,0 +1,1 @@
+"""What each aggregate decides."""

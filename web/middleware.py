@@ -1,0 +1,136 @@
+"""The middleware around every request: its name, its client, its line in the log, its last resort.
+
+Between Starlette's two of its own: what `web.exception_handlers` knows was answered before it comes
+here.
+"""
+
+import asyncio
+import traceback
+from pathlib import PurePath
+from time import perf_counter
+from typing import Literal, Protocol
+from urllib.parse import quote, unquote
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.authentication.tokens import without_tokens
+from web.http.clients import Clients
+from web.http.problems import Problem
+from web.http.request_counts import UNKNOWN_PATH, RequestCounts
+from web.http.requests import ID_KEY, NOBODY, ORIGIN_KEY, ROUTE_KEY, RequestIds
+
+CLIENT_CLOSED_STATUS = 499
+"""What the log says of a request whose client left before it had sent everything."""
+FRAMES_MAX = 6
+
+
+class ServiceLogWrite(Protocol):
+    """Where log lines go."""
+
+    def __call__(
+        self, event: str, /, level: Literal["info", "error"] = "info", **fields: object
+    ) -> None:
+        """Write a line: what happened, and the fields that tell more."""
+        ...
+
+
+class RequestMiddleware:
+    """Names a request and its client, counts it, logs it, and answers for what nobody caught."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        log: ServiceLogWrite,
+        log_requests: bool,
+        clients: Clients,
+        request_counts: RequestCounts,
+    ) -> None:
+        self._app = app
+        self._log = log
+        self._log_requests = log_requests
+        self._clients = clients
+        self._request_counts = request_counts
+        self._ids = RequestIds()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have one request answered."""
+        if scope["type"] != "http":
+            raise ValueError(f"the server must not ask for {scope['type']}")
+        started = perf_counter()
+        origin = self._clients.of(scope)
+        # From here on, whoever asks is told who it was: limits count it, the log names it.
+        scope["client"] = (origin.address, 0) if origin.address else None
+        scope["path"] = matched_path(scope["raw_path"])
+        scope[ORIGIN_KEY] = origin
+        request_id = scope[ID_KEY] = self._ids.of(scope)
+        status = 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            try:
+                await self._app(scope, receive, send_named)
+            except ClientDisconnect:
+                pass  # nobody is there to be told
+            except (Exception, asyncio.CancelledError) as error:
+                if status:
+                    raise  # too late for another answer
+                await self._last_resort(request_id, error).reply()(scope, receive, send_named)
+        finally:
+            seconds = perf_counter() - started
+            status = status or CLIENT_CLOSED_STATUS
+            route = scope.get(ROUTE_KEY, UNKNOWN_PATH)
+            self._request_counts.add(route, scope["method"], status, seconds)
+            if self._log_requests:
+                self._log_request(scope, status, seconds)
+
+    def _last_resort(self, request_id: str, error: BaseException) -> Problem:
+        if isinstance(error, asyncio.CancelledError):
+            # The server is stopping and has waited for us long enough. The task ends with this.
+            detail = "The service stopped before it knew the outcome: ask again in a moment."
+            return Problem("unavailable", detail)
+        self._log_defect(request_id, error)
+        return Problem("defect", f"It is in the service's log as request {request_id}.")
+
+    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
+        self._log(
+            "request",
+            method=scope["method"],
+            path=without_tokens(scope["raw_path"]).decode("ascii", "replace"),
+            status=status,
+            ms=round(seconds * 1000, 2),
+            user=scope.get("user", NOBODY).user,
+            request_id=scope[ID_KEY],
+            client=scope[ORIGIN_KEY].address,
+        )
+
+    def _log_defect(self, request_id: str, defect: BaseException) -> None:
+        # Where it happened, not the values that it happened with: one may be a secret.
+        frames = traceback.extract_tb(defect.__traceback__)[-FRAMES_MAX:]
+        places = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames]
+        self._log(
+            "request.failed",
+            level="error",
+            request_id=request_id,
+            error=type(defect).__name__,
+            where=" > ".join(places),
+        )
+
+
+def matched_path(raw_path: bytes) -> str:
+    """The path that routes are matched with, each segment encoded in one way.
+
+    A slash at its end does not matter, and several at its start are one. The server's own `path`
+    is decoded, so that a `%2F` in a name would be a separator.
+    """
+    path = "/" + raw_path.decode("ascii", "replace").removesuffix("/").lstrip("/")
+    if "%" in path:
+        path = "/".join(quote(unquote(segment), safe="") for segment in path.split("/"))
+    return path

@@ -1,0 +1,129 @@
+"""A route of the service: Starlette's, with the role that it takes and what it is described by.
+
+Paths are matched as `RequestMiddleware` writes them, each segment percent-encoded, so that a `%2F`
+in a name is no separator; the names in them are decoded here.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Literal, get_args
+from urllib.parse import unquote
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
+
+from web.authentication.authentication import ROLES, Authentication, Identity, Role
+from web.http.problems import KINDS, Problem
+from web.http.query_string import refuse_unknown
+from web.http.requests import NOBODY, READING, ROUTE_KEY, Request
+from web.routing.description import Description
+
+Verb = Literal["GET", "PUT", "DELETE"]
+Audience = Role | Literal["anyone"]
+Handler = Callable[[Request], Awaitable[Response]]
+
+API = "/api"
+"""What is below this path tells nothing to strangers, not even what is there."""
+
+
+class Route(StarletteRoute):
+    """One row of the table: what a verb does with a path, and the least role that it takes.
+
+    The first sentence of the handler's docstring says what it does, also to clients.
+    """
+
+    def __init__(
+        self, verb: Verb, path: str, audience: Audience, handler: Handler, description: Description
+    ) -> None:
+        super().__init__(path, handler, methods=[verb])
+        self.verb = verb
+        self.methods_taken = {verb, "HEAD"} if verb == "GET" else {verb}
+        self.audience = audience
+        self.handler = handler
+        self.description = description
+        self._refuse_mistakes()
+
+    def _refuse_mistakes(self) -> None:
+        """Refuse a row that would leave a door open."""
+        if self.verb not in get_args(Verb):
+            raise ValueError(f"{self.path}: there is no verb {self.verb!r}")
+        if self.audience not in (*ROLES, "anyone"):
+            raise ValueError(f"{self.verb} {self.path} needs a role, not {self.audience!r}")
+        if self.audience == "anyone" and self.is_api:
+            raise ValueError(f"{self.verb} {self.path}: nothing under /api is for anyone")
+        if not self.summary or not KINDS.keys() >= set(self.description.refuses):
+            raise ValueError(f"{self.verb} {self.path} is not described")
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a sentence."""
+        return (self.handler.__doc__ or "").partition("\n\n")[0].strip()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it asks who is there."""
+        return self.audience != "anyone"
+
+    @property
+    def is_api(self) -> bool:
+        """Whether it is part of the API, beside which there are pages and what monitors ask."""
+        return self.path.startswith(f"{API}/")
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for this path, whatever its verb."""
+        scope[ROUTE_KEY] = self.path
+        user = await log_in(scope) if self.audience != "anyone" else NOBODY
+        if scope["method"] not in self.methods_taken:
+            raise _wrong_verb(self.path, scope["app"].routes)
+        if self.audience != "anyone" and not user.may_act_as(self.audience):
+            raise Problem(
+                "forbidden",
+                f"This takes the role '{self.audience}'; {user.user} has the role '{user.role}'.",
+            )
+        # Each name once. Invalid UTF-8 becomes U+FFFD: no name has that.
+        scope["path_params"] = {key: unquote(value) for key, value in scope["path_params"].items()}
+        if scope["query_string"] and self.is_api:
+            refuse_unknown(scope["query_string"], self.description.query)
+        request = Request(scope, receive)
+        if scope["method"] not in READING:
+            # Nothing is decided before all that was announced is there, whatever the handler reads.
+            await request.body()
+        response = await self.handler(request)
+        await response(scope, receive, send)
+
+
+async def log_in(scope: Scope) -> Identity:
+    """Who sent this request. Raises what `Authentication.authenticate` raises."""
+    authentication: Authentication = scope["app"].state.authentication
+    # Nearly all are remembered: a question that never waits saves the others a coroutine.
+    user = authentication.remembered(scope) or await authentication.authenticate(scope)
+    scope["user"] = user
+    return user
+
+
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application for all paths that are not in the table. Strangers are not told below `/api`.
+
+    Raises `Problem`.
+    """
+    if scope["path"] == API or scope["path"].startswith(f"{API}/"):
+        await log_in(scope)
+    raise Problem("not_found", "There is nothing at this path.")
+
+
+def refuse_twins(table: Sequence[Route]) -> None:
+    """Refuse a table that has a verb and a path twice."""
+    rows = set()
+    for route in table:
+        row = route.verb, re.sub(r"{\w+}", "{}", route.path)
+        if row in rows:
+            raise ValueError(f"{route.verb} {route.path} is in the table twice")
+        rows.add(row)
+
+
+def _wrong_verb(path: str, routes: Iterable[BaseRoute]) -> Problem:
+    here = [route for route in routes if isinstance(route, Route) and route.path == path]
+    allowed = ", ".join(sorted({method for route in here for method in route.methods_taken}))
+    return Problem("verb", f"This path takes {allowed}.", headers=[(b"allow", allowed.encode())])
