@@ -50,10 +50,10 @@ def pass_months(engine: Engine, addresses: Sequence[str], event_count: int) -> N
     while months.event_count < event_count:
         wanted = min(event_count, months.event_count + TRANSACTION_EVENTS)
         with engine.append(LOCK_TIMEOUT_S) as appending:
-            months.go_on(appending.tx, appending.head, wanted)
+            months.go_on(appending.tx, Head(*appending.head[:2]), wanted)
             appending.commit()
     with engine.append(LOCK_TIMEOUT_S) as appending:
-        months.end(appending.tx, appending.head)
+        months.end(appending.tx, Head(*appending.head[:2]))
         appending.commit()
 
 

@@ -4,6 +4,7 @@ from domain.aggregates import (
     cluster,
     container_manager_events,
     host_events,
+    log_history,
     network,
     operation_events,
     source,
@@ -12,7 +13,15 @@ from domain.event import TOPICS
 
 __all__ = ["MODULES", "TOPICS", "TYPES"]
 
-MODULES = (cluster, container_manager_events, host_events, network, operation_events, source)
+MODULES = (
+    cluster,
+    container_manager_events,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    source,
+)
 """Where event classes are."""
 
 TYPES = tuple(sorted(topic for topic, event in TOPICS.items() if not event.__subclasses__()))

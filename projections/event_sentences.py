@@ -7,7 +7,7 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import cluster, host_events, network, operation_events, source
+from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
 from domain.aggregates import container_manager_events as container_manager
 from domain.event import Event
 
@@ -105,6 +105,7 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.CancelRequested: "to be cancelled",
     operation_events.Ended: "ended: {status}",
     operation_events.Retried: "retried by {operation}",
+    log_history.WentBack: "went back from position {known_position} to {common_position}",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
 }

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from domain.event import Recorded
 from domain.log import recorder
-from domain.log.engine import EMPTY, Appending, Head, StoredEvent
+from domain.log.continuity import Loss
+from domain.log.engine import NOWHERE, Appending, Place, StoredEvent
 from domain.log.jobs import Job
 from domain.log.mapper import to_stored
 from domain.log.transaction import Transaction
@@ -39,9 +40,10 @@ class Batch:
     done: list[Job] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
     last: StoredEvent | None = None
-    head: Head = EMPTY
+    head: Place = NOWHERE
     wrote: bool = False
     scrub: bool = False
+    loss: Loss | None = None
 
     def decide(self, job: Job, appending: Appending) -> None:
         """Carry out or refuse one command, in the transaction that is open."""

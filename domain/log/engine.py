@@ -16,22 +16,28 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from domain.log.transaction import EngineName, Transaction
+from domain.log.transaction import EngineName, Server, Transaction
 
 __all__ = [
     "EMPTY",
+    "NOWHERE",
     "Appending",
     "CommitUnknown",
     "Contended",
     "Engine",
     "Head",
     "IntegrityError",
+    "LogWentBack",
     "OperationalError",
+    "OtherLog",
     "PersistenceError",
+    "Place",
     "ProgrammingError",
+    "Server",
     "Stopped",
     "StorageFull",
     "StoredEvent",
+    "Unusable",
 ]
 
 
@@ -51,6 +57,19 @@ class Stopped(OperationalError):
     """A read model cannot go on with the log; trying again does not help, a person must."""
 
 
+class Unusable(OperationalError):
+    """The database answers, but refuses: a right was revoked, or a table is not where it was."""
+
+
+class LogWentBack(OperationalError):
+    """The log is not what this process knew: whoever remembers any of it must forget it."""
+
+
+class OtherLog(Stopped):
+    """This server's log is no continuation of the one that was known; a person must say which is
+    right."""
+
+
 class Head(NamedTuple):
     """The newest entry of the log; position 0 where it is empty."""
 
@@ -62,6 +81,20 @@ EMPTY = Head(0, "")
 """The head of a log without entries."""
 
 
+class Place(NamedTuple):
+    """An entry of the log, by what no other log has: positions are given out again in one that went
+    back, and times are the same while a clock stands behind."""
+
+    position: int
+    recorded_at: str
+    append_id: int
+    """Random, the same for all that was appended together; 0 where an older version did it."""
+
+
+NOWHERE = Place(0, "", 0)
+"""Before the first entry."""
+
+
 class Appending(Protocol):
     """A transaction that holds the append lock: nobody else appends until it ends."""
 
@@ -71,12 +104,16 @@ class Appending(Protocol):
         ...
 
     @property
-    def head(self) -> Head:
+    def head(self) -> Place:
         """The newest entry when the lock was taken."""
         ...
 
     def commit(self) -> None:
         """Make it durable. Without it, leaving the context rolls back."""
+        ...
+
+    def confirm(self) -> None:
+        """Make sure that what was committed before is as durable as what we commit."""
         ...
 
 

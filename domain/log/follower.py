@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from domain.event import Recorded
 from domain.log import recorder
-from domain.log.engine import OperationalError, Stopped
+from domain.log.engine import PersistenceError, Stopped
 from domain.log.mapper import whole_event
 from domain.log.recorder import Entry
 from domain.log.transaction import Transaction
@@ -71,6 +71,7 @@ class Follower:
         self._waiting = 0
         self._may_be_behind = True
         """Until a pull finds nothing: what others appended is not told to us."""
+        self._begun_anew = 0
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -104,6 +105,15 @@ class Follower:
             if self._timer is not None:
                 self._timer.cancel()
 
+    def begin_anew(self, position: int) -> None:
+        """Go on from another position: the log went back. On the event loop's thread."""
+        self.position = position
+        self._begun_anew += 1
+        self._pushed.clear()
+        self._waiting = 0
+        self._may_be_behind = True
+        self._news.set()
+
     def pass_over(self, unreadable: Unreadable) -> None:
         """Go on behind an entry with the next `batches()`, for whoever did all there is to do."""
         self.position = unreadable.entry.position
@@ -115,6 +125,7 @@ class Follower:
         self._timer = asyncio.get_running_loop().call_later(PULL_EVERY_S, self._look_now_and_then)
 
     async def _pulled(self) -> Sequence[Recorded]:
+        begun_anew = self._begun_anew
         try:
             batch = await self._pull(self.position)
         except Unreadable as stopped:
@@ -122,9 +133,11 @@ class Follower:
             self._pushed.clear()
             self._waiting = 0
             return ()
-        except OperationalError:  # the database is away: it comes back, or somebody restarts us
+        except PersistenceError:  # the database is away, or refuses: until somebody mends that
             await asyncio.sleep(PULL_EVERY_S)
             return ()
+        if begun_anew != self._begun_anew:
+            return ()  # of a log that is no more
         self._may_be_behind = bool(batch)
         return batch
 

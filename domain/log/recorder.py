@@ -4,6 +4,7 @@ It replaces the package's own recorders, whose SQLite table lets the database ch
 anew (`rowid`) and whose transactions take no lock before they read.
 """
 
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,16 +20,27 @@ from eventsourcing.persistence import (
 )
 
 from domain.event import TIME_FORMAT
-from domain.log.engine import EMPTY, Engine, Head, StoredEvent
-from domain.log.schema import HEAD, SCHEMA
-from domain.log.transaction import Transaction
+from domain.log.engine import EMPTY, NOWHERE, Engine, Head, LogWentBack, Place, StoredEvent
+from domain.log.schema import ADDED, HEAD, LAST_GIVEN, NEWEST, SCHEMA, SKIP
+from domain.log.transaction import EngineName, Transaction
 
 LOCK_TIMEOUT_S = 10.0
 
+# Nothing is inserted where the version before is missing: it was decided on what is not in the log.
 INSERT = """
-    INSERT INTO stored_events (originator_id, originator_version, topic, state, recorded_at)
-    VALUES (?, ?, ?, ?, ?) RETURNING position
+    INSERT INTO stored_events
+        (originator_id, originator_version, topic, state, recorded_at, append_id)
+    SELECT {values} WHERE ? <= 1 OR EXISTS (
+        SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?
+    ) RETURNING position
 """
+INSERT_ON: dict[EngineName, str] = {
+    "sqlite": INSERT.format(values="?, ?, ?, ?, ?, ?"),
+    "postgresql": INSERT.format(
+        values="CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BYTEA),"
+        " CAST(? AS TEXT), CAST(? AS BIGINT)"
+    ),
+}
 STREAM = """
     SELECT originator_id, originator_version, topic, state FROM stored_events
     WHERE originator_id = ? AND originator_version > ? AND originator_version <= ?
@@ -41,9 +53,17 @@ LOG = """
 EVENT = """
     SELECT topic, state FROM stored_events WHERE originator_id = ? AND originator_version = ?
 """
+PLACE = """
+    SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events WHERE position = ?
+"""
+PLACE_BEFORE = """
+    SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events WHERE position <= ?
+    ORDER BY position DESC LIMIT 1
+"""
 TOUCHED = "SELECT DISTINCT originator_id FROM stored_events WHERE position > ?"
 
 VERSION_MAX = POSITION_MAX = 2**63 - 1
+APPEND_ID_BITS = 63
 
 
 class Entry(NamedTuple):
@@ -66,12 +86,13 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime(TIME_FORMAT.removesuffix(".%f"))
 
 
-def insert(tx: Transaction, head: Head, stored: Sequence[StoredEvent]) -> list[Head]:
+def insert(tx: Transaction, head: Head | Place, stored: Sequence[StoredEvent]) -> list[Place]:
     """Append under the append lock; gives the place of each.
 
-    `recorded_at` is the machine's clock, but never before that of `head`.
+    `recorded_at` is the machine's clock, but never before that of `head`. Raises `LogWentBack`
+    where the version before one of them is not in the log.
     """
-    recorded_at = max(now(), head.recorded_at)
+    recorded_at, append_id = max(now(), head.recorded_at), new_append_id()
     rows = [
         (
             event.originator_id,
@@ -79,10 +100,25 @@ def insert(tx: Transaction, head: Head, stored: Sequence[StoredEvent]) -> list[H
             event.topic,
             event.state,
             recorded_at,
+            append_id,
+            event.originator_version,
+            event.originator_id,
+            event.originator_version - 1,
         )
         for event in stored
     ]
-    return [Head(row[0], recorded_at) for row in tx.execute_each(INSERT, rows)]
+    places = tx.execute_each(INSERT_ON[tx.engine], rows)
+    for place, event in zip(places, stored, strict=True):
+        if place is None:
+            raise LogWentBack(
+                f"version {event.originator_version - 1} of {event.originator_id} is not in the log"
+            )
+    return [Place(place[0], recorded_at, append_id) for place in places]
+
+
+def new_append_id() -> int:
+    """Another one for each append, of every log."""
+    return secrets.randbits(APPEND_ID_BITS) | 1
 
 
 def stream(
@@ -115,6 +151,31 @@ def head(tx: Transaction) -> Head:
     return Head(*(tx.execute(HEAD).fetchone() or EMPTY))
 
 
+def newest(tx: Transaction) -> Place:
+    """As `head`, with the id of its append: of a log that is served by this version."""
+    return Place(*(tx.execute(NEWEST).fetchone() or NOWHERE))
+
+
+def place(tx: Transaction, position: int) -> Place:
+    """The entry at a position, or the last one before it."""
+    return Place(*(tx.execute(PLACE_BEFORE, (position,)).fetchone() or NOWHERE))
+
+
+def has(tx: Transaction, place: Place) -> bool:
+    """Whether this very entry is in the log, and with it all that was before it."""
+    return place == NOWHERE or Place(
+        *(tx.execute(PLACE, (place.position,)).fetchone() or NOWHERE)
+    ) == (place)
+
+
+def skip(tx: Transaction, position: int) -> None:
+    """Give out no position up to this one any more; under the append lock."""
+    (last,) = tx.execute(LAST_GIVEN[tx.engine]).fetchone() or (0,)
+    if last < position:
+        for statement in SKIP[tx.engine]:
+            tx.execute(statement, (position,))
+
+
 def holds(tx: Transaction, stored: StoredEvent) -> bool:
     """Whether this very event is in the log, to the byte."""
     row = tx.execute(EVENT, (stored.originator_id, stored.originator_version)).fetchone()
@@ -137,8 +198,13 @@ class LogRecorder(ApplicationRecorder):
         self._engine = engine
 
     def create_table(self) -> None:
-        """Create the table and its triggers, where they are not there."""
+        """Create the table and its triggers, where they are not there, and what is new of it."""
         self._engine.execute_schema(SCHEMA[self._engine.name])
+        is_there, add = ADDED[self._engine.name]
+        with self._engine.snapshot() as tx:
+            (count,) = tx.execute(is_there).fetchone()
+        if not count:
+            self._engine.execute_schema((add,))
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any

@@ -3,6 +3,10 @@
 from domain.log.transaction import EngineName
 
 HEAD = "SELECT position, recorded_at FROM stored_events ORDER BY position DESC LIMIT 1"
+NEWEST = """
+    SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events
+    ORDER BY position DESC LIMIT 1
+"""
 
 SQLITE = (
     # AUTOINCREMENT: without it the position of a deleted newest row would be given out again.
@@ -14,6 +18,7 @@ SQLITE = (
         topic TEXT NOT NULL,
         state BLOB NOT NULL,
         recorded_at TEXT NOT NULL,
+        append_id INTEGER,
         UNIQUE (originator_id, originator_version)
     ) STRICT
     """,
@@ -46,6 +51,7 @@ POSTGRESQL = (
         topic TEXT NOT NULL,
         state BYTEA NOT NULL,
         recorded_at TEXT COLLATE "C" NOT NULL,
+        append_id BIGINT,
         UNIQUE (originator_id, originator_version)
     )
     """,
@@ -62,6 +68,21 @@ POSTGRESQL = (
 
 SCHEMA: dict[EngineName, tuple[str, ...]] = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
 
+ADDED: dict[EngineName, tuple[str, str]] = {
+    "sqlite": (
+        "SELECT count(*) FROM pragma_table_info('stored_events') WHERE name = 'append_id'",
+        "ALTER TABLE stored_events ADD COLUMN append_id INTEGER",
+    ),
+    "postgresql": (
+        """
+        SELECT count(*) FROM pg_attribute
+        WHERE attrelid = to_regclass('stored_events') AND attname = 'append_id'
+        """,
+        "ALTER TABLE stored_events ADD COLUMN IF NOT EXISTS append_id BIGINT",
+    ),
+}
+"""Whether the table has what older versions made it without, and how to add it."""
+
 EXISTS: dict[EngineName, str] = {
     "sqlite": "SELECT count(*) FROM sqlite_schema WHERE name = 'stored_events'",
     "postgresql": "SELECT count(to_regclass('stored_events'))",
@@ -74,3 +95,12 @@ LAST_GIVEN: dict[EngineName, str] = {
     "pg_get_serial_sequence('stored_events', 'position')::regclass), 0)",
 }
 """The position that was given out last; no row where none ever was."""
+
+SKIP: dict[EngineName, tuple[str, ...]] = {
+    "sqlite": (
+        "DELETE FROM sqlite_sequence WHERE name = 'stored_events' AND seq < ?",
+        "INSERT INTO sqlite_sequence (name, seq) VALUES ('stored_events', ?)",
+    ),
+    "postgresql": ("SELECT setval(pg_get_serial_sequence('stored_events', 'position'), ?)",),
+}
+"""Give out no position up to this one any more."""

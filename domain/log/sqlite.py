@@ -9,16 +9,17 @@ from itertools import count
 from pathlib import Path
 
 from domain.log.engine import (
-    EMPTY,
+    NOWHERE,
     Contended,
-    Head,
     IntegrityError,
     OperationalError,
+    OtherLog,
     PersistenceError,
+    Place,
     ProgrammingError,
     StorageFull,
 )
-from domain.log.schema import HEAD
+from domain.log.schema import NEWEST
 from domain.log.transaction import EngineName, SQLiteTransaction, Transaction
 
 SCRUB_TIMEOUT_S = 0.5
@@ -39,6 +40,9 @@ SETTINGS = (
     "PRAGMA cache_size = -512",
 )
 
+Identity = tuple[int, int]
+"""Device and inode of a file."""
+
 
 class SQLiteAppending:
     """A `BEGIN IMMEDIATE` transaction: SQLite lets one connection write at a time."""
@@ -49,7 +53,7 @@ class SQLiteAppending:
         self._connection = connection
         self._on_commit = on_commit
         self.tx = SQLiteTransaction(connection)
-        self.head = Head(*(connection.execute(HEAD).fetchone() or EMPTY))
+        self.head = Place(*(connection.execute(NEWEST).fetchone() or NOWHERE))
 
     def commit(self) -> None:
         """Make it durable."""
@@ -57,6 +61,9 @@ class SQLiteAppending:
             self._connection.execute("COMMIT")
         finally:
             self._on_commit()
+
+    def confirm(self) -> None:
+        """A commit that was answered is durable, and there are no others."""
 
 
 class SQLiteEngine:
@@ -73,6 +80,10 @@ class SQLiteEngine:
         self.commits = 0
         """Another number after each commit of this process, before anybody is told of it."""
         self._numbers = count(1)
+        self._wal = Path(f"{path}-wal")
+        self._file: Identity | None = None
+        self._beside: Identity | None = None
+        """Which files the connections are to: the database, and its WAL."""
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._threads = threading.local()
@@ -95,13 +106,33 @@ class SQLiteEngine:
                 connection.execute("PRAGMA query_only = ON")
         with self._lock:
             self._connections.append(connection)
+            self._file = self._file or _identity(self.path)
         return connection
 
     @contextmanager
     def append(self, lock_timeout_s: float) -> Iterator[SQLiteAppending]:
-        """Take the write lock, or raise `Contended`."""
+        """Take the write lock, or raise `Contended`; `OtherLog` where the file was replaced."""
+        self._must_be_there()
         with self._writing(lock_timeout_s) as connection:
             yield SQLiteAppending(connection, self._count_commit)
+
+    def _must_be_there(self) -> None:
+        """What is written to a file that has no name any more is lost, and nobody would know."""
+        found = _identity(self.path)
+        if self._beside is None:
+            self._beside = _identity(self._wal)
+        if self._file not in (None, found):
+            self._forget_wal()
+            raise OtherLog(
+                f"The database {self.path} was replaced while it was served, and nothing is written"
+                " any more: stop the service, and start it again."
+            )
+
+    def _forget_wal(self) -> None:
+        """SQLite would take the rest of the old file, which goes by the name, for the new one's."""
+        if self._beside is not None and _identity(self._wal) == self._beside:
+            self._wal.unlink()
+            Path(f"{self.path}-shm").unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self, lock_timeout_s: float) -> Iterator[sqlite3.Connection]:
@@ -164,6 +195,14 @@ class SQLiteEngine:
         if connection is None:
             connection = self._threads.connection = self.connect()
         return connection
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -4,13 +4,27 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 # Nine megabytes, and a tenth of the start: only where the database is PostgreSQL.
 if TYPE_CHECKING:
-    import psycopg
+    from domain.log.postgres_connection import Connection
 
 EngineName = Literal["sqlite", "postgresql"]
+
+
+class Server(NamedTuple):
+    """Which database server it is, and since how many promotions of a standby."""
+
+    system: int = 0
+    timeline: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.timeline}"
+
+
+NO_SERVER = Server()
+"""Of a file."""
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
@@ -39,6 +53,11 @@ class Transaction(Protocol):
         """Which dialect is spoken, for the few statements that differ."""
         ...
 
+    @property
+    def server(self) -> Server | None:
+        """Who is asked; `None` where that is a standby, or may not be known."""
+        ...
+
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
         """Run one statement with bound parameters."""
         ...
@@ -55,6 +74,7 @@ class SQLiteTransaction:
     """On a connection in autocommit mode, so that BEGIN and COMMIT are ours."""
 
     engine: EngineName = "sqlite"
+    server = NO_SERVER
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.execute = connection.execute
@@ -69,8 +89,13 @@ class PostgresTransaction:
 
     engine: EngineName = "postgresql"
 
-    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._connection = connection
+
+    @property
+    def server(self) -> Server | None:
+        """Asked again for each transaction where a pooler may have chosen another."""
+        return self._connection.server or self._connection.identity()
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
         """Run one statement with bound parameters."""

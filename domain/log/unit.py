@@ -8,6 +8,7 @@ from domain.aggregate import Aggregate
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.host import Host
+from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source
@@ -104,6 +105,10 @@ class Unit:
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""
         return self._use(Source, name)
+
+    def log_history(self) -> LogHistory:
+        """The log itself."""
+        return self._use(LogHistory, NAME)
 
     def write_beside(self, write: Callable[[Transaction], None], *, scrub: bool = False) -> None:
         """Write beside the log in the same transaction, once the command was not refused.

@@ -8,6 +8,8 @@ become durable together.
 
 import asyncio
 import logging
+import os
+import socket
 import threading
 import time
 from collections import Counter, deque
@@ -15,18 +17,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from domain.aggregates.log_history import NAME, LogHistory
 from domain.event import Act, Recorded
 from domain.log import recorder
 from domain.log.batch import Batch, Projections
+from domain.log.continuity import Continuity, Loss
 from domain.log.engine import (
     Appending,
     CommitUnknown,
     Contended,
     Engine,
     OperationalError,
+    OtherLog,
     PersistenceError,
     Stopped,
     StorageFull,
+    Unusable,
 )
 from domain.log.jobs import Job, deliver, fail, refuse
 from domain.log.transaction import Transaction
@@ -46,14 +52,17 @@ MAYBE_DONE = (
     " look before you repeat it."
 )
 
+ACTOR = "log"
+
 T = TypeVar("T")
 
 
 class Writer:
     """Takes commands from any thread, and carries them out on its own.
 
-    `on_commit(previous, recorded)` is told what was appended, and the position before it; on the
-    writer's thread, before anybody gets an answer.
+    `on_commit(previous, recorded)` is told what was appended, and the position before it; and
+    `on_loss(loss)` before it where the log went back; on the writer's thread, before anybody gets
+    an answer.
     """
 
     def __init__(
@@ -63,17 +72,22 @@ class Writer:
         *,
         timeout_s: float,
         on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None,
+        on_loss: Callable[[Loss], None] = lambda loss: None,
+        continuity: Continuity | None = None,
     ) -> None:
         self._engine = engine
         self._projections = projections
         self._timeout_s = timeout_s
         self._on_commit = on_commit
+        self._on_loss = on_loss
+        self._continuity = continuity or Continuity()
         self._aggregates = Aggregates()
         self._position = -1
         self._scrub_due_at: float | None = None
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._stopping = False
+        self._process = f"{socket.gethostname()}/{os.getpid()}"
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.commits: Counter[int] = Counter()
         """How many commits had so many commands; those that changed nothing share none."""
@@ -177,6 +191,8 @@ class Writer:
                 return
             except Stopped as stopped:
                 self._aggregates.clear()
+                if isinstance(stopped, OtherLog):
+                    self._continuity.refused = stopped
                 refuse(jobs, "unavailable", str(stopped))
                 return
             except OperationalError as passing:
@@ -198,6 +214,8 @@ class Writer:
         now = time.monotonic()
         late = [job for job in jobs if job.deadline <= now] + self._take_late(now)
         what = "is too busy" if isinstance(error, Contended) else "cannot be reached"
+        if isinstance(error, Unusable):
+            what = f"refuses what it is asked ({error})"
         refuse(late, "unavailable", f"The database {what}: nothing was changed, try again.")
         return [job for job in jobs if job.deadline > now]
 
@@ -215,6 +233,7 @@ class Writer:
         lock_timeout_s = max(0.001, min(job.deadline for job in jobs) - time.monotonic())
         try:
             with self._engine.append(lock_timeout_s) as appending:
+                self._notice_loss(appending, batch)
                 self._notice_others(appending)
                 for job in jobs:
                     batch.decide(job, appending)
@@ -227,6 +246,22 @@ class Writer:
                 raise OperationalError("the commit did not happen") from error
         self._publish(batch)
         return len(batch.done)
+
+    def _notice_loss(self, appending: Appending, batch: Batch) -> None:
+        """Where the log is not what we knew: forget it, and say so in the log, first of all."""
+        loss = self._continuity.compare(appending.tx, appending.head)
+        if loss is None:
+            self._continuity.advance(appending.head, appending.tx.server)
+            return
+        self._aggregates.clear()
+        self._position = -1
+        loss.skip(appending.tx)
+        self._notice_others(appending)
+        act = Act(ACTOR, f"{LogHistory.KIND}/{NAME}", recorder.now())
+        unit = Unit(appending.tx, self._aggregates, act)
+        unit.log_history().go_back(loss.event(self._process))
+        batch.store(unit, appending)
+        batch.loss = loss
 
     def _notice_others(self, appending: Appending) -> None:
         """Forget what other processes changed since our last transaction."""
@@ -248,7 +283,10 @@ class Writer:
             try:
                 # Under the append lock: what is still committing holds it, and would be missed.
                 with self._engine.append(left_s) as appending:
-                    return recorder.holds(appending.tx, batch.last)
+                    if not recorder.holds(appending.tx, batch.last):
+                        return False
+                    appending.confirm()
+                    return True
             except OperationalError:
                 time.sleep(RETRY_PAUSE_S)
         raise unknown
@@ -258,15 +296,23 @@ class Writer:
         if batch.wrote:
             self.commits[len(batch.done)] += 1
             self.storage_was_full_at = None
+        if batch.loss is not None:
+            self._continuity.begin_anew(batch.loss)
+            self._tell(self._on_loss, batch.loss)
+        self._continuity.advance(batch.head, None)
         if batch.recorded:
+            self._continuity.note(batch.recorded)
             previous, self._position = self._position, batch.recorded[-1].position
-            try:
-                self._on_commit(previous, batch.recorded)
-            except Exception:
-                LOG.exception("whoever follows the log was not told of %s", self._position)
+            self._tell(self._on_commit, previous, batch.recorded)
         if batch.scrub:
             self._scrub()
         deliver(batch.done)
+
+    def _tell(self, whom: Callable[..., None], *what: object) -> None:
+        try:
+            whom(*what)
+        except Exception:
+            LOG.exception("whoever follows the log was not told of %s", self._position)
 
     def _scrub(self) -> None:
         try:

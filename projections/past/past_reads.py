@@ -80,6 +80,11 @@ class PastReads:
         """The validator of all answers about that time."""
         return await self._subjects.run(self._tag, moment)
 
+    def forget(self) -> None:
+        """The log went back: what is remembered of a position may be of what was lost."""
+        with suppress(RuntimeError):  # it is closed
+            self._whole.begin(self._fleets.clear)
+
     def close(self) -> None:
         """Begin no further question, and wait for those under way."""
         self._subjects.close()
@@ -122,8 +127,12 @@ class Fleets:
     def forget(self) -> None:
         """Give back the memory, where nobody has asked for a while."""
         if time.monotonic() - self._asked_at >= FLEETS_KEPT_S:
-            while self._kept:
-                self._kept.popitem()[1].close()
+            self.clear()
+
+    def clear(self) -> None:
+        """Give back the memory."""
+        while self._kept:
+            self._kept.popitem()[1].close()
 
     def _at(self, up_to: int, breathe: Callable[[], None]) -> Scratch:
         scratch = Scratch(FLEET)

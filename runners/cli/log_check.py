@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from domain.aggregates.log_history import WentBack
 from domain.log import recorder, search
 from domain.log.engine import EMPTY, Engine, Head
 from domain.log.mapper import MissingField, whole_event
@@ -91,7 +92,8 @@ def _entries(engine: Engine, up_to: int) -> Iterator[Entry]:
 
 
 def _check_place(engine: EngineName, entry: Entry, before: Head) -> None:
-    if engine == "sqlite" and entry.position != before.position + 1:
+    skipped = entry.stored.topic == WentBack.TOPIC
+    if engine == "sqlite" and not skipped and entry.position != before.position + 1:
         raise Wrong(
             f"Position {before.position + 1} is missing: {entry.position} follows"
             f" {before.position}."

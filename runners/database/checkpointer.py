@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from domain.event import Act
 from domain.log import recorder
-from domain.log.engine import Engine, OperationalError, PersistenceError, Stopped
+from domain.log.engine import NOWHERE, Engine, OperationalError, PersistenceError, Place, Stopped
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.refusal import Refusal
@@ -66,6 +66,8 @@ class Checkpointer:
         self._breath = Breath(WORK_S, pause_s, math.inf)
         self._ownership = ownership
         self._ended = threading.Event()
+        self._folded = NOWHERE
+        """Up to where the tables in memory are; in another log they are worth nothing."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -106,15 +108,16 @@ class Checkpointer:
             self._write(partial(checkpoints.drop_piece, image=image, number=number))
         if not missing:
             return bool(obsolete)  # their pieces are leftovers now
-        if scratch.position > missing[0]:
-            scratch.clear()
         with self._engine.snapshot() as tx:
+            if scratch.position > missing[0] or not recorder.has(tx, self._folded):
+                scratch.clear()
             checkpoints.resume(tx, scratch, missing[0])
+            place = self._folded = recorder.place(tx, missing[0])
         advance(self._engine, scratch, missing[0], self._breathe, FOLDED_AT_ONCE)
         pieces = Pieces(scratch)
         for number, content in pieces:
             self._write(partial(pieces.keep_piece, number=number, content=content))
-        self._write(pieces.finish)
+        self._write(partial(_finish, pieces, place))
         return True
 
     def _breathe(self) -> None:
@@ -129,3 +132,9 @@ class Checkpointer:
             self._writer.submit(act, command).result(WRITE_TIMEOUT_S)
         except TimeoutError:
             raise OperationalError("the writer does not get to it") from None
+
+
+def _finish(pieces: Pieces, place: Place, tx: Transaction) -> None:
+    """Let it be used, unless the log went back while it was read."""
+    if recorder.has(tx, place):
+        pieces.finish(tx)

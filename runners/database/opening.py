@@ -13,6 +13,7 @@ from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections.reads import GatedReads, Reads
 from projections.rebuilding.live_tables import LiveTables
+from runners.database.log_watch import LogWatch
 from runners.os_support.log_lines import ServiceLog
 from runners.settings.settings import Settings
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     pass
 
 
-def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
+def open_engine(settings: Settings, stack: AsyncExitStack, lines: ServiceLog) -> Engine:
+    """The database of the settings, closed with the stack."""
     engine: Engine
     if settings.database_url is None:
         engine = SQLiteEngine(settings.database_file)
@@ -28,7 +30,11 @@ def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         # Only here: its driver takes nine megabytes.
         from domain.log.postgres import PostgresEngine
 
-        engine = PostgresEngine(settings.database_url)
+        engine = PostgresEngine(
+            settings.database_url,
+            connections_max=settings.database_connections,
+            on_use=lambda host: lines.write("database.connected", host=host),
+        )
     stack.callback(engine.close)
     return engine
 
@@ -52,6 +58,7 @@ def start_writer(
     live_tables: LiveTables,
     followers: Sequence[Follower],
     lines: ServiceLog,
+    log_watch: LogWatch,
 ) -> Writer:
     loop = asyncio.get_running_loop()
 
@@ -70,6 +77,14 @@ def start_writer(
         for follower in followers:
             loop.call_soon_threadsafe(follower.push, previous, recorded)
 
-    writer = Writer(engine, live_tables, timeout_s=settings.command_timeout_s, on_commit=on_commit)
+    writer = Writer(
+        engine,
+        live_tables,
+        timeout_s=settings.command_timeout_s,
+        on_commit=on_commit,
+        on_loss=log_watch.on_loss,
+        continuity=log_watch.continuity,
+    )
+    log_watch.writer = writer
     writer.start()
     return writer

@@ -13,14 +13,13 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.refusal import conflict
 from runners.leases.lease_table import LeaseSnapshot, Table, Taken
-from runners.leases.ownership import Gained, Lost, ShardSet, Tally, shard_of
+from runners.leases.ownership import Gained, Lost, ShardSet, Subscriber, Tally, shard_of
 from runners.leases.shard_balance import rebalance
 from runners.os_support.clock import since_boot
 from runners.os_support.process_identity import is_dead, process_identity
@@ -36,12 +35,6 @@ T = TypeVar("T")
 def new_name() -> str:
     """A name that no member ever had; people see the machine's in it."""
     return f"{socket.gethostname()}/{secrets.token_hex(8)}"
-
-
-@dataclass(eq=False)
-class _Listener:
-    lost: Lost
-    gains: "asyncio.Queue[ShardSet]" = field(default_factory=asyncio.Queue)
 
 
 class Leases:
@@ -66,9 +59,10 @@ class Leases:
         self._dead = dead
         self._new_name = new_name
         self._me = ""
+        self._former: set[str] = set()  # names of ours that are still to leave
         self._until = -1.0
         self._held: dict[int, int] = {}  # epochs by shard
-        self._listeners: list[_Listener] = []
+        self._subscribers: list[Subscriber] = []
         self._expiry: asyncio.TimerHandle | None = None
         self.tally = Tally()
         self.resigned = False
@@ -98,19 +92,21 @@ class Leases:
     @asynccontextmanager
     async def subscribe(self, on_gained: Gained, on_lost: Lost) -> AsyncIterator[None]:
         """Tell a process manager what it gains and loses."""
-        listener = _Listener(on_lost)
-        self._listeners.append(listener)
+        subscriber = Subscriber(on_gained, on_lost)
+        self._subscribers.append(subscriber)
         if self._held and self.is_member:
-            listener.gains.put_nowait(ShardSet(frozenset(self._held)))
+            subscriber.gains.put_nowait(ShardSet(frozenset(self._held)))
         try:
-            async with asyncio.TaskGroup() as group:
-                telling = group.create_task(_tell(listener, on_gained), name="gains")
-                try:
-                    yield
-                finally:
-                    telling.cancel()
+            async with subscriber.told():
+                yield
         finally:
-            self._listeners.remove(listener)
+            self._subscribers.remove(subscriber)
+
+    def begin_anew(self) -> None:
+        """The log went back, and the leases with it: be another member."""
+        if self._me:
+            self._former.add(self._me)
+            self._end("the log went back")
 
     # For whoever watches
 
@@ -146,6 +142,9 @@ class Leases:
 
     async def _tick(self) -> None:
         try:
+            while self._former:  # else it would hold our shards until its time is up
+                await self._table.leave(next(iter(self._former)))
+                self._former.pop()
             if not self._me:
                 await self._join()
             await self._look()
@@ -223,14 +222,14 @@ class Leases:
     def _gain(self, epochs: dict[int, int]) -> None:
         if epochs:
             self._held |= epochs
-            for listener in self._listeners:
-                listener.gains.put_nowait(ShardSet(frozenset(epochs)))
+            for subscriber in self._subscribers:
+                subscriber.gains.put_nowait(ShardSet(frozenset(epochs)))
 
     def _lose(self, shards: Iterable[int]) -> None:
         gone = [shard for shard in shards if self._held.pop(shard, None) is not None]
         if gone:
-            for listener in self._listeners:
-                listener.lost(ShardSet(frozenset(gone)))
+            for subscriber in self._subscribers:
+                subscriber.on_lost(ShardSet(frozenset(gone)))
 
     async def _leave(self) -> None:
         if self._expiry is not None:
@@ -244,8 +243,3 @@ class Leases:
                     await self._table.leave(me)
             except (PersistenceError, TimeoutError):
                 pass  # it runs out by itself
-
-
-async def _tell(listener: _Listener, on_gained: Gained) -> None:
-    while True:
-        await on_gained(await listener.gains.get())

@@ -5,11 +5,12 @@ fall into shards, and one process at a time holds the lease of a shard (`runners
 where there is only one process, it owns all keys (`SINGLE_PROCESS`).
 """
 
+import asyncio
 import math
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from domain.log.unit import Unit
@@ -57,6 +58,29 @@ class Tally:
     """Lost because this process did not renew its own lease in time."""
 
 
+@dataclass(eq=False)
+class Subscriber:
+    """A process manager, and what it is still to be told that it gained."""
+
+    on_gained: Gained
+    on_lost: Lost
+    gains: "asyncio.Queue[ShardSet]" = field(default_factory=asyncio.Queue)
+
+    @asynccontextmanager
+    async def told(self) -> AsyncIterator[None]:
+        """While the context is open, it is told of what it gains, one after the other."""
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(self._tell(), name="gains")
+            try:
+                yield
+            finally:
+                telling.cancel()
+
+    async def _tell(self) -> None:
+        while True:
+            await self.on_gained(await self.gains.get())
+
+
 class Ownership(Protocol):
     """What this process may work on."""
 
@@ -84,6 +108,10 @@ class Ownership(Protocol):
         each further gain, one after the other; `on_lost` is called as soon as shards are lost."""
         ...
 
+    def begin_anew(self) -> None:
+        """The log went back: all that is ours is lost, and gained again with what it says now."""
+        ...
+
 
 class SingleProcess:
     """There is no other process: this one holds every key, without a lease."""
@@ -92,6 +120,7 @@ class SingleProcess:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self._subscribers: list[Subscriber] = []
 
     def holds(self, key: str) -> bool:
         """Always true."""
@@ -109,7 +138,19 @@ class SingleProcess:
     async def subscribe(self, on_gained: Gained, on_lost: Lost) -> AsyncIterator[None]:
         """All shards are gained when the context opens, and none is lost."""
         await on_gained(EVERYTHING)
-        yield
+        subscriber = Subscriber(on_gained, on_lost)
+        self._subscribers.append(subscriber)
+        try:
+            async with subscriber.told():
+                yield
+        finally:
+            self._subscribers.remove(subscriber)
+
+    def begin_anew(self) -> None:
+        """The log went back."""
+        for subscriber in self._subscribers:
+            subscriber.on_lost(EVERYTHING)
+            subscriber.gains.put_nowait(EVERYTHING)
 
 
 SINGLE_PROCESS = SingleProcess()

@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from domain.log.continuity import Continuity
 from domain.log.writer import BATCH_COMMANDS_MAX, Writer
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.http_server.server import Server
@@ -164,6 +165,22 @@ def commits(writer: Writer) -> Collector:
         yield histogram
 
     return collect
+
+
+def continuity(known: Continuity) -> Collector:
+    """Whether the log went back."""
+    return lambda: (
+        CounterMetricFamily(
+            "commissaire_log_went_back",
+            "How often the database had less of the log than this process knew.",
+            known.losses,
+        ),
+        CounterMetricFamily(
+            "commissaire_log_changes_lost",
+            "Changes of this process that were lost so.",
+            known.changes_lost,
+        ),
+    )
 
 
 def ssh(connections: Ssh) -> Collector:

@@ -10,6 +10,7 @@ from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.rebuilding.live_tables import LiveTables
+from runners.database.log_watch import LogWatch
 from runners.observability import fleet_metrics, metrics, readiness
 from runners.observability.database_probe import DatabaseProbe
 from runners.observability.metrics import Collector
@@ -36,6 +37,11 @@ class Observer:
         self.checks["database"] = readiness.database(self.probe, live_tables)
         self.checks["writer"] = readiness.writing(writer)
         self.collectors.append(metrics.commits(writer))
+
+    def watch_log(self, log_watch: LogWatch) -> None:
+        """Whether the log is the one that was known."""
+        self.checks["log"] = readiness.log(log_watch)
+        self.collectors.append(metrics.continuity(log_watch.continuity))
 
     def watch_files(
         self, settings: Settings, users: UsersFile, writer: Writer, lines: ServiceLog

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from domain.log.engine import PersistenceError
+from domain.log.engine import PersistenceError, Unusable
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.fleet_figures import FleetFigures
 from projections.rebuilding.live_tables import BeingBuilt, LiveTables
+from runners.database.log_watch import LogWatch
 from runners.leases.leases import Leases
 from runners.observability.database_probe import DatabaseProbe
 from runners.security.tokens import TokensFile
@@ -28,6 +29,9 @@ BEHIND_FOR_S = 10.0
 
 ACTIONS = {
     "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
+    "database.refuses": "Give the service's account what it needs; it goes on by itself.",
+    "log.other": "Stop the wrong server, or start with --accept-log as the reason says.",
+    "log.went_back": "Wait: the service goes on by itself with what the database has.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",
@@ -78,6 +82,10 @@ def database(probe: DatabaseProbe, live_tables: LiveTables) -> Check:
     async def check() -> Fault | None:
         try:
             found = await probe.figures()
+        except Unusable as error:
+            return _halted(live_tables) or Fault(
+                "database.refuses", f"The database refuses what it is asked: {error}."
+            )
         except PersistenceError as error:
             # What is being built may be no table that could be asked yet.
             return _halted(live_tables) or Fault(
@@ -108,6 +116,19 @@ def _behind(found: FleetFigures, live_tables: LiveTables) -> Fault | None:
             )
             return Fault("projection.behind", sentence)
     return None
+
+
+def log(watch: LogWatch) -> Check:
+    """The log is the one that was known."""
+
+    async def check() -> Fault | None:
+        if refused := watch.continuity.refused:
+            return Fault("log.other", str(refused))
+        if watch.is_under_way:
+            return Fault("log.went_back", "The log went back: what is remembered is forgotten.")
+        return None
+
+    return check
 
 
 def writing(writer: Writer) -> Check:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.types import ASGIApp
 
-from domain.log.engine import Engine, PersistenceError
-from domain.log.follower import Follower, Pull, after
-from domain.log.recorder import LogRecorder, head, now
+from domain.log.continuity import Continuity, Loss
+from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
+from domain.log.engine import Server as DatabaseServer
+from domain.log.follower import Follower
+from domain.log.recorder import LogRecorder, head, newest, now
 from projections import clusters
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
-from projections.reads import reads
+from projections.reads import Reads, reads
 from projections.rebuilding.live_tables import LiveTables
 from runners.bootstrapping.step_files import Lists, WrongSteps, read_lists
 from runners.container_managers.connections import ContainerManagers
 from runners.database.checkpointer import Checkpointer
+from runners.database.log_watch import LogWatch, known_before
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.database.rebuild_supervisor import Rebuilding
 from runners.hosts.login_trial import SshLoginTrial
@@ -30,7 +33,7 @@ from runners.http_server.server import CannotListen, Server
 from runners.http_server.tls import Tls, WrongTls
 from runners.leases.lease_table import LeaseTable
 from runners.leases.leases import Leases
-from runners.leases.ownership import SINGLE_PROCESS, Ownership
+from runners.leases.ownership import Ownership, SingleProcess
 from runners.observability import metrics, readiness
 from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
@@ -109,8 +112,10 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         steps = _steps(settings)
         users = _users(settings, lines)
         vault = _vault(settings, lines)
-        engine = open_engine(settings, stack)
-        live_tables, position = _open_database(engine, vault)
+        engine = open_engine(settings, stack, lines)
+        continuity = Continuity(*_known_log(settings), settings.accept_log)
+        live_tables, position = _open_database(engine, vault, continuity)
+        log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
         log_reads = reads(engine, settings.command_timeout_s)
         stack.callback(log_reads.close)
         answers = gated(log_reads, live_tables, lines)
@@ -118,24 +123,33 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         stack.callback(past.close)
         known = FleetReader(answers, vault)
         followers: list[Follower] = []
-        writer = start_writer(settings, engine, live_tables, followers, lines)
+        writer = start_writer(settings, engine, live_tables, followers, lines, log_watch)
         stack.push_async_callback(asyncio.to_thread, writer.stop)
         observer = Observer(DatabaseProbe(engine))
         stack.push_async_callback(observer.probe.close)
         observer.watch_database(live_tables, writer)
         observer.watch_files(settings, users, writer, lines)
 
-        def follow(pull: Pull = known.entries_after) -> Follower:
-            followers.append(Follower(position, pull))
+        def follow(of: Reads = answers) -> Follower:
+            followers.append(Follower(position, log_watch.pull(of)))
             return followers[-1]
 
         ssh = make_ssh(settings)
         supervisor = Supervisor(stack, observer, follow, lines.write)
+        supervisor.run("log", log_watch.run())
+        observer.watch_log(log_watch)
         supervisor.run("rebuilding", Rebuilding(settings, engine, live_tables, lines.write).run())
         window = EventWindow(position)
-        supervisor.add("events", window, follow(partial(log_reads.fresh, after)))
+        supervisor.add("events", window, follow(log_reads))
+        log_watch.forget += [
+            lambda loss: _begin_anew(followers, loss),
+            lambda loss: window.begin_anew(loss.found.position, loss.common),
+            lambda loss: past.forget(),
+            lambda loss: known.forget(),
+        ]
         if settings.runners:
             ownership = await _ownership_of(settings, engine, supervisor, observer, stack, lines)
+            log_watch.forget.append(lambda loss: ownership.begin_anew())
             observer.collectors.append(metrics.leases(ownership))
             investigator = make_investigator(settings, writer, known, ssh, lines, ownership, steps)
             supervisor.add("investigator", investigator)
@@ -209,7 +223,7 @@ async def _ownership_of(
 ) -> Ownership:
     """Who else there may be: nobody on SQLite, any number of processes on PostgreSQL."""
     if engine.name == "sqlite":
-        return SINGLE_PROCESS
+        return SingleProcess()
     table = LeaseTable(cast("PostgresEngine", engine), settings.lease_s)
     stack.callback(table.close)
     leases = Leases(table, settings.lease_s, log=lines.write)
@@ -288,11 +302,25 @@ def _has_sqlite_database(settings: Settings) -> bool:
     return settings.database is None and settings.database_file.exists()
 
 
-def _open_database(engine: Engine, vault: Vault) -> tuple[LiveTables, int]:
+def _known_log(settings: Settings) -> tuple[Place, DatabaseServer | None]:
+    """What an earlier process knew of the log; of a file nothing is kept, it has no servers."""
+    return (NOWHERE, None) if settings.database is None else known_before(settings.known_log_file)
+
+
+def _begin_anew(followers: Sequence[Follower], loss: Loss) -> None:
+    for follower in followers:
+        follower.begin_anew(loss.found.position)
+
+
+def _open_database(engine: Engine, vault: Vault, continuity: Continuity) -> tuple[LiveTables, int]:
     """Tables that are there and read models that are up to date, and how far the log goes."""
     live_tables = LiveTables(PROJECTIONS)
     try:
         LogRecorder(engine).create_table()
+        with engine.snapshot() as tx:
+            found = newest(tx)
+            if continuity.compare(tx, found) is None:  # else the writer says so, before all else
+                continuity.advance(found, tx.server)
         live_tables.create_tables(engine)
         engine.execute_schema(beside_the_log(engine.name))
         vault.open(engine)
@@ -300,6 +328,8 @@ def _open_database(engine: Engine, vault: Vault) -> tuple[LiveTables, int]:
         scrub(engine)
         with engine.snapshot() as tx:
             return live_tables, head(tx).position
+    except OtherLog as other:
+        raise CannotServe(str(other)) from None
     except WrongMasterKey as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
     except PersistenceError as error:

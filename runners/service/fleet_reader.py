@@ -49,12 +49,13 @@ class FleetReader:
 
     async def operation(self, name: str) -> Operation:
         """One operation as the log has it now. It goes on as the log does: keep nothing of it."""
-        known = self._operations.get(name) or Operation(name)
+        remembered = self._operations
+        known = remembered.get(name) or Operation(name)
         news = await self._reads.fresh(events_after, known.id, known.version)
-        known = self._operations.setdefault(name, known)
+        known = remembered.setdefault(name, known)
         known.follow(event for event in news if event.originator_version > known.version)
         if known.is_over or not known.version:
-            del self._operations[name]
+            del remembered[name]
         return known
 
     async def output(self, operation: str, address: str) -> bytes:
@@ -108,6 +109,10 @@ class FleetReader:
     async def reports(self, name: str) -> dict[str, str]:
         """The nodes of a container manager, each with what is kept of it as JSON, or ""."""
         return await self._reads.fresh(node_reports.nodes, name)
+
+    def forget(self) -> None:
+        """The log went back: what is remembered of it may never have been."""
+        self._operations = {}
 
     async def entries_after(self, position: int) -> list[Recorded]:
         """The next entries of the log."""

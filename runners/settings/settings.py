@@ -52,6 +52,14 @@ class Settings(BaseModel):
         description="postgresql:// URL of the database. Without it: commissaire.db (SQLite) in the"
         " data directory. A password is better given in the variable than in the flag.",
     )
+    database_connections: Count = Field(
+        8, ge=3, le=200, description="Connections to PostgreSQL that this process has at most."
+    )
+    accept_log: Annotated[str | None, Sources("SERVER")] = Field(
+        None,
+        description="Go on with the log of this database server, though it is no continuation of"
+        " the one that was known: the name that the refusal gives.",
+    )
     host: Annotated[str, Sources("ADDRESS")] = Field(
         "127.0.0.1",
         description="Address to listen on; 0.0.0.0 is all of IPv4, :: is all of IPv6 and IPv4.",
@@ -263,8 +271,9 @@ class Settings(BaseModel):
             raise ValueError("must be a URL that begins with postgresql://")
         try:
             parts = urlsplit("postgresql://" + rest)
-            # Reading it is what checks it.
-            _ = parts.port
+            for place in parts.netloc.rpartition("@")[2].split(","):  # one server, or several
+                # Reading it is what checks it.
+                _ = urlsplit(f"//{place}").port
         except ValueError:
             # Not `from` it: the original error quotes the URL, with its password.
             raise ValueError("must be a URL with a host and a port as in host:5432") from None
@@ -317,6 +326,11 @@ class Settings(BaseModel):
     def database_file(self) -> Path:
         """Where SQLite's file is, when no `database` is named."""
         return self.data / "commissaire.db"
+
+    @property
+    def known_log_file(self) -> Path:
+        """What is known of PostgreSQL's log, so that the next process notices if it went back."""
+        return self.data / "log.json"
 
     @property
     def scratch_file(self) -> Path:

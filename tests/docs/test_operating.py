@@ -118,8 +118,8 @@ def test_every_file_of_the_data_directory_is_told_of(service: Service) -> None:
             for cell in row[0].split(", ")]  # fmt: skip
     there = {path.name for path in service.data.iterdir()}
     assert there <= set(told)
-    # One comes with the first token, the other is there while read models are made anew.
-    assert set(told) - there == {"tokens.json", "rebuild.db"}
+    # With the first token, while read models are made anew, and with PostgreSQL.
+    assert set(told) - there == {"tokens.json", "rebuild.db", "log.json"}
 
 
 def test_the_settings_of_the_document_are_settings(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -71,9 +72,15 @@ class PostgresServer:
 
     `port` and `directory` stay the same over stops and starts. Made running.
     `enter` is put before its command lines, to run it in a namespace; then we must be root.
+    `settings` are set on its command line; `standby_of` is a server that it follows.
     """
 
-    def __init__(self, enter: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        enter: Sequence[str] = (),
+        settings: Mapping[str, str] = MappingProxyType({}),
+        standby_of: "PostgresServer | None" = None,
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="commissaire-postgres-")).resolve()
         self.log = self.directory / "log"
         self._guard = subprocess.Popen(
@@ -84,11 +91,18 @@ class PostgresServer:
         self._bin = find_binaries()
         self._account = _account()
         self._enter = enter
-        self._passwords = {name: secrets.token_urlsafe(16) for name in (SUPERUSER, OWNER)}
+        self._settings = SETTINGS | dict(settings)
         self._databases = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._make_cluster()
         self.port = _free_port()
+        self._passwords: dict[str, str] = {}
+        if standby_of is not None:
+            self._passwords |= standby_of._passwords
+            self._copy(standby_of)
+            self.start()
+            return
+        self._passwords |= {name: secrets.token_urlsafe(16) for name in (SUPERUSER, OWNER)}
+        self._make_cluster()
         self.start()
         with self._superuser() as connection:
             connection.execute(
@@ -105,7 +119,7 @@ class PostgresServer:
         """Start the server and return when it answers; nothing happens when it runs already."""
         if self.is_running():
             return
-        settings = SETTINGS | {
+        settings = self._settings | {
             "listen_addresses": HOST,
             "port": str(self.port),
             "unix_socket_directories": str(self.directory),
@@ -182,6 +196,25 @@ class PostgresServer:
         """What the server wrote so far, for a failed test to show."""
         return self.log.read_text(errors="replace")
 
+    def promote(self) -> None:
+        """Make a standby a primary, as an operator does at a failover."""
+        with self._superuser() as connection:
+            connection.execute("SELECT pg_promote(true)")
+
+    def ask(self, statement: LiteralString) -> Any:
+        """As its superuser; gives the first column of the first row, where there are any."""
+        with self._superuser() as connection:
+            done = connection.execute(statement)
+            row = done.fetchone() if done.description else None
+        return None if row is None else row[0]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send its first process, and those that it made, a signal such as SIGSTOP."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        for pid in (*map(int, children.read_text().split()), self._process.pid):
+            os.kill(pid, number)
+
     @contextmanager
     def _superuser(self) -> Iterator[psycopg.Connection]:
         url = self.url("postgres", SUPERUSER)
@@ -203,6 +236,18 @@ class PostgresServer:
         password.unlink()
         if status != 0:
             raise RuntimeError(f"initdb failed:\n{self.read_log()}")
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        self.log.touch()
+        if self._account is not None:
+            for path in (self.directory, self.log):
+                os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        command: Command = [self._bin / "pg_basebackup", "-d", primary.url("postgres", SUPERUSER)]
+        command += ["-D", self.directory / "data", "-R", "-c", "fast", "-X", "stream", "--no-sync"]
+        with self.log.open("ab") as log:
+            status = self._spawn(command, log.fileno()).wait(START_TIMEOUT_S)
+        if status != 0:
+            raise RuntimeError(f"pg_basebackup failed:\n{self.read_log()}")
 
     def _spawn(self, command: Command, output: int) -> subprocess.Popen[bytes]:
         """Run a program of PostgreSQL's, which refuse to run as root, as its account."""

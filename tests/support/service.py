@@ -56,6 +56,11 @@ class Service:
         """What clients trust, where the service speaks TLS."""
         self.client = httpx.Client()
 
+    def restart_with(self, *flags: str) -> None:
+        """Start with further flags."""
+        self._flags = (*self._flags, *flags)
+        self.start()
+
     def start(self) -> None:
         """Start, and return when it answers."""
         with self.log.open("ab") as log:

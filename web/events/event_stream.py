@@ -30,6 +30,7 @@ LAST_PIECE_S = 0.3
 """How long a client may take to read what is under way to it when its stream has to end."""
 END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 TOO_SLOW = b": too slow, come back with Last-Event-ID\n\n"
+WENT_BACK = b": the log went back, come back and go on from this id\n"
 
 EVENT_STREAM = "text/event-stream"
 HEADERS: tuple[Header, ...] = (
@@ -59,6 +60,7 @@ class EventStream(Response):
         self._window = window
         self._reads = reads
         self._position = position
+        self._begun_anew = window.begun_anew
         self._which = which
         self._is_admitted = is_admitted
         self._gone = False
@@ -103,6 +105,9 @@ class EventStream(Response):
             yield said
         known, beats = self._position, window.beats  # what the client knows of the position
         while not self._is_over:
+            if self._begun_anew != window.begun_anew:
+                yield self._went_back(known)
+                return
             before = self._position
             try:
                 said, self._position = window.after(before, self._which, PIECE_BYTES)
@@ -123,6 +128,13 @@ class EventStream(Response):
             elif self._position == before:
                 self._waiting = window.news()
                 await self._waiting
+
+    def _went_back(self, known: int) -> bytes:
+        """What a client is told last: from there it resumes, without what was lost."""
+        common = self._window.common
+        if not common:
+            return WENT_BACK + b"id\n\n"  # it begins with what happens next
+        return WENT_BACK + b"id: %d\n\n" % min(known, common)
 
     @property
     def _is_over(self) -> bool:

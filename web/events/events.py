@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from domain.all_events import TYPES
 from domain.log import search
+from domain.log.continuity import is_lost
 from domain.log.recorder import POSITION_MAX, head
 from domain.log.search import Filter
 from domain.log.transaction import Transaction
@@ -95,6 +96,11 @@ def _start(tx: Transaction, after: int, since: str | None) -> int:
         raise conflict(
             f"The log ends at {newest}: position {after} is of another one, or of what was lost"
             " when a backup was restored. Begin without it."
+        )
+    if is_lost(tx, after):
+        raise conflict(
+            f"Position {after} was lost when the log went back. Begin without it, or after a"
+            " position before that (an event of the type log.went_back tells which)."
         )
     return after if since is None else max(after, search.last_recorded(tx, since, before=True))
 

@@ -62,6 +62,10 @@ class EventWindow:
         """How many listeners were too slow, since the start."""
         self.beats = 0
         self.is_over = False
+        self.begun_anew = 0
+        """How often the log went back."""
+        self.common = 0
+        """Up to where the log was as before when it last did; 0 where that is not known."""
         self._told: list[StreamedEvent] = []
         self._bytes = 0
         self._waiting: set[asyncio.Future[None]] = set()
@@ -84,6 +88,14 @@ class EventWindow:
     async def stop(self, timeout_s: float) -> None:
         """End all streams: clients come back to whoever serves next, and resume."""
         self.is_over = True
+        self._wake()
+
+    def begin_anew(self, position: int, common: int) -> None:
+        """The log went back: forget all events; whoever listens must come back."""
+        self._told.clear()
+        self._bytes, self.begin, self.head = 0, position, position
+        self.common = common
+        self.begun_anew += 1
         self._wake()
 
     def tell(self, batch: Sequence[Recorded]) -> None:

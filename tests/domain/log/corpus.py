@@ -68,6 +68,12 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"address":"10.0.0.7","operation":"0193-7"'),
     ("container_manager.removal_started", "container_manager/prod", ""),
     ("container_manager.removed", "container_manager/prod", ""),
+    ("log.went_back", "log/main", ('"process":"a/1","known_position":140,'
+     '"known_recorded_at":"2026-01-02T03:04:05.000006","found_position":100,'
+     '"found_recorded_at":"2026-01-02T03:00:00.000006","common_position":100,'
+     '"skipped_position":10140,"changes_lost":1,'
+     '"changes":["101 cluster.created cluster/web admin"],'
+     '"known_server":"7713782824816460698/1","server":"7713782824816460698/2"')),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
@@ -121,6 +127,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("network.taken_up", ""),
     ("network.released", ""),
     ("network.removed", ""),
+    ("log.went_back", ""),
     ("source.became_stale", ""),
     ("source.came_back", ""),
     ("cluster.created", ""),

@@ -1,6 +1,7 @@
 """A TCP proxy before PostgreSQL that cuts a connection exactly when it commits."""
 
 import contextlib
+import re
 import socket
 import threading
 from typing import Literal
@@ -9,6 +10,8 @@ Cut = Literal["after", "before", "meanwhile"]
 """What happens at the next COMMIT: the server does it and its reply is lost; it never gets there;
 or the client is cut off first and the server does it while the client looks for it already."""
 
+COMMIT = re.compile(rb"COMMIT(?!TED)")
+"""Not READ COMMITTED, with which a transaction begins."""
 CHUNK_BYTES = 65536
 MEANWHILE_S = 0.4
 
@@ -80,7 +83,7 @@ class CuttingProxy:
 
     def _cut(self, chunk: bytes, pair: tuple[socket.socket, socket.socket]) -> Cut | None:
         with self._lock:
-            if self._armed is None or b"COMMIT" not in chunk:
+            if self._armed is None or not COMMIT.search(chunk):
                 return None
             cut, self._armed = self._armed, None
             self.cuts += 1

@@ -24,20 +24,20 @@ SQLITE = [
     "UPDATE OR IGNORE stored_events SET topic = 'x'",
     "UPDATE OR REPLACE stored_events SET position = 1 WHERE position = 2",
     "UPDATE stored_events SET position = 99 WHERE position = 2",
-    "REPLACE INTO stored_events VALUES (1, 'host/b', 1, 't', x'7b7d', '')",
-    "REPLACE INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '')",
-    "INSERT OR REPLACE INTO stored_events VALUES (2, 'host/z', 7, 't', x'7b7d', '')",
-    "INSERT OR REPLACE INTO stored_events VALUES (NULL, 'host/a', 2, 't', x'7b7d', '')",
+    "REPLACE INTO stored_events VALUES (1, 'host/b', 1, 't', x'7b7d', '', NULL)",
+    "REPLACE INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '', NULL)",
+    "INSERT OR REPLACE INTO stored_events VALUES (2, 'host/z', 7, 't', x'7b7d', '', NULL)",
+    "INSERT OR REPLACE INTO stored_events VALUES (NULL, 'host/a', 2, 't', x'7b7d', '', NULL)",
     (
-        "INSERT INTO stored_events VALUES (1, 'host/b', 1, 't', x'7b7d', '')"
+        "INSERT INTO stored_events VALUES (1, 'host/b', 1, 't', x'7b7d', '', NULL)"
         " ON CONFLICT (position) DO UPDATE SET topic = 'x'"
     ),
     (
-        "INSERT INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '')"
+        "INSERT INTO stored_events VALUES (NULL, 'host/a', 1, 't', x'7b7d', '', NULL)"
         " ON CONFLICT (originator_id, originator_version) DO UPDATE SET topic = 'x'"
     ),
-    "INSERT INTO stored_events VALUES (-7, 'host/b', 1, 't', x'7b7d', '')",
-    "INSERT INTO stored_events VALUES (0, 'host/b', 1, 't', x'7b7d', '')",
+    "INSERT INTO stored_events VALUES (-7, 'host/b', 1, 't', x'7b7d', '', NULL)",
+    "INSERT INTO stored_events VALUES (0, 'host/b', 1, 't', x'7b7d', '', NULL)",
 ]
 POSTGRESQL = [
     "TRUNCATE stored_events",
@@ -47,7 +47,7 @@ POSTGRESQL = [
         " VALUES ('host/a', 1, 't', '{}', '') ON CONFLICT (originator_id, originator_version)"
         " DO UPDATE SET topic = 'x'"
     ),
-    "INSERT INTO stored_events VALUES (7, 'host/b', 1, 't', '{}', '')",
+    "INSERT INTO stored_events VALUES (7, 'host/b', 1, 't', '{}', '', NULL)",
     "UPDATE stored_events SET position = DEFAULT",
     "WITH gone AS (DELETE FROM stored_events RETURNING 1) SELECT * FROM gone",
     "MERGE INTO stored_events USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
@@ -123,11 +123,13 @@ def test_a_version_is_stored_once_and_its_batch_is_all_or_nothing(store: Store) 
 def test_a_position_that_somebody_chose_never_slips_in_behind(sqlite_store: Store) -> None:
     log = fill(sqlite_store)
     with sqlite3.connect(sqlite_store.path) as plain:
-        plain.execute("INSERT INTO stored_events VALUES (9, 'host/b', 1, 't', x'7b7d', '')")
+        plain.execute("INSERT INTO stored_events VALUES (9, 'host/b', 1, 't', x'7b7d', '', NULL)")
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            plain.execute("INSERT INTO stored_events VALUES (5, 'host/b', 2, 't', x'7b7d', '')")
+            plain.execute(
+                "INSERT INTO stored_events VALUES (5, 'host/b', 2, 't', x'7b7d', '', NULL)"
+            )
     plain.close()
-    assert log.insert_events([event("b", 3)]) == [10]
+    assert log.insert_events([event("b", 2)]) == [10]
 
 
 def test_sqlite_never_gives_a_position_twice_even_after_a_dump_and_restore(

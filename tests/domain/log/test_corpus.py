@@ -9,6 +9,7 @@ from domain.aggregate import Aggregate
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.host import Host
+from domain.aggregates.log_history import LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source
@@ -29,6 +30,7 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     Cluster,
     Network,
     ContainerManager,
+    LogHistory,
     Operation,
     Source,
 )

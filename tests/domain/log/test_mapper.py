@@ -16,6 +16,7 @@ from domain.aggregates.container_manager_events import (
     ContainerManagerEvent,
 )
 from domain.aggregates.host_events import AnyHostEvent, HostEvent
+from domain.aggregates.log_history import LogEvent, WentBack
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
 from domain.aggregates.source import AnySourceEvent, SourceEvent
@@ -30,6 +31,7 @@ KINDS = (
     NetworkEvent,
     ContainerManagerEvent,
     SourceEvent,
+    LogEvent,
     OperationEvent,
 )
 CLASSES: tuple[type[Event], ...] = (
@@ -38,6 +40,7 @@ CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyNetworkEvent),
     *get_args(AnyContainerManagerEvent),
     *get_args(AnySourceEvent),
+    WentBack,
     *get_args(AnyOperationEvent),
 )
 

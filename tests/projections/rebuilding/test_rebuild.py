@@ -149,6 +149,7 @@ class SneakingTransaction:
         self._tx = tx
         self._sneak = sneak
         self.engine: EngineName = tx.engine
+        self.server = tx.server
         self.execute_each = tx.execute_each
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:

@@ -1,0 +1,70 @@
+"""The log's own history: a log goes on, or it went back, and goes on from there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from domain.aggregate import Aggregate
+from domain.event import Event
+
+NAME = "main"
+"""There is one log."""
+CHANGES_TOLD_MAX = 100
+"""So many of the lost changes are named in the event; the service's log has all that are known."""
+
+
+class LogEvent(Event):
+    """Something that happened to the log."""
+
+    TOPIC = "log"
+
+
+@dataclass(frozen=True)
+class WentBack(LogEvent):
+    """The database has less than a process of the service knew: a standby took over that had not
+    received everything, or a backup was restored. Positions that were lost are never given out
+    again."""
+
+    TOPIC: ClassVar[str] = "log.went_back"
+    process: str
+    """Which process knew more; others may say more."""
+    known_position: int
+    """The newest entry that it knew."""
+    known_recorded_at: str
+    found_position: int
+    """The newest entry that there is instead."""
+    found_recorded_at: str
+    common_position: int
+    """Up to here the log is as it was; 0 where the process cannot tell."""
+    skipped_position: int
+    """No position after the found one and up to this one is given out any more."""
+    changes_lost: int
+    """How many changes of this process are lost, that somebody may have been told of."""
+    changes: list[str]
+    """The first of them, each its position, type, subject and actor."""
+    known_server: str
+    """The database server before (its system, and how often a standby was promoted), or ""."""
+    server: str
+    """The one that is used now."""
+
+    def lost(self, position: int) -> bool:
+        """Whether what had this position is lost, or may be."""
+        return self.common_position < position <= self.skipped_position
+
+
+class LogHistory(Aggregate[WentBack]):
+    """The log, as far as it has a story of its own."""
+
+    KIND = "log"
+
+    def go_back(self, event: WentBack) -> None:
+        """Say that it did. Each time is news."""
+        self.emit(event)
+
+    def apply(self, event: WentBack) -> None:
+        """Fold one event into the state: there is none."""
+
+
+def told(changes: Sequence[tuple[int, str, str, str]]) -> list[str]:
+    """Lost changes, each its position, type, subject and actor, as the event names them."""
+    return [" ".join(map(str, change)) for change in changes[:CHANGES_TOLD_MAX]]

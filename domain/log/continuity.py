@@ -1,0 +1,215 @@
+"""Whether the log is still the one that this process knew, and what is gone where it is not.
+
+A standby that is promoted with less than its primary had, or a restored backup, is a log that went
+back: positions and versions are given out again, for other events. So what is remembered of the
+log is remembered under its head (`Place`), and where that head is in the log, all before it is as
+it was.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from domain.aggregates.log_history import NAME, LogHistory, WentBack, told
+from domain.event import Recorded
+from domain.log import recorder
+from domain.log.engine import NOWHERE, LogWentBack, OperationalError, OtherLog, Place
+from domain.log.mapper import to_event
+from domain.log.transaction import NO_SERVER, Server, Transaction
+
+HEADS_KEPT = 10_000
+"""So many heads are kept: the newest of them that is in the log still is where the loss begins."""
+CHANGES_KEPT = 10_000
+"""So many of its own changes a process can name, where they are lost."""
+POSITIONS_SKIPPED = 10_000
+"""So many positions beyond the known head are never given out: other processes may have seen more
+than we, and what is told of a lost position must not be told of another event."""
+IS_THERE = """
+    SELECT 1 FROM stored_events WHERE position = ? AND recorded_at = ? AND originator_id = ?
+    AND originator_version = ?
+"""
+
+
+class Change(NamedTuple):
+    """A change that this process appended."""
+
+    position: int
+    recorded_at: str
+    subject: str
+    version: int
+    type: str
+    actor: str
+
+
+class Loss(NamedTuple):
+    """The log went back."""
+
+    known: Place
+    """The newest entry that this process knew."""
+    found: Place
+    """The newest entry that there is instead."""
+    common: int
+    """Up to this position the log is as it was; 0 where nobody here can tell."""
+    changes: tuple[Change, ...]
+    """Changes of this process that are lost, oldest first."""
+    known_server: Server
+    """Where the one was, and where the other is."""
+    server: Server
+
+    def skip(self, tx: Transaction) -> None:
+        """Give out no position that is lost, or may be; under the append lock."""
+        recorder.skip(tx, self._end)
+
+    def event(self, process: str) -> WentBack:
+        """As the log tells of it."""
+        changes = [(c.position, c.type, c.subject, c.actor) for c in self.changes]
+        return WentBack(
+            process,
+            self.known.position,
+            self.known.recorded_at,
+            self.found.position,
+            self.found.recorded_at,
+            self.common,
+            self._end,
+            len(self.changes),
+            told(changes),
+            "" if self.known_server == NO_SERVER else str(self.known_server),
+            "" if self.server == NO_SERVER else str(self.server),
+        )
+
+    @property
+    def _end(self) -> int:
+        return max(self.known.position, self.found.position) + POSITIONS_SKIPPED
+
+
+class Continuity:
+    """What one process knows of the log, by its writer and by all who read along.
+
+    `accepted` names the server whose log is right, though it is no continuation of what is known.
+    """
+
+    def __init__(
+        self, known: Place = NOWHERE, server: Server | None = None, accepted: str | None = None
+    ) -> None:
+        self._accepted = accepted
+        self._lock = threading.Lock()
+        self._heads: deque[Place] = deque([known], HEADS_KEPT)
+        self._changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
+        self.server = server
+        """The database server that was asked last, where it is known."""
+        self.refused: OtherLog | None = None
+        """Why nothing is written."""
+        self.losses = 0
+        """How often the log went back."""
+        self.changes_lost = 0
+
+    @property
+    def known(self) -> Place:
+        """The newest entry that anybody in this process has seen."""
+        return self._heads[-1]
+
+    def follow(self, tx: Transaction) -> None:
+        """Somebody reads on: raises `LogWentBack` where the log is not what was known."""
+        known = self.known  # before anything is read: what is known then can be seen
+        found = recorder.newest(tx)
+        if self._compare(tx, known, found) is not None:
+            raise LogWentBack(f"position {known.position} of the log is not there any more")
+        self.advance(found, tx.server)
+
+    def compare(self, tx: Transaction, found: Place) -> Loss | None:
+        """What is lost, where the log is not what was known; `found` is its head.
+
+        Under the append lock. Raises `OtherLog` where a person must say which log is right.
+        """
+        return self._compare(tx, self.known, found)
+
+    def _compare(self, tx: Transaction, known: Place, found: Place) -> Loss | None:
+        server = tx.server
+        if server is None:
+            raise OperationalError("this server is a standby")
+        is_known = known == found or recorder.has(tx, known)
+        self._must_be_right(server, is_known=is_known)
+        if is_known:
+            return None
+        with self._lock:
+            heads, changes = list(self._heads), list(self._changes)
+        common = _common(tx, heads)
+        lost = (c for c in changes if c.position > common and not _is_there(tx, c))
+        return Loss(known, found, common, tuple(lost), self.server or server, server)
+
+    def advance(self, head: Place, server: Server | None) -> None:
+        """The log has come to this head, and is a continuation."""
+        with self._lock:
+            self.server = server or self.server
+            if head.position > self._heads[-1].position:
+                self._heads.append(head)
+
+    def note(self, recorded: Sequence[Recorded]) -> None:
+        """Changes that this process made, and that somebody may have been told of."""
+        self._changes.extend(
+            Change(
+                position,
+                at,
+                event.originator_id,
+                event.originator_version,
+                event.TOPIC,
+                event.actor,
+            )
+            for position, at, event in recorded
+        )
+
+    def begin_anew(self, loss: Loss) -> None:
+        """What is lost was said, and in the log: from here on this log is the one that is known."""
+        with self._lock:
+            kept = [head for head in self._heads if head.position <= loss.common]
+            self._heads = deque([*kept, loss.found], HEADS_KEPT)
+            lost = set(loss.changes)
+            self._changes = deque((c for c in self._changes if c not in lost), CHANGES_KEPT)
+            self.server = loss.server
+        self.losses += 1
+        self.changes_lost += len(loss.changes)
+
+    def _must_be_right(self, now: Server, *, is_known: bool) -> None:
+        """A promotion makes a new timeline: an older one is a primary that should be down, and
+        another system another cluster, which is right only where it has what is known."""
+        self.refused, known = None, self.server
+        if known is None or now == known or str(now) == self._accepted:
+            return
+        if now.system == known.system:
+            if now.timeline > known.timeline:
+                return
+            why = "is a primary from before the failover: others may have gone on without it"
+        elif is_known:
+            return
+        else:
+            why = "is another database, which does not have what this process knew"
+        self.refused = OtherLog(
+            f"The server {now} {why} (known: {known}). Nothing is written. Stop it, or, where its"
+            f" log is the right one, start with --accept-log {now}."
+        )
+        raise self.refused
+
+
+def _is_there(tx: Transaction, change: Change) -> bool:
+    return tx.execute(IS_THERE, change[:4]).fetchone() is not None
+
+
+def _common(tx: Transaction, heads: Sequence[Place]) -> int:
+    """The newest of some heads that is in the log; those before it are as well."""
+    low, high = 0, len(heads)
+    while low < high:
+        middle = (low + high) // 2
+        if recorder.has(tx, heads[middle]):
+            low = middle + 1
+        else:
+            high = middle
+    return heads[low - 1].position if low else 0
+
+
+def is_lost(tx: Transaction, position: int) -> bool:
+    """Whether what had this position was lost when the log went back, or may have been."""
+    stored = recorder.stream(tx, f"{LogHistory.KIND}/{NAME}")
+    return any(
+        event.lost(position) for event in map(to_event, stored) if isinstance(event, WentBack)
+    )

@@ -1,0 +1,98 @@
+"""The servers that a URL names: each gets its try, and a dead one is tried last for a while."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from domain.log.postgres_connection import NETWORK, Connection
+
+CONNECT_TIMEOUT_S = 3
+"""For each of the servers, where the URL has no `connect_timeout`."""
+DEAD_FOR_S = 60.0
+"""A server that swallowed an attempt is tried after the others for so long."""
+LISTS = ("host", "hostaddr", "port")
+"""What may name several, with commas between."""
+
+C = TypeVar("C", bound=Connection)
+
+
+class Servers:
+    """`on_use(host)` is told where connections go, each time that this changes.
+
+    Used by several threads: what they write is one value each, and the last one counts.
+    """
+
+    def __init__(self, url: str, on_use: Callable[[str], None] = lambda host: None) -> None:
+        params = NETWORK | {"connect_timeout": CONNECT_TIMEOUT_S} | conninfo_to_dict(url)
+        count = max(len(str(params.get(name, "")).split(",")) for name in LISTS)
+        if count > 1:  # of several, we want the primary
+            params.setdefault("target_session_attrs", "read-write")
+        self._each = [_nth(params, number) for number in range(count)]
+        self._dead_until = [0.0] * count
+        self._on_use = on_use
+        self._in_use = ""
+        self.why_not = ""
+        """What the last attempt met; "" where it went well."""
+        self.attempts_s = count * float(str(params["connect_timeout"]))
+        """How long it takes where every server is dead."""
+
+    def connect(self, attempt: Callable[[str], C]) -> C:
+        """A connection to the first that takes one. Raises `psycopg.OperationalError`."""
+        now = time.monotonic()
+        order = sorted(range(len(self._each)), key=lambda number: self._dead_until[number] > now)
+        told: list[str] = []
+        for number in order:
+            try:
+                connection = attempt(make_conninfo("", **self._each[number]))
+                connection.introduce()
+            except psycopg.Error as error:
+                if isinstance(error, errors.ConnectionTimeout):
+                    self._dead_until[number] = time.monotonic() + DEAD_FOR_S
+                told.append(f"{self._shown(number)}: {first_line(error)}")
+            else:
+                self._dead_until[number] = 0.0
+                self._note(number)
+                return connection
+        self.why_not = "; ".join(told)
+        raise psycopg.OperationalError(self.why_not)
+
+    def _note(self, number: int) -> None:
+        self.why_not = ""
+        shown = self._shown(number)
+        if shown != self._in_use:
+            self._in_use = shown
+            self._on_use(shown)
+
+    def _shown(self, number: int) -> str:
+        params = self._each[number]
+        host = params.get("host") or params.get("hostaddr") or "localhost"
+        return f"{host}:{params.get('port') or 5432}"
+
+
+def connections_to(servers: Servers) -> type[Connection]:
+    """What a pool makes its connections of."""
+
+    class ToServers(Connection):
+        """To whichever of the servers takes it."""
+
+        @classmethod
+        def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+            return servers.connect(super().connect)
+
+    return ToServers
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, in a line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _nth(params: dict[str, Any], number: int) -> dict[str, Any]:
+    """The parameters of one of the servers; what is named once is of all of them."""
+    lists = {name: str(params[name]).split(",") for name in LISTS if params.get(name)}
+    chosen = {name: v[number] if len(v) > 1 else v[0] for name, v in lists.items()}
+    return params | chosen

@@ -1,0 +1,142 @@
+"""Has everybody in this process forget what they remember of a log that went back, and says so.
+
+What the log says then is the truth: work that was lost is begun anew where the log has it, and a
+step that a host has already is found there (`runners/steps/detached_step.py`).
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from domain.event import Act, Recorded
+from domain.log.continuity import Continuity, Loss
+from domain.log.engine import NOWHERE, LogWentBack, Place, Server
+from domain.log.follower import Pull, after
+from domain.log.recorder import now
+from domain.log.transaction import NO_SERVER, Transaction
+from domain.log.unit import Unit
+from domain.refusal import Refusal
+from projections.reads import Reads
+
+KEEP_EVERY_S = 5.0
+"""How often what is known of the log is kept for the next process on this data directory."""
+LINES_MAX = 1000
+"""So many lost changes are written to the service's log, one a line."""
+
+
+class Writer(Protocol):
+    """The part of `domain.log.writer.Writer` that is needed here."""
+
+    def submit(self, act: Act, command: Callable[[Unit], None]) -> "Future[Any]":
+        """Queue a command."""
+        ...
+
+
+class LogWatch:
+    """`forget` is called on the event loop's thread with each loss, in order."""
+
+    def __init__(self, continuity: Continuity, file: Path, log: Callable[..., None]) -> None:
+        self.continuity = continuity
+        self.forget: list[Callable[[Loss], None]] = []
+        self.writer: Writer | None = None
+        self._file = file
+        self._kept: tuple[Place, Server | None] = (continuity.known, continuity.server)
+        self._log = log
+        self._asked: Future[Any] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether somebody found that the log went back, and it is not said in the log yet."""
+        return self._asked is not None and not self._asked.done()
+
+    def pull(self, reads: Reads) -> Pull:
+        """Read the log for those who follow it, as long as it is the one that is known."""
+
+        async def pull(position: int) -> Sequence[Recorded]:
+            try:
+                return await reads.fresh(self._read, position)
+            except LogWentBack:
+                self._have_it_said()
+                raise
+
+        return pull
+
+    def on_loss(self, loss: Loss) -> None:
+        """Say what is lost. On the writer's thread, before anybody is told of what came then."""
+        event = loss.event("")
+        self._log(
+            "log.went_back",
+            level="warning",
+            known=loss.known.position,
+            known_recorded_at=loss.known.recorded_at,
+            found=loss.found.position,
+            found_recorded_at=loss.found.recorded_at,
+            common=loss.common,
+            server_before=event.known_server,
+            server=event.server,
+            changes_lost=len(loss.changes),
+        )
+        for change in loss.changes[:LINES_MAX]:
+            self._log(
+                "log.change_lost",
+                level="warning",
+                position=change.position,
+                recorded_at=change.recorded_at,
+                type=change.type,
+                subject=change.subject,
+                actor=change.actor,
+            )
+        self._loop.call_soon_threadsafe(self._forget, loss)
+
+    async def run(self) -> None:
+        """Keep what is known of the log, until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(KEEP_EVERY_S)
+                await asyncio.to_thread(self.keep)
+        finally:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write down what is known, where that has changed."""
+        known = (self.continuity.known, self.continuity.server)
+        if known != self._kept and known[1] not in (None, NO_SERVER):
+            with suppress(OSError):  # the next process knows less, and this one says so elsewhere
+                _write(self._file, *known)
+                self._kept = known
+
+    def _read(self, tx: Transaction, position: int) -> Sequence[Recorded]:
+        self.continuity.follow(tx)
+        return after(tx, position)
+
+    def _have_it_said(self) -> None:
+        """Any command will do: the writer compares before it decides one."""
+        if self.writer is not None and not self.is_under_way:
+            with suppress(Refusal):  # the service is stopping
+                self._asked = self.writer.submit(Act("log", "log/main", now()), lambda unit: None)
+
+    def _forget(self, loss: Loss) -> None:
+        for forget in self.forget:
+            forget(loss)
+
+
+def known_before(file: Path) -> tuple[Place, Server | None]:
+    """What the process before on this data directory knew of the log; nothing where none says."""
+    try:
+        kept = json.loads(file.read_bytes())
+        head = Place(int(kept["position"]), str(kept["recorded_at"]), int(kept["append_id"]))
+        return head, Server(int(kept["system"]), int(kept["timeline"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return NOWHERE, None
+
+
+def _write(file: Path, head: Place, server: Server | None) -> None:
+    kept = {**head._asdict(), **(server or NO_SERVER)._asdict()}
+    written = file.with_suffix(".new")
+    written.write_text(json.dumps(kept))
+    written.replace(file)

@@ -1,0 +1,1 @@
+"""A primary and its standby, as operators of PostgreSQL run them, and a service on both."""

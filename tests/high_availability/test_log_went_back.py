@@ -1,0 +1,92 @@
+"""The standby that takes over had not received everything: what is lost is said, and nothing else
+goes wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.end_to_end.several import several
+from tests.high_availability.pair import Pair
+from tests.support.service import Service, wait_for
+
+QUIET = ("--no-runners", "--command-timeout-s", "20")
+LOST = [
+    pytest.param(1, id="1"),
+    pytest.param(40, id="40", marks=pytest.mark.proof),
+    pytest.param(300, id="300", marks=pytest.mark.proof),
+]
+
+
+def put(service: Service, *names: str) -> None:
+    """Clusters, all answered."""
+    for name in names:
+        assert service.client.put(f"/cluster/{name}").status_code == 201
+
+
+def went_back(service: Service) -> list[dict[str, Any]]:
+    """What the log says of it."""
+    found = service.client.get("/events", params={"type": "log.went_back"})
+    return [dict(event["data"]) for event in found.json()]
+
+
+@pytest.mark.parametrize("count", LOST)
+def test_lost_changes_are_named_and_every_process_goes_on_with_what_there_is(
+    pair: Pair, tmp_path: Path, count: int
+) -> None:
+    with several(2, tmp_path, [pair.url] * 2, *QUIET) as (one, other):
+        put(one, "kept", "web")
+        with pair.standby_misses():
+            put(one, *(f"lost{n}" for n in range(count)))
+            assert one.client.delete("/cluster/web").status_code == 200
+        pair.fail_over()
+        wait_for(lambda: one.client.put("/cluster/after").status_code == 201)
+        wait_for(lambda: other.client.put("/cluster/other").status_code == 201)
+        # The aggregate that one process remembered as removed goes on where the log has it.
+        for service in (one, other, one):
+            assert service.client.put("/cluster/web").status_code == 201
+            assert service.client.delete("/cluster/web").status_code == 200
+        names = {"after", "kept", "other"}
+        assert all(set(s.client.get("/clusters").json()) == names for s in (one, other))
+        (first, *more) = went_back(one)
+        lost = [*first["changes"], *(change for event in more for change in event["changes"])]
+        assert len(lost) == min(count + 1, 100)
+        assert any(change.endswith("cluster.created cluster/lost0 admin") for change in lost)
+        assert first["known_server"] != first["server"]
+        assert one.read_log().count('"event":"log.change_lost"') == count + 1
+        assert httpx.get(f"{one.url}/readyz").json()["status"] == "ready"
+
+
+def test_an_old_primary_that_is_back_is_not_written_to_until_somebody_says_so(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(1, tmp_path, [pair.url], *QUIET, "--command-timeout-s", "3") as (service,):
+        put(service, "kept")
+        pair.wait_for_standby()
+        pair.second.promote()  # while the first is still there: the others' network was cut
+        pair.first.stop()
+        wait_for(lambda: service.client.put("/cluster/new").status_code == 201)
+        pair.second.stop()
+        pair.first.start()
+        refused = wait_for(lambda: _refused(service))
+        assert "before the failover" in refused
+        assert service.client.get("/cluster/kept").status_code == 200
+        part = next(p for p in _readiness(service) if p["name"] == "log")
+        assert part["kind"] == "log.other"
+        service.stop()
+        with pytest.raises(AssertionError, match="start with --accept-log"):
+            service.start()
+        name = str(part["reason"]).rpartition("--accept-log ")[2].rstrip(".")
+        service.restart_with("--accept-log", name)
+        put(service, "other")
+        assert went_back(service)[0]["server"] == name
+
+
+def _refused(service: Service) -> str:
+    answer = service.client.put("/cluster/split")
+    return answer.json()["detail"] if "Nothing is written" in answer.text else ""
+
+
+def _readiness(service: Service) -> list[dict[str, object]]:
+    return list(httpx.get(f"{service.url}/readyz").json()["parts"])

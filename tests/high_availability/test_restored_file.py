@@ -1,0 +1,66 @@
+"""A backup of the SQLite file is put back while the service runs, which nobody should do."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.high_availability.test_log_went_back import put, went_back
+from tests.support.service import Service
+
+
+def back_up(live: Path, copy: Path) -> None:
+    """As `.backup` of sqlite3 does."""
+    with sqlite3.connect(live) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    source.close()
+    target.close()
+
+
+def test_a_file_that_is_restored_under_a_running_service_is_the_truth(tmp_path: Path) -> None:
+    with Service(tmp_path / "service", None, "--no-runners") as service:
+        live, copy = service.data / "commissaire.db", tmp_path / "copy.db"
+        put(service, "kept", "web")
+        back_up(live, copy)
+        put(service, "lost")
+        assert service.client.delete("/cluster/web").status_code == 200
+        back_up(copy, live)  # as `.restore` does
+        assert service.client.get("/clusters").json() == ["kept", "web"]
+        put(service, "after")
+        assert service.client.delete("/cluster/web").status_code == 200
+        assert service.client.get("/clusters").json() == ["after", "kept"]
+        (event,) = went_back(service)
+        assert [change.split()[1:] for change in event["changes"]] == [
+            ["cluster.created", "cluster/lost", "admin"],
+            ["cluster.removed", "cluster/web", "admin"],
+        ]
+        check(service)
+        service.stop()
+        service.start()
+        assert service.client.get("/clusters").json() == ["after", "kept"]
+
+
+def test_a_file_that_was_replaced_is_not_written_to_any_more(tmp_path: Path) -> None:
+    with Service(tmp_path / "service", None, "--no-runners") as service:
+        live, copy = service.data / "commissaire.db", tmp_path / "copy.db"
+        put(service, "kept")
+        back_up(live, copy)
+        put(service, "lost")
+        shutil.move(copy, live)
+        refused = service.client.put("/cluster/after")
+        assert refused.status_code == 503
+        assert "was replaced" in refused.json()["detail"]
+        service.stop()
+        service.start()
+        put(service, "after")
+        assert service.client.get("/clusters").json() == ["after", "kept"]
+        check(service)
+
+
+def check(service: Service) -> None:
+    """The log is whole."""
+    command = [sys.executable, "-m", "runners.cli", "log", "check", "--data", str(service.data)]
+    environment = service.environment()
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
