@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from domain.aggregates.host import BootstrapStepSent, FactsGathered, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import BootstrapStepSent, FactsGathered
 from domain.aggregates.rolling_policy import seconds_between
 from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import (
