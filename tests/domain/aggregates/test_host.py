@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from domain.aggregates.host import (
-    NEXT,
+from domain.aggregates.host import NEXT, Host, Registration
+from domain.aggregates.host_events import (
     Activated,
     Bootstrapped,
     CredentialsRead,
     CredentialsRotated,
     FactsGathered,
     Failed,
-    Host,
     JoinedCluster,
     KeyApproved,
     KeyForgotten,
@@ -23,7 +22,6 @@ from domain.aggregates.host import (
     LeftCluster,
     Recovered,
     Registered,
-    Registration,
     Removed,
     Status,
 )
