@@ -53,6 +53,9 @@ def plain_sshd(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [f"Port {port}", "ListenAddress 127.0.0.1", "UsePAM no", "StrictModes no", *lines]
+    # What whoever runs the tests has their shell do at each login is not for our sessions: it takes
+    # CPU, and a session that ends in the middle of it leaves locks in their home.
+    words.append(f"SetEnv HOME={directory}")
     words += [f"PidFile {directory}/pid", f"AuthorizedKeysFile {directory}/authorized"]
     for number, host_key in enumerate(host_keys or (new_key(),)):
         file = directory / f"host_key_{number}"
