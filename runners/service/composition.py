@@ -100,6 +100,8 @@ class Service:
     runners: tuple[asyncio.Task[None], ...]
     reload: Callable[[], None]
     """Read again what is not read again by itself: the files of TLS."""
+    announce_stop: Callable[[], None]
+    """Have `/readyz` say that it will serve no more."""
 
 
 @asynccontextmanager
@@ -198,7 +200,9 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             supervisor,
             settings.shutdown_timeout_s * STOP_SHARE,
         )
-        yield Service(listener.address, tuple(supervisor.tasks), listener.reload)
+        yield Service(
+            listener.address, tuple(supervisor.tasks), listener.reload, observer.announce_stop
+        )
 
 
 def _options(settings: Settings, window: EventWindow) -> Options:
