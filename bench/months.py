@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from domain.aggregate import Aggregate
 from domain.aggregates.cluster import Cluster
-from domain.aggregates.host import FactsGathered, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered
 from domain.event import Act, Event, Recorded
 from domain.log.engine import Engine, Head
 from domain.log.mapper import to_stored

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.months import pass_months
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from domain.commands import fleet_commands, investigation
 from domain.commands.fleet_commands import HostRequest, OfferedKey
 from domain.commands.investigation import Subject

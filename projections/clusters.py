@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import orjson
 
 from domain.aggregates import cluster as cluster_events
-from domain.aggregates import host as host_events
+from domain.aggregates import host_events
 from domain.aggregates.cluster import ClusterEvent
-from domain.aggregates.host import HostEvent
+from domain.aggregates.host_events import HostEvent
 from domain.event import Recorded
 from domain.log.transaction import Transaction
 from projections.hosts import Answer

@@ -7,7 +7,7 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import cluster, host, log_history, network, operation_events, source
+from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
 from domain.aggregates import container_manager_events as container_manager
 from domain.event import Event
 
@@ -16,21 +16,21 @@ Telling = str | Callable[[Any], str]
 """Words with the event's fields in braces, or a function where words alone will not do."""
 
 
-def _registered(event: host.Registered) -> str:
+def _registered(event: host_events.Registered) -> str:
     by = f", owned by {event.source}" if event.source else ""
     return f"registered, to be logged in to as {event.remote_user} at port {event.ssh_port}{by}"
 
 
-def _gathered(event: host.FactsGathered) -> str:
+def _gathered(event: host_events.FactsGathered) -> str:
     return f"said what it is: {event.os} {event.os_version}".rstrip()
 
 
-def _sourced(event: host.FactsSourced) -> str:
+def _sourced(event: host_events.FactsSourced) -> str:
     said = [n for n in ("os", "cpus", "memory", "space") if getattr(event, n) is not None]
     return f"described by {event.source}: {', '.join(said) or 'nothing'}"
 
 
-def _set_up(event: host.BootstrapStepDone) -> str:
+def _set_up(event: host_events.BootstrapStepDone) -> str:
     changed = ", ".join(file["path"] for file in event.changed)
     return f"step {event.step} of setting it up done{f', which wrote {changed}' if changed else ''}"
 
@@ -50,25 +50,25 @@ def _started(event: operation_events.Started) -> str:
 
 
 TELLINGS: dict[type[Event], Telling] = {
-    host.Registered: _registered,
-    host.Removed: "removed, and its credentials destroyed",
-    host.JoinedCluster: "joined cluster {cluster}",
-    host.LeftCluster: "left cluster {cluster}",
-    host.KeyPinned: "showed its host key for the first time: it is trusted from now on",
-    host.KeyRefused: "showed another host key, which was refused",
-    host.KeyApproved: "another host key was approved",
-    host.KeyForgotten: "its host key was forgotten: the next one is trusted",
-    host.FactsGathered: _gathered,
-    host.FactsSourced: _sourced,
-    host.BootstrapStepSent: "step {step} of setting it up for network {network} sent",
-    host.BootstrapStepDone: _set_up,
-    host.BootstrapStepFailed: "step {step} of setting it up failed",
-    host.Bootstrapped: "set up",
-    host.Activated: "took up work in its cluster",
-    host.Failed: "failed",
-    host.Recovered: "answered again",
-    host.CredentialsRead: "its credentials were read",
-    host.CredentialsRotated: "its credentials were changed",
+    host_events.Registered: _registered,
+    host_events.Removed: "removed, and its credentials destroyed",
+    host_events.JoinedCluster: "joined cluster {cluster}",
+    host_events.LeftCluster: "left cluster {cluster}",
+    host_events.KeyPinned: "showed its host key for the first time: it is trusted from now on",
+    host_events.KeyRefused: "showed another host key, which was refused",
+    host_events.KeyApproved: "another host key was approved",
+    host_events.KeyForgotten: "its host key was forgotten: the next one is trusted",
+    host_events.FactsGathered: _gathered,
+    host_events.FactsSourced: _sourced,
+    host_events.BootstrapStepSent: "step {step} of setting it up for network {network} sent",
+    host_events.BootstrapStepDone: _set_up,
+    host_events.BootstrapStepFailed: "step {step} of setting it up failed",
+    host_events.Bootstrapped: "set up",
+    host_events.Activated: "took up work in its cluster",
+    host_events.Failed: "failed",
+    host_events.Recovered: "answered again",
+    host_events.CredentialsRead: "its credentials were read",
+    host_events.CredentialsRotated: "its credentials were changed",
     cluster.Created: _created,
     cluster.HostJoined: "{address} joined",
     cluster.HostLeft: "{address} left",

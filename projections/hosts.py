@@ -7,9 +7,9 @@ from zlib import crc32
 
 import orjson
 
-from domain.aggregates import host as events
+from domain.aggregates import host_events as events
 from domain.aggregates.container_manager import TRIVIAL
-from domain.aggregates.host import HostEvent
+from domain.aggregates.host_events import HostEvent
 from domain.event import Recorded
 from domain.log.transaction import Transaction
 from projections.projection import Projection, tag

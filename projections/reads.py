@@ -132,7 +132,7 @@ class SQLiteReads:
         return self.point_now(query, *args)
 
     def point_now(self, query: "Query[T]", *args: Any) -> T:
-        """The same without a coroutine; only on the event loop's thread."""
+        """`point` without a coroutine; only on the event loop's thread."""
         self._forget_if_changed()
         key = (query, *args)
         found = self._hot.get(key, self)

@@ -202,15 +202,12 @@ class MemoryRows(Generic[R]):
         self.rows: dict[str, R] = {}
 
     def get(self, key: str) -> R | None:
-        """The row of this key."""
         return self.rows.get(key)
 
     def put(self, row: R) -> None:
-        """Keep a row."""
         self.rows[self._key(row)] = row
 
     def delete(self, key: str) -> None:
-        """Drop a row."""
         self.rows.pop(key, None)
 
 
@@ -227,20 +224,17 @@ class StoredRows(Generic[R]):
         return len(self._known)
 
     def get(self, key: str) -> R | None:
-        """The row of this key."""
         if key not in self._known:
             found = self._tx.execute(self._table.select, (key,)).fetchone()
             self._known[key] = None if found is None else self._table.row(*found)
         return self._known[key]
 
     def put(self, row: R) -> None:
-        """Keep a row."""
         key = self._table.key(row)
         self._known[key] = row
         self._changed[key] = None
 
     def delete(self, key: str) -> None:
-        """Drop a row."""
         self._known[key] = None
         self._changed[key] = None
 
@@ -271,7 +265,6 @@ class StoredTables:
         self._opened: dict[str, StoredRows[Any]] = {}
 
     def __call__(self, table: Table[R]) -> Rows[R]:
-        """The rows of a table."""
         rows = self._opened.get(table.name)
         if rows is None:
             rows = self._opened[table.name] = StoredRows(table, self._tx)
@@ -300,7 +293,6 @@ class MemoryTables:
         self._opened: dict[str, MemoryRows[Any]] = {}
 
     def __call__(self, table: Table[R]) -> MemoryRows[R]:
-        """The rows of a table."""
         rows = self._opened.get(table.name)
         if rows is None:
             rows = self._opened[table.name] = MemoryRows(table)

@@ -20,6 +20,7 @@ from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
 from web.middleware import RequestMiddleware, ServiceLogWrite
+from web.openapi.pages import SelfDescription
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
@@ -28,7 +29,9 @@ from web.resources.hosts import Hosts
 from web.resources.networks import Networks
 from web.resources.offered_keys import ParseKey
 from web.resources.operations import Operations
-from web.routes.table import table
+from web.routes.events import event_routes
+from web.routes.operations import operation_routes
+from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routing.not_here import leave_to_others
 from web.routing.route import nothing_here, refuse_twins
 
@@ -92,19 +95,21 @@ def application(
 ) -> Starlette:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
     writer, reads, past, secrets = stores.writer, stores.reads, stores.past, host_keys.secrets
-    routes = table(
-        Hosts(
-            writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
-        ),
-        Credentials(writer, secrets, host_keys.parse, host_keys.try_login),
-        Clusters(writer, reads, past),
-        Networks(writer, reads),
-        ContainerManagers(writer, reads, secrets),
-        Operations(writer, reads),
-        Events(stores.log_reads, options.window, options.listeners_max),
-        Histories(stores.log_reads),
-        observation or Observation(authentication),
+    hosts = Hosts(
+        writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
     )
+    described = SelfDescription()
+    routes = described.routes = [
+        *service_routes(observation or Observation(authentication), described),
+        *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
+        *cluster_routes(Clusters(writer, reads, past)),
+        *operation_routes(Operations(writer, reads)),
+        *event_routes(
+            Events(stores.log_reads, options.window, options.listeners_max),
+            Histories(stores.log_reads),
+        ),
+        *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
+    ]
     if options.elsewhere:
         routes = leave_to_others(routes)
     refuse_twins(routes)

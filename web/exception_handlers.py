@@ -27,7 +27,7 @@ CAUSES: dict[type[Exception], LoginRefusal] = {
 
 
 def exception_handlers(request_counts: RequestCounts) -> dict[type[Exception], ExceptionHandler]:
-    """For Starlette. Log-ins that are refused are counted."""
+    """The exception handlers of the application. Log-ins that are refused are counted."""
 
     async def answer(request: Request, error: Exception) -> Response:
         for kind, cause in CAUSES.items():

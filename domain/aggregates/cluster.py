@@ -126,7 +126,7 @@ class Cluster(Aggregate[AnyClusterEvent]):
     # Commands
 
     def create(self, network: str, container_manager: str) -> None:
-        """Be there, with these. The same again is no news."""
+        """Create the cluster with these names; the same again is no event."""
         if not self.exists:
             self.emit(Created(self.name, network, container_manager))
             return
@@ -177,7 +177,7 @@ class Cluster(Aggregate[AnyClusterEvent]):
             self.emit(RemovalStarted())
 
     def remove(self) -> None:
-        """Be gone; the members must have left before."""
+        """Remove the cluster; its members must have left before."""
         self.must_exist()
         self.must_be_at_rest()
         if self.members:
@@ -192,7 +192,7 @@ class Cluster(Aggregate[AnyClusterEvent]):
         self.emit(OperationStarted(operation))
 
     def end_operation(self, operation: str) -> None:
-        """Be at rest again. What ended already is no news."""
+        """Record that the operation has ended; what ended already is no event."""
         if self.operation == operation:
             self.emit(OperationEnded(operation))
 

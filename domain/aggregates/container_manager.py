@@ -151,7 +151,7 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
     # Commands
 
     def create(self, wanted: ContainerManagerRequest) -> None:
-        """Be there, like this. The same again is no news; whether the token is, others know."""
+        """Create it; the same again is no event. The caller compares its token."""
         if not self.exists:
             self.give_up()
             self.emit(Created(self.name, wanted.type, wanted.options))
@@ -171,7 +171,7 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
         self.emit(TakenUp(cluster))
 
     def release(self, cluster: str) -> None:
-        """Be used by this cluster no longer; its hosts left before."""
+        """Record that this cluster, whose hosts have left, no longer uses it."""
         if cluster in self.clusters:
             self.emit(Released(cluster))
 
@@ -223,7 +223,7 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
             self._finish_removal()
 
     def remove(self) -> None:
-        """Be gone, unless a cluster uses it; what is still to be told is told before."""
+        """Remove it, unless a cluster uses it; pending node changes are told before."""
         self.must_exist()
         if self.clusters:
             raise conflict(
@@ -239,7 +239,7 @@ class ContainerManager(Aggregate[AnyContainerManagerEvent]):
             self.emit(Removed())
 
     def give_up(self) -> None:
-        """Be gone, if nothing but what is still to be told holds it."""
+        """Remove it without waiting for its pending node changes, if it is only kept for these."""
         if self.state != "leaving":
             return
         for address in sorted(self.wanted | self.unwanted | self.cordoned.keys()):

@@ -100,7 +100,7 @@ class UncordonWanted(ContainerManagerEvent):
 
 @dataclass(frozen=True)
 class NodeUncordoned(ContainerManagerEvent):
-    """It does not keep pods away any more, as far as that operation is concerned."""
+    """The node was uncordoned, as far as that operation is concerned."""
 
     TOPIC: ClassVar[str] = "container_manager.node_uncordoned"
     address: str
@@ -124,7 +124,7 @@ class RemovalStarted(ContainerManagerEvent):
 
 @dataclass(frozen=True)
 class Removed(ContainerManagerEvent):
-    """It is not spoken to any more, and its token was destroyed; no cluster used it any more."""
+    """The container manager, which no cluster used, was removed and its token destroyed."""
 
     TOPIC: ClassVar[str] = "container_manager.removed"
 

@@ -2,7 +2,7 @@
 
 investigating → bootstrapping → disassociated ⇄ active, and failed from anywhere and back.
 A host that was removed may be registered again: its stream goes on. What may happen to it is in
-`domain/aggregates/host_events.py`, and known under the names here.
+`domain/aggregates/host_events.py`.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +22,6 @@ from domain.aggregates.host_events import (
     FactsSourced,
     Failed,
     FailureKind,
-    HostEvent,
     JoinedCluster,
     KeyApproved,
     KeyForgotten,
@@ -37,37 +36,6 @@ from domain.aggregates.host_events import (
 from domain.aggregates.operation_events import Evidence
 from domain.event import LeaveReason
 from domain.refusal import conflict, not_found
-
-__all__ = [
-    "NEXT",
-    "READY",
-    "UNREGISTERED",
-    "Activated",
-    "AnyHostEvent",
-    "BootstrapStepDone",
-    "BootstrapStepFailed",
-    "BootstrapStepSent",
-    "Bootstrapped",
-    "CredentialsRead",
-    "CredentialsRotated",
-    "FactsGathered",
-    "FactsSourced",
-    "Failed",
-    "FailureKind",
-    "Host",
-    "HostEvent",
-    "JoinedCluster",
-    "KeyApproved",
-    "KeyForgotten",
-    "KeyPinned",
-    "KeyRefused",
-    "LeftCluster",
-    "Recovered",
-    "Registered",
-    "Registration",
-    "Removed",
-    "Status",
-]
 
 NEXT: dict[Status, frozenset[Status]] = {
     "": frozenset({"investigating"}),
@@ -276,7 +244,7 @@ class Host(Aggregate[AnyHostEvent]):
         self.emit(CredentialsRead())
 
     def rotate_credentials(self, key_fingerprint: str, remote_user: str, ssh_port: int) -> None:
-        """Be logged in to with other credentials from now on."""
+        """Replace the credentials that the host is logged in to with."""
         self.must_exist()
         self.emit(CredentialsRotated(key_fingerprint, remote_user, ssh_port))
 
@@ -300,14 +268,8 @@ class Host(Aggregate[AnyHostEvent]):
                     self._become("disassociated")
                 elif self.was == "active":
                     self.was = "disassociated"
-            case KeyPinned():
-                self.pinned, self.pinned_algorithm = event.fingerprint, event.algorithm
-            case KeyRefused():
-                self.refused = event.fingerprint
-            case KeyApproved():
-                self.pinned, self.pinned_algorithm, self.refused = event.fingerprint, "", ""
-            case KeyForgotten():
-                self.pinned = self.pinned_algorithm = self.refused = ""
+            case KeyPinned() | KeyRefused() | KeyApproved() | KeyForgotten():
+                self._apply_to_host_key(event)
             case FactsGathered():
                 self.facts = event
                 if self.status == "investigating":
@@ -334,13 +296,29 @@ class Host(Aggregate[AnyHostEvent]):
             case CredentialsRead():
                 pass
             case CredentialsRotated():
-                self.credentials = event.originator_version
-                self.fingerprint = event.key_fingerprint
-                self.registration = replace(
-                    self.registration, remote_user=event.remote_user, ssh_port=event.ssh_port
-                )
+                self._apply_rotation(event)
             case _:
                 assert_never(event)
+
+    def _apply_to_host_key(
+        self, event: KeyPinned | KeyRefused | KeyApproved | KeyForgotten
+    ) -> None:
+        match event:
+            case KeyPinned():
+                self.pinned, self.pinned_algorithm = event.fingerprint, event.algorithm
+            case KeyRefused():
+                self.refused = event.fingerprint
+            case KeyApproved():
+                self.pinned, self.pinned_algorithm, self.refused = event.fingerprint, "", ""
+            case KeyForgotten():
+                self.pinned = self.pinned_algorithm = self.refused = ""
+
+    def _apply_rotation(self, event: CredentialsRotated) -> None:
+        self.credentials = event.originator_version
+        self.fingerprint = event.key_fingerprint
+        self.registration = replace(
+            self.registration, remote_user=event.remote_user, ssh_port=event.ssh_port
+        )
 
     def _become(self, status: Status) -> None:
         if status not in NEXT[self.status]:

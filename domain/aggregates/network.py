@@ -127,7 +127,7 @@ class Network(Aggregate[AnyNetworkEvent]):
     # Commands
 
     def create(self, wanted: NetworkRequest) -> None:
-        """Be there, like this. The same again is no news."""
+        """Create the network; the same again is no event."""
         if not self.exists:
             self.emit(Created(self.name, wanted.type, wanted.options))
             return
@@ -147,12 +147,12 @@ class Network(Aggregate[AnyNetworkEvent]):
             self.emit(TakenUp(cluster))
 
     def release(self, cluster: str) -> None:
-        """Be used by this cluster no longer."""
+        """Record that this cluster no longer uses the network."""
         if cluster in self.clusters:
             self.emit(Released(cluster))
 
     def remove(self) -> None:
-        """Be gone, unless a cluster uses it."""
+        """Remove the network, unless a cluster uses it."""
         if not self.exists:
             raise not_found(f"There is no network {self.name}: create it with PUT first.")
         if self.state == "built_in":

@@ -127,7 +127,7 @@ class CancelRequested(OperationEvent):
 
 @dataclass(frozen=True)
 class Ended(OperationEvent):
-    """It is over; `reason` says why, where it is not simply finished."""
+    """The operation has ended; `reason` says why, where it is not simply finished."""
 
     TOPIC: ClassVar[str] = "operation.ended"
     status: Status

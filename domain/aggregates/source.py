@@ -18,7 +18,7 @@ class SourceEvent(Event):
 
 @dataclass(frozen=True)
 class BecameStale(SourceEvent):
-    """It has failed for longer than its limit: the facts of its hosts are old ones."""
+    """The source has failed for longer than its limit: the facts of its hosts are old."""
 
     TOPIC: ClassVar[str] = "source.became_stale"
     since: str

@@ -7,7 +7,8 @@ is an intent, then what became of it; between the two it may have run or not, an
 
 from typing import NamedTuple
 
-from domain.aggregates.host import FactsGathered, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.network import DEFAULT_NETWORK
 from domain.aggregates.operation_events import Evidence
 from domain.commands import investigation
@@ -39,7 +40,7 @@ def begin(unit: Unit, subject: Subject, facts: FactsGathered) -> Wanted | None:
 
 
 def go_on(unit: Unit, subject: Subject) -> Wanted | None:
-    """The same of a host that is being set up, and said before what it is."""
+    """What is still wanted of a host whose facts are in the log; None where it takes part now."""
     host = as_it_was(unit, subject)
     wanted = _wanted(unit, host) if host is not None else None
     if host is not None and wanted is None:

@@ -206,7 +206,7 @@ def remove_container_manager(unit: Unit, secrets: Secrets, name: str) -> None:
 
 
 def create_cluster(unit: Unit, name: str, network: str, container_manager: str) -> None:
-    """Be there, with this network and container manager, which must be there."""
+    """Create a cluster with this network and container manager, which must exist."""
     cluster = unit.cluster(name)
     if not cluster.exists:
         unit.network(network).take_up(name)

@@ -7,7 +7,8 @@ machine's.
 
 from dataclasses import dataclass
 
-from domain.aggregates.host import FactsGathered, FactsSourced, FailureKind, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered, FactsSourced, FailureKind
 from domain.commands.fleet_commands import Unit, activate_where_nobody_else_must
 
 
@@ -53,7 +54,7 @@ def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
 
 
 def take_part(unit: Unit, host: Host) -> None:
-    """It is set up: it takes part in its cluster, or waits for one."""
+    """Record that the host is set up: it takes part in its cluster, or waits for one."""
     host.finish_bootstrap()
     if host.cluster:
         activate_where_nobody_else_must(unit, unit.cluster(host.cluster), host)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from domain.aggregates.host import READY, FailureKind
+from domain.aggregates.host import READY
+from domain.aggregates.host_events import FailureKind
 from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.operation_events import Evidence, Step
 from domain.aggregates.rolling_policy import Limits, Over, Start, Wait, limits, next_move

@@ -116,7 +116,7 @@ class Plan(NamedTuple):
 
 
 def plan(head: int, known: Sequence[Checkpoint]) -> Plan:
-    """For a log that has come to `head`, and the checkpoints that there are.
+    """The checkpoints to keep and to make, for a log that ends at `head` and these that are there.
 
     Once there are fewer to a length of the log there are never more again: else those of a size
     near the limit would be dropped and made, again and again.

@@ -144,7 +144,7 @@ class Scratch:
         return self._connection.serialize()
 
     def restore(self, image: bytes, position: int) -> None:
-        """Be as another was. Raises `sqlite3.Error`, and knows nothing, for what is no image."""
+        """Load an image. Raises `sqlite3.Error` for what is none, and is empty then."""
         try:
             self._connection.deserialize(image)
             self._create()  # what it has already stays: an image that is none fails here

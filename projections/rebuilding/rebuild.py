@@ -85,7 +85,7 @@ def rebuild(
 
 
 class _Pace:
-    """So many events in a second, at most."""
+    """Limits a rebuild to so many events a second."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ class Status:
 def status(
     tx: Transaction, projections: Sequence[Projection], *, with_digest: bool = False
 ) -> list[Status]:
-    """Of all that are asked for, at one moment."""
+    """The status of each of these projections, at one moment."""
     found, head = made(tx), recorder.head(tx).position
     return [_status(tx, each, found.get(each.name), head, with_digest) for each in projections]
 

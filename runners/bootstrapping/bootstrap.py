@@ -6,13 +6,12 @@ anything else. It runs detached, like the steps of operations (runners/steps/det
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from domain.aggregates.host import BootstrapStepSent, FactsGathered, Host
-from domain.aggregates.operation_events import Evidence
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import BootstrapStepSent, FactsGathered
 from domain.aggregates.rolling_policy import seconds_between
 from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import (
@@ -30,9 +29,9 @@ from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable
 from runners.leases.ownership import NoLongerOurs
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.ssh.command import Output
+from runners.steps.contact import StepSession
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
-from runners.steps.polling import POLL_FIRST_S, POLL_GROWTH, POLL_MAX_S, SESSION_S
-from runners.steps.system_commands import Commands
+from runners.steps.polling import POLL_PAUSES, SESSION_S
 
 STOP_LIMIT_S = 60.0
 """How long a step that has taken too long may take to be stopped, before the host has failed."""
@@ -40,35 +39,18 @@ STOP_LIMIT_S = 60.0
 OVER = ("ended", "cancelled", "lost")
 
 
-class StepSession(Protocol):
-    """A host that answers; see `runners.steps.ssh_contact`. Raises `HostUnusable` once it does not
-    any more."""
+class AskableSession(StepSession, Protocol):
+    """A session that runs steps, and scripts beside them."""
 
     async def ask(self, script: str) -> Output:
         """Run a script as root that changes nothing."""
-        ...
-
-    async def start(self, step_id: str, commands: Commands) -> StepReport:
-        """Run the commands, unless that was done before."""
-        ...
-
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
-        """How the step goes, and what it said beyond the offset."""
-        ...
-
-    async def cancel(self, step_id: str) -> StepReport:
-        """End it."""
-        ...
-
-    async def clear(self, step_id: str) -> None:
-        """Delete its output there."""
         ...
 
 
 class Connector(Protocol):
     """The way to a host. Raises `HostUnusable` and `HostKeyChanged`."""
 
-    def __call__(self, host: Host) -> AbstractAsyncContextManager[StepSession]:
+    def __call__(self, host: Host) -> AbstractAsyncContextManager[AskableSession]:
         """A connection, closed at the end of the block."""
         ...
 
@@ -98,20 +80,20 @@ class Bootstrap:
         except Unusable as unusable:
             raise HostUnusable("setup", str(unusable)) from None
         until = asyncio.get_running_loop().time() + SESSION_S
-        async with self._connector(host) as contact:
+        async with self._connector(host) as session:
             if host.step is not None:
                 step = next((step for step in steps if step.name == host.step.step), None)
-                if not await self._see_to_its_end(host, contact, host.step, step, until):
+                if not await self._see_to_its_end(host, session, host.step, step, until):
                     return Requeue(0.0, Priority.CONTINUED)  # others get their turn
             ran: set[str] = set()
-            while missing := await self._missing(host, contact, steps):
+            while missing := await self._missing(host, session, steps):
                 for step in missing:
                     if step.name in ran:
                         reason = f"Step '{step.name}' of setting it up was undone by another."
                         raise HostUnusable("setup", reason)
                     ran.add(step.name)
                     sent = await self._send(host, step, wanted)
-                    if not await self._see_to_its_end(host, contact, sent, step, until):
+                    if not await self._see_to_its_end(host, session, sent, step, until):
                         return Requeue(0.0, Priority.CONTINUED)
             await self._outcomes.finish_bootstrap(host)
         return None
@@ -127,11 +109,11 @@ class Bootstrap:
         return [ready(step, values) for step in found]
 
     async def _missing(
-        self, host: Host, contact: StepSession, steps: Sequence[ReadyStep]
+        self, host: Host, session: AskableSession, steps: Sequence[ReadyStep]
     ) -> list[ReadyStep]:
         nonce = new_nonce()
         try:
-            output = await contact.ask(probe(steps, nonce))
+            output = await session.ask(probe(steps, nonce))
         except Unusable as unusable:
             raise HostUnusable("setup", str(unusable)) from None
         missing = needed(steps, output.stdout, nonce)
@@ -149,14 +131,14 @@ class Bootstrap:
     async def _see_to_its_end(
         self,
         host: Host,
-        contact: StepSession,
+        session: AskableSession,
         sent: BootstrapStepSent,
         step: ReadyStep | None,
         until: float,
     ) -> bool:
         """Start it, where that was not done, and watch it. False where it goes on after `until`."""
         limit_s = step.step.timeout_s if step else STEP_TIMEOUT_S
-        pause_s = POLL_FIRST_S
+        polls = 0
         report: StepReport | None = None
         while report is None or report.state not in OVER:
             late_s = seconds_between(sent.at, self._now()) - limit_s
@@ -165,54 +147,48 @@ class Bootstrap:
                 reason = f"Step '{sent.step}' of setting it up cannot be stopped."
                 raise HostUnusable("setup", reason)
             if late_s > 0 or (step is None and not begun):
-                report = await contact.cancel(sent.run)
+                report = await session.cancel(sent.run)
             elif step is not None and not begun:
-                report = await contact.start(sent.run, step.commands(sent.run))
+                report = await session.start(sent.run, step.commands(sent.run))
             elif asyncio.get_running_loop().time() > until:
                 return False
             else:
-                await asyncio.sleep(pause_s)
-                pause_s = min(POLL_MAX_S, pause_s * POLL_GROWTH)
-                report = await contact.watch(sent.run)
-        await self._settle(host, contact, sent, step, report)
+                polls += 1
+                await asyncio.sleep(POLL_PAUSES.after(polls))
+                report = await session.watch(sent.run)
+        await self._settle(host, session, sent, step, report)
         return True
 
     async def _settle(
         self,
         host: Host,
-        contact: StepSession,
+        session: AskableSession,
         sent: BootstrapStepSent,
         step: ReadyStep | None,
         report: StepReport,
     ) -> None:
         """It is over, one way or another: record how, and clean up over there."""
-        output = await _output(contact, sent.run, report)
+        output = await _output(session, sent.run, report)
         changed = step.changed(sent.run, output) if step else []
-        evidence: Evidence = {
-            "output_sha256": hashlib.sha256(output).hexdigest(),
-            "output_bytes": len(output),
-        }
-        if report.exit_status is not None:
-            evidence["exit_status"] = report.exit_status
-        ending = Ending(changed, evidence, output)
+        ending = Ending(changed, report.evidence(output), output)
         if report.state == "ended" and report.exit_status == 0:
             await self._outcomes.finish_step(host, sent.run, ending)
-            await contact.clear(sent.run)
+            await session.clear(sent.run)
             return
         late = seconds_between(sent.at, self._now()) > (
             step.step.timeout_s if step else STEP_TIMEOUT_S
         )
         reason, passing = _why(sent.step, report, gist(output, sent.run), late=late)
         await self._outcomes.fail_step(host, sent.run, ending, reason, passing=passing)
-        await contact.clear(sent.run)
+        await session.clear(sent.run)
         raise HostUnusable("setup", reason, passing=passing)
 
 
-async def _output(contact: StepSession, run: str, report: StepReport) -> bytes:
+async def _output(session: AskableSession, run: str, report: StepReport) -> bytes:
     """All that it said, up to the limit."""
     output = report.output
     while len(output) < min(report.size, OUTPUT_BYTES_MAX):
-        piece = (await contact.watch(run, len(output))).output
+        piece = (await session.watch(run, len(output))).output
         if not piece:
             break
         output += piece
@@ -229,6 +205,4 @@ def _why(name: str, report: StepReport, words: str, *, late: bool) -> tuple[str,
         return f"{step} had not begun in time, and never will.", True
     if late:
         return f"{step} did not end in time, and was stopped{said}.", False
-    rebooted = report.begun_boot_id != report.boot_id
-    why = "the host rebooted meanwhile" if rebooted else "its processes were killed"
-    return f"{step} was cut short: {why}.", True
+    return f"{step} was cut short: {report.why_cut_short}.", True

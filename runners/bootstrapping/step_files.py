@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 
 FILES_MAX = 64
 FILE_BYTES_MAX = 256 * 1024

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from domain.event import Recorded
 from domain.log.engine import Engine, OperationalError
 from domain.log.follower import Follower

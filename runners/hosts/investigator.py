@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from domain.aggregates import host as events
-from domain.aggregates.host import READY, FactsGathered, Host
+from domain.aggregates import host_events as events
+from domain.aggregates.host import READY, Host
+from domain.aggregates.host_events import FactsGathered
 from domain.commands.bootstrap import Wanted
 from domain.event import Recorded
 from runners.hosts.outcomes import (

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol, TypeVar
 
-from domain.aggregates.host import BootstrapStepSent, FactsGathered, FailureKind, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import BootstrapStepSent, FactsGathered, FailureKind
 from domain.aggregates.operation_events import Evidence
 from domain.commands import bootstrap, investigation
 from domain.commands.bootstrap import Changed, Wanted

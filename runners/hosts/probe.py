@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from domain.aggregates.host import FactsGathered, FailureKind, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered, FailureKind
 from domain.refusal import Refusal
 from runners.hosts.facts import gather, sudo_failure
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable, Trust

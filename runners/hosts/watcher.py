@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from domain.aggregates import host as events
-from domain.aggregates.host import READY, FailureKind, Host
+from domain.aggregates import host_events as events
+from domain.aggregates.host import READY, Host
+from domain.aggregates.host_events import FailureKind
 from domain.event import Recorded
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.outcomes import (

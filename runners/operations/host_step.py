@@ -1,93 +1,89 @@
-"""One step of one host of an operation: what it is, whom it takes, and how long it may.
+"""One step of one host of an operation, with its limits, and what is observed of the host."""
 
-Whoever takes it (`runners.operations.host_driver`) asks the host, its node, and the log through
-these.
-"""
-
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
 from domain.aggregates.host import Host
 from domain.aggregates.operation import HostProgress, Operation
 from domain.aggregates.rolling_policy import seconds_between
+from runners.scheduling.backoff import Pauses
 
 CONTACT_LIMIT_S = 60.0
-"""A host that cannot be reached for so long when its turn comes has failed: nothing was sent."""
+"""A host that cannot be reached for so long when its step begins has failed: nothing was sent."""
 CANCEL_LIMIT_S = 60.0
-"""What cannot be proved to have stopped so long after a cancellation is unknown."""
+"""A step that has not provably stopped so long after it was cancelled is unknown."""
 REFUSED_LIMIT_S = 300.0
-"""A host that answers, but does not let us work on it any more, is given up after so long."""
-RETRY_FIRST_S = 0.5
-RETRY_MAX_S = 5.0
-RETRY_GROWTH = 1.5
-REBOOT_LOOK_S = 1.0
+"""A host that answers, but does not let us log in any more, is given up after so long."""
+CONTACT_PAUSES = Pauses(0.5, 5.0, growth=1.5)
+"""Before a host that could not be reached is contacted again."""
 HEALTH_LOOK_S = 2.0
-LOOK_AGAIN_S = 0.1
-"""So long after a limit it is seen to be over."""
+AFTER_LIMIT_S = 0.1
+"""So long after its limit a step is looked at once more, and then fails."""
 UNCORDON_LIMIT_S = 60.0
 """A node that could not be uncordoned for so long has failed; it is uncordoned later."""
 
 
 class EventLog(Protocol):
-    """What the log says, and what is kept beside it."""
+    """What the log says, and the output that is kept beside it."""
 
     async def operation(self, name: str) -> Operation:
-        """One operation as it is now."""
+        """One operation as of the newest event."""
         ...
 
     async def load(self, address: str) -> Host:
-        """One host as it is now."""
+        """One host as of the newest event."""
         ...
 
     async def output(self, operation: str, address: str) -> bytes:
-        """What is kept of a host's output."""
+        """The output of a host's step, as far as it is kept."""
         ...
 
 
 @dataclass(frozen=True)
 class HostStep:
-    """One step of one host, as the log has it."""
+    """One step of one host, as of the events up to `at`."""
 
     operation: Operation
     host: Host
     progress: HostProgress
     at: str
     cancel_at: str
-    """When it was asked to stop; "" where it was not."""
+    """When the operation was cancelled; "" where it was not."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """Of what is remembered for politeness only."""
+        """The operation's id and the host's address."""
         return self.operation.name, self.host.name
 
     @property
     def step_id(self) -> str:
-        """Under which the host knows it."""
+        """The id by which the host knows the step."""
         return f"{self.operation.name}-{self.progress.step}"
 
     @property
     def cancelling(self) -> bool:
-        """Whether it is to be stopped."""
+        """Whether the step is to be stopped."""
         return bool(self.cancel_at)
 
     @property
     def is_rebooting(self) -> bool:
-        """Whether a reboot was requested, which cannot be called back."""
+        """Whether a reboot was requested, which cannot be undone."""
         return self.progress.step == "reboot" and bool(self.progress.boot_id)
 
     @property
     def elapsed_s(self) -> float:
-        """Since the step began."""
+        """Seconds since the step began."""
         return seconds_between(self.progress.step_at, self.at)
 
     @property
     def cancelled_for_s(self) -> float:
-        """Since it was asked to stop."""
+        """Seconds since the operation was cancelled."""
         return seconds_between(self.cancel_at, self.at)
 
     @property
     def healthy_for_s(self) -> float:
-        """How long the host has to answer without a break at the end."""
+        """How long the host has to be healthy without a break at the end."""
         return self.operation.request.options.healthy_for_s
 
     @property
@@ -102,3 +98,27 @@ class HostStep:
                 return self.operation.step_timeout_s + self.healthy_for_s
             case _:
                 return self.operation.step_timeout_s
+
+    def is_late(self, at: str) -> bool:
+        """Whether the step has taken too long at this time, which may be later than `at`."""
+        return seconds_between(self.progress.step_at, at) > self.limit_s
+
+
+@dataclass
+class Observed:
+    """What was observed of a host between ticks: where it is lost, limits begin anew."""
+
+    failed_contacts: int = 0
+    """How many contacts in a row have failed."""
+    silent_since: float | None = None
+    """The loop's time of the first of them, while the host's node is drained."""
+    healthy_since: float | None = None
+    """The loop's time since which the host has been healthy, in the boot `healthy_boot_id`."""
+    healthy_boot_id: str = ""
+
+    def silent_for_s(self) -> float:
+        """How long contacts have failed, from the first call of this on."""
+        clock = asyncio.get_running_loop().time()
+        if self.silent_since is None:
+            self.silent_since = clock
+        return clock - self.silent_since

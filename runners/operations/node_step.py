@@ -1,6 +1,6 @@
-"""What an operation asks of the node that a host is: to be emptied, to be ready, to be used again.
+"""The steps of the node that a host is: it is drained first, and uncordoned at the end.
 
-Everything may be asked again, after a crash too: the node itself says what was done.
+Both may be repeated, after a crash too: the node itself shows what was done.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,9 +10,12 @@ from typing import Protocol
 from runners.container_managers.connections import NoSuchManager
 from runners.container_managers.failure import ManagerFailed
 from runners.container_managers.kubernetes import Draining
+from runners.operations.host_step import AFTER_LIMIT_S, HostStep
+from runners.operations.step_outcomes import StepOutcomes
+from runners.scheduling.work_queue import Priority, Requeue
 
-LOOK_S = 1.0
-"""How soon a node is looked at again."""
+NODE_POLL_S = 1.0
+"""How often a container manager is asked about a node that is not drained or ready."""
 
 
 class Node(Protocol):
@@ -20,19 +23,19 @@ class Node(Protocol):
     `ManagerFailed`."""
 
     async def cordon(self, address: str, operation: str) -> None:
-        """Let no further pods onto this node."""
+        """Make the node unschedulable."""
         ...
 
     async def uncordon(self, address: str, operation: str = "") -> None:
-        """Take away what `cordon` did for this operation."""
+        """Undo `cordon` for this operation."""
         ...
 
     async def drain(self, address: str) -> Draining:
-        """Ask every pod that has to leave to do so, and say how many are still there."""
+        """Evict the pods that have to leave, and count those that are still there."""
         ...
 
     async def is_ready(self, address: str) -> bool:
-        """Whether its kubelet says so."""
+        """Whether the node is Ready."""
         ...
 
 
@@ -42,25 +45,25 @@ Managers = Callable[[str], Awaitable[Node]]
 
 @dataclass(frozen=True)
 class NodeResult:
-    """Whether it is so by now; else why not, when to look again, and whether that may help."""
+    """Whether the node is as asked; else why not, whether that is final, and when to ask again."""
 
     done: bool
     why_not: str = ""
     hopeless: bool = False
-    again_s: float = LOOK_S
+    again_s: float = NODE_POLL_S
 
 
 DONE = NodeResult(done=True)
 
 
-class NodeSteps:
-    """Asks container managers; what they cannot do is no exception, but found."""
+class ClusterNodes:
+    """Nodes by container manager and address. What a manager cannot do is a result, not raised."""
 
     def __init__(self, managers: Managers) -> None:
         self._managers = managers
 
     async def drained(self, manager: str, address: str, operation: str) -> NodeResult:
-        """Cordoned, and without pods that have to leave."""
+        """Cordon the node and evict its pods; done when all that have to leave are gone."""
 
         async def ask(node: Node) -> NodeResult:
             await node.cordon(address, operation)
@@ -69,12 +72,14 @@ class NodeSteps:
                 return DONE
             pods = "1 pod is" if draining.left == 1 else f"{draining.left} pods are"
             why = f"{pods} still there. {draining.blocked}".rstrip()
-            return NodeResult(done=False, why_not=why, again_s=max(LOOK_S, draining.after_s or 0.0))
+            return NodeResult(
+                done=False, why_not=why, again_s=max(NODE_POLL_S, draining.after_s or 0.0)
+            )
 
         return await self._ask(manager, ask)
 
     async def uncordoned(self, manager: str, address: str, operation: str) -> NodeResult:
-        """Used for pods again, as far as the operation is concerned."""
+        """Undo the operation's cordon."""
 
         async def ask(node: Node) -> NodeResult:
             await node.uncordon(address, operation)
@@ -83,7 +88,7 @@ class NodeSteps:
         return await self._ask(manager, ask)
 
     async def ready(self, manager: str, address: str) -> NodeResult:
-        """Ready, as its kubelet and the control plane see it."""
+        """Whether the node is Ready."""
 
         async def ask(node: Node) -> NodeResult:
             if await node.is_ready(address):
@@ -103,13 +108,48 @@ class NodeSteps:
                 done=False,
                 why_not=failed.reason,
                 hopeless=not failed.passing,
-                again_s=max(LOOK_S, failed.after_s or 0.0),
+                again_s=max(NODE_POLL_S, failed.after_s or 0.0),
             )
 
 
-async def _nobody(name: str) -> Node:
+async def _no_manager(name: str) -> Node:
     raise NoSuchManager(name)
 
 
-NO_NODES = NodeSteps(_nobody)
-"""There is no container manager that runs pods."""
+NO_NODES = ClusterNodes(_no_manager)
+"""For where no container manager runs pods."""
+
+
+class NodeStep:
+    """Takes a host's node through a step, and records what came of it."""
+
+    def __init__(self, outcomes: StepOutcomes, nodes: ClusterNodes) -> None:
+        self._outcomes = outcomes
+        self._nodes = nodes
+
+    async def drain(self, step: HostStep) -> Requeue:
+        """Cordon the node, and evict its pods until all have left."""
+        name, address = step.key
+        found = await self._nodes.drained(step.progress.container_manager, address, name)
+        return await self._record(step, found, "Its node could not be drained")
+
+    async def uncordon(self, step: HostStep) -> Requeue:
+        """Undo the cordon of the operation."""
+        name, address = step.key
+        found = await self._nodes.uncordoned(step.progress.container_manager, address, name)
+        words = "All was done, but its node could not be uncordoned"
+        return await self._record(step, found, words)
+
+    async def _record(self, step: HostStep, found: NodeResult, words: str) -> Requeue:
+        """The step is done, or has failed for good, or is repeated until its limit."""
+        left_s = step.limit_s - step.elapsed_s
+        if found.done:
+            await self._outcomes.finish(step, {})
+        elif found.hopeless:
+            await self._outcomes.fail(step, f"{words}: {found.why_not}")
+        elif left_s < 0:
+            reason = f"{words} within {step.limit_s:g} s: {found.why_not}"
+            await self._outcomes.fail(step, reason)
+        else:
+            return Requeue(min(found.again_s, left_s + AFTER_LIMIT_S), Priority.CONTINUED)
+        return Requeue(0.0, Priority.CONTINUED)

@@ -17,7 +17,8 @@ from domain.event import TIME_FORMAT, Act, Recorded
 from projections.beside_the_log import outputs
 from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
 from runners.operations import host_step
-from runners.operations.host_driver import ACTOR, HostDriver
+from runners.operations.host_driver import HostDriver
+from runners.operations.step_outcomes import ACTOR
 from runners.scheduling.process_manager import Due, ProcessManager
 from runners.scheduling.protocols import Writes
 from runners.scheduling.work_queue import Priority, Requeue

@@ -23,9 +23,9 @@ from runners.hosts.outcomes import HostOutcomes
 from runners.hosts.probe import SshProbe
 from runners.hosts.watcher import Watcher
 from runners.leases.ownership import Ownership
-from runners.operations import host_driver
+from runners.operations import step_outcomes
 from runners.operations.host_driver import HostDriver
-from runners.operations.node_step import NodeSteps
+from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
 from runners.os_support.log_lines import ServiceLog, described
 from runners.scheduling.backoff import Pauses
@@ -121,8 +121,8 @@ def make_operation_driver(
     """Whoever takes hosts through the steps of operations."""
     connector = SshConnector(
         ssh,
-        partial(known.private_key, reader=host_driver.ACTOR),
-        HostOutcomes(writer, host_driver.ACTOR, now, ownership),
+        partial(known.private_key, reader=step_outcomes.ACTOR),
+        HostOutcomes(writer, step_outcomes.ACTOR, now, ownership),
         ownership,
     )
     on_defect = _on_defect("operation.step_broke_off", lines)
@@ -133,7 +133,7 @@ def make_operation_driver(
             writer,
             known,
             connector,
-            NodeSteps(managers),
+            ClusterNodes(managers),
             now=now,
             on_defect=on_defect,
             ownership=ownership,

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.aggregates import host as events
-from domain.aggregates.host import FactsSourced, Host
+from domain.aggregates import host_events as events
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsSourced
 from domain.aggregates.source import Source as SourceOfLog
 from domain.commands import investigation
 from domain.commands.investigation import Subject

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from domain.aggregates import host as events
+from domain.aggregates import host_events as events
 from domain.event import Recorded
 from domain.log.follower import Follower
 from domain.log.writer import Writer

@@ -6,7 +6,7 @@ Whoever writes one needs only what is here; `docs/sources.md` says how.
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from domain.aggregates.host import FactsSourced
+from domain.aggregates.host_events import FactsSourced
 from domain.names import quoted
 from runners.hosts.facts import CPUS_MAX, KILOBYTES_MAX, KNOWN
 

@@ -4,6 +4,7 @@ The host remembers them, under the step's id (`step.sh`): so a step may be start
 time by whoever does not know whether it was, and is watched from then on.
 """
 
+import hashlib
 import re
 import secrets
 import shlex
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, Protocol, get_args
 
+from domain.aggregates.operation_events import Evidence
 from runners.ssh.command import Output
 from runners.ssh.failure import SshFailure, plain
 
@@ -63,6 +65,21 @@ class StepReport:
     """Whole seconds that the host's clock showed before it answered; None where it has none."""
     late: bool = False
     """Whether nothing was done, because it was too late for that."""
+
+    @property
+    def why_cut_short(self) -> str:
+        """Why a lost step, which nobody stopped, has ended."""
+        if self.begun_boot_id != self.boot_id:
+            return "the host rebooted meanwhile"
+        return "its processes were killed"
+
+    def evidence(self, output: bytes) -> Evidence:
+        """What proves the end of the step: a digest of its output, and its exit status."""
+        digest = hashlib.sha256(output).hexdigest()
+        evidence: Evidence = {"output_sha256": digest, "output_bytes": len(output)}
+        if self.exit_status is not None:
+            evidence["exit_status"] = self.exit_status
+        return evidence
 
 
 class Runs(Protocol):

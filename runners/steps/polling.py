@@ -1,10 +1,8 @@
-"""How often and how long a step of a host is looked at."""
+"""How often and how long a step that runs on a host is watched."""
+
+from runners.scheduling.backoff import Pauses
 
 SESSION_S = 20.0
-"""One connection watches a step for so long; then others get their turn."""
-
-POLL_FIRST_S = 0.1
-
-POLL_MAX_S = 2.0
-
-POLL_GROWTH = 1.3
+"""One connection watches a step for so long; then other hosts get its slot."""
+POLL_PAUSES = Pauses(0.1, 2.0, growth=1.3)
+"""Between two looks at a step that runs."""

@@ -6,7 +6,7 @@ Every command is a list of arguments. What a client sends (a version, checked by
 
 from collections.abc import Mapping, Sequence
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.rolling_policy import Kind
 from runners.steps.detached_step import Command
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from domain.aggregate import Aggregate
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
-from domain.aggregates.host import FactsGathered, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source

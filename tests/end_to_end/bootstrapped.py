@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from domain.aggregates.host import BootstrapStepDone, BootstrapStepSent
+from domain.aggregates.host_events import BootstrapStepDone, BootstrapStepSent
 from tests.end_to_end.history import events_of
 from tests.fleet import Host
 from tests.support.service import Service

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from domain.event import Event
 from domain.log.mapper import to_event
 from domain.log.recorder import stream

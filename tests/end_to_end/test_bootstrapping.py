@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.aggregates.host import Bootstrapped
+from domain.aggregates.host_events import Bootstrapped
 from tests.end_to_end.bootstrapped import (
     ETCD,
     FLAGS,

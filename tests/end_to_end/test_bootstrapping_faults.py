@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.aggregates.host import (
+from domain.aggregates.host_events import (
     BootstrapStepDone,
     BootstrapStepFailed,
     BootstrapStepSent,

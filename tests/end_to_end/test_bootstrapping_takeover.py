@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from domain.aggregates.host import BootstrapStepDone
+from domain.aggregates.host_events import BootstrapStepDone
 from tests.end_to_end.bootstrapped import ETCD, installs, leftovers, make_cluster, sent
 from tests.end_to_end.history import events_of
 from tests.end_to_end.several import several, until_held

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from tests.end_to_end.history import events_of, first_failure
 from tests.end_to_end.hostile_hosts import ROWS, hostile_hosts
 from tests.faults.fake_host import FakeHosts

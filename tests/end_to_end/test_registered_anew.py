@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.aggregates.host import FactsGathered, KeyPinned
+from domain.aggregates.host_events import FactsGathered, KeyPinned
 from tests.end_to_end.history import events_of
 from tests.fleet import Fleet
 from tests.support.service import Service, wait_for

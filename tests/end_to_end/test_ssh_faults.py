@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from domain.aggregates.host import FactsGathered, Failed
+from domain.aggregates.host_events import FactsGathered, Failed
 from tests.end_to_end.history import events_of, history
 from tests.end_to_end.host_faults import FAULTS, HARMFUL, HARMLESS
 from tests.end_to_end.ward import SETTLED_WITHIN_S, Ward

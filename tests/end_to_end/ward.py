@@ -2,7 +2,7 @@
 
 import socket
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from tests.end_to_end.history import events_of, first_failure
 from tests.end_to_end.host_faults import FAULTS, HARMFUL
 from tests.fleet import Fleet, Host

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from domain.commands import fleet_commands, investigation
 from domain.commands.fleet_commands import HostRequest, OfferedKey
 from domain.commands.investigation import Subject

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.aggregates.host import FactsGathered, FactsSourced
+from domain.aggregates.host_events import FactsGathered, FactsSourced
 from domain.aggregates.operation import OperationRequest
 from domain.aggregates.rolling_policy import Kind, Options
 from domain.commands import fleet_commands, investigation, operation_commands

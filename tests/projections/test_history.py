@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from domain.all_events import MODULES
 from domain.commands import fleet_commands
 from domain.event import Act, Event

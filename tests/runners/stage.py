@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from domain.aggregates.host import FactsGathered, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered
 from domain.commands import fleet_commands
 from domain.commands.fleet_commands import HostRequest, OfferedKey
 from domain.event import Act, Recorded

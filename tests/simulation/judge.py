@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from domain.aggregates.host import Failed, Recovered
+from domain.aggregates.host_events import Failed, Recovered
 from domain.aggregates.operation import Operation
 from domain.aggregates.operation_events import (
     HostDone,

@@ -22,7 +22,7 @@ from runners.hosts.outcomes import HostKeyChanged
 from runners.leases.leases import Leases
 from runners.leases.ownership import NoLongerOurs, permitted, shard_of
 from runners.operations.host_driver import HostDriver
-from runners.operations.node_step import NodeSteps
+from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import Commands
@@ -222,7 +222,7 @@ class Process:
             self.log,
             self.log,
             self._connector,
-            NodeSteps(self.story.manager),
+            ClusterNodes(self.story.manager),
             now=clock.now,
             on_defect=lambda _, error: self.story.defects.append(error),
             ownership=self.leases,

@@ -17,7 +17,7 @@ from domain.event import Act, Recorded
 from domain.log.follower import Follower
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.operations.host_driver import HostDriver
-from runners.operations.node_step import NodeSteps
+from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
 from runners.os_support.log_lines import Level
 from tests.domain.aggregates.test_operations import settle_members
@@ -187,7 +187,7 @@ class Story:
             self.log,
             self.log,
             self.world,
-            NodeSteps(self.manager),
+            ClusterNodes(self.manager),
             now=self.loop.now,
             on_defect=lambda _, error: self.defects.append(error),
         )

@@ -12,10 +12,13 @@ from domain.aggregates.operation import Operation
 from domain.aggregates.rolling_policy import Limits, Move, Over, Progress, Start, Wait
 from domain.commands import operation_commands
 from domain.commands.operation_commands import Plan
-from runners.operations.host_driver import HostDriver
+from runners.operations.command_step import CommandStep
+from runners.operations.health_step import HealthStep
 from runners.operations.host_step import HostStep
-from runners.operations.node_step import DONE, NodeResult, NodeSteps
+from runners.operations.node_step import DONE, ClusterNodes, NodeResult
 from runners.operations.operation_driver import OperationDriver
+from runners.operations.reboot_step import RebootStep
+from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
 from tests.simulation.judge import judge
 from tests.simulation.nodes import PlayedNode
@@ -87,57 +90,57 @@ def makes_up_ids(patch: pytest.MonkeyPatch) -> None:
 def sends_before_it_says_so(patch: pytest.MonkeyPatch) -> None:
     """Without the intent in the log."""
 
-    async def at_once(steps: HostDriver, task: HostStep) -> bool:
+    async def at_once(command: CommandStep, step: HostStep) -> bool:
         return True
 
-    patch.setattr(HostDriver, "_may_send", at_once)
+    patch.setattr(CommandStep, "_may_send", at_once)
 
 
 def believes_in_cancelling(patch: pytest.MonkeyPatch) -> None:
     """Says that a step was stopped, and did not look."""
-    run = HostDriver._run
+    tick = CommandStep.tick
 
-    async def trusting(steps: HostDriver, task: HostStep, *more: Any) -> Any:
-        if task.cancelling:
-            await steps._fail(task, "It was cancelled.")
+    async def trusting(command: CommandStep, step: HostStep, *more: Any) -> Any:
+        if step.cancelling:
+            await command._outcomes.fail(step, "It was cancelled.")
             return Requeue(0.0, Priority.CONTINUED)
-        return await run(steps, task, *more)
+        return await tick(command, step, *more)
 
-    patch.setattr(HostDriver, "_run", trusting)
+    patch.setattr(CommandStep, "tick", trusting)
 
 
 def takes_silence_for_success(patch: pytest.MonkeyPatch) -> None:
     """What is not known is done."""
 
-    async def hopeful(steps: HostDriver, task: HostStep, failed: Any, *_: Any) -> None:
-        await steps._finish(task, {})
+    async def hopeful(outcomes: StepOutcomes, step: HostStep, *_: Any) -> None:
+        await outcomes.finish(step, {})
 
-    patch.setattr(HostDriver, "_lose_touch", hopeful)
+    patch.setattr(StepOutcomes, "lose_touch", hopeful)
 
 
 def takes_an_open_port_for_a_reboot(patch: pytest.MonkeyPatch) -> None:
     """Does not compare boot ids."""
 
-    async def careless(steps: HostDriver, task: HostStep, contact: Any) -> Any:
-        if task.progress.boot_id:
-            report = await contact.watch(task.step_id)
-            proof = {"boot_id_before": task.progress.boot_id, "boot_id_after": report.boot_id}
-            await steps._finish(task, proof)
-        return await reboot(steps, task, contact)
+    async def careless(reboot: RebootStep, step: HostStep, session: Any) -> Any:
+        if step.progress.boot_id:
+            report = await session.watch(step.step_id)
+            proof = {"boot_id_before": step.progress.boot_id, "boot_id_after": report.boot_id}
+            await reboot._outcomes.finish(step, proof)
+        return await tick(reboot, step, session)
 
-    reboot = HostDriver._reboot
-    patch.setattr(HostDriver, "_reboot", careless)
+    tick = RebootStep.tick
+    patch.setattr(RebootStep, "tick", careless)
 
 
 def does_not_wait_for_health(patch: pytest.MonkeyPatch) -> None:
     """One answer is enough."""
 
-    async def quick(steps: HostDriver, task: HostStep, contact: Any) -> Any:
-        await contact.watch(task.step_id)
-        await steps._finish(task, {})
+    async def quick(health: HealthStep, step: HostStep, session: Any, observed: Any) -> Any:
+        await session.watch(step.step_id)
+        await health._outcomes.finish(step, {})
         return Requeue(0.0, Priority.CONTINUED)
 
-    patch.setattr(HostDriver, "_health", quick)
+    patch.setattr(HealthStep, "tick", quick)
 
 
 def forgets_at_a_crash(patch: pytest.MonkeyPatch) -> None:
@@ -152,12 +155,12 @@ def forgets_at_a_crash(patch: pytest.MonkeyPatch) -> None:
 def believes_in_evictions(patch: pytest.MonkeyPatch) -> None:
     """Does not wait until the pods have left."""
 
-    async def quick(steps: NodeSteps, *of: str) -> NodeResult:
+    async def quick(steps: ClusterNodes, *of: str) -> NodeResult:
         await drained(steps, *of)
         return DONE
 
-    drained = NodeSteps.drained
-    patch.setattr(NodeSteps, "drained", quick)
+    drained = ClusterNodes.drained
+    patch.setattr(ClusterNodes, "drained", quick)
 
 
 def forgets_its_cordons(patch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
 
-from domain.aggregates.host import FactsGathered, Host
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsGathered
 from domain.log.follower import Follower
 from runners.hosts import watcher
 from runners.hosts.heartbeats import Heartbeats

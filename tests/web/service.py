@@ -15,7 +15,7 @@ import bcrypt
 import httpx
 import uvloop
 
-from domain.aggregates.host import FactsGathered, FailureKind
+from domain.aggregates.host_events import FactsGathered, FailureKind
 from domain.commands import investigation
 from domain.commands.credentials import Login
 from domain.commands.investigation import Subject

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from domain.aggregates.host import Registered
+from domain.aggregates.host_events import Registered
 from tests.web.service import WebService, raw_answers
 
 HOST = "/api/v0/host/10.0.0.7"

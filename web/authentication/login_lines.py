@@ -49,7 +49,7 @@ class LoginLines(Generic[T]):
         return self._places[item][0]
 
     def add(self, item: T, rank: Rank, name: str) -> None:
-        """It waits in this line from now on."""
+        """Put a log-in into this line."""
         lines = self._lines[rank]
         if name not in lines:
             lines[name] = {}

@@ -39,7 +39,7 @@ def actor_of(stored: StoredEvent) -> str:
 
 
 def encoded(recorded: Recorded) -> bytes:
-    """The same of an event that was read, or made, already."""
+    """An event that is decoded already, as a CloudEvent in JSON."""
     event = recorded.event
     said = {name: getattr(event, name) for name in _names(event.TOPIC)}
     place = (recorded.position, recorded.recorded_at)

@@ -149,7 +149,7 @@ def filter_of(given: dict[str, str]) -> Filter:
 
 
 def _subject(text: str | None) -> str | None:
-    """As the log has it, however the address of a host is written."""
+    """A subject as the log names it, however the address of a host is written."""
     kind, _, name = (text or "").partition("/")
     if kind == "host":
         with suppress(Refusal):  # what is no address is in no log
@@ -158,7 +158,7 @@ def _subject(text: str | None) -> str | None:
 
 
 def _like(text: str) -> str:
-    """What there is that begins as a wrong type does, or all kinds of subjects."""
+    """The types that begin as the wrong one does, or all kinds of subjects."""
     kind = text.partition(".")[0]
     near = [topic for topic in TYPES if topic.partition(".")[0] == kind]
     if near:

@@ -41,7 +41,7 @@ class TryLogin(Protocol):
 
 
 async def nobody_can_try(login: Login, private_key: bytes, trust: Trust) -> None:
-    """For a service that cannot reach its hosts."""
+    """Refuse: this service cannot reach its hosts."""
     raise unavailable('Credentials cannot be tried here: send "unchecked": true to have them kept.')
 
 

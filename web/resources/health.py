@@ -68,7 +68,7 @@ class Figures(Protocol):
     """All figures of the service."""
 
     async def __call__(self, accept: str) -> Exposition:
-        """As of now, in the format that the `Accept` header wants."""
+        """All figures as of now, in the format that the `Accept` header wants."""
         ...
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from domain.aggregates.host import Status
+from domain.aggregates.host_events import Status
 from domain.commands import fleet_commands
 from domain.commands.fleet_commands import HostRequest
 from domain.log.transaction import Transaction

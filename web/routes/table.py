@@ -5,8 +5,6 @@ Each row ends with what the route takes and answers (`web/routing/description.py
 such as 403, goes without saying.
 """
 
-from web.events.events import Events
-from web.events.histories import Histories
 from web.openapi.pages import SelfDescription
 from web.resources.at_time import QUERY as AT
 from web.resources.clusters import Clusters
@@ -15,9 +13,6 @@ from web.resources.credentials import Credentials
 from web.resources.health import DESCRIBED, Observation, healthz
 from web.resources.hosts import QUERY, Hosts
 from web.resources.networks import Networks
-from web.resources.operations import Operations
-from web.routes.events import event_routes
-from web.routes.operations import operation_routes
 from web.routing.description import PLAIN_TEXT, changes, makes, reads, removes, tells
 from web.routing.route import Route
 from web.schemas.bodies import (
@@ -48,6 +43,7 @@ from web.schemas.records import (
     Text,
 )
 
+V0 = "/api/v0"
 # Kinds of refusals (`web/http/problems.py`).
 GONE = "not_found"
 CLASH = "conflict"
@@ -62,67 +58,69 @@ ROTATES = makes(LoginRecord, CredentialsBody, GONE)
 REPLACES = changes(Members, GONE, CLASH, body=MembersBody)
 JOINS = changes(OneMember, GONE, CLASH, body=NoBody)
 MAKES_MANAGER = makes(ManagerRecord, ContainerManagerBody)
+HOST = f"{V0}/host/{{address}}"
+HOST_KEY = f"{HOST}/hostkey"
+CLUSTER = f"{V0}/cluster/{{name}}"
+MEMBERS = f"{CLUSTER}/hosts"
+MEMBER = f"{MEMBERS}/{{address}}"
+NETWORK = f"{V0}/network/{{name}}"
+MANAGER = f"{V0}/containermanager/{{name}}"
 
 
-def table(
-    hosts: Hosts,
-    credentials: Credentials,
-    clusters: Clusters,
-    networks: Networks,
-    container_managers: ContainerManagers,
-    operations: Operations,
-    events: Events,
-    histories: Histories,
-    observation: Observation,
-) -> list[Route]:
-    """Every route that the service has."""
-    v0 = "/api/v0"
-    members = f"{v0}/cluster/{{name}}/hosts"
-    member = f"{members}/{{address}}"
-    host = f"{v0}/host/{{address}}"
-    host_key = f"{host}/hostkey"
-    cluster = f"{v0}/cluster/{{name}}"
-    network = f"{v0}/network/{{name}}"
-    manager = f"{v0}/containermanager/{{name}}"
-    described = SelfDescription()
-    rows = [
+def service_routes(observation: Observation, described: SelfDescription) -> list[Route]:
+    """What the service says of itself."""
+    return [
         Route("GET", "/healthz", "anyone", healthz, tells(Text, media_type=PLAIN_TEXT)),
         Route("GET", "/readyz", "anyone", observation.readyz, DESCRIBED["readyz"]),
         Route("GET", "/metrics", "anyone", observation.metrics, DESCRIBED["metrics"]),
         *described.pages(),
         Route("GET", "/openapi.json", "viewer", described.document, reads(OpenAPI)),
-        Route("GET", f"{v0}/openapi.json", "viewer", described.document, reads(OpenAPI)),
-        Route("GET", f"{v0}/hosts", "viewer", hosts.index, LISTS_HOSTS),
-        Route("PUT", f"{v0}/host", "operator", hosts.register_itself, REGISTERS_ITSELF),
-        Route("GET", host, "viewer", hosts.show, reads(HostRecord, GONE, query=AT)),
-        Route("PUT", host, "operator", hosts.register, REGISTERS),
-        Route("DELETE", host, "operator", hosts.remove, removes(GONE, CLASH)),
-        Route("GET", f"{host}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
-        Route("GET", f"{host}/creds", "admin", credentials.show, tells(CredentialsRecord, *STORED)),
-        Route("PUT", f"{host}/creds", "admin", credentials.rotate, ROTATES),
-        Route("GET", host_key, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE)),
-        Route("PUT", host_key, "admin", credentials.approve_host_key, APPROVES),
-        Route("DELETE", host_key, "admin", credentials.forget_host_key, removes(GONE)),
-        Route("GET", f"{v0}/clusters", "viewer", clusters.index, reads(Names, query=AT)),
-        Route("GET", f"{v0}/cluster", "viewer", clusters.index, reads(Names, query=AT)),
-        Route("GET", cluster, "viewer", clusters.show, reads(ClusterRecord, GONE, query=AT)),
-        Route("PUT", cluster, "operator", clusters.create, makes(ClusterRecord, ClusterBody)),
-        Route("DELETE", cluster, "operator", clusters.remove, removes(GONE, CLASH)),
-        Route("GET", members, "viewer", clusters.members, reads(Members, GONE, query=AT)),
-        Route("PUT", members, "operator", clusters.replace_members, REPLACES),
-        Route("GET", member, "viewer", clusters.show_member, reads(OneMember, GONE, query=AT)),
-        Route("PUT", member, "operator", clusters.add_member, JOINS),
-        Route("DELETE", member, "operator", clusters.remove_member, removes(GONE, CLASH)),
-        *operation_routes(operations),
-        *event_routes(events, histories),
-        Route("GET", f"{v0}/networks", "viewer", networks.index, reads(Names)),
-        Route("GET", network, "viewer", networks.show, reads(NetworkRecord, GONE)),
-        Route("PUT", network, "operator", networks.create, makes(NetworkRecord, NetworkBody)),
-        Route("DELETE", network, "operator", networks.remove, removes(GONE, CLASH)),
-        Route("GET", f"{v0}/containermanagers", "viewer", container_managers.index, reads(Names)),
-        Route("GET", manager, "viewer", container_managers.show, reads(ManagerRecord, GONE)),
-        Route("PUT", manager, "admin", container_managers.create, MAKES_MANAGER),
-        Route("DELETE", manager, "admin", container_managers.remove, removes(GONE, CLASH)),
+        Route("GET", f"{V0}/openapi.json", "viewer", described.document, reads(OpenAPI)),
     ]
-    described.routes = rows
-    return rows
+
+
+def host_routes(hosts: Hosts, credentials: Credentials) -> list[Route]:
+    """Hosts, how they are logged in to, and the keys that they prove themselves with."""
+    return [
+        Route("GET", f"{V0}/hosts", "viewer", hosts.index, LISTS_HOSTS),
+        Route("PUT", f"{V0}/host", "operator", hosts.register_itself, REGISTERS_ITSELF),
+        Route("GET", HOST, "viewer", hosts.show, reads(HostRecord, GONE, query=AT)),
+        Route("PUT", HOST, "operator", hosts.register, REGISTERS),
+        Route("DELETE", HOST, "operator", hosts.remove, removes(GONE, CLASH)),
+        Route("GET", f"{HOST}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
+        Route("GET", f"{HOST}/creds", "admin", credentials.show, tells(CredentialsRecord, *STORED)),
+        Route("PUT", f"{HOST}/creds", "admin", credentials.rotate, ROTATES),
+        Route("GET", HOST_KEY, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE)),
+        Route("PUT", HOST_KEY, "admin", credentials.approve_host_key, APPROVES),
+        Route("DELETE", HOST_KEY, "admin", credentials.forget_host_key, removes(GONE)),
+    ]
+
+
+def cluster_routes(clusters: Clusters) -> list[Route]:
+    """Clusters and their members."""
+    return [
+        Route("GET", f"{V0}/clusters", "viewer", clusters.index, reads(Names, query=AT)),
+        Route("GET", f"{V0}/cluster", "viewer", clusters.index, reads(Names, query=AT)),
+        Route("GET", CLUSTER, "viewer", clusters.show, reads(ClusterRecord, GONE, query=AT)),
+        Route("PUT", CLUSTER, "operator", clusters.create, makes(ClusterRecord, ClusterBody)),
+        Route("DELETE", CLUSTER, "operator", clusters.remove, removes(GONE, CLASH)),
+        Route("GET", MEMBERS, "viewer", clusters.members, reads(Members, GONE, query=AT)),
+        Route("PUT", MEMBERS, "operator", clusters.replace_members, REPLACES),
+        Route("GET", MEMBER, "viewer", clusters.show_member, reads(OneMember, GONE, query=AT)),
+        Route("PUT", MEMBER, "operator", clusters.add_member, JOINS),
+        Route("DELETE", MEMBER, "operator", clusters.remove_member, removes(GONE, CLASH)),
+    ]
+
+
+def network_routes(networks: Networks, managers: ContainerManagers) -> list[Route]:
+    """What clusters use: networks and container managers."""
+    return [
+        Route("GET", f"{V0}/networks", "viewer", networks.index, reads(Names)),
+        Route("GET", NETWORK, "viewer", networks.show, reads(NetworkRecord, GONE)),
+        Route("PUT", NETWORK, "operator", networks.create, makes(NetworkRecord, NetworkBody)),
+        Route("DELETE", NETWORK, "operator", networks.remove, removes(GONE, CLASH)),
+        Route("GET", f"{V0}/containermanagers", "viewer", managers.index, reads(Names)),
+        Route("GET", MANAGER, "viewer", managers.show, reads(ManagerRecord, GONE)),
+        Route("PUT", MANAGER, "admin", managers.create, MAKES_MANAGER),
+        Route("DELETE", MANAGER, "admin", managers.remove, removes(GONE, CLASH)),
+    ]

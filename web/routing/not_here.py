@@ -11,7 +11,7 @@ HERE = ("/healthz", "/readyz", "/metrics")
 
 
 def leave_to_others(routes: Sequence[Route]) -> list[Route]:
-    """The same table, where all but what tells of this very process is answered 503."""
+    """The table with all routes answered 503, but for those that tell of this very process."""
     return [
         r if r.path in HERE else Route(r.verb, r.path, r.audience, not_here, r.description)
         for r in routes

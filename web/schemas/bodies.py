@@ -22,7 +22,6 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    JsonValue,
     ValidationError,
     WithJsonSchema,
 )
@@ -37,6 +36,7 @@ from web.http.problems import KeyFault, Problem
 from web.http.requests import Request
 from web.http.unknown_keys import unknown, wrong_at
 from web.schemas import addresses
+from web.schemas.examples import example
 
 ADDRESSES_REMEMBERED = 20_000
 ASIDE_BYTES_MIN = 16 * 1024
@@ -150,11 +150,6 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
-def _shown(**example: JsonValue) -> ConfigDict:
-    """An example of a body, for `/openapi.json`."""
-    return ConfigDict(json_schema_extra={"examples": [example]})
-
-
 def _options(known: Known) -> str:
     """Which options each type can use, for people."""
     return "; ".join(f"{kind}: {', '.join(options) or 'none'}" for kind, options in known.items())
@@ -184,13 +179,13 @@ class Exact(Body):
 class NoBody(Body):
     """Of a PUT that has nothing to say: what comes must be an object all the same."""
 
-    model_config = _shown()
+    model_config = example()
 
 
 class NothingElse(Exact):
     """The same where something is set in motion."""
 
-    model_config = _shown()
+    model_config = example()
 
 
 class ClusterBody(Body):
@@ -199,7 +194,7 @@ class ClusterBody(Body):
     network: Name = network.DEFAULT_NETWORK
     container_manager: ContainerManager = ""
 
-    model_config = _shown(network="default", container_manager="prod_openshift")
+    model_config = example(network="default", container_manager="prod_openshift")
 
 
 class NetworkBody(Body):
@@ -208,7 +203,7 @@ class NetworkBody(Body):
     type: NetworkType = network.DEFAULT_TYPE
     options: dict[str, object] = Field(default_factory=dict, description=_options(network.OPTIONS))
 
-    model_config = _shown(type="flannel_server", options={"address": "192.168.152.101:8080"})
+    model_config = example(type="flannel_server", options={"address": "192.168.152.101:8080"})
 
 
 class ContainerManagerBody(Body):
@@ -219,7 +214,7 @@ class ContainerManagerBody(Body):
         default_factory=dict, repr=False, description=_options(container_manager.OPTIONS)
     )
 
-    model_config = _shown(
+    model_config = example(
         type="openshift", options={"apiserver": "https://192.168.152.101:8080/api/"}
     )
 
@@ -230,7 +225,7 @@ class MembersBody(Body):
     old: list[Address]
     new: list[Address]
 
-    model_config = _shown(old=["192.168.100.50"], new=["192.168.100.50", "192.168.100.51"])
+    model_config = example(old=["192.168.100.50"], new=["192.168.100.50", "192.168.100.51"])
 
 
 class HostBody(Body):
@@ -242,7 +237,7 @@ class HostBody(Body):
     ssh_port: Port | None = None
     source: str | None = None
 
-    model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root", cluster="default")
+    model_config = example(ssh_priv_key="dGVzdAo=", remote_user="root", cluster="default")
 
 
 class OwnHostBody(HostBody):
@@ -259,7 +254,7 @@ class CredentialsBody(Exact):
     ssh_port: Port | None = None
     unchecked: bool = False
 
-    model_config = _shown(ssh_priv_key="dGVzdAo=", remote_user="root")
+    model_config = example(ssh_priv_key="dGVzdAo=", remote_user="root")
 
 
 class HostKeyBody(Exact):
@@ -267,7 +262,7 @@ class HostKeyBody(Exact):
 
     fingerprint: Fingerprint
 
-    model_config = _shown(fingerprint="SHA256:2KvQJsVfDcDZbTVf0OYLOnWWdLIqLLMlUIIxJzWbFjw")
+    model_config = example(fingerprint="SHA256:2KvQJsVfDcDZbTVf0OYLOnWWdLIqLLMlUIIxJzWbFjw")
 
 
 async def read(request: Request, kind: type[B]) -> B:

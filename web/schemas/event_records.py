@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.config import JsonDict
 
 from domain.all_events import TYPES
 from domain.log.recorder import POSITION_MAX
 from web.http.query_string import TEXT
+from web.schemas.examples import example
 from web.schemas.records import TIME, Record
 
 Moment = Annotated[str, Field(pattern=f"^{TIME}Z$")]
@@ -45,7 +46,7 @@ class CloudEvent(Record):
     data: dict[str, Any] = Field({}, description="What the type says more.")
     data_base64: str = Field("", description="Instead, where that cannot be read.")
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
+    model_config = example(**EVENT_EXAMPLE)
 
 
 HISTORY_EXAMPLE: JsonDict = {
@@ -83,7 +84,7 @@ class HistoryRecord(Record):
     request: str | None = Field(description="The `X-Request-ID` of the request that did it.")
     follows_from: str | None = Field(description="Or what a part of the service worked on.")
 
-    model_config = ConfigDict(json_schema_extra={"examples": [HISTORY_EXAMPLE]})
+    model_config = example(**HISTORY_EXAMPLE)
 
 
 Text = Annotated[str, Field(pattern=TEXT)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from domain.aggregates.rolling_policy import (
     COUNT_MAX,
@@ -13,13 +13,10 @@ from domain.aggregates.rolling_policy import (
     Reboot,
 )
 from web.schemas.bodies import Exact
+from web.schemas.examples import example
 from web.schemas.operation_records import DeployRecord, RestartRecord, UpgradeRecord
 
 PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
-
-
-def _shown(**example: JsonValue) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 def _amount(least: int, of: str) -> WithJsonSchema:
@@ -67,7 +64,7 @@ class UpgradeBody(OperationBody):
 
     reboot: Reboot | None = None
 
-    model_config = _shown(max_parallel="25%", max_failures=1, reboot="if_needed")
+    model_config = example(max_parallel="25%", max_failures=1, reboot="if_needed")
 
 
 class RestartBody(OperationBody):
@@ -77,7 +74,7 @@ class RestartBody(OperationBody):
 
     reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
 
-    model_config = _shown(max_parallel=2, max_unavailable="10%", healthy_for_s=30)
+    model_config = example(max_parallel=2, max_unavailable="10%", healthy_for_s=30)
 
 
 class DeployBody(OperationBody):
@@ -88,7 +85,7 @@ class DeployBody(OperationBody):
     version: Version
     reboot: Reboot | None = None
 
-    model_config = _shown(version="27.93", max_parallel=2)
+    model_config = example(version="27.93", max_parallel=2)
 
 
 class StateBody(Exact):
@@ -96,4 +93,4 @@ class StateBody(Exact):
 
     state: Literal["paused", "in_process", "cancelled"]
 
-    model_config = _shown(state="paused")
+    model_config = example(state="paused")

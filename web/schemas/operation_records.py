@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from domain.aggregates.rolling_policy import Kind, Outcome, Reboot, Status
+from web.schemas.examples import example
 from web.schemas.records import HOST_EXAMPLE, TIME, Amount, ListedHost, Record
 
 BEGAN = "2015-12-17T15:48:18.710454"
@@ -25,7 +26,7 @@ def _example(**more: Any) -> ConfigDict:
         "started_at": BEGAN,
         "finished_at": ENDED,
     }
-    return ConfigDict(json_schema_extra={"examples": [shown]})
+    return example(**shown)
 
 
 class DeployRecord(Record):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from domain.aggregates import container_manager, network
+from web.schemas.examples import example
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
 LAST_CHECK = "2015-12-17T15:48:18.710454"
@@ -46,18 +47,12 @@ class ClusterRecord(Record):
     container_manager: str = Field(description="Empty where it has none.")
     hosts: Counts
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "web",
-                    "status": "degraded",
-                    "network": "default",
-                    "container_manager": "",
-                    "hosts": {"total": 3, "available": 2, "unavailable": 1},
-                }
-            ]
-        }
+    model_config = example(
+        name="web",
+        status="degraded",
+        network="default",
+        container_manager="",
+        hosts={"total": 3, "available": 2, "unavailable": 1},
     )
 
 
@@ -83,7 +78,7 @@ class ListedHost(Record):
     space: Amount = Field(description="Kilobytes on the root file system.")
     last_check: Checked
 
-    model_config = ConfigDict(json_schema_extra={"examples": [HOST_EXAMPLE]})
+    model_config = example(**HOST_EXAMPLE)
 
 
 class HostRecord(ListedHost):
@@ -91,7 +86,7 @@ class HostRecord(ListedHost):
 
     source: str = Field(description="The inventory that owns it; empty where none does.")
 
-    model_config = ConfigDict(json_schema_extra={"examples": [HOST_EXAMPLE | {"source": ""}]})
+    model_config = example(**HOST_EXAMPLE | {"source": ""})
 
 
 class HostPart(Record):
@@ -108,16 +103,8 @@ class HostStatusRecord(Record):
     host: HostPart
     container_manager: Options = Field(description="Empty where there is none to ask.")
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "host_only",
-                    "host": {"last_check": LAST_CHECK, "status": "active"},
-                    "container_manager": {},
-                }
-            ]
-        }
+    model_config = example(
+        type="host_only", host={"last_check": LAST_CHECK, "status": "active"}, container_manager={}
     )
 
 
@@ -127,9 +114,7 @@ class CredentialsRecord(Record):
     ssh_priv_key: str = Field(description="The private key in base64.")
     remote_user: str
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"ssh_priv_key": "dGVzdAo=", "remote_user": "root"}]}
-    )
+    model_config = example(ssh_priv_key="dGVzdAo=", remote_user="root")
 
 
 class LoginRecord(Record):
@@ -139,11 +124,7 @@ class LoginRecord(Record):
     remote_user: str
     ssh_port: int
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"fingerprint": FINGERPRINT, "remote_user": "root", "ssh_port": 22}]
-        }
-    )
+    model_config = example(fingerprint=FINGERPRINT, remote_user="root", ssh_port=22)
 
 
 class HostKeyRecord(Record):
@@ -152,9 +133,7 @@ class HostKeyRecord(Record):
     fingerprint: str | None
     refused: str | None
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"fingerprint": FINGERPRINT, "refused": None}]}
-    )
+    model_config = example(fingerprint=FINGERPRINT, refused=None)
 
 
 class NetworkRecord(Record):
@@ -164,16 +143,8 @@ class NetworkRecord(Record):
     type: str = Field(json_schema_extra={"enum": list(network.OPTIONS)})
     options: Options
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "mynetwork",
-                    "type": "flannel_server",
-                    "options": {"address": "192.168.152.101:8080"},
-                }
-            ]
-        }
+    model_config = example(
+        name="mynetwork", type="flannel_server", options={"address": "192.168.152.101:8080"}
     )
 
 
@@ -184,16 +155,10 @@ class ManagerRecord(Record):
     type: str = Field(json_schema_extra={"enum": list(container_manager.OPTIONS)})
     options: Options
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "prod_openshift",
-                    "type": "openshift",
-                    "options": {"apiserver": "https://192.168.152.101:8080/api/"},
-                }
-            ]
-        }
+    model_config = example(
+        name="prod_openshift",
+        type="openshift",
+        options={"apiserver": "https://192.168.152.101:8080/api/"},
     )
 
 

@@ -5,15 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from domain.aggregates.host import (
-    NEXT,
+from domain.aggregates.host import NEXT, Host, Registration
+from domain.aggregates.host_events import (
     Activated,
     Bootstrapped,
     CredentialsRead,
     CredentialsRotated,
     FactsGathered,
     Failed,
-    Host,
     JoinedCluster,
     KeyApproved,
     KeyForgotten,
@@ -22,7 +21,6 @@ from domain.aggregates.host import (
     LeftCluster,
     Recovered,
     Registered,
-    Registration,
     Removed,
     Status,
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from domain.aggregates.operation import OVER, OperationRequest
 from domain.aggregates.operation_events import (
     CancelRequested,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.aggregates.host import Activated, Recovered
-from domain.aggregates.host import Failed as HostIsFailed
+from domain.aggregates.host_events import Activated, Recovered
+from domain.aggregates.host_events import Failed as HostIsFailed
 from domain.aggregates.operation import OVER, Operation, OperationRequest
 from domain.aggregates.operation_events import HostStarted
 from domain.aggregates.rolling_policy import Kind, Options, Outcome

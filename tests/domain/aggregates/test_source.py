@@ -2,7 +2,8 @@
 
 import pytest
 
-from domain.aggregates.host import FactsSourced, Host, Registered, Removed
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import FactsSourced, Registered, Removed
 from domain.aggregates.source import BecameStale, CameBack, Source
 from domain.commands import fleet_commands, investigation
 from domain.commands.fleet_commands import HostRequest, OfferedKey

@@ -10,7 +10,7 @@ from domain.aggregates import network as networks
 from domain.aggregates.cluster import HostJoined, HostLeft
 from domain.aggregates.container_manager import MASK, container_manager_request
 from domain.aggregates.container_manager_events import NodeRegistered, NodeRemoved, NodeWanted
-from domain.aggregates.host import Activated, JoinedCluster, LeftCluster
+from domain.aggregates.host_events import Activated, JoinedCluster, LeftCluster
 from domain.aggregates.network import network_request
 from domain.commands import fleet_commands, investigation, node_outcomes
 from domain.commands.fleet_commands import REMOVAL_BATCH_HOSTS

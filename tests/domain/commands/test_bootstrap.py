@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from domain.aggregates.host import (
+from domain.aggregates.host import Host
+from domain.aggregates.host_events import (
     Activated,
     Bootstrapped,
     BootstrapStepDone,
@@ -12,7 +13,6 @@ from domain.aggregates.host import (
     BootstrapStepSent,
     FactsGathered,
     Failed,
-    Host,
     JoinedCluster,
     Recovered,
     Registered,

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from domain.aggregates.host import CredentialsRotated, Failed, KeyPinned
+from domain.aggregates.host_events import CredentialsRotated, Failed, KeyPinned
 from domain.commands import credentials, fleet_commands, investigation
 from domain.commands.credentials import Login, Wanted
 from domain.commands.fleet_commands import OfferedKey

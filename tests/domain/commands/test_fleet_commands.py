@@ -3,9 +3,15 @@
 import pytest
 
 from domain.aggregates import cluster as clusters
-from domain.aggregates import host as hosts
+from domain.aggregates import host_events as hosts
 from domain.aggregates.cluster import HostJoined, HostLeft, RemovalStarted
-from domain.aggregates.host import Activated, Bootstrapped, JoinedCluster, LeftCluster, Registered
+from domain.aggregates.host_events import (
+    Activated,
+    Bootstrapped,
+    JoinedCluster,
+    LeftCluster,
+    Registered,
+)
 from domain.commands import fleet_commands
 from domain.commands.fleet_commands import REMOVAL_BATCH_HOSTS
 from tests.domain.memory_unit import FACTS, MemorySecrets, MemoryUnit, request

@@ -15,7 +15,7 @@ from domain.aggregates.container_manager_events import (
     AnyContainerManagerEvent,
     ContainerManagerEvent,
 )
-from domain.aggregates.host import AnyHostEvent, HostEvent
+from domain.aggregates.host_events import AnyHostEvent, HostEvent
 from domain.aggregates.log_history import LogEvent, WentBack
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent

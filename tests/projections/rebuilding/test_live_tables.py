@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from domain.aggregates.cluster import ClusterEvent, Created, HostJoined
-from domain.aggregates.host import Activated
+from domain.aggregates.host_events import Activated
 from domain.commands import fleet_commands
 from domain.event import Recorded
 from domain.log import recorder

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import ReadyStep, Unusable, probe, ready, values_of
 from runners.bootstrapping.step_files import (

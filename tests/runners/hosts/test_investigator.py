@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable
 from runners.leases.ownership import NoLongerOurs
 from runners.scheduling import work_queue

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.aggregates.host import Failed
+from domain.aggregates.host_events import Failed
 from projections import hosts
 from runners.hosts.outcomes import HostKeyChanged
 from runners.scheduling.process_manager import LocalFailure

@@ -14,7 +14,7 @@ from domain.commands import operation_commands
 from domain.event import TIME_FORMAT, Act
 from runners.hosts.outcomes import HostUnusable
 from runners.operations.host_driver import HostDriver
-from runners.operations.host_step import CANCEL_LIMIT_S, RETRY_MAX_S
+from runners.operations.host_step import CANCEL_LIMIT_S, CONTACT_PAUSES
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, State, StepReport
 from runners.steps.system_commands import Commands
 from tests.domain.aggregates.test_operations import settle_members
@@ -163,7 +163,7 @@ async def test_a_host_that_is_away_for_days_is_asked_again_and_again(stage: Stag
     stage.host.away = True
     for _ in range(2000):
         assert await stage.tick()
-    assert max(stage.pauses) <= RETRY_MAX_S
+    assert max(stage.pauses) <= CONTACT_PAUSES.longest_s
     stage.host.away = False
     assert (await stage.until_over()).startswith("operation.host_done")
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.rolling_policy import checked_version
 from runners.leases.ownership import NoLongerOurs
 from runners.ssh.client import Session, SshFailure

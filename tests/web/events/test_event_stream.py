@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.aggregates.host import FactsGathered
+from domain.aggregates.host_events import FactsGathered
 from runners.http_server.connection import Connection
 from tests.support.service import wait_for
 from tests.web.service import WebService, serving

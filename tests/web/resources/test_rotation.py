@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from domain.aggregates.host import CredentialsRotated
+from domain.aggregates.host_events import CredentialsRotated
 from domain.commands.credentials import Login
 from domain.refusal import conflict
 from tests.web.service import WebService, base64_of, new_key

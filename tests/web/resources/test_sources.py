@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.aggregates.host import FactsSourced
+from domain.aggregates.host_events import FactsSourced
 from domain.commands import investigation
 from domain.commands.investigation import Subject
 from tests.web.service import WebService, serving

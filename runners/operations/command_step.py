@@ -1,0 +1,140 @@
+"""The step of an upgrade or a deploy: its commands run detached on the host, and are watched."""
+
+import asyncio
+from collections.abc import Callable
+
+from domain.commands import operation_commands
+from domain.log.unit import Unit
+from projections.beside_the_log import outputs
+from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
+from runners.operations.step_outcomes import StepOutcomes
+from runners.scheduling.work_queue import Priority, Requeue
+from runners.steps.contact import StepSession
+from runners.steps.detached_step import OUTPUT_BYTES_MAX, Command, StepReport
+from runners.steps.polling import POLL_PAUSES, SESSION_S
+from runners.steps.system_commands import Commands, StepImpossible, commands
+
+NEXT = Requeue(0.0, Priority.CONTINUED)
+
+
+def commands_of(step: HostStep) -> Commands:
+    """The commands for the host's system. Raises `StepImpossible`."""
+    if step.host.facts is None:
+        raise StepImpossible("Nothing is known of its system yet.")
+    request = step.operation.request
+    return commands(request.kind, request.version, step.host.facts)
+
+
+class CommandStep:
+    """Starts the commands, keeps their output, and records how they ended."""
+
+    def __init__(self, log: EventLog, outcomes: StepOutcomes, now: Callable[[], str]) -> None:
+        self._log = log
+        self._outcomes = outcomes
+        self._now = now
+
+    async def tick(
+        self, step: HostStep, session: StepSession, is_cancelling: Callable[[], bool]
+    ) -> Requeue:
+        """Watch the step for the time of one session, or until it is over or to be cancelled."""
+        if step.cancelling:
+            report = await session.cancel(step.step_id)
+        elif step.is_late(self._now()):  # what has not begun by now is not to begin
+            report = await session.watch(step.step_id)
+        elif await self._may_send(step):
+            report = await session.start(step.step_id, commands_of(step))
+        else:
+            return NEXT
+        kept = len(await self._log.output(*step.key))
+        offset, polls = 0, 0
+        until = asyncio.get_running_loop().time() + SESSION_S
+        while True:
+            news = report.output[kept - offset :] if offset <= kept else b""
+            if news := news[: OUTPUT_BYTES_MAX - kept]:  # a host may send more than it was asked
+                kept = await self._keep_output(step, kept, news)
+            has_more = bool(news) and kept < min(report.size, OUTPUT_BYTES_MAX)
+            is_over = report.state in ("ended", "cancelled", "lost")
+            if is_over and not has_more:
+                return await self._settle(step, session, report)
+            if not is_over and (step.cancelling or step.is_late(self._now())):
+                return await self._stop(step, session)
+            if asyncio.get_running_loop().time() > until or is_cancelling():
+                return NEXT
+            if not has_more:
+                polls += 1
+                await asyncio.sleep(POLL_PAUSES.after(polls))
+            if report.state in ("absent", "waiting"):
+                await session.start(step.step_id, commands_of(step))
+            report, offset = await session.watch(step.step_id, kept), kept
+
+    async def _may_send(self, step: HostStep) -> bool:
+        name, address = step.key
+        send = operation_commands.send_step
+        may: bool = await self._outcomes.record(
+            step, lambda unit: send(unit, name, address, step.progress.step)
+        )
+        return may
+
+    async def _keep_output(self, step: HostStep, kept: int, piece: bytes) -> int:
+        """Keep a piece of output beside the log; gives how many bytes are kept now."""
+        name, address = step.key
+        at = self._now()
+
+        def keep(unit: Unit) -> None:
+            unit.write_beside(lambda tx: outputs.add(tx, name, address, kept, piece, at))
+
+        await self._outcomes.record(step, keep)
+        return kept + len(piece)
+
+    async def _settle(self, step: HostStep, session: StepSession, report: StepReport) -> Requeue:
+        """Record how the step ended, and clear what it left on the host."""
+        outcomes, evidence = self._outcomes, report.evidence(await self._log.output(*step.key))
+        if report.state == "ended" and report.exit_status == 0:
+            await outcomes.finish(step, evidence, reboot=await _wants_reboot(step, session))
+        elif report.state == "ended":
+            words = f"{_shown(commands_of(step))} ended with exit status {report.exit_status}."
+            await outcomes.fail(step, f"{words} See its output.", evidence)
+        elif report.state == "cancelled" and step.cancelling:
+            await outcomes.fail(step, "It was cancelled before its step began.", evidence)
+        elif report.state == "cancelled":
+            words = f"Its step had not begun within {step.limit_s:g} s, and never will."
+            await outcomes.fail(step, words, evidence)
+        elif step.cancelling:
+            words = "It was cancelled: its step was stopped."
+            await outcomes.fail(step, words, evidence, cut_short=True)
+        else:
+            words = f"Its step was cut short: {report.why_cut_short}."
+            await outcomes.mark_unknown(step, words, evidence)
+        await session.clear(step.step_id)
+        return NEXT
+
+    async def _stop(self, step: HostStep, session: StepSession) -> Requeue:
+        """End a step that is cancelled, or has taken too long, and see that nothing of it runs."""
+        report = await session.cancel(step.step_id)
+        if report.state in ("running", "orphaned", "waiting"):
+            since = step.cancelled_for_s if step.cancelling else step.elapsed_s - step.limit_s
+            if since > CANCEL_LIMIT_S:
+                await self._outcomes.mark_unknown(step, "Its step could not be stopped.", {})
+            return Requeue(POLL_PAUSES.longest_s, Priority.CONTINUED)
+        if report.state == "lost" and not step.cancelling:
+            evidence = report.evidence(await self._log.output(*step.key))
+            words = f"Its step did not end within {step.limit_s:g} s and was stopped."
+            await self._outcomes.fail(step, words, evidence)
+            await session.clear(step.step_id)
+        return NEXT  # any other end is recorded by the next tick
+
+
+async def _wants_reboot(step: HostStep, session: StepSession) -> bool:
+    match step.operation.request.options.reboot:
+        case "never":
+            return False
+        case "always":
+            return True
+        case "if_needed":
+            return await session.reboot_needed()
+
+
+def _shown(words: Commands) -> str:
+    """The last command, which is the one that matters, as a sentence names it."""
+    last: Command = words[-1]
+    return f"“{' '.join(word for word in last if '=' not in word and word not in ('env', '-o'))}”"

@@ -1,0 +1,91 @@
+"""What came of a step of a host, and how it is recorded."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from domain.aggregates.operation_events import Evidence
+from domain.commands import operation_commands
+from domain.event import Act
+from domain.log.unit import Unit
+from runners.hosts.outcomes import HostKeyChanged, HostUnusable
+from runners.leases.ownership import Ownership
+from runners.operations.host_step import HostStep
+from runners.scheduling.protocols import Writes
+
+ACTOR = "runner:rolling"
+
+
+class StepOutcomes:
+    """Records under the runner's name, of hosts that this process owns. `now()` gives the time."""
+
+    def __init__(self, writer: Writes, now: Callable[[], str], ownership: Ownership) -> None:
+        self._writer = writer
+        self._now = now
+        self._ownership = ownership
+
+    # Any: what the command makes.
+    async def record(self, step: HostStep, command: Callable[[Unit], Any]) -> Any:
+        """Carry out a command about the step."""
+        act = Act(ACTOR, step.operation.id, self._now())
+        return await self._writer.perform(act, self._ownership.fenced(step.host.name, command))
+
+    async def finish(self, step: HostStep, evidence: Evidence, *, reboot: bool = False) -> None:
+        """The step is done; `reboot`: whether the host is to be rebooted next."""
+        name, address = step.key
+        finish = partial(operation_commands.finish_step, reboot=reboot)
+        await self.record(
+            step, lambda unit: finish(unit, name, address, step.progress.step, evidence)
+        )
+
+    async def fail(
+        self,
+        step: HostStep,
+        reason: str,
+        evidence: Evidence | None = None,
+        *,
+        cut_short: bool = False,
+    ) -> None:
+        """The step, and with it the host, has failed; `cut_short`: because it was cancelled."""
+        name, address = step.key
+        fail = partial(operation_commands.fail_host, cut_short=cut_short)
+        await self.record(
+            step, lambda unit: fail(unit, name, address, step.progress.step, reason, evidence or {})
+        )
+
+    async def mark_unknown(self, step: HostStep, reason: str, evidence: Evidence) -> None:
+        """Nobody can tell how the step ended."""
+        name, address = step.key
+        mark = operation_commands.mark_unknown
+        await self.record(
+            step, lambda unit: mark(unit, name, address, step.progress.step, reason, evidence)
+        )
+
+    async def lose_touch(
+        self, step: HostStep, failed: HostUnusable, command: Callable[..., None], words: str
+    ) -> None:
+        """The host could not be reached in time: `fail_host` or `mark_unknown`, and the host fails.
+
+        Nothing is recorded where the step went on meanwhile.
+        """
+        name, address = step.key
+        reason = f"{failed.reason} {words}"
+
+        def record(unit: Unit) -> None:
+            now = unit.operation(name).hosts[address]
+            if (now.step, now.sent) == (step.progress.step, step.progress.sent):
+                operation_commands.fail_itself(unit, name, address, failed.kind, failed.reason)
+                command(unit, name, address, step.progress.step, reason, {})
+
+        await self.record(step, record)
+
+    async def refuse_key(self, step: HostStep, changed: HostKeyChanged) -> None:
+        """The host showed another key than the pinned one: the step and the host have failed."""
+        name, address = step.key
+
+        def record(unit: Unit) -> None:
+            reason = changed.reason
+            operation_commands.refuse_key(unit, name, address, changed.fingerprint, reason)
+            operation_commands.fail_host(unit, name, address, step.progress.step, reason, {})
+
+        await self.record(step, record)
