@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
 
 from domain.aggregates.host_events import Failed
 from domain.event import Recorded
@@ -16,9 +15,6 @@ from projections.rebuilding.live_tables import LiveTables
 from runners.database.log_watch import LogWatch
 from runners.os_support.log_lines import ServiceLog
 from runners.settings.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 def open_engine(settings: Settings, stack: AsyncExitStack, lines: ServiceLog) -> Engine:

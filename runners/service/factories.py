@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -55,165 +56,129 @@ def make_ssh(settings: Settings) -> Ssh:
     )
 
 
-def make_investigator(
-    settings: Settings,
-    writer: Writer,
-    known: FleetReader,
-    ssh: Ssh,
-    lines: ServiceLog,
-    ownership: Ownership,
-    steps: Lists | None,
-) -> Investigator:
-    """Whoever looks at new hosts, sets them up by these steps, and asks those that failed."""
-    outcomes = HostOutcomes(writer, investigator.ACTOR, now, ownership)
-    private_key = partial(known.private_key, reader=investigator.ACTOR)
-    connector = SshConnector(ssh, private_key, outcomes, ownership)
-    return Investigator(
-        outcomes,
-        known,
-        SshProbe(ssh, private_key, ownership),
-        parallel=settings.ssh_parallel,
-        attempts_max=settings.investigation_attempts,
-        pauses=Pauses(settings.retry_pause_s, settings.retry_pause_max_s),
-        known_pause_max_s=settings.check_interval,
-        chance=random.SystemRandom(),
-        on_defect=_on_defect("investigation.failed", lines),
-        ownership=ownership,
-        set_up=None
-        if steps is None
-        else Bootstrap(steps, outcomes, connector, now=now, new_id=lambda: str(uuid4())),
-    )
+@dataclass(frozen=True)
+class Factories:
+    """Makes each process manager of what they share."""
 
+    settings: Settings
+    writer: Writer
+    fleet: FleetReader
+    ssh: Ssh
+    lines: ServiceLog
+    ownership: Ownership
 
-def make_watcher(
-    settings: Settings,
-    writer: Writer,
-    known: FleetReader,
-    ssh: Ssh,
-    lines: ServiceLog,
-    ownership: Ownership,
-) -> Watcher:
-    """Whoever checks the hosts that are set up."""
-    return Watcher(
-        HostOutcomes(writer, watcher.ACTOR, now, ownership),
-        known,
-        SshProbe(ssh, partial(known.private_key, reader=watcher.ACTOR), ownership),
-        Heartbeats(writer, heartbeats.beat, watcher.ACTOR, now),
-        interval_s=settings.check_interval,
-        parallel=settings.check_parallel,
-        misses_max=settings.check_failures,
-        now=now,
-        chance=random.SystemRandom(),
-        on_defect=_on_defect("check.failed", lines),
-        ownership=ownership,
-    )
+    def investigator(self, steps: Lists | None) -> Investigator:
+        """Whoever looks at new hosts, sets them up by these steps, and asks those that failed."""
+        outcomes = HostOutcomes(self.writer, investigator.ACTOR, now, self.ownership)
+        private_key = partial(self.fleet.private_key, reader=investigator.ACTOR)
+        connector = SshConnector(self.ssh, private_key, outcomes, self.ownership)
+        return Investigator(
+            outcomes,
+            self.fleet,
+            SshProbe(self.ssh, private_key, self.ownership),
+            parallel=self.settings.ssh_parallel,
+            attempts_max=self.settings.investigation_attempts,
+            pauses=Pauses(self.settings.retry_pause_s, self.settings.retry_pause_max_s),
+            known_pause_max_s=self.settings.check_interval,
+            chance=random.SystemRandom(),
+            on_defect=self._on_defect("investigation.failed"),
+            ownership=self.ownership,
+            set_up=None
+            if steps is None
+            else Bootstrap(steps, outcomes, connector, now=now, new_id=lambda: str(uuid4())),
+        )
 
-
-def make_operation_driver(
-    settings: Settings,
-    writer: Writer,
-    known: FleetReader,
-    ssh: Ssh,
-    managers: ContainerManagers,
-    lines: ServiceLog,
-    ownership: Ownership,
-) -> OperationDriver:
-    """Whoever takes hosts through the steps of operations."""
-    connector = SshConnector(
-        ssh,
-        partial(known.private_key, reader=step_outcomes.ACTOR),
-        HostOutcomes(writer, step_outcomes.ACTOR, now, ownership),
-        ownership,
-    )
-    on_defect = _on_defect("operation.step_broke_off", lines)
-    return OperationDriver(
-        writer,
-        known,
-        HostDriver(
-            writer,
-            known,
-            connector,
-            ClusterNodes(managers),
+    def watcher(self) -> Watcher:
+        """Whoever checks the hosts that are set up."""
+        return Watcher(
+            HostOutcomes(self.writer, watcher.ACTOR, now, self.ownership),
+            self.fleet,
+            SshProbe(
+                self.ssh, partial(self.fleet.private_key, reader=watcher.ACTOR), self.ownership
+            ),
+            Heartbeats(self.writer, heartbeats.beat, watcher.ACTOR, now),
+            interval_s=self.settings.check_interval,
+            parallel=self.settings.check_parallel,
+            misses_max=self.settings.check_failures,
             now=now,
-            on_defect=on_defect,
-            ownership=ownership,
-        ),
-        parallel=settings.operation_parallel,
-        kept_s=settings.output_kept_days * DAY_S,
-        now=now,
-        ownership=ownership,
-    )
+            chance=random.SystemRandom(),
+            on_defect=self._on_defect("check.failed"),
+            ownership=self.ownership,
+        )
 
+    def operation_driver(self, managers: ContainerManagers) -> OperationDriver:
+        """Whoever takes hosts through the steps of operations."""
+        connector = SshConnector(
+            self.ssh,
+            partial(self.fleet.private_key, reader=step_outcomes.ACTOR),
+            HostOutcomes(self.writer, step_outcomes.ACTOR, now, self.ownership),
+            self.ownership,
+        )
+        on_defect = self._on_defect("operation.step_broke_off")
+        return OperationDriver(
+            self.writer,
+            self.fleet,
+            HostDriver(
+                self.writer,
+                self.fleet,
+                connector,
+                ClusterNodes(managers),
+                now=now,
+                on_defect=on_defect,
+                ownership=self.ownership,
+            ),
+            parallel=self.settings.operation_parallel,
+            kept_s=self.settings.output_kept_days * DAY_S,
+            now=now,
+            ownership=self.ownership,
+        )
 
-def make_sources(
-    configured: Sequence[ConfiguredSource],
-    writer: Writer,
-    known: FleetReader,
-    lines: ServiceLog,
-    ownership: Ownership,
-) -> SourcePollers:
-    """Whoever asks inventories about the hosts that they own."""
-    return SourcePollers(
-        configured,
-        writer,
-        known,
-        now=now,
-        chance=random.SystemRandom(),
-        log=lines.write,
-        ownership=ownership,
-    )
+    def source_pollers(self, configured: Sequence[ConfiguredSource]) -> SourcePollers:
+        """Whoever asks inventories about the hosts that they own."""
+        return SourcePollers(
+            configured,
+            self.writer,
+            self.fleet,
+            now=now,
+            chance=random.SystemRandom(),
+            log=self.lines.write,
+            ownership=self.ownership,
+        )
 
+    def node_registrar(self, managers: ContainerManagers, vault: Vault) -> NodeRegistrar:
+        """Whoever tells container managers which hosts are their nodes."""
+        return NodeRegistrar(
+            self.writer,
+            vault,
+            self.fleet,
+            managers,
+            now=now,
+            chance=random.SystemRandom(),
+            log=self.lines.write,
+            on_defect=self._on_defect("container_manager.defect"),
+            ownership=self.ownership,
+        )
 
-def make_registrar(
-    writer: Writer,
-    vault: Vault,
-    known: FleetReader,
-    managers: ContainerManagers,
-    lines: ServiceLog,
-    ownership: Ownership,
-) -> NodeRegistrar:
-    """Whoever tells container managers which hosts are their nodes."""
-    return NodeRegistrar(
-        writer,
-        vault,
-        known,
-        managers,
-        now=now,
-        chance=random.SystemRandom(),
-        log=lines.write,
-        on_defect=_on_defect("container_manager.defect", lines),
-        ownership=ownership,
-    )
+    def node_reports(self, managers: ContainerManagers) -> NodeReports:
+        """Whoever asks container managers about their nodes."""
+        return NodeReports(
+            self.writer,
+            self.fleet,
+            managers,
+            interval_s=self.settings.node_report_interval_s,
+            now=now,
+            on_defect=self._on_defect("container_manager.defect"),
+            ownership=self.ownership,
+        )
 
+    def _on_defect(self, kind: str) -> Report:
+        def report(address: str, error: Exception) -> None:
+            self.lines.write(kind, level="error", address=address, **described(error))
 
-def make_node_reports(
-    settings: Settings,
-    writer: Writer,
-    known: FleetReader,
-    managers: ContainerManagers,
-    lines: ServiceLog,
-    ownership: Ownership,
-) -> NodeReports:
-    """Whoever asks container managers about their nodes."""
-    return NodeReports(
-        writer,
-        known,
-        managers,
-        interval_s=settings.node_report_interval_s,
-        now=now,
-        on_defect=_on_defect("container_manager.defect", lines),
-        ownership=ownership,
-    )
+        return report
 
 
 def oldest_report(settings: Settings) -> str:
     """What container managers said before this time is too old to be shown."""
     oldest = datetime.now(UTC) - timedelta(seconds=settings.node_report_age_s)
     return oldest.strftime(TIME_FORMAT)
-
-
-def _on_defect(kind: str, lines: ServiceLog) -> Report:
-    def report(address: str, error: Exception) -> None:
-        lines.write(kind, level="error", address=address, **described(error))
-
-    return report

@@ -1,20 +1,17 @@
-"""The composition root: every part is made here, given its collaborators, started, and stopped."""
+"""Serves until a signal ends it."""
 
 import asyncio
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import uvloop
 
 from runners.os_support.log_lines import ServiceLog, bridge_logging
 from runners.os_support.memory import give_back_large_blocks, keep_what_is_there
-from runners.service.composition import CannotServe, service
+from runners.service.composition import service
+from runners.service.prerequisites import CannotServe
 from runners.settings.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 SWITCH_INTERVAL_S = 0.0001
 """How long a thread may keep the interpreter while others wait for it. Python's own 5 ms would make

@@ -1,0 +1,131 @@
+"""What has to be right before the service starts: directory, files and keys, or why it cannot."""
+
+import os
+import secrets
+from contextlib import AsyncExitStack
+
+from starlette.types import ASGIApp
+
+from runners.bootstrapping.step_files import Lists, WrongSteps, read_lists
+from runners.http_server.listener import Listener, tls_of
+from runners.http_server.server import CannotListen
+from runners.http_server.tls import Tls, WrongTls
+from runners.os_support.directory_lock import DataDirectoryTaken, DataLock
+from runners.os_support.log_lines import ServiceLog
+from runners.security import authenticators
+from runners.security.users import UsersFile, hash_password
+from runners.security.vault import Vault, WrongMasterKey, master_key
+from runners.settings.settings import Settings
+from runners.sources.plugins import ConfiguredSource, WrongSource, open_sources
+from web.authentication.authentication import Authentication
+from web.authentication.password_queue import PasswordQueue
+
+DATA_MODE = 0o700
+ADMIN_PASSWORD_BYTES = 18
+
+EXIT_FAILED = 1
+EXIT_WRONG_SETTING = 2
+
+
+class CannotServe(Exception):
+    """Why the service does not start, in one line, and the exit status for it."""
+
+    def __init__(self, sentence: str, status: int = EXIT_FAILED) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
+    """Make the data directory, and keep other processes from serving it until the stack ends."""
+    try:
+        settings.data.mkdir(mode=DATA_MODE, parents=True, exist_ok=True)
+        if settings.database is None:  # a PostgreSQL database may be served by several processes
+            stack.enter_context(DataLock(settings.data))
+    except DataDirectoryTaken as taken:
+        raise CannotServe(str(taken)) from None
+    except OSError as error:
+        raise CannotServe(f"--data {settings.data}: {error.strerror}", EXIT_WRONG_SETTING) from None
+
+
+def known_users(settings: Settings, lines: ServiceLog) -> UsersFile:
+    """The users; a fresh data directory gets an admin, whose password is shown this once."""
+    users = UsersFile(
+        settings.users_file,
+        lambda broken: lines.write("users_file.broken", level="error", reason=str(broken)),
+    )
+    if not settings.users_file.exists():
+        if settings.users is not None:
+            sentence = f"--users {settings.users}: there is no such file (`commissaire user add`)"
+            raise CannotServe(sentence, EXIT_WRONG_SETTING)
+        password = secrets.token_urlsafe(ADMIN_PASSWORD_BYTES)
+        users.add("admin", hash_password(password), "admin")
+        print(f"The password of admin, shown only now: {password}", flush=True)
+        lines.write("user_added", user="admin", role="admin")
+    return users
+
+
+def configured_sources(settings: Settings) -> list[ConfiguredSource]:
+    """The inventories that may own hosts."""
+    try:
+        return open_sources(settings.sources, os.environ)
+    except WrongSource as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+def step_files(settings: Settings) -> Lists | None:
+    """What is installed on hosts whose network asks for it; None where nothing ever is."""
+    try:
+        return read_lists(settings.bootstrap)
+    except WrongSteps as wrong:
+        raise CannotServe(
+            f"--bootstrap {settings.bootstrap}: {wrong}", EXIT_WRONG_SETTING
+        ) from None
+
+
+def open_vault(settings: Settings, lines: ServiceLog) -> Vault:
+    """The vault under its master key, which is made where there is no database yet."""
+    given = settings.master_key.get_secret_value() if settings.master_key else None
+    file = settings.vault_key_file
+    # A new key would open nothing, and stand where the right one is to be put.
+    if given is None and _has_sqlite_database(settings) and not file.exists():
+        sentence = f"the master key {file} is missing, and {settings.database_file} needs its own"
+        raise CannotServe(f"{sentence}: put it back from its copy", EXIT_WRONG_SETTING)
+    try:
+        key = master_key(given, file)
+    except WrongMasterKey as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+    return Vault(
+        key, lambda subject, reader: lines.write("secret_read", subject=subject, by=reader)
+    )
+
+
+def _has_sqlite_database(settings: Settings) -> bool:
+    return settings.database is None and settings.database_file.exists()
+
+
+def authentication_of(
+    settings: Settings, users: UsersFile, queue: PasswordQueue, lines: ServiceLog
+) -> Authentication:
+    """Every kind of credentials that the settings turn on."""
+    try:
+        return authenticators.authentication(settings, users, queue, lines, os.environ)
+    except authenticators.WrongAuthenticator as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+def tls_files(settings: Settings) -> Tls | None:
+    """The certificate and keys to serve HTTPS with; None for HTTP."""
+    try:
+        return tls_of(settings)
+    except WrongTls as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+async def listen(settings: Settings, app: ASGIApp, tls: Tls | None, lines: ServiceLog) -> Listener:
+    """Take connections, from now on."""
+    listener = Listener(settings, app, tls, lines)
+    try:
+        await listener.start()
+    except CannotListen as error:
+        raise CannotServe(str(error)) from None
+    return listener

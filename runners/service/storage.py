@@ -1,0 +1,107 @@
+"""Everything that reads and writes the database, opened in the order of need."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from domain.log.continuity import Continuity, Loss
+from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
+from domain.log.engine import Server as DatabaseServer
+from domain.log.follower import Follower
+from domain.log.recorder import LogRecorder, head, newest
+from domain.log.writer import Writer
+from projections.all import PROJECTIONS, beside_the_log
+from projections.past.past_reads import PastReads
+from projections.reads import Reads, reads
+from projections.rebuilding.live_tables import LiveTables
+from runners.database.log_watch import LogWatch, known_before
+from runners.database.opening import gated, open_engine, scrub, start_writer
+from runners.os_support.log_lines import ServiceLog
+from runners.security.vault import Vault, WrongMasterKey
+from runners.service.fleet_reader import FleetReader
+from runners.service.prerequisites import EXIT_WRONG_SETTING, CannotServe
+from runners.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The database of a service that runs."""
+
+    engine: Engine
+    live_tables: LiveTables
+    position: int
+    """The head of the log at the start."""
+    log_reads: Reads
+    """For what is read from the log alone, which goes on where a read model cannot."""
+    answers: Reads
+    """For what is read from the read models."""
+    past: PastReads
+    fleet: FleetReader
+    writer: Writer
+    log_watch: LogWatch
+    followers: list[Follower] = field(default_factory=list)
+
+    def follow(self, of: Reads | None = None) -> Follower:
+        """A reader of the log, from the head at the start."""
+        self.followers.append(Follower(self.position, self.log_watch.pull(of or self.answers)))
+        return self.followers[-1]
+
+    def begin_anew(self, loss: Loss) -> None:
+        """Forget what is remembered of a log that went back."""
+        for follower in self.followers:
+            follower.begin_anew(loss.found.position)
+        self.past.forget()
+        self.fleet.forget()
+
+
+def open_storage(
+    settings: Settings, vault: Vault, lines: ServiceLog, stack: AsyncExitStack
+) -> Storage:
+    """Open the database and start the writer; both end with the stack."""
+    engine = open_engine(settings, stack, lines)
+    continuity = Continuity(*_known_log(settings), settings.accept_log)
+    live_tables, position = _open_database(engine, vault, continuity)
+    log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
+    log_reads = reads(engine, settings.command_timeout_s)
+    stack.callback(log_reads.close)
+    answers = gated(log_reads, live_tables, lines)
+    past = PastReads(engine)
+    stack.callback(past.close)
+    followers: list[Follower] = []
+    writer = start_writer(settings, engine, live_tables, followers, lines, log_watch)
+    stack.push_async_callback(asyncio.to_thread, writer.stop)
+    fleet = FleetReader(answers, vault)
+    storage = Storage(
+        engine, live_tables, position, log_reads, answers, past, fleet, writer, log_watch, followers
+    )
+    log_watch.forget.append(storage.begin_anew)
+    return storage
+
+
+def _known_log(settings: Settings) -> tuple[Place, DatabaseServer | None]:
+    """What an earlier process knew of the log; of a file nothing is kept, it has no servers."""
+    return (NOWHERE, None) if settings.database is None else known_before(settings.known_log_file)
+
+
+def _open_database(engine: Engine, vault: Vault, continuity: Continuity) -> tuple[LiveTables, int]:
+    """Tables that are there and read models that are up to date, and how far the log goes."""
+    live_tables = LiveTables(PROJECTIONS)
+    try:
+        LogRecorder(engine).create_table()
+        with engine.snapshot() as tx:
+            found = newest(tx)
+            if continuity.compare(tx, found) is None:  # else the writer says so, before all else
+                continuity.advance(found, tx.server)
+        live_tables.create_tables(engine)
+        engine.execute_schema(beside_the_log(engine.name))
+        vault.open(engine)
+        live_tables.catch_up(engine)
+        scrub(engine)
+        with engine.snapshot() as tx:
+            return live_tables, head(tx).position
+    except OtherLog as other:
+        raise CannotServe(str(other)) from None
+    except WrongMasterKey as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+    except PersistenceError as error:
+        raise CannotServe(f"the database cannot be used: {error}") from None
