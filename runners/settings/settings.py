@@ -190,6 +190,11 @@ class Settings(BaseModel):
     shutdown_timeout_s: Seconds = Field(
         30.0, description="How long the service may take to stop after SIGTERM."
     )
+    stop_announced_s: Annotated[float, Field(ge=0, le=HOUR_S), Sources("SECONDS")] = Field(
+        0.0,
+        description="How long /readyz says 503 before the service takes no more connections, so"
+        " that a load balancer sends nothing any more.",
+    )
     send_stall_s: Seconds = Field(
         30.0, description="How long a client may take nothing of an answer before it is cut off."
     )
