@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from asyncssh import import_private_key
 
-from domain.log.postgres import PostgresEngine
-from domain.log.sqlite import SQLiteEngine
+from domain.log.engines.postgres import PostgresEngine
+from domain.log.engines.sqlite import SQLiteEngine
 from tests.end_to_end.conftest import QUICK
 from tests.fleet import Fleet
 from tests.support.postgres import find_binaries
