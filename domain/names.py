@@ -52,6 +52,8 @@ def _ip_address(text: str) -> str | None:
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:
             return None  # a zone is a name of one machine's interface, not of a host
+        if address.is_link_local:
+            return None  # it is one on each link, and without its zone it can never be reached
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped
     if address.is_unspecified or address.is_multicast:

@@ -1,10 +1,11 @@
 """The embedded engine: one SQLite file, in WAL mode, durable at every commit."""
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +28,7 @@ SCRUB_TIMEOUT_S = 0.5
 SCRUB_PAUSE_S = 0.01
 STATEMENTS_CACHED = 512
 LOCK_TIMEOUT_S = 10.0
+WAL_BYTES_KEPT = 4 * 1024 * 1024
 
 READER_SETTINGS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF")
 SETTINGS = (
@@ -38,7 +40,11 @@ SETTINGS = (
     "PRAGMA trusted_schema = OFF",
     # Of each connection, in KiB. The system keeps the file's pages as well, once for all of them.
     "PRAGMA cache_size = -512",
+    # A WAL that grew while a foreign reader held it up is cut to this when it begins anew.
+    f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}",
 )
+FILE_MODE = 0o600
+"""Of the database and of what SQLite lays beside it, whatever the umask and the directory are."""
 
 Identity = tuple[int, int]
 """Device and inode of a file."""
@@ -87,6 +93,8 @@ class SQLiteEngine:
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._threads = threading.local()
+        if not read_only:
+            _make_private(path)
 
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         """A connection in autocommit mode, closed with the engine."""
@@ -230,3 +238,15 @@ def translated() -> Iterator[None]:
         raise OperationalError(str(error)) from error
     except sqlite3.Error as error:
         raise PersistenceError(str(error)) from error
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if it is not there, and have nobody but its owner read it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    except FileExistsError:
+        for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+            with suppress(FileNotFoundError, PermissionError):
+                file.chmod(FILE_MODE)
+    except OSError:
+        pass  # SQLite says why the file cannot be used

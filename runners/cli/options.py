@@ -1,15 +1,26 @@
 """Options of commands that change a file of the service: where `serve` would look for it, too."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runners.settings.settings import Settings
 from web.authentication.authentication import ROLES, Role
 
 DatabaseUrl = Annotated[str | None, typer.Option("--database", metavar="URL", help="As of serve.")]
 
 ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="As of serve.")]
 DataDirectory = Annotated[str | None, typer.Option("--data", metavar="DIR", help="As of serve.")]
+
+
+def must_be_kept_there(file: Path, settings: Settings) -> None:
+    """Refuse to list what is kept in a directory that no service ever had its data in."""
+    signs = (file, settings.users_file, settings.database_file, settings.vault_key_file)
+    if not any(sign.exists() for sign in signs):
+        raise typer.BadParameter(
+            f"There is no {file}, and {file.parent} is no data directory of a service: --data"
+        )
 
 
 def chosen_role(text: str) -> Role:

@@ -14,6 +14,7 @@ from runners.settings.reading import settings_of
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
     from domain.log.engine import Engine
     from projections.projection import Projection
+    from projections.rebuilding.rebuild import Rebuilt
 
 FOUND_SOMETHING = 1
 
@@ -148,6 +149,11 @@ def rebuild_projections(
                 )
         except ScratchTaken as taken:
             raise DatabaseRefused(f"{taken}.") from None
+    _tell_what_was_rebuilt(found, as_json)
+    return FOUND_SOMETHING if found.stops else 0
+
+
+def _tell_what_was_rebuilt(found: "Rebuilt", as_json: bool) -> None:
     halted = {name: halt.why for name, halt in found.stops.items()}
     if as_json:
         show_json({"position": found.position, "changed": found.changed, "stopped": halted})
@@ -158,7 +164,6 @@ def rebuild_projections(
             )
         for why in halted.values():
             print(f"{why} Its tables were left as they are.")
-    return FOUND_SOMETHING if halted else 0
 
 
 @projection_commands.command("verify")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli.options import ConfigFile, DataDirectory, chosen_role
+from runners.cli.options import ConfigFile, DataDirectory, chosen_role, must_be_kept_there
 from runners.security.tokens import TIME_FORMAT, TokensFile, expiry
 from runners.settings.reading import settings_of
 from web.authentication.authentication import ROLES
@@ -52,6 +52,8 @@ def list_tokens(
     config: ConfigFile = None,
 ) -> None:
     """List the tokens: name, role, and times; never a token itself."""
+    settings = settings_of(config=config, data=data, tokens=tokens)
+    must_be_kept_there(settings.tokens_file, settings)
     now = datetime.now(UTC)
     rows = [
         {
@@ -61,7 +63,7 @@ def list_tokens(
             "expires": known.expires.strftime(TIME_FORMAT) if known.expires else None,
             "expired": known.is_expired(now),
         }
-        for name, known in sorted(_tokens_file(config, data, tokens).read().items())
+        for name, known in sorted(TokensFile(settings.tokens_file).read().items())
     ]
     if as_json:
         print(json.dumps(rows))

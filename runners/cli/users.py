@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli.options import ConfigFile, DataDirectory, chosen_role
+from runners.cli.options import ConfigFile, DataDirectory, chosen_role, must_be_kept_there
 from runners.os_support.json_file import ChangeRefused
 from runners.security.users import DEFAULT_ROLE, UsersFile, hash_password
 from runners.settings.reading import settings_of
@@ -67,7 +67,9 @@ def list_users(
     config: ConfigFile = None,
 ) -> None:
     """List the users and their roles."""
-    accounts = sorted(_users_file(config, data, users).read().items())
+    settings = settings_of(config=config, data=data, users=users)
+    must_be_kept_there(settings.users_file, settings)
+    accounts = sorted(UsersFile(settings.users_file).read().items())
     if as_json:
         print(json.dumps([{"name": name, "role": account.role} for name, account in accounts]))
         return

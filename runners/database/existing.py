@@ -5,6 +5,7 @@ directory that is being served, on PostgreSQL, and on a restored backup.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,7 +16,16 @@ from runners.settings.settings import Settings
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
     from domain.log.engine import Engine
 
-CONNECT_TIMEOUT_S = 5
+CONNECTIONS_MAX = 2
+FULL_WAIT_S = 5.0
+"""How long a command waits for a free connection."""
+FULL_PAUSE_S = 0.2
+FULL = ("too many", "remaining connection slots")
+"""What PostgreSQL and PgBouncer say where they take no more connections."""
+FULL_CURE = (
+    " Raise max_connections (or the limit of the role), or give the processes of the service fewer"
+    " (--database-connections)."
+)
 
 
 class DatabaseRefused(Exception):
@@ -54,7 +64,7 @@ def _open(settings: Settings, *, writes: bool) -> "Engine":
     url = settings.database_url
     if url is not None:
         _must_answer(url, settings)
-        return PostgresEngine(url)
+        return PostgresEngine(url, connections_max=CONNECTIONS_MAX)
     if not settings.database_file.exists():
         raise DatabaseRefused(f"There is no database {settings.database_file}: is --data right?")
     return SQLiteEngine(settings.database_file, read_only=not writes)
@@ -64,11 +74,23 @@ def _must_answer(url: str, settings: Settings) -> None:
     """Because the pool of connections does not tell why there is none."""
     import psycopg
 
-    try:
-        psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S).close()
-    except psycopg.Error as error:
-        why = " ".join(str(error).split())
-        raise DatabaseRefused(f"{settings.database_shown} cannot be reached: {why}") from None
+    from domain.log.postgres_connection import Connection
+    from domain.log.postgres_servers import Servers
+
+    servers = Servers(url)
+    deadline = time.monotonic() + FULL_WAIT_S
+    while True:
+        try:
+            connection = servers.connect(Connection.connect)
+        except psycopg.Error as error:
+            is_full = any(words in servers.why_not for words in FULL)
+            if not is_full or time.monotonic() > deadline:
+                why = f"{settings.database_shown} cannot be reached: {error}"
+                raise DatabaseRefused(f"{why}{FULL_CURE if is_full else ''}") from None
+            time.sleep(FULL_PAUSE_S)
+        else:
+            connection.close()
+            return
 
 
 def _must_have_a_log(engine: "Engine", settings: Settings) -> None:

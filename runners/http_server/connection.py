@@ -11,11 +11,7 @@ from secrets import token_hex
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from runners.http_server.connection_pool import (
     CROWDED,
@@ -27,12 +23,11 @@ from runners.http_server.connection_pool import (
     Fault,
 )
 from runners.http_server.request_parser import RequestParser
-from runners.http_server.response_writer import CoalescedWrite, StallTimeout
+from runners.http_server.response_writer import CoalescedWrite, StallTimeout, refusal_bytes
 from runners.http_server.tls import client_certificate
 from web.authentication import presence
 from web.authentication.certificates import SCOPE_KEY, ClientCertificate
 from web.authentication.presence import Presence
-from web.http.problems import Problem
 from web.http.requests import READING
 
 PIPELINED_MAX = 100
@@ -293,12 +288,8 @@ class Connection(HttpToolsProtocol):
         request_id = token_hex(8)
         lingering = self._in_body and not self._busy
         if not lingering:
-            reply = Problem(*fault).reply()
-            headers = [*self.server_state.default_headers, *reply.raw_headers]
-            lines = [b"%b: %b\r\n" % header for header in headers]
-            status = STATUS_LINE[reply.status_code]
-            named = b"x-request-id: %b\r\n\r\n" % request_id.encode()
-            self.transport.write(b"".join([status, *lines, named, bytes(reply.body)]))
+            always = self.server_state.default_headers
+            self.transport.write(refusal_bytes(fault, always, request_id))
         self.transport.close()
         self._stall.begin()
         self._pool.on_fault(fault, self.client[0] if self.client else "", request_id)

@@ -1,9 +1,13 @@
 """Answers on their way to a client that may be slow, gone, or still sending."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from runners.http_server.connection_pool import Fault
+from web.http.problems import Problem
+from web.http.replies import Header
 
 JOINED_BYTES_MAX = 64 * 1024
 """Copying a longer body next to its head costs more than another write."""
@@ -85,3 +89,11 @@ class CoalescedWrite:
             self._write(self._head)
             self._head = None
         self._close()
+
+
+def refusal_bytes(fault: Fault, always: Iterable[Header], request_id: str) -> bytes:
+    """The whole answer to what is no request, with the headers that every answer has."""
+    reply = Problem(*fault).reply()
+    lines = [b"%b: %b\r\n" % header for header in (*always, *reply.raw_headers)]
+    named = b"x-request-id: %b\r\n\r\n" % request_id.encode()
+    return b"".join([STATUS_LINE[reply.status_code], *lines, named, bytes(reply.body)])

@@ -63,6 +63,10 @@ class Observer:
         if follower is not None:
             self._followers[name] = follower
 
+    def announce_stop(self) -> None:
+        """The service stops in a moment."""
+        self.checks["service"] = readiness.stopping
+
     async def parts(self) -> Sequence[Part]:
         """Every part, and whether it is ready."""
         return await Readiness(self.checks)()

@@ -35,6 +35,7 @@ ACTIONS = {
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",
+    "service.stopping": "Ask another process of the service; this one was told to stop.",
     "writer.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
@@ -129,6 +130,11 @@ def log(watch: LogWatch) -> Check:
         return None
 
     return check
+
+
+async def stopping() -> Fault | None:
+    """The service was told to stop."""
+    return Fault("service.stopping", "The service stops in a moment.")
 
 
 def writing(writer: Writer) -> Check:

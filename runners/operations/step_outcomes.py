@@ -8,6 +8,7 @@ from domain.aggregates.operation_events import Evidence
 from domain.commands import operation_commands
 from domain.event import Act
 from domain.log.unit import Unit
+from domain.refusal import conflict
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable
 from runners.leases.ownership import Ownership
 from runners.operations.host_step import HostStep
@@ -28,7 +29,13 @@ class StepOutcomes:
     async def record(self, step: HostStep, command: Callable[[Unit], Any]) -> Any:
         """Carry out a command about the step."""
         act = Act(ACTOR, step.operation.id, self._now())
-        return await self._writer.perform(act, self._ownership.fenced(step.host.name, command))
+
+        def of_the_log(unit: Unit) -> Any:
+            if step.host.name not in unit.operation(step.operation.name).hosts:
+                raise conflict(f"The log has no {step.operation.id} any more: it went back.")
+            return command(unit)
+
+        return await self._writer.perform(act, self._ownership.fenced(step.host.name, of_the_log))
 
     async def finish(self, step: HostStep, evidence: Evidence, *, reboot: bool = False) -> None:
         """The step is done; `reboot`: whether the host is to be rebooted next."""

@@ -68,6 +68,8 @@ class Service:
     runners: tuple[asyncio.Task[None], ...]
     reload: Callable[[], None]
     """Read again what is not read again by itself: the files of TLS."""
+    announce_stop: Callable[[], None]
+    """Have `/readyz` say that it will serve no more."""
 
 
 @asynccontextmanager
@@ -111,7 +113,9 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         ]
         timeout_s = settings.shutdown_timeout_s * STOP_SHARE
         stack.push_async_callback(_wind_down, listener.server, supervisor, timeout_s)
-        yield Service(listener.address, tuple(supervisor.tasks), listener.reload)
+        yield Service(
+            listener.address, tuple(supervisor.tasks), listener.reload, observer.announce_stop
+        )
 
 
 def _observer(

@@ -51,6 +51,8 @@ async def _serve(settings: Settings, lines: ServiceLog) -> None:
         await _until(stopping, (reloading, *running.runners))
         reloading.cancel()
         lines.write("stopping")
+        running.announce_stop()
+        await asyncio.sleep(settings.stop_announced_s)
     lines.write("stopped")
 
 

@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic.fields import FieldInfo
@@ -92,3 +93,22 @@ def sources(field: FieldInfo) -> Sources:
     """Where a setting may come from; what has no marker of its own is a switch."""
     # The outermost marker is the field's own, what comes with a type is inside of it.
     return next((m for m in field.metadata if isinstance(m, Sources)), Sources(""))
+
+
+def postgres_url(text: str) -> str:
+    """The URL of one PostgreSQL server or of several. Raises ValueError, which never quotes it."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("postgresql", "postgres"):
+        raise ValueError("must be a URL that begins with postgresql://")
+    try:
+        parts = urlsplit("postgresql://" + rest)
+        for place in parts.netloc.rpartition("@")[2].split(","):
+            # Reading the port is what checks it.
+            _ = urlsplit(f"//{place}").port
+    except ValueError:
+        # Not `from` it: the original error quotes the URL, with its password.
+        raise ValueError("must be a URL with a host and a port as in host:5432") from None
+    # A password that holds one of these would end early, and be shown as a part of the host.
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError("must have the characters / ? # @ of a password percent-encoded")
+    return "postgresql://" + rest

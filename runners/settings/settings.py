@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from runners.settings.kinds import (
     HOUR_S,
@@ -30,6 +23,7 @@ from runners.settings.kinds import (
     OptionalFile,
     Seconds,
     Sources,
+    postgres_url,
 )
 from web.authentication.authentication import Observers
 
@@ -196,6 +190,11 @@ class Settings(BaseModel):
     shutdown_timeout_s: Seconds = Field(
         30.0, description="How long the service may take to stop after SIGTERM."
     )
+    stop_announced_s: Annotated[float, Field(ge=0, le=HOUR_S), Sources("SECONDS")] = Field(
+        0.0,
+        description="How long /readyz says 503 before the service takes no more connections, so"
+        " that a load balancer sends nothing any more.",
+    )
     send_stall_s: Seconds = Field(
         30.0, description="How long a client may take nothing of an answer before it is cut off."
     )
@@ -264,23 +263,7 @@ class Settings(BaseModel):
     @field_validator("database")
     @classmethod
     def _refuse_other_databases(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is None:
-            return None
-        scheme, separator, rest = url.get_secret_value().partition("://")
-        if not separator or scheme not in ("postgresql", "postgres"):
-            raise ValueError("must be a URL that begins with postgresql://")
-        try:
-            parts = urlsplit("postgresql://" + rest)
-            for place in parts.netloc.rpartition("@")[2].split(","):  # one server, or several
-                # Reading it is what checks it.
-                _ = urlsplit(f"//{place}").port
-        except ValueError:
-            # Not `from` it: the original error quotes the URL, with its password.
-            raise ValueError("must be a URL with a host and a port as in host:5432") from None
-        # A password that holds one of these would end early, and be shown as a part of the host.
-        if "@" in parts.path + parts.query + parts.fragment:
-            raise ValueError("must have the characters / ? # @ of a password percent-encoded")
-        return SecretStr("postgresql://" + rest)
+        return url and SecretStr(postgres_url(url.get_secret_value()))
 
     @field_validator("master_key")
     @classmethod

@@ -169,12 +169,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(directory: Path, service: Service, authority: Authority) -> Iterator[str]:
+def nginx(
+    directory: Path, service: Service, authority: Authority, *others: Service
+) -> Iterator[str]:
     """nginx with the configuration of the document, on other ports; gives its URL."""
     pair, port = authority.server(), free_port()
     site = (EXAMPLES / "nginx.conf").read_text()
+    places = (httpx.URL(each.url).netloc.decode() for each in (service, *others))
+    servers = " max_fails=0; server ".join(places)
     for said, here in (
-        ("server 127.0.0.1:8000", f"server {httpx.URL(service.url).netloc.decode()}"),
+        ("server 127.0.0.1:8000", f"server {servers}"),
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
         ("/etc/nginx/commissaire.crt", str(pair.certificate)),
         ("/etc/nginx/commissaire.key", str(pair.key)),

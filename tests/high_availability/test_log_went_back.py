@@ -90,3 +90,37 @@ def _refused(service: Service) -> str:
 
 def _readiness(service: Service) -> list[dict[str, object]]:
     return list(httpx.get(f"{service.url}/readyz").json()["parts"])
+
+
+@pytest.mark.proof
+def test_streams_end_with_an_id_to_resume_from_and_lost_ids_are_refused(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(1, tmp_path, [pair.url], *QUIET) as (service,):
+        put(service, "kept")
+        with (
+            httpx.stream(
+                "GET",
+                f"{service.url}/api/v0/events/stream?after=0",
+                auth=("admin", service.password),
+                timeout=60,
+            ) as stream,
+            pair.standby_misses(),
+        ):
+            put(service, *(f"lost{n}" for n in range(5)))
+            pair.first.stop("immediate")
+            pair.second.start()
+            pair.second.promote()
+            wait_for(lambda: service.client.put("/cluster/after").status_code == 201)
+            lines = list(stream.iter_lines())
+        ids = [int(line.removeprefix("id: ")) for line in lines if line.startswith("id: ")]
+        assert ": the log went back" in "\n".join(lines)
+        (event,) = went_back(service)
+        common, known = int(event["common_position"]), int(event["known_position"])
+        assert ids[-1] == common
+        assert known in ids
+        headers = {"Last-Event-ID": str(known)}
+        assert service.client.get("/events/stream", headers=headers).status_code == 409
+        listed = service.client.get("/events", params={"after": common}).json()
+        assert [event["type"] for event in listed] == ["log.went_back", "cluster.created"]
+        assert all(int(event["id"]) > known for event in listed)

@@ -16,8 +16,9 @@ IPV6 = {
     "title": "IPv6 address",
     "type": "string",
     "format": "ipv6",
-    # The same: not `::`, not ff00::/8; and no zone.
-    "pattern": "^(?=.*:)(?=.*[1-9A-Fa-f])(?![Ff]{2}[0-9A-Fa-f]{2}:)[0-9A-Fa-f:.]+$",
+    # The same: not `::`, not ff00::/8, not fe80::/10; and no zone.
+    "pattern": "^(?=.*:)(?=.*[1-9A-Fa-f])(?![Ff]{2}[0-9A-Fa-f]{2}:)"
+    "(?![Ff][Ee][89ABab][0-9A-Fa-f]:)[0-9A-Fa-f:.]+$",
 }
 HOST_NAME = {
     "title": "host name",

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from domain.log import recorder
-from domain.log.engine import IntegrityError, PersistenceError, StoredEvent
+from domain.log.engine import IntegrityError, LogWentBack, PersistenceError, StoredEvent
 from domain.log.recorder import LogRecorder
 from tests.support.postgres import PostgresServer, find_binaries
 from tests.support.stores import Store
@@ -194,3 +194,12 @@ def test_recorded_at_never_decreases_though_the_clock_goes_back(
     with store.engine.snapshot() as tx:
         times = [entry.recorded_at for entry in recorder.entries(tx, 0, 10)]
     assert times == ["2026-01-01T00:00:00.000002"] * 6
+
+
+def test_an_event_whose_version_before_is_missing_is_not_stored(store: Store) -> None:
+    log = fill(store)
+    before = len(rows(store))
+    for hole in ([event("a", 4)], [event("new", 2)], [event("b", 1), event("b", 3)]):
+        with pytest.raises(LogWentBack):
+            log.insert_events(hole)
+    assert len(rows(store)) == before

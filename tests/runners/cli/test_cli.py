@@ -107,6 +107,18 @@ def test_users_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "users.json").read_text()) == {}
 
 
+@pytest.mark.parametrize("what", ["user", "token"])
+def test_a_list_in_a_directory_that_is_none_of_a_service_is_a_wrong_use(
+    tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    done = commissaire(what, "list", "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert f"There is no {tmp_path / what}s.json".encode() in done.stderr
+    (tmp_path / "master.key").touch()  # a service was here, and has none of them
+    assert commissaire(what, "list", "--json", "--data", str(tmp_path)).stdout == b"[]\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "line"),
     [

@@ -1,0 +1,158 @@
+"""Servers that are dead, alone, or unwilling: whoever can be answered is, and soon."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.faults.proxy import Proxy
+from tests.high_availability.pair import Pair
+from tests.support.postgres import HOST, SUPERUSER, PostgresServer
+from tests.support.service import Service, wait_for
+
+AT_ONCE_S = 1.0
+START_LIMIT_S = 30.0
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """A port of a machine that swallows every attempt to connect."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]  # nobody accepts: its queue is full
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])
+        for one in waiting:
+            one.close()
+
+
+def command(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command beside the service, with the same environment."""
+    line = [sys.executable, "-m", "runners.cli", *words, "--data", str(service.data)]
+    return subprocess.run(
+        line, capture_output=True, text=True, env=service.environment(), check=False, timeout=60
+    )
+
+
+def kinds(service: Service) -> set[str]:
+    """Of what `/readyz` says is wrong."""
+    parts = httpx.get(f"{service.url}/readyz", timeout=30).json()["parts"]
+    return {part["kind"] for part in parts if not part["ready"]}
+
+
+@contextmanager
+def superuser(server: PostgresServer, url: str) -> Iterator[psycopg.Connection]:
+    """A connection of an administrator to a service's database."""
+    database = url.rpartition("/")[2]
+    with psycopg.connect(server.url(database, SUPERUSER), autocommit=True) as connection:
+        yield connection
+
+
+def test_a_first_server_that_swallows_everything_holds_nobody_up(
+    postgres_server: PostgresServer, postgres_url: str, dead_port: int, tmp_path: Path
+) -> None:
+    place = f"{HOST}:{postgres_server.port}"
+    url = postgres_url.replace(place, f"{HOST}:{dead_port},{place}")
+    began = time.monotonic()
+    with Service(tmp_path / "service", url, "--no-runners") as service:
+        assert time.monotonic() - began < START_LIMIT_S
+        began = time.monotonic()
+        assert service.client.put("/cluster/web").status_code == 201
+        assert time.monotonic() - began < AT_ONCE_S
+        assert f'"event":"database.connected","host":"{place}"' in service.read_log()
+        checked = command(service, "log", "check")
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_a_right_that_is_revoked_ends_no_process_and_is_named(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    with (
+        Service(tmp_path / "service", postgres_url, "--command-timeout-s", "2") as service,
+        superuser(postgres_server, postgres_url) as admin,
+    ):
+        admin.execute("ALTER TABLE stored_events OWNER TO postgres")
+        refused = service.client.put("/cluster/web")
+        assert refused.status_code == 503
+        assert "permission denied" in refused.json()["detail"]
+        wait_for(lambda: "database.refuses" in kinds(service))
+        assert service.client.get("/events").status_code == 503
+        admin.execute("ALTER TABLE stored_events OWNER TO commissaire")
+        wait_for(lambda: service.client.put("/cluster/web").status_code == 201)
+        wait_for(lambda: not kinds(service))
+
+
+def test_while_it_is_cut_off_a_read_is_refused_at_once(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    proxy = Proxy(HOST, postgres_server.port)
+    url = postgres_url.replace(f":{postgres_server.port}/", f":{proxy.port}/")
+    with Service(tmp_path / "service", url, "--command-timeout-s", "3") as service:
+        assert service.client.put("/cluster/web").status_code == 201
+        for fault, mend in ((proxy.cut, proxy.mend), (proxy.freeze, proxy.thaw)):
+            fault()
+            wait_for(lambda: service.client.get("/cluster/web").status_code == 503)
+            wait_for(lambda: refused_at_once(service))
+            assert all(refused_at_once(service) for _ in range(5))
+            mend()
+            wait_for(lambda: service.client.get("/cluster/web").status_code == 200)
+    proxy.close()
+
+
+def refused_at_once(service: Service) -> bool:
+    """Whether a read was, and within the limit."""
+    began = time.monotonic()
+    status = service.client.get("/cluster/web").status_code
+    return status == 503 and time.monotonic() - began < AT_ONCE_S
+
+
+@pytest.mark.proof
+def test_changes_that_wait_for_a_standby_that_is_gone_hold_nobody_else_up(
+    pair: Pair, tmp_path: Path
+) -> None:
+    pair.be_synchronous()
+    with Service(tmp_path / "service", pair.url, "--command-timeout-s", "8") as service:
+        assert service.client.put("/cluster/web").status_code == 201
+        pair.second.stop()
+        for number in range(3):
+            refused = service.client.put(f"/cluster/alone{number}")
+            assert refused.status_code == 503, refused.text
+            assert "look before you repeat" in refused.json()["detail"]
+            assert service.client.get("/cluster/web").status_code == 200
+        wait_for(lambda: pair.first.ask(WAITING) <= 1)
+        pair.second.start()
+        wait_for(lambda: service.client.put("/cluster/again").status_code == 201)
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
+def test_a_server_that_is_full_says_what_to_do_to_a_command(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    with Service(tmp_path / "service", postgres_url, "--no-runners") as service:
+        with superuser(postgres_server, postgres_url) as admin:
+            admin.execute(f"ALTER ROLE commissaire CONNECTION LIMIT {own(admin)}")
+            told = command(service, "log", "check").stderr
+            admin.execute("ALTER ROLE commissaire CONNECTION LIMIT -1")
+        assert "too many connections" in told
+        assert "max_connections" in told, told
+
+
+def own(admin: psycopg.Connection) -> int:
+    """How many connections the service's role has."""
+    found = admin.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'commissaire'"
+    ).fetchone()
+    assert found is not None
+    return int(found[0])

@@ -1,0 +1,132 @@
+"""Two processes behind nginx, as the documents have it: a restart of one is noticed by nobody."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.docs.test_operating import free_port, nginx
+from tests.end_to_end.several import several
+from tests.support.certificates import Authority
+from tests.support.service import Service, wait_for
+
+CLIENTS = 4
+RESTARTS = 4
+ANSWERS_BETWEEN = 40
+"""So many answers are waited for between two restarts."""
+
+
+class Load:
+    """Clients that put a new cluster each time, and read it."""
+
+    def __init__(self, url: str, password: str, authority: Authority) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.errors: list[str] = []
+        self._clients = [
+            httpx.Client(
+                base_url=f"{url}/api/v0",
+                auth=("admin", password),
+                verify=authority.trust(),
+                timeout=60,
+            )
+            for _ in range(CLIENTS)
+        ]
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(client, f"c{number}"))
+            for number, client in enumerate(self._clients)
+        ]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        for client in self._clients:
+            client.close()
+
+    def go_on(self) -> None:
+        """Wait for some more answers."""
+        wanted = self.statuses.total() + ANSWERS_BETWEEN
+        wait_for(lambda: self.errors or self.statuses.total() >= wanted)
+
+    def _run(self, client: httpx.Client, name: str) -> None:
+        for number in count():
+            if self._stop.is_set():
+                return
+            path = f"/cluster/{name}-{number}"
+            try:
+                self.statuses[client.put(path).status_code] += 1
+                self.statuses[client.get(path).status_code] += 1
+            except httpx.HTTPError as error:
+                self.errors.append(repr(error))
+                return
+
+
+def kill(service: Service) -> None:
+    """As a crash."""
+    service.kill()
+
+
+def stop(service: Service) -> None:
+    """As an operator does it."""
+    service.stop()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("end", [stop, kill])
+def test_restarts_under_load_make_no_error_and_no_change_twice(
+    postgres_url: str, tmp_path: Path, end: Callable[[Service], None]
+) -> None:
+    authority = Authority(tmp_path)
+    flags = ("--no-runners", "--trusted-proxy", "127.0.0.1/32", "--stop-announced-s", "0.2")
+    with several(2, tmp_path, [postgres_url] * 2, *flags) as services:
+        for service in services:  # the same port again, and the same users
+            service.stop()
+            service.restart_with(
+                "--port", str(free_port()), "--users", str(services[0].data / "users.json")
+            )
+        with (
+            nginx(tmp_path, services[0], authority, services[1]) as url,
+            Load(url, services[0].password, authority) as load,
+        ):
+            for number in range(RESTARTS):
+                load.go_on()
+                end(services[number % 2])
+                load.go_on()
+                services[number % 2].start()
+            load.go_on()
+        assert not load.errors
+        assert set(load.statuses) == {200, 201}, load.statuses
+        created = services[0].client.get(
+            "/events", params={"type": "cluster.created", "limit": 1000}
+        )
+        subjects = Counter(event["subject"] for event in created.json())
+        assert max(subjects.values()) == 1
+
+
+def test_a_stop_is_announced_before_connections_are_refused(tmp_path: Path) -> None:
+    flags = ("--no-runners", "--stop-announced-s", "1")
+    with Service(tmp_path / "service", None, *flags) as service:
+        stopping = threading.Thread(target=service.stop)
+        stopping.start()
+        told = wait_for(lambda: _told(service))
+        assert told == {"service.stopping"}
+        assert service.client.put("/cluster/web").status_code == 201
+        stopping.join()
+        service.start()
+
+
+def _told(service: Service) -> set[str]:
+    answer = httpx.get(f"{service.url}/readyz")
+    kinds = {part["kind"] for part in answer.json()["parts"] if not part["ready"]}
+    assert answer.status_code == (503 if kinds else 200)
+    return kinds

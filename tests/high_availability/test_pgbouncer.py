@@ -1,0 +1,68 @@
+"""PgBouncer stands between the service and PostgreSQL, in both of its modes that can be used."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.docs.test_operating import answers, free_port
+from tests.support.postgres import HOST, PostgresServer
+from tests.support.service import DIE_WITH_US, Service, wait_for
+
+CLIENTS = 6
+CHANGES = 60
+
+
+@contextmanager
+def pgbouncer(directory: Path, server: PostgresServer, url: str, mode: str) -> Iterator[str]:
+    """PgBouncer before a server; gives the URL through it."""
+    parts, port = urlsplit(url), free_port()
+    directory.mkdir()
+    (directory / "users").write_text(f'"{parts.username}" "{parts.password}"\n')
+    (directory / "ini").write_text(
+        f"[databases]\n* = host={HOST} port={server.port}\n[pgbouncer]\nlisten_addr = {HOST}\n"
+        f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {directory}/users\n"
+        f"pool_mode = {mode}\ndefault_pool_size = 8\nunix_socket_dir =\n"
+    )
+    account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    ids = () if account is None else (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}")
+    if account is not None:
+        for path in (directory, directory / "users", directory / "ini"):
+            os.chown(path, account.pw_uid, account.pw_gid)
+        for parent in directory.parents[:3]:
+            parent.chmod(parent.stat().st_mode | 0o011)  # the way there
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or "pgbouncer"
+    command = [*DIE_WITH_US[:-1], *ids, *(("--clear-groups",) if ids else ()), "--", program]
+    process = subprocess.Popen([*command, "-q", str(directory / "ini")])
+    try:
+        wait_for(lambda: answers(port))
+        yield url.replace(f":{server.port}/", f":{port}/")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_behind_a_pooler_everything_is_answered(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path, mode: str
+) -> None:
+    with (
+        pgbouncer(tmp_path / "pooler", postgres_server, postgres_url, mode) as url,
+        Service(tmp_path / "service", url) as service,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+
+        def change(number: int) -> tuple[int, int]:
+            put = service.client.put(f"/cluster/c{number}").status_code
+            return put, service.client.get(f"/cluster/c{number}").status_code
+
+        assert set(clients.map(change, range(CHANGES))) == {(201, 200)}
+        assert len(service.client.get("/clusters").json()) == CHANGES
+        assert '"event":"request.failed"' not in service.read_log()
