@@ -20,8 +20,8 @@ from bench.processes import SERVER_CPU, Ours, cpu_seconds, pinned
 from bench.reading import hosts_in_turn
 from bench.seed import address
 from domain.log import as_of
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import now
-from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS
 from projections.rebuilding.live_tables import LiveTables

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from domain.log.sqlite import SQLiteEngine
+from domain.log.engines.sqlite import SQLiteEngine
 from projections import hosts
 from projections.past.past import FLEET, Scratch, advance
 

@@ -13,8 +13,8 @@ from domain.commands import fleet_commands, investigation
 from domain.commands.fleet_commands import HostRequest, OfferedKey
 from domain.commands.investigation import Subject
 from domain.event import Act
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import LogRecorder, head
-from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log

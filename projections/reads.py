@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from domain.log.engine import Engine, OperationalError
-from domain.log.sqlite import SQLiteEngine, translated
+from domain.log.engines.sqlite import SQLiteEngine, translated
 from domain.log.transaction import SQLiteTransaction, Transaction
 from projections.loop_turn import Turn
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 # Nine megabytes, and a tenth of the start: only where the database is PostgreSQL.
 if TYPE_CHECKING:
-    from domain.log.postgres_connection import Connection
+    from domain.log.engines.postgres_connection import Connection
 
 EngineName = Literal["sqlite", "postgresql"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from domain.log.sqlite import translated
+from domain.log.engines.sqlite import translated
 from domain.log.transaction import SQLiteTransaction
 from projections.projection import Projection
 from projections.tables import StoredTables, Table, every_row

@@ -58,8 +58,8 @@ def existing_database(
 
 
 def _open(settings: Settings, *, writes: bool) -> "Engine":
-    from domain.log.postgres import PostgresEngine
-    from domain.log.sqlite import SQLiteEngine
+    from domain.log.engines.postgres import PostgresEngine
+    from domain.log.engines.sqlite import SQLiteEngine
 
     url = settings.database_url
     if url is not None:
@@ -74,8 +74,8 @@ def _must_answer(url: str, settings: Settings) -> None:
     """Because the pool of connections does not tell why there is none."""
     import psycopg
 
-    from domain.log.postgres_connection import Connection
-    from domain.log.postgres_servers import Servers
+    from domain.log.engines.postgres_connection import Connection
+    from domain.log.engines.postgres_servers import Servers
 
     servers = Servers(url)
     deadline = time.monotonic() + FULL_WAIT_S

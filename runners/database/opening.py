@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, suppress
 from domain.aggregates.host_events import Failed
 from domain.event import Recorded
 from domain.log.engine import Engine, OperationalError
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.follower import Follower
-from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections.reads import GatedReads, Reads
 from projections.rebuilding.live_tables import LiveTables
@@ -24,7 +24,7 @@ def open_engine(settings: Settings, stack: AsyncExitStack, lines: ServiceLog) ->
         engine = SQLiteEngine(settings.database_file)
     else:
         # Only here: its driver takes nine megabytes.
-        from domain.log.postgres import PostgresEngine
+        from domain.log.engines.postgres import PostgresEngine
 
         engine = PostgresEngine(
             settings.database_url,

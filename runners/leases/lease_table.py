@@ -15,7 +15,7 @@ from domain.log.transaction import Transaction
 from runners.leases.ownership import SHARDS
 
 if TYPE_CHECKING:
-    from domain.log.postgres import PostgresEngine
+    from domain.log.engines.postgres import PostgresEngine
 
 CLAIM_TIMEOUT_S = 2.0
 """How long a claim waits for the append lock; our own lease is not renewed meanwhile."""

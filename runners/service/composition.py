@@ -52,7 +52,7 @@ from web.http.requests import Limits as RequestLimits
 from web.resources.health import Observation
 
 if TYPE_CHECKING:
-    from domain.log.postgres import PostgresEngine
+    from domain.log.engines.postgres import PostgresEngine
 
 STOP_SHARE = 0.5
 """Of the time to stop, what requests and looks may take; the rest is for ending what did not end

@@ -17,8 +17,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain_metrics
 
 from domain.log.engine import StoredEvent
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import LogRecorder, insert
-from domain.log.sqlite import SQLiteEngine
 from tests.faults.small_disk import CrampedService
 from tests.faults.whole import database_of
 from tests.support.postgres import PostgresServer

@@ -8,8 +8,8 @@ from typing import Any
 
 from asyncssh import import_private_key
 
-from domain.log.postgres import PostgresEngine
-from domain.log.sqlite import SQLiteEngine
+from domain.log.engines.postgres import PostgresEngine
+from domain.log.engines.sqlite import SQLiteEngine
 from tests.fleet import Fleet
 from tests.support.postgres import find_binaries
 from tests.support.service import Service

@@ -19,7 +19,7 @@ ROUNDS = 150
 OTHER_PROCESS = """
 import sys
 from pathlib import Path
-from domain.log.sqlite import SQLiteEngine
+from domain.log.engines.sqlite import SQLiteEngine
 engine = SQLiteEngine(Path(sys.argv[1]))
 for line in sys.stdin:
     with engine.append(10) as appending:

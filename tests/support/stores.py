@@ -9,9 +9,9 @@ import pytest
 
 from domain.event import Act, Recorded
 from domain.log.engine import Engine
-from domain.log.postgres import PostgresEngine
+from domain.log.engines.postgres import PostgresEngine
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import LogRecorder, entries
-from domain.log.sqlite import SQLiteEngine
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
 from projections.rebuilding.live_tables import LiveTables

@@ -21,10 +21,10 @@ from domain.commands.credentials import Login
 from domain.commands.investigation import Subject
 from domain.event import Act, Recorded
 from domain.log.engine import Engine
+from domain.log.engines.postgres import PostgresEngine
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.follower import Follower, after
-from domain.log.postgres import PostgresEngine
 from domain.log.recorder import LogRecorder, head, now
-from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log

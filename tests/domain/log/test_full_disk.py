@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.log.sqlite import SQLiteEngine
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.refusal import Refusal
 from tests.domain.log.test_writer import create, creating, names
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store, done

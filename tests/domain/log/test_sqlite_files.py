@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from domain.log.engines.sqlite import WAL_BYTES_KEPT, SQLiteEngine
 from domain.log.recorder import LogRecorder
-from domain.log.sqlite import WAL_BYTES_KEPT, SQLiteEngine
 
 ROW_BYTES = 100_000
 

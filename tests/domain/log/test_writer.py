@@ -18,9 +18,9 @@ from domain.event import Recorded
 from domain.log import recorder
 from domain.log import unit as units
 from domain.log.engine import OperationalError
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.mapper import to_stored
 from domain.log.recorder import LogRecorder
-from domain.log.sqlite import SQLiteEngine
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from domain.commands import fleet_commands
-from domain.log.postgres import PostgresEngine
+from domain.log.engines.postgres import PostgresEngine
 from domain.refusal import Refusal
 from runners.leases.lease_table import LeaseTable
 from runners.leases.leases import Leases

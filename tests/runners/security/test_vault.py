@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.event import Act
+from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import LogRecorder, now
-from domain.log.sqlite import SQLiteEngine
 from domain.log.unit import Aggregates, Unit
 from runners.security.vault import NoSecret, Vault
 

@@ -9,7 +9,6 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from domain.log.database_watch import DatabaseWatch
 from domain.log.engine import (
     NOWHERE,
     CommitUnknown,
@@ -21,8 +20,13 @@ from domain.log.engine import (
     StorageFull,
     Unusable,
 )
-from domain.log.postgres_connection import SILENCE_TIMEOUT_S, STATEMENT_TIMEOUT_S, Connection
-from domain.log.postgres_servers import Servers, connections_to, first_line
+from domain.log.engines.database_watch import DatabaseWatch
+from domain.log.engines.postgres_connection import (
+    SILENCE_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    Connection,
+)
+from domain.log.engines.postgres_servers import Servers, connections_to, first_line
 from domain.log.schema import NEWEST
 from domain.log.transaction import EngineName, PostgresTransaction, Transaction
 

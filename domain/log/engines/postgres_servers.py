@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from domain.log.postgres_connection import NETWORK, Connection
+from domain.log.engines.postgres_connection import NETWORK, Connection
 
 CONNECT_TIMEOUT_S = 3
 """For each of the servers, where the URL has no `connect_timeout`."""
