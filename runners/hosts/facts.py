@@ -17,6 +17,9 @@ NONCE_BYTES = 16
 # OS names of the HTTP contract, as ID in os-release has them; `atomic` is none of these.
 KNOWN = ("fedora", "centos", "rhel", "debian", "ubuntu", "rocky", "almalinux", "coreos")
 
+# What has another's name in ID_LIKE, or none in early versions, but is a rebuild of this one.
+REBUILDS = {"ol": "rhel"}
+
 Sudo = Literal["needless", "works", "missing", "password", "tty", "refused"]
 
 SCRIPT = files("runners.hosts").joinpath("facts.sh").read_text(encoding="utf-8")
@@ -33,7 +36,7 @@ class Facts:
     os: str
     """A name of the contract: `fedora`, `atomic`, `debian` …"""
     os_version: str
-    """VERSION_ID of os-release, "" where it has none (rolling releases)."""
+    """VERSION_ID of os-release, "" where it has none (rolling releases) or no word."""
     cpus: int
     memory: int
     """Kilobytes."""
@@ -132,7 +135,12 @@ def _os(said: dict[str, str]) -> str:
         return "coreos" if variant == "coreos" or name in ("coreos", "rhcos") else "atomic"
     if not name:
         raise _failure("The host does not tell its system: ID is missing in /etc/os-release.")
-    for candidate in (name, *like):
+    if "coreos" in (name, *like[:1]):
+        raise _failure(
+            f"The host runs “{plain(name)}”, which is not supported: it has no package command and"
+            " is not booted from OSTree. It updates itself."
+        )
+    for candidate in (REBUILDS.get(name, name), *like):
         if candidate in KNOWN:
             return candidate
     raise _failure(
@@ -142,10 +150,9 @@ def _os(said: dict[str, str]) -> str:
 
 
 def _version(said: dict[str, str]) -> str:
+    """ "" also where it is no word: it is a hint, and no host fails for it."""
     version = _unquoted(said.get("release.VERSION_ID", ""))
-    if version and not _WORD.fullmatch(version):
-        raise _failure(f"VERSION_ID in the host's os-release makes no sense: “{plain(version)}”.")
-    return version
+    return version if _WORD.fullmatch(version) else ""
 
 
 def _unquoted(value: str) -> str:

@@ -10,9 +10,9 @@ from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.steps.contact import StepSession
-from runners.steps.detached_step import OUTPUT_BYTES_MAX, Command, StepReport
+from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
 from runners.steps.polling import POLL_PAUSES, SESSION_S
-from runners.steps.system_commands import Commands, StepImpossible, commands
+from runners.steps.system_commands import Commands, StepImpossible, commands, sentences
 
 NEXT = Requeue(0.0, Priority.CONTINUED)
 
@@ -88,11 +88,13 @@ class CommandStep:
 
     async def _settle(self, step: HostStep, session: StepSession, report: StepReport) -> Requeue:
         """Record how the step ended, and clear what it left on the host."""
-        outcomes, evidence = self._outcomes, report.evidence(await self._log.output(*step.key))
+        output = await self._log.output(*step.key)
+        outcomes, evidence = self._outcomes, report.evidence(output)
         if report.state == "ended" and report.exit_status == 0:
             await outcomes.finish(step, evidence, reboot=await _wants_reboot(step, session))
         elif report.state == "ended":
-            words = f"{_shown(commands_of(step))} ended with exit status {report.exit_status}."
+            ended = f"Its commands ended with exit status {report.exit_status}."
+            words = sentences(output) or ended
             await outcomes.fail(step, f"{words} See its output.", evidence)
         elif report.state == "cancelled" and step.cancelling:
             await outcomes.fail(step, "It was cancelled before its step began.", evidence)
@@ -132,9 +134,3 @@ async def _wants_reboot(step: HostStep, session: StepSession) -> bool:
             return True
         case "if_needed":
             return await session.reboot_needed()
-
-
-def _shown(words: Commands) -> str:
-    """The last command, which is the one that matters, as a sentence names it."""
-    last: Command = words[-1]
-    return f"“{' '.join(word for word in last if '=' not in word and word not in ('env', '-o'))}”"

@@ -1,57 +1,41 @@
-"""What each system is told to do in a step: a table of commands, easy to extend.
+"""What a system is told to do in a step. What is there decides on the host, in `upgrade.sh`.
 
 Every command is a list of arguments. What a client sends (a version, checked by
 `rolling_policy.checked_version`) is one argument of it, and never text for a shell.
 """
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.rolling_policy import Kind
+from runners.ssh.failure import plain
 from runners.steps.detached_step import Command
 
-# Files that an administrator changed stay as they are; new defaults are taken where nothing was
-# changed. Another apt that is at work is waited for.
-APT = (
-    "env",
-    "DEBIAN_FRONTEND=noninteractive",
-    "apt-get",
-    "-y",
-    "-o",
-    "Dpkg::Options::=--force-confdef",
-    "-o",
-    "Dpkg::Options::=--force-confold",
-    "-o",
-    "DPkg::Lock::Timeout=600",
-)
+MARK = b"commissaire: "
+SENTENCES_MAX = 8
+"""So many of them a record has."""
 
 Commands = Sequence[Command]
 
-DNF_UPGRADE: Commands = (("dnf", "-y", "upgrade"),)
-YUM_UPGRADE: Commands = (("yum", "-y", "update"),)
-APT_UPGRADE: Commands = (
-    # What an interrupted run left half configured would stop this one.
-    ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--configure", "-a", "--force-confold"),
-    (*APT, "update"),
-    (*APT, "upgrade"),
-)
-OSTREE_UPGRADE: Commands = (("rpm-ostree", "upgrade"),)
+SCRIPT = files("runners.steps").joinpath("upgrade.sh").read_text(encoding="utf-8")
 
-UPGRADE: Mapping[str, Commands] = {
-    "fedora": DNF_UPGRADE,
-    "rhel": DNF_UPGRADE,
-    "centos": DNF_UPGRADE,
-    "rocky": DNF_UPGRADE,
-    "almalinux": DNF_UPGRADE,
-    "debian": APT_UPGRADE,
-    "ubuntu": APT_UPGRADE,
-    "atomic": OSTREE_UPGRADE,
-    "coreos": OSTREE_UPGRADE,
+FIRST: Mapping[str, str] = {
+    "fedora": "dnf",
+    "rhel": "dnf",
+    "centos": "dnf",
+    "rocky": "dnf",
+    "almalinux": "dnf",
+    "debian": "apt-get",
+    "ubuntu": "apt-get",
+    "atomic": "rpm-ostree",
+    "coreos": "rpm-ostree",
 }
-"""By the system's name in the contract."""
+"""By the system's name in the contract: the package command to look for first. A hint: what is
+there decides, and so does /run/ostree-booted."""
 
 YUM_UNTIL = {"centos": 7, "rhel": 7, "fedora": 21}
-"""Up to these versions the package command is yum."""
+"""Up to these versions yum is looked for first, whatever else is there."""
 
 OSTREE = ("atomic", "coreos")
 """What is booted from OSTree, and so can be deployed."""
@@ -101,18 +85,28 @@ def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
                     f"It runs {facts.os}, which is not booted from OSTree: only such hosts can be"
                     " deployed. Upgrade them instead."
                 )
-            return (("rpm-ostree", "deploy", version),)
+            return _script("deploy", version)
         case "upgrade":
             return _upgrade(facts)
         case "restart":
             raise StepImpossible("A restart has no commands but its reboot.")
 
 
+def sentences(output: bytes) -> str:
+    """What the script said for the record, "" where it said nothing."""
+    found = [line[len(MARK) :] for line in output.split(b"\n") if line.startswith(MARK)]
+    said = plain(b" ".join(found[:SENTENCES_MAX]).decode("utf-8", "replace"))
+    return f"{said}." if said else ""
+
+
 def _upgrade(facts: FactsGathered) -> Commands:
+    if facts.os not in FIRST:
+        raise StepImpossible(f"Nobody told us how to upgrade {facts.os}.")
     major = facts.os_version.partition(".")[0]
     if facts.os in YUM_UNTIL and major.isdecimal() and int(major) <= YUM_UNTIL[facts.os]:
-        return YUM_UPGRADE
-    try:
-        return UPGRADE[facts.os]
-    except KeyError:
-        raise StepImpossible(f"Nobody told us how to upgrade {facts.os}.") from None
+        return _script("upgrade", "yum")
+    return _script("upgrade", FIRST[facts.os])
+
+
+def _script(verb: str, argument: str) -> Commands:
+    return (("/bin/sh", "-c", SCRIPT, "upgrade", verb, argument),)

@@ -16,7 +16,7 @@ from domain.aggregates.rolling_policy import (
 from runners.operations import host_step
 from runners.settings.settings import Settings
 from runners.steps import detached_step
-from runners.steps.system_commands import DNF_UPGRADE, UPGRADE, YUM_UNTIL, YUM_UPGRADE
+from runners.steps.system_commands import FIRST, SCRIPT, YUM_UNTIL
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 
@@ -54,14 +54,14 @@ def test_every_status_and_outcome_is_explained(word: str) -> None:
 
 def test_every_system_is_in_the_table_with_its_command() -> None:
     table = rows("What happens on a host")
-    for system, commands in UPGRADE.items():
-        (row,) = [cells for names, cells in table.items() if re.search(rf"\b{system}\b", names)
-                  and not names.startswith("rhel 7")]  # fmt: skip
-        assert " ".join(word for word in commands[-1] if word in row[0]), system
-    (dnf,), (yum,) = DNF_UPGRADE, YUM_UPGRADE
-    assert f"`{' '.join(dnf)}`" in table["fedora, rhel 8+, centos 8+, rocky, almalinux"][0]
-    assert f"`{' '.join(yum)}`" in table["rhel 7, centos 7"][0]
+    for system, tool in FIRST.items():
+        (row,) = [cells for names, cells in table.items() if re.search(rf"\b{system}\b", names)]
+        assert f"`{tool} " in row[0], system
+    named = {command for cells in table.values() for command in re.findall(r"`(.+?)`", cells[0])}
+    for command in re.findall(r'run "(.*?upgrade|yum .*?|apt-get .*?|dpkg .*?)"', SCRIPT):
+        assert command in named
     assert (YUM_UNTIL["rhel"], YUM_UNTIL["centos"]) == (7, 7)
+    assert "up to version 7" in PAGE
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

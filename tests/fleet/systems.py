@@ -77,7 +77,12 @@ SYSTEMS: dict[str, System] = {
         _release("Ubuntu", "ubuntu", "24.04", ID_LIKE="debian", UBUNTU_CODENAME="noble"),
         packages=(*APT, "add-apt-repository"),
     ),
-    "coreos": System(_release("Container Linux by CoreOS", "coreos", "2512.3.0")),
+    "coreos": System(
+        _release("Fedora Linux", "fedora", "40.20240519.3.0", VARIANT_ID="coreos"),
+        packages=OSTREE,
+        ostree=True,
+    ),
+    "container-linux": System(_release("Container Linux by CoreOS", "coreos", "2512.3.0")),
     "atomic": System(
         _release("Fedora", "fedora", "27", VARIANT="Atomic Host", VARIANT_ID="atomic.host"),
         packages=OSTREE,

@@ -64,7 +64,7 @@ def test_facts_have_the_units_of_the_contract() -> None:
         ("linuxmint", '"ubuntu debian"', "", False, "ubuntu"),
         ("raspbian", "debian", "", False, "debian"),
         ("amzn", '"centos rhel fedora"', "", False, "centos"),
-        ("flatcar", "coreos", "", False, "coreos"),
+        ("ol", "fedora", "", False, "rhel"),
         ("fedora", "", "atomic.host", True, "atomic"),
         ("fedora", "", "silverblue", True, "atomic"),
         ("endless", "debian", "", True, "atomic"),
@@ -84,6 +84,19 @@ def test_systems_have_the_names_of_the_contract(
         ostree="yes" if ostree else None,
     )
     assert found.os == os
+
+
+@pytest.mark.parametrize("version", ["4 0\x1b[31m", '"2.0 (SP8)"', "", "x" * 65, None])
+def test_a_version_that_nobody_needs_fails_no_host(version: str | None) -> None:
+    assert facts(release_VERSION_ID=version).os_version == ""
+
+
+@pytest.mark.parametrize(("identity", "like"), [("coreos", ""), ("flatcar", "coreos")])
+def test_systems_that_update_themselves_are_refused_in_words(identity: str, like: str) -> None:
+    with pytest.raises(SshFailure, match="not supported: it has no package command") as failed:
+        facts(release_ID=identity, release_ID_LIKE=like)
+    assert failed.value.kind == "facts"
+    assert identity in failed.value.sentence
 
 
 def test_an_unknown_system_is_named_with_those_that_are_known() -> None:
@@ -117,7 +130,7 @@ def test_an_unknown_system_is_named_with_those_that_are_known() -> None:
         ("sudo", None, "sudo"),
         ("sudo", "maybe", "sudo"),
         ("release.ID", None, "os-release"),
-        ("release.VERSION_ID", "4 0\x1b[31m", "VERSION_ID"),
+        ("release.ID", "flatcar\x1b[31m", "flatcar"),
     ],
 )
 def test_missing_and_absurd_values_are_failures_that_name_the_fact(

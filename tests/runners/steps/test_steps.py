@@ -7,8 +7,6 @@ from contextlib import suppress
 
 import pytest
 
-from domain.aggregates.host_events import FactsGathered
-from domain.aggregates.rolling_policy import checked_version
 from runners.leases.ownership import NoLongerOurs
 from runners.ssh.client import Session, SshFailure
 from runners.ssh.command import Output
@@ -16,10 +14,7 @@ from runners.steps import detached_step
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
 from runners.steps.ssh_contact import SshStepSession
 from runners.steps.system_commands import (
-    APT_UPGRADE,
     REBOOT_NEEDED,
-    StepImpossible,
-    commands,
     reboot,
 )
 from tests.fleet import Fleet, Host
@@ -35,7 +30,6 @@ from tests.runners.steps.remote_steps import (
     until_true,
     watch,
 )
-from tests.support.service import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -216,65 +210,6 @@ async def test_an_id_that_could_be_a_path_is_refused(fleet: Fleet, step_id: str)
 
     with pytest.raises(ValueError, match="id of a step"):
         await detached_step.watch(Nowhere(), step_id)
-
-
-def facts(os: str, version: str = "") -> FactsGathered:
-    return FactsGathered(os, version, 1, 1, 1, "boot")
-
-
-@pytest.mark.parametrize(
-    ("os", "version", "expected"),
-    [
-        ("fedora", "40", "dnf -y upgrade"),
-        ("centos", "7", "yum -y update"),
-        ("centos", "9", "dnf -y upgrade"),
-        ("rhel", "7.9", "yum -y update"),
-        ("rhel", "9.4", "dnf -y upgrade"),
-        ("rocky", "9.4", "dnf -y upgrade"),
-        ("almalinux", "9.4", "dnf -y upgrade"),
-        ("atomic", "27", "rpm-ostree upgrade"),
-        ("coreos", "40", "rpm-ostree upgrade"),
-    ],
-)
-def test_each_system_is_upgraded_by_its_own_command(os: str, version: str, expected: str) -> None:
-    (command,) = commands("upgrade", "", facts(os, version))
-    assert " ".join(command) == expected
-
-
-@pytest.mark.parametrize("system", ["fedora", "centos", "rhel", "debian", "ubuntu", "atomic"])
-async def test_the_upgrade_of_each_system_runs_to_its_end_on_such_a_host(
-    fleet: Fleet, system: str
-) -> None:
-    host = fleet.add(system)
-    version = {"fedora": "40", "centos": "7", "rhel": "9.4"}.get(system, "")
-    await start(host, *commands("upgrade", "", facts(system, version)))
-    assert (await until(host, "ended")).exit_status == 0
-    upgrades = [argv for argv in host.ran if {"upgrade", "update"} & set(argv)]
-    if system in ("debian", "ubuntu"):
-        assert ["dpkg", *APT_UPGRADE[0][3:]] in host.ran
-        assert [argv[-1] for argv in upgrades] == ["update", "upgrade"]
-        assert "Dpkg::Options::=--force-confold" in upgrades[1]
-    else:
-        assert len(upgrades) == 1
-
-
-async def test_a_version_is_one_argument_and_never_text_for_a_shell(fleet: Fleet) -> None:
-    host = fleet.add("atomic")
-    await start(host, *commands("deploy", checked_version("27.100"), facts("atomic")))
-    report = await until(host, "ended")
-    assert report.exit_status == 0
-    assert host.ran == [["rpm-ostree", "deploy", "27.100"]]
-    # Even what the domain never lets through would be one word here.
-    wicked = "$(touch /root/wicked); 'x"
-    await start(host, *commands("deploy", wicked, facts("atomic")), step_id="wicked")
-    wait_for(lambda: host.ran[-1] == ["rpm-ostree", "deploy", wicked])
-    assert not host.path("/root/wicked").exists()
-
-
-@pytest.mark.parametrize("os", ["fedora", "debian", "rhel"])
-def test_a_deployment_needs_a_host_that_is_booted_from_ostree(os: str) -> None:
-    with pytest.raises(StepImpossible, match="OSTree"):
-        commands("deploy", "27.100", facts(os))
 
 
 async def test_a_reboot_is_asked_for_once_and_the_boot_id_proves_it(host: Host) -> None:

@@ -1,0 +1,183 @@
+"""Upgrades and deploys on real hosts: what is there decides what runs."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from domain.aggregates.host_events import FactsGathered
+from domain.aggregates.rolling_policy import checked_version
+from runners.steps.detached_step import StepReport
+from runners.steps.system_commands import FIRST, StepImpossible, commands, sentences
+from tests.fleet import Fleet, Host
+from tests.runners.steps.remote_steps import start, until
+from tests.support.service import wait_for
+
+IMAGE = '{"spec":{},"status":{"booted":{"image":{},"incompatible":false},"type":"bootcHost"}}'
+LAYERED = IMAGE.replace("false", "true")
+NO_IMAGE = '{"spec":{},"status":{"booted":{"image":null},"type":null}}'
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Hosts for the tests of this file, which each take one of their own."""
+    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
+def facts(os: str, version: str = "") -> FactsGathered:
+    """What is known of a host of such a system."""
+    return FactsGathered(os, version, 1, 1, 1, "boot")
+
+
+def has(host: Host, *tools: str) -> None:
+    """These and no other package commands are on the host from now on."""
+    programs = host.path("/usr/bin")
+    played = (programs / "dnf").read_text()
+    for tool in ("dnf", "yum"):
+        (programs / tool).unlink()
+    for tool in tools:
+        (programs / tool).write_text(played)
+        (programs / tool).chmod(0o755)
+
+
+def plays_bootc(host: Host, status: str) -> None:
+    """Give the host a bootc that tells this status."""
+    program = host.path("/usr/bin/bootc")
+    program.write_text(
+        f"#!/bin/sh\n. /run/fleet/common.sh\n[ \"$1\" != status ] || echo '{status}'\n"
+    )
+    program.chmod(0o755)
+
+
+async def upgrade(host: Host, os: str, version: str = "") -> StepReport:
+    """An upgrade of a host that was taken for such a system, to its end."""
+    await start(host, *commands("upgrade", "", facts(os, version)))
+    return await until(host, "ended")
+
+
+def ran(host: Host) -> list[str]:
+    """The package commands that ran there, but for questions."""
+    lines = [" ".join(argv) for argv in host.ran]
+    return [line for line in lines if " status" not in line]
+
+
+@pytest.mark.parametrize("system", ["fedora", "centos", "rhel", "debian", "ubuntu", "atomic"])
+async def test_the_upgrade_of_each_system_runs_to_its_end_on_such_a_host(
+    fleet: Fleet, system: str
+) -> None:
+    host = fleet.add(system)
+    version = {"fedora": "40", "centos": "7", "rhel": "9.4"}.get(system, "")
+    assert (await upgrade(host, system, version)).exit_status == 0
+    upgrades = [argv for argv in host.ran if {"upgrade", "update"} & set(argv)]
+    if system in ("debian", "ubuntu"):
+        assert ["dpkg", "--configure", "-a", "--force-confold"] in host.ran
+        assert [argv[-1] for argv in upgrades] == ["update", "upgrade"]
+        assert "Dpkg::Options::=--force-confold" in upgrades[1]
+    else:
+        expected = {"centos": "yum -y update", "atomic": "rpm-ostree upgrade"}
+        assert ran(host) == [expected.get(system, "dnf -y upgrade")]
+
+
+@pytest.mark.parametrize(
+    ("os", "version", "tools", "expected"),
+    [
+        ("rhel", "2018.03", ("yum",), "yum -y update"),  # Amazon Linux 1
+        ("centos", "2", ("yum",), "yum -y update"),  # Amazon Linux 2
+        ("fedora", "2023", ("dnf", "yum"), "dnf -y upgrade"),  # Amazon Linux 2023
+        ("rhel", "7.5", ("yum",), "yum -y update"),
+        ("rhel", "8.9", ("dnf", "yum"), "dnf -y upgrade"),
+        ("rhel", "", ("yum",), "yum -y update"),
+        ("centos", "7", ("dnf", "yum"), "yum -y update"),  # dnf from EPEL
+        ("centos", "7", ("dnf",), "dnf -y upgrade"),
+        ("debian", "12", ("dnf",), "dnf -y upgrade"),
+    ],
+)
+async def test_the_package_command_that_is_there_is_run(
+    fleet: Fleet, os: str, version: str, tools: tuple[str, ...], expected: str
+) -> None:
+    host = fleet.add("fedora")
+    has(host, *tools)
+    assert (await upgrade(host, os, version)).exit_status == 0
+    assert ran(host) == [expected]
+
+
+async def test_a_host_without_a_package_command_says_so(fleet: Fleet) -> None:
+    host = fleet.add("fedora")
+    has(host)
+    report = await upgrade(host, "fedora", "5")
+    assert report.exit_status == 1
+    assert sentences(report.output) == "It has none of dnf, yum and apt-get: not supported."
+
+
+@pytest.mark.parametrize(
+    ("status", "with_rpm_ostree", "expected"),
+    [
+        (IMAGE, True, "bootc upgrade"),
+        (IMAGE, False, "bootc upgrade"),
+        (LAYERED, True, "rpm-ostree upgrade"),
+        (NO_IMAGE, True, "rpm-ostree upgrade"),
+    ],
+)
+async def test_bootc_upgrades_the_hosts_that_it_owns(
+    fleet: Fleet, status: str, with_rpm_ostree: bool, expected: str
+) -> None:
+    host = fleet.add("atomic")
+    plays_bootc(host, status)
+    if not with_rpm_ostree:
+        host.path("/usr/bin/rpm-ostree").unlink()
+    assert (await upgrade(host, "atomic")).exit_status == 0
+    assert ran(host) == [expected]
+
+
+@pytest.mark.parametrize("kind", ["upgrade", "deploy"])
+async def test_a_tree_that_no_command_owns_is_not_supported(fleet: Fleet, kind: str) -> None:
+    host = fleet.add("atomic")
+    host.path("/usr/bin/rpm-ostree").unlink()
+    wanted = commands("deploy" if kind == "deploy" else "upgrade", "27.100", facts("atomic"))
+    await start(host, *wanted)
+    report = await until(host, "ended")
+    assert report.exit_status == 1
+    assert "not supported" in sentences(report.output)
+    assert "rpm-ostree" in sentences(report.output)
+
+
+async def test_the_command_that_failed_is_named(fleet: Fleet) -> None:
+    host = fleet.add("debian")
+    host.path("/usr/bin/dpkg").write_text("#!/bin/sh\nexit 2\n")
+    report = await upgrade(host, "debian", "12")
+    assert report.exit_status == 2
+    assert sentences(report.output) == "“dpkg --configure -a” ended with exit status 2."
+
+
+async def test_a_version_is_one_argument_and_never_text_for_a_shell(fleet: Fleet) -> None:
+    host = fleet.add("atomic")
+    await start(host, *commands("deploy", checked_version("27.100"), facts("atomic")))
+    report = await until(host, "ended")
+    assert report.exit_status == 0
+    assert host.ran == [["rpm-ostree", "deploy", "27.100"]]
+    # Even what the domain never lets through would be one word here.
+    wicked = "$(touch /root/wicked); 'x"
+    await start(host, *commands("deploy", wicked, facts("atomic")), step_id="wicked")
+    await asyncio.to_thread(wait_for, lambda: host.ran[-1] == ["rpm-ostree", "deploy", wicked])
+    assert not host.path("/root/wicked").exists()
+
+
+@pytest.mark.parametrize("os", ["fedora", "debian", "rhel"])
+def test_a_deployment_needs_a_host_that_is_booted_from_ostree(os: str) -> None:
+    with pytest.raises(StepImpossible, match="OSTree"):
+        commands("deploy", "27.100", facts(os))
+
+
+def test_a_system_that_nobody_told_us_of_gets_nothing() -> None:
+    assert "plan9" not in FIRST
+    with pytest.raises(StepImpossible, match="plan9"):
+        commands("upgrade", "", facts("plan9"))
+
+
+def test_sentences_are_bounded_and_printable() -> None:
+    output = b"noise\n" + b"commissaire: bad \x1b[31m word\n" * 100
+    said = sentences(output)
+    assert said.isprintable()
+    assert said.startswith("bad ")
+    assert len(said) <= 400
