@@ -15,7 +15,8 @@ from tests.support.service import Service, wait_for
 FILES_MAX = 64
 SILENT = 48
 """Hosts: each takes a file while it is waited for; half of the files are taken anyway."""
-LIMITS = ("--ssh-parallel", "64", "--ssh-connect-timeout-s", "2", "--investigation-attempts", "1")
+# The first one is waited for until the last one is registered, also on a busy machine.
+LIMITS = ("--ssh-parallel", "64", "--ssh-connect-timeout-s", "8", "--investigation-attempts", "1")
 RETRIES = ("--retry-pause-s", "1000", "--retry-pause-max-s", "1000")
 
 

@@ -36,8 +36,9 @@ def pgbouncer(directory: Path, server: PostgresServer, url: str, mode: str) -> I
     if account is not None:
         for path in (directory, directory / "users", directory / "ini"):
             os.chown(path, account.pw_uid, account.pw_gid)
-        for parent in directory.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)  # the way there
+        for parent in directory.parents:  # the way there, which is longer for one of many workers
+            if not (mode_now := parent.stat().st_mode) & 0o001:
+                parent.chmod(mode_now | 0o011)
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or "pgbouncer"
     command = [*DIE_WITH_US[:-1], *ids, *(("--clear-groups",) if ids else ()), "--", program]
     process = subprocess.Popen([*command, "-q", str(directory / "ini")])

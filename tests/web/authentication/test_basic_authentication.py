@@ -368,9 +368,10 @@ async def test_an_unknown_user_takes_as_long_as_a_known_one(door: Door) -> None:
     async def shortest_s(user: str) -> float:
         took = []
         for number in range(3):
-            began = time.perf_counter()
+            # CPU time of all threads: what others do on the machine is no part of it.
+            began = time.process_time()
             assert await door.answer(basic(user, f"wrong {number}")) == "Forbidden"
-            took.append(time.perf_counter() - began)
+            took.append(time.process_time() - began)
         return min(took)
 
     known = await shortest_s("ada")
