@@ -91,6 +91,8 @@ class CommandStep:
         output = await self._log.output(*step.key)
         outcomes, evidence = self._outcomes, report.evidence(output)
         if report.state == "ended" and report.exit_status == 0:
+            if told := sentences(output):
+                evidence["told"] = told
             await outcomes.finish(step, evidence, reboot=await _wants_reboot(step, session))
         elif report.state == "ended":
             ended = f"Its commands ended with exit status {report.exit_status}."
