@@ -2,6 +2,8 @@
 
 DATA ?= data
 BIN := .venv/bin
+# Compiled once, whatever the environment says: the tests start the service hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
 # Passed on: `make test ARGS="-k vault"`.
 ARGS ?=
 # Tests wait most of their time, so a whole run has three processes for each core.

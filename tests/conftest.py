@@ -1,16 +1,35 @@
 """What every test can ask for: databases of both engines, real ones."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.support import leftovers
+from tests.support.certificates import Authority
 from tests.support.postgres import PostgresServer
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("commissaire", deadline=None)
 settings.load_profile("commissaire")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test leaves a process behind."""
+    config.pluginmanager.register(leftovers)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Clients trust one CA that nobody knows, unless they are told whom to trust.
+
+    Each client of httpx reads all that it trusts anew, though it speaks plain HTTP: 26 ms of CPU
+    where that is all CAs of the web.
+    """
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    os.environ["SSL_CERT_FILE"] = str(authority.file)
 
 
 @pytest.fixture(scope="session")

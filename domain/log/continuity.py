@@ -98,11 +98,17 @@ class Continuity:
         self._changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
         self.server = server
         """The database server that was asked last, where it is known."""
-        self.refused: OtherLog | None = None
-        """Why nothing is written."""
+        self._wrong_server: OtherLog | None = None
+        self.wrong_file: OtherLog | None = None
+        """Why nothing is written to the file any more, until the service is started again."""
         self.losses = 0
         """How often the log went back."""
         self.changes_lost = 0
+
+    @property
+    def refused(self) -> OtherLog | None:
+        """Why nothing is written."""
+        return self.wrong_file or self._wrong_server
 
     @property
     def known(self) -> Place:
@@ -173,22 +179,29 @@ class Continuity:
     def _must_be_right(self, now: Server, *, is_known: bool) -> None:
         """A promotion makes a new timeline: an older one is a primary that should be down, and
         another system another cluster, which is right only where it has what is known."""
-        self.refused, known = None, self.server
+        known = self.server
+        why = self._why_wrong(now, known, is_known=is_known)
+        self._wrong_server = (
+            None
+            if why is None
+            else OtherLog(
+                f"The server {now} {why} (known: {known}). Nothing is written. Stop it, or, where"
+                f" its log is the right one, start with --accept-log {now}."
+            )
+        )
+        if self._wrong_server is not None:
+            raise self._wrong_server
+
+    def _why_wrong(self, now: Server, known: Server | None, *, is_known: bool) -> str | None:
         if known is None or now == known or str(now) == self._accepted:
-            return
+            return None
         if now.system == known.system:
             if now.timeline > known.timeline:
-                return
-            why = "is a primary from before the failover: others may have gone on without it"
-        elif is_known:
-            return
-        else:
-            why = "is another database, which does not have what this process knew"
-        self.refused = OtherLog(
-            f"The server {now} {why} (known: {known}). Nothing is written. Stop it, or, where its"
-            f" log is the right one, start with --accept-log {now}."
+                return None
+            return "is a primary from before the failover: others may have gone on without it"
+        return (
+            None if is_known else "is another database, which does not have what this process knew"
         )
-        raise self.refused
 
 
 def _is_there(tx: Transaction, change: Change) -> bool:

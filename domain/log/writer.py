@@ -191,8 +191,8 @@ class Writer:
                 return
             except Stopped as stopped:
                 self._aggregates.clear()
-                if isinstance(stopped, OtherLog):
-                    self._continuity.refused = stopped
+                if isinstance(stopped, OtherLog) and self._engine.name == "sqlite":
+                    self._continuity.wrong_file = stopped
                 refuse(jobs, "unavailable", str(stopped))
                 return
             except OperationalError as passing:

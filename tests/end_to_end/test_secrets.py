@@ -6,16 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from asyncssh import import_private_key
 
 from domain.log.engines.postgres import PostgresEngine
 from domain.log.engines.sqlite import SQLiteEngine
+from tests.end_to_end.conftest import QUICK
 from tests.fleet import Fleet
 from tests.support.postgres import find_binaries
 from tests.support.service import Service
 
 CHUNK = 24
 """A run of so many bytes of a key counts as a leak."""
+
+
+@pytest.fixture
+def service(tmp_path: Path, database_url: str) -> Iterator[Service]:
+    """One that is started by its command line, which anybody may see."""
+    with Service(tmp_path / "service", database_url, *QUICK, warm=False) as running:
+        yield running
 
 
 def traces(private_key: bytes) -> list[bytes]:

@@ -13,7 +13,7 @@ from tests.faults.client import registration
 from tests.support.certificates import Authority
 from tests.support.service import Service, wait_for
 
-LIMIT_S = 30
+LIMIT_S = 120
 FOUR, SIX = "127.0.0.5", "::1"
 """Addresses of this machine, to come from."""
 

@@ -12,6 +12,7 @@ from tests.fleet.addresses import take
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key
 from tests.fleet.systems import system_named
+from tests.support import leftovers
 
 STARTS_AT_ONCE = 8
 
@@ -27,6 +28,7 @@ class Fleet:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._numbers = itertools.count(1)
+        self._starting = leftovers.starting()
         # One thread for its whole life: see Machine.boot.
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="fleet-spawner")
 
@@ -60,7 +62,8 @@ class Fleet:
         host = Host(directory, take(address, port, os.geteuid() == 0), kind, user, key or new_key())
         self.hosts.append(host)
         try:
-            host.boot(self._spawner)
+            with self._starting():
+                host.boot(self._spawner)
         except BaseException:
             self.remove(host)
             raise

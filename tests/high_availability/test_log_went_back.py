@@ -71,7 +71,7 @@ def test_an_old_primary_that_is_back_is_not_written_to_until_somebody_says_so(
         pair.first.start()
         refused = wait_for(lambda: _refused(service))
         assert "before the failover" in refused
-        assert service.client.get("/cluster/kept").status_code == 200
+        wait_for(lambda: service.client.get("/cluster/kept").status_code == 200)
         part = next(p for p in _readiness(service) if p["name"] == "log")
         assert part["kind"] == "log.other"
         service.stop()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.support.service import DIE_WITH_US, Service, wait_for
 
-END_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 30.0
 FILES_SLACK = 8
 """Files that a service may have opened meanwhile for others."""

@@ -15,6 +15,7 @@ import asyncssh
 
 from runners.security.private_keys import PrivateKey, read_private_key
 from runners.ssh.login import Target
+from tests.support.leftovers import ending
 
 START_LIMIT_S = 10.0
 
@@ -52,6 +53,9 @@ def plain_sshd(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [f"Port {port}", "ListenAddress 127.0.0.1", "UsePAM no", "StrictModes no", *lines]
+    # What whoever runs the tests has their shell do at each login is not for our sessions: it takes
+    # CPU, and a session that ends in the middle of it leaves locks in their home.
+    words.append(f"SetEnv HOME={directory}")
     words += [f"PidFile {directory}/pid", f"AuthorizedKeysFile {directory}/authorized"]
     for number, host_key in enumerate(host_keys or (new_key(),)):
         file = directory / f"host_key_{number}"
@@ -64,13 +68,15 @@ def plain_sshd(
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd wants it for its unprivileged half
     sshd = shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin") or "sshd"
     log = directory / "sshd.log"
-    process = subprocess.Popen([sshd, "-D", "-f", str(directory / "sshd_config"), "-E", str(log)])
-    try:
-        _wait_until_it_listens(process, port, log)
-        yield PlainSshd(port, key, process, log)
-    finally:
-        process.terminate()
-        process.wait(START_LIMIT_S)
+    command = [sshd, "-D", "-f", str(directory / "sshd_config"), "-E", str(log)]
+    # What runs in a session goes on when its connection is lost.
+    with ending(), subprocess.Popen(command) as process:
+        try:
+            _wait_until_it_listens(process, port, log)
+            yield PlainSshd(port, key, process, log)
+        finally:
+            process.terminate()
+            process.wait(START_LIMIT_S)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

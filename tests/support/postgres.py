@@ -22,6 +22,8 @@ from typing import Any, Literal, LiteralString
 import psycopg
 from psycopg import sql
 
+from tests.support import leftovers
+
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 30
 POLL_S = 0.02
@@ -40,7 +42,8 @@ StopMode = Literal["smart", "fast", "immediate"]
 SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 SETTINGS = {
-    "fsync": "on",
+    # A test ends servers, but no test cuts the power: what a process wrote, the kernel has.
+    "fsync": "off",
     "synchronous_commit": "on",
     "shared_buffers": "16MB",
     "max_connections": "60",
@@ -93,6 +96,7 @@ class PostgresServer:
         self._enter = enter
         self._settings = SETTINGS | dict(settings)
         self._databases = 0
+        self._starting = leftovers.starting()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         self._passwords: dict[str, str] = {}
@@ -127,7 +131,7 @@ class PostgresServer:
         command: Command = [self._bin / "postgres", "-D", self.directory / "data"]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, self._starting():
             self._process = self._spawn(command, log.fileno())
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:

@@ -10,6 +10,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,10 +18,12 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from runners.security.users import UsersFile, hash_password
+from tests.support import leftovers
+from tests.support.warm_start import Forked, WarmStart
 
 START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 30.0
-WAIT_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 60.0
+WAIT_TIMEOUT_S = 60.0
 POLL_S = 0.02
 BCRYPT_COST = 4
 
@@ -33,11 +36,17 @@ DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 class Service:
     """`commissaire serve` on a data directory. Users `admin`, `operator`, `viewer` exist.
 
-    Each start takes a free port; `client` speaks to the process that runs now, as admin.
+    Each start takes a free port; `client` speaks to the process that runs now, as admin. Without
+    `warm` it is started by its command line, as wherever the command line is not the usual one.
     """
 
     def __init__(
-        self, directory: Path, database_url: str | None = None, *flags: str, **environment: str
+        self,
+        directory: Path,
+        database_url: str | None = None,
+        *flags: str,
+        warm: bool = True,
+        **environment: str,
     ) -> None:
         self.data = directory / "data"
         self.data.mkdir(parents=True, exist_ok=True)
@@ -50,7 +59,9 @@ class Service:
         self._environment = environment
         if database_url is not None and not database_url.startswith("sqlite"):
             self._environment["COMMISSAIRE_DATABASE"] = database_url
-        self._process: subprocess.Popen[bytes] | None = None
+        self._starting = leftovers.starting()
+        self._warm = warm
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self.url = ""
         self.trusted: ssl.SSLContext | bool = True
         """What clients trust, where the service speaks TLS."""
@@ -65,13 +76,20 @@ class Service:
         """Start, and return when it answers."""
         with self.log.open("ab") as log:
             begin = log.tell()
-            self._process = subprocess.Popen(
-                [*DIE_WITH_US, *self.command()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment(),
-            )
+            environment = self.environment()
+            warm = warm_start() if self._may_be_forked() else None
+            with self._starting():
+                self._process = (
+                    warm.start(self.arguments(), environment, log.fileno())
+                    if warm is not None and warm.fits(environment)
+                    else subprocess.Popen(
+                        [*DIE_WITH_US, *self.command()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        env=environment,
+                    )
+                )
 
         def address() -> str | None:
             said = self.read_log(begin)
@@ -84,10 +102,17 @@ class Service:
         self.client.close()
         self.client = self.client_as("admin")
 
+    def _may_be_forked(self) -> bool:
+        """Whether nothing depends on how the process came about."""
+        return self._warm and type(self).command is Service.command and leftovers.adopting()
+
+    def arguments(self) -> list[str]:
+        """Those of `commissaire`."""
+        return ["serve", "--port", "0", "--data", str(self.data), *self._flags]
+
     def command(self) -> list[str]:
         """The command line."""
-        serve = [sys.executable, "-m", "runners.cli", "serve", "--port", "0"]
-        return [*serve, "--data", str(self.data), *self._flags]
+        return [sys.executable, "-m", "runners.cli", *self.arguments()]
 
     def environment(self) -> Mapping[str, str]:
         """What the process sees of our environment, and what the test adds."""
@@ -177,6 +202,13 @@ class Service:
             self.kill()
             if error is None:
                 raise
+
+
+@cache
+def warm_start() -> WarmStart:
+    """The one of this process, started when a service first asks for it."""
+    with leftovers.sharing():
+        return WarmStart()
 
 
 def waited_for_cpu_s(process: int | str = "thread-self") -> float:

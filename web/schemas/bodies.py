@@ -104,8 +104,9 @@ def _said(schema: Mapping[str, object]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **schema})
 
 
-# What is checked, and how `/openapi.json` says it.
-NAME_SCHEMA = {"pattern": f"^{names.NAME.pattern}$", "examples": ["web"]}
+# What is checked, and how `/openapi.json` says it. Empty names are as if they were not there
+# (`_is_absent`).
+NAME_SCHEMA = {"pattern": f"^({names.NAME.pattern})?$", "examples": ["web"]}
 
 Name = Annotated[str, AfterValidator(_or_said_why(names.resource_name)), _said(NAME_SCHEMA)]
 ContainerManager = Annotated[
@@ -121,7 +122,7 @@ OperationId = Annotated[str, Field(pattern=f"^{OPERATION_ID.pattern}$")]
 RemoteUser = Annotated[
     str,
     AfterValidator(_or_said_why(names.remote_user)),
-    _said({"pattern": f"^{names.REMOTE_USER.pattern}$", "examples": ["root"]}),
+    _said({"pattern": f"^({names.REMOTE_USER.pattern})?$", "examples": ["root"]}),
 ]
 Fingerprint = Annotated[
     str, AfterValidator(_fingerprint), _said({"pattern": f"^{HOST_KEY.pattern}$"})

@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -231,5 +232,5 @@ def given_events(history: tuple[Event, ...]) -> list[typing.Any]:
     """The same events, stamped as a stream."""
     subject = Host(ADDRESS)
     for event in history:
-        subject.emit(typing.cast(typing.Any, event))
+        subject.emit(typing.cast(typing.Any, replace(event)))
     return list(subject.pending)

@@ -1,5 +1,7 @@
 """What a source supplies, and when it is stale."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.aggregates.host import Host
@@ -41,7 +43,7 @@ def test_a_source_that_never_knew_the_host_says_nothing_and_one_that_forgot_it_d
 
 def test_facts_of_a_source_change_no_status_and_not_what_the_host_said() -> None:
     host = Host.replay(A, [])
-    host.emit(REGISTERED)
+    host.emit(replace(REGISTERED))
     host.supply_facts(SAID)
     assert (host.status, host.facts) == ("investigating", None)
     host.gather_facts(FACTS)

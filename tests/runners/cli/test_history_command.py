@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,23 +158,33 @@ def test_without_a_standard_output_it_says_so(sqlite_store: Store) -> None:
     )
 
 
-def commissaire(*arguments: str, **more: Any) -> subprocess.Popen[bytes]:
+@contextmanager
+def commissaire(*arguments: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that runs, until the end of the block at most."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("COMMISSAIRE_")}
     command = [sys.executable, "-m", "runners.cli", *arguments]
-    return subprocess.Popen(command, env=inherited, stderr=subprocess.PIPE, **more)
+    with subprocess.Popen(command, env=inherited, stderr=subprocess.PIPE, **more) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_what_happens_next_is_followed_until_ctrl_c(sqlite_store: Store, tmp_path: Path) -> None:
     fill(sqlite_store)
     told = tmp_path / "told"
-    with told.open("wb") as out:
-        following = commissaire("history", "--follow", "--json", *options(sqlite_store), stdout=out)
-    wait_for(lambda: len(told.read_bytes().splitlines()) >= 4, LIMIT_S)
-    with sqlite_store.writer() as writer:
-        done(writer, fleet_commands.create_cluster, "later", "default", "")
-    wait_for(lambda: b"cluster/later" in told.read_bytes(), LIMIT_S)
-    following.send_signal(signal.SIGINT)
-    _, error = following.communicate(timeout=LIMIT_S)
+    with (
+        told.open("wb") as out,
+        commissaire(
+            "history", "--follow", "--json", *options(sqlite_store), stdout=out
+        ) as following,
+    ):
+        wait_for(lambda: len(told.read_bytes().splitlines()) >= 4, LIMIT_S)
+        with sqlite_store.writer() as writer:
+            done(writer, fleet_commands.create_cluster, "later", "default", "")
+        wait_for(lambda: b"cluster/later" in told.read_bytes(), LIMIT_S)
+        following.send_signal(signal.SIGINT)
+        _, error = following.communicate(timeout=LIMIT_S)
     assert following.returncode == 130
     assert b"Traceback" not in error
 
@@ -185,11 +196,10 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(
     with sqlite_store.writer() as writer:
         for number in range(700):
             done(writer, fleet_commands.create_cluster, f"c{number}", "default", "")
-    telling = commissaire(*command, *options(sqlite_store), stdout=subprocess.PIPE)
-    assert telling.stdout is not None
-    telling.stdout.readline()
-    telling.stdout.close()
-    assert telling.stderr is not None
-    assert telling.stderr.read() == b""
-    assert telling.wait(LIMIT_S) == 1
-    telling.stderr.close()
+    with commissaire(*command, *options(sqlite_store), stdout=subprocess.PIPE) as telling:
+        assert telling.stdout is not None
+        telling.stdout.readline()
+        telling.stdout.close()
+        assert telling.stderr is not None
+        assert telling.stderr.read() == b""
+        assert telling.wait(LIMIT_S) == 1

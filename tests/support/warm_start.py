@@ -1,0 +1,166 @@
+"""Services that are forked from a process which has imported all of the program.
+
+A service starts in a third of the time, and most of the CPU of all the tests was such imports.
+It is a process of its own all the same, a child of the tests', with nothing of the process that
+it was forked from but its modules. Where coverage is measured (in CI), and where a test looks at
+the command line, services are started as operators start them.
+
+    python -m tests.support.warm_start FD
+
+reads from a socket who is to be started, one message each: arguments and environment, with the
+files for its output and for its pid.
+"""
+
+import atexit
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+MESSAGE_BYTES_MAX = 128 * 1024
+PR_SET_PDEATHSIG = 1
+POLL_S = 0.001
+
+
+class Forked:
+    """A process that was forked for us: what tests use of a Popen."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit status, if it has ended; negative where a signal ended it."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Until it has ended. Raises subprocess.TimeoutExpired."""
+        if self.poll() is None:
+            ended = os.pidfd_open(self.pid)
+            try:
+                watch = select.poll()
+                watch.register(ended, select.POLLIN)
+                if not watch.poll(None if timeout is None else timeout * 1000):
+                    raise subprocess.TimeoutExpired("forked", timeout or 0)
+            finally:
+                os.close(ended)
+        status = self.poll()
+        assert status is not None
+        return status
+
+    def send_signal(self, number: int) -> None:
+        """Unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+class WarmStart:
+    """The process that others are forked from; it ends with us."""
+
+    def __init__(self) -> None:
+        self._asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with asked:
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            self._surroundings = _surroundings(environment)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(asked.fileno())],
+                env=environment,
+                pass_fds=[asked.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._asking.close()
+        self._process.wait()
+
+    def fits(self, environment: Mapping[str, str]) -> bool:
+        """Whether a process with this environment would be like ours, but for its settings.
+
+        It would not where coverage is measured, for which the environment of its own asks.
+        """
+        found = _surroundings(environment)
+        return found == self._surroundings and not any(n.startswith("COVERAGE_") for n in found)
+
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], output: int
+    ) -> Forked:
+        """`commissaire` with these arguments."""
+        message = json.dumps([list(arguments), dict(environment)]).encode()
+        ours, theirs = os.pipe()
+        with os.fdopen(ours, "rb") as told:
+            socket.send_fds(self._asking, [message], [output, theirs])
+            os.close(theirs)
+            return Forked(int(told.read()))
+
+
+def _surroundings(environment: Mapping[str, str]) -> dict[str, str]:
+    """What is no setting of the program's."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != "PYTEST_CURRENT_TEST" and not name.startswith("COMMISSAIRE_")
+    }
+
+
+def main(asked: socket.socket) -> None:
+    """Fork whenever asked; returns in each fork, ready to be the program."""
+    import runners.cli.main
+    import runners.service.serve  # noqa: F401 - what the forks need
+
+    tests = os.getppid()
+    while True:
+        message, files, _, _ = socket.recv_fds(asked, MESSAGE_BYTES_MAX, 2)
+        if not message:
+            sys.exit()
+        if middle := os.fork():
+            os.waitpid(middle, 0)
+            for file in files:
+                os.close(file)
+            continue
+        if os.fork():
+            os._exit(0)  # so that the tests, who adopt orphans, are the parent
+        (arguments, environment), (output, told) = json.loads(message), files
+        become(arguments, environment, output, told, tests)
+        return
+
+
+def become(
+    arguments: list[str], environment: dict[str, str], output: int, told: int, tests: int
+) -> None:
+    """Be a process as if the tests had started it."""
+    while os.getppid() != tests:
+        time.sleep(POLL_S)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    sys.argv[1:] = arguments
+    os.environ.clear()
+    os.environ.update(environment)
+    for number in (1, 2):
+        os.dup2(output, number)
+    os.write(told, b"%d" % os.getpid())
+    os.close(output)
+    os.close(told)
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as asked:
+        main(asked)
+    from runners.cli.main import main as commissaire
+
+    commissaire()
