@@ -94,10 +94,11 @@ class Investigator(ProcessManager):
         on_defect: Callable[[str, Exception], None],
         known_pause_max_s: float = math.inf,
         attempt_pauses: Pauses = ATTEMPT_PAUSES,
+        slow_per_slot: int = SLOW_PER_SLOT,
         ownership: Ownership = SINGLE_PROCESS,
         set_up: SetUp | None = None,
     ) -> None:
-        super().__init__(parallel, slow_max=SLOW_PER_SLOT * parallel, ownership=ownership)
+        super().__init__(parallel, slow_max=slow_per_slot * parallel, ownership=ownership)
         self._outcomes = outcomes
         self._set_up = set_up
         self._hosts = hosts

@@ -152,6 +152,7 @@ class Stage:
                 attempts_max=ATTEMPTS_MAX,
                 pauses=Pauses(pauses_s, pauses_s) if pauses_s else RETRIES,
                 attempt_pauses=ATTEMPTS,
+                slow_per_slot=0,  # on a busy machine any look may be slow
                 chance=random.Random(1),
                 on_defect=lambda _, defect: self.defects.append(defect),
             )
