@@ -60,7 +60,7 @@ class Tally:
 
 @dataclass(eq=False)
 class Subscriber:
-    """A process manager, and what it is still to be told that it gained."""
+    """A process manager, and the shards that it gained and has not heard of yet."""
 
     on_gained: Gained
     on_lost: Lost
