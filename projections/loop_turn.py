@@ -1,4 +1,4 @@
-"""One turn of the event loop: what is asked in it about the world outside is asked once.
+"""One turn of the event loop, in which the database is asked once whether anything was committed.
 
 All requests of a turn had been received before the first of them was carried out: the loop reads
 from sockets between turns, and tasks that begin, or go on, because of something newer come after

@@ -193,13 +193,14 @@ def _fold(
             changes = {"outcome": "in_process", "step": step, "started_at": event.at}
             _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
         case events.StepDone():
-            changes = {"step": event.next}
+            changes = {"step": event.next} | _told(event.evidence)
             _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)
         case events.RebootRequested():
             before: Evidence = {"boot_id_before": event.boot_id}
             _change(hosts, f"{name} {event.address}", record["counts"], {}, before)
         case events.HostDone():
-            _end(hosts, f"{name} {event.address}", record["counts"], "done", "", event)
+            changes = {"outcome": "done", "finished_at": event.at} | _told(event.evidence)
+            _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)
         case events.HostFailed():
             _end(hosts, f"{name} {event.address}", record["counts"], "failed", event.reason, event)
         case events.HostUnknown():
@@ -208,13 +209,18 @@ def _fold(
             raise TypeError(f"the operations projection does not know {any_event.TOPIC}")
 
 
+def _told(evidence: Evidence) -> dict[str, Any]:
+    """A reason beside a step that went well: what was kept back, say."""
+    return {"reason": evidence["told"]} if "told" in evidence else {}
+
+
 def _end(
     hosts: Rows[OperationHostRow],
     key: str,
     counts: dict[str, int],
     outcome: Outcome,
     reason: str,
-    event: events.HostDone | events.HostFailed | events.HostUnknown,
+    event: events.HostFailed | events.HostUnknown,
 ) -> None:
     changes = {"outcome": outcome, "reason": reason, "finished_at": event.at}
     _change(hosts, key, counts, changes, event.evidence)

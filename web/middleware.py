@@ -1,7 +1,7 @@
-"""The middleware around every request: its name, its client, its line in the log, its last resort.
+"""The middleware around every request: names it, finds its client, counts it, and logs it.
 
-Between Starlette's two of its own: what `web.exception_handlers` knows was answered before it comes
-here.
+It answers for errors that `web.exception_handlers` does not know. Who is asking is checked later,
+by the route (`web/routing/route.py`).
 """
 
 import asyncio

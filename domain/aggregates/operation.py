@@ -216,7 +216,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         return "reboot" if self.request.kind == "restart" else self.request.kind
 
     def leaves_cordoned(self, address: str, *, cut_short: bool) -> bool:
-        """Whether a host that fails now may not be what it was: its node gets no pods then.
+        """Whether a host that fails now may be broken, so that its node stays cordoned.
 
         What nothing was sent to, what went no further because somebody cancelled, and what was well
         in the end is as good as before; not so what was killed in the middle (`cut_short`).

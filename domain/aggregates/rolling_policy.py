@@ -101,7 +101,8 @@ def _wrong(key: str, what: str) -> Refusal:
 
 
 def limits(options: Options, taken: int, members: int) -> Limits:
-    """In hosts: of those taken, and for `max_unavailable` of all members."""
+    """The limits as numbers of hosts. Percentages are of the hosts that the operation takes, and
+    for `max_unavailable` of all members of the cluster."""
     unavailable = options.max_unavailable
     return Limits(
         max(1, _of(options.max_parallel, taken)),
@@ -165,7 +166,7 @@ Move = Start | Wait | Over
 
 
 def next_move(operation: Progress, unavailable: Collection[str], at: str) -> Move:
-    """What follows now. `unavailable`: the members that are, for whatever reason."""
+    """What follows now. `unavailable`: the members that are not active, for whatever reason."""
     busy = operation.with_outcome("in_process")
     waiting = operation.with_outcome("waiting")
     if operation.state == "cancelling":

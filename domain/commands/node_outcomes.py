@@ -1,4 +1,4 @@
-"""What became of the wishes that a container manager was told of.
+"""Records what a container manager did with a change of a node that it was asked for.
 
 Telling takes time, and meanwhile the wish may be another one: what was told is recorded only
 where it is what is wished. The wish that there is now is told next.

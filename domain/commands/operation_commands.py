@@ -183,7 +183,7 @@ def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:
 
 
 def request_reboot(unit: Unit, name: str, address: str, boot_id: str) -> bool:
-    """Say that the host is to be rebooted; False where that is not what it is about any more."""
+    """Record that the host is about to be rebooted; False if the operation is being cancelled."""
     operation = unit.operation(name)
     if operation.state == "cancelling":
         return False
@@ -214,9 +214,9 @@ def fail_host(
     *,
     cut_short: bool = False,
 ) -> None:
-    """A step went wrong. Its node may have pods again, unless it may not be what it was.
+    """A step of the host failed. The node of the host takes pods again, unless it may be broken.
 
-    `cut_short`: its commands had begun, and were killed.
+    `cut_short`: commands of the step had begun, and were killed.
     """
     operation = unit.operation(name)
     if operation.is_at(address, step) and operation.cordons(address):

@@ -1,7 +1,7 @@
 """What the log asks of a database engine, and what can go wrong with one.
 
 What the package `eventsourcing` raises, and what it calls a stored event, is named here, once for
-the whole house: nothing above `domain` imports the package.
+all floors: nothing above `domain` imports the package.
 """
 
 from collections.abc import Sequence

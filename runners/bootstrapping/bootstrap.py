@@ -1,8 +1,8 @@
-"""Sets a host up for the network of its cluster: asks what it needs, and sends step after step.
+"""Sets a host up for the network of its cluster: asks which steps it needs, and sends them in turn.
 
-The host itself says what is done and what is not, so nothing is remembered that matters. A step is
-in the log before it is sent, and one that may have been sent is asked about, under its id, before
-anything else. It runs detached, like the steps of operations (runners/steps/detached_step.py).
+The host itself shows which steps are done, so nothing that matters is remembered. A step is in the
+log before it is sent, and a step that may have been sent is asked about, by its id, before anything
+else. Steps run detached, like those of operations (runners/steps/detached_step.py).
 """
 
 import asyncio
@@ -29,9 +29,8 @@ from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable
 from runners.leases.ownership import NoLongerOurs
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.ssh.command import Output
-from runners.steps.contact import StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, StepSession
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
-from runners.steps.polling import POLL_PAUSES, SESSION_S
 
 STOP_LIMIT_S = 60.0
 """How long a step that has taken too long may take to be stopped, before the host has failed."""
@@ -48,15 +47,15 @@ class AskableSession(StepSession, Protocol):
 
 
 class Connector(Protocol):
-    """The way to a host. Raises `HostUnusable` and `HostKeyChanged`."""
+    """Connects to hosts. Raises `HostUnusable` and `HostKeyChanged`."""
 
     def __call__(self, host: Host) -> AbstractAsyncContextManager[AskableSession]:
-        """A connection, closed at the end of the block."""
+        """A session, closed at the end of the block."""
         ...
 
 
 class Bootstrap:
-    """One tick after the other. `now()` gives the time for events, `new_id()` a UUID."""
+    """Works tick by tick. `now()` gives the time for events, `new_id()` a UUID."""
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class Bootstrap:
         self._new_id = new_id
 
     async def __call__(self, host: Host, facts: FactsGathered, wanted: Wanted) -> Requeue | None:
-        """Go on for a while; None where the host is set up. Raises `HostUnusable`."""
+        """Work for the time of one session; None once the host is set up. Raises `HostUnusable`."""
         try:
             steps = self._steps(facts, wanted)
         except Unusable as unusable:
@@ -136,7 +135,7 @@ class Bootstrap:
         step: ReadyStep | None,
         until: float,
     ) -> bool:
-        """Start it, where that was not done, and watch it. False where it goes on after `until`."""
+        """Start the step, unless that was done, and watch it. False where it runs on at `until`."""
         limit_s = step.step.timeout_s if step else STEP_TIMEOUT_S
         polls = 0
         report: StepReport | None = None
@@ -167,7 +166,7 @@ class Bootstrap:
         step: ReadyStep | None,
         report: StepReport,
     ) -> None:
-        """It is over, one way or another: record how, and clean up over there."""
+        """Record how the step ended, and clear what it left on the host."""
         output = await _output(session, sent.run, report)
         changed = step.changed(sent.run, output) if step else []
         ending = Ending(changed, report.evidence(output), output)
@@ -185,7 +184,7 @@ class Bootstrap:
 
 
 async def _output(session: AskableSession, run: str, report: StepReport) -> bytes:
-    """All that it said, up to the limit."""
+    """The whole output of the step, up to the limit."""
     output = report.output
     while len(output) < min(report.size, OUTPUT_BYTES_MAX):
         piece = (await session.watch(run, len(output))).output
@@ -196,7 +195,7 @@ async def _output(session: AskableSession, run: str, report: StepReport) -> byte
 
 
 def _why(name: str, report: StepReport, words: str, *, late: bool) -> tuple[str, bool]:
-    """What a person is told, and whether it may pass by itself in a moment."""
+    """The reason of a failure for people, and whether it may pass by itself in a moment."""
     step = f"Step '{name}' of setting it up"
     said = f": “{words}”" if words else ""
     if report.state == "ended":

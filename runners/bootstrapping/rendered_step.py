@@ -1,4 +1,4 @@
-"""A step as one host gets it: the network's values in its files, and what is sent for it.
+"""A step rendered for one host: the network's values in its files, and the commands to send.
 
 What comes from a request is only ever the content of a file or a word of its own, never text for a
 shell; and its characters are those of `PATTERNS`, which mean nothing in any file of settings.
@@ -22,8 +22,8 @@ from runners.steps.detached_step import as_root
 from runners.steps.system_commands import Commands
 
 LINE_BYTES_MAX = 100 * 1024
-"""Linux takes 128 KiB as one argument, and the login shell gets a whole line as one; the rest is
-for step.sh."""
+"""Linux takes 128 KiB as one argument, and the login shell gets a whole line as one; the
+difference is for step.sh."""
 GIST_LINES = 3
 GIST_CHARACTERS_MAX = 300
 NONCE_BYTES = 16
@@ -78,18 +78,18 @@ class ReadyFile:
 
     @property
     def sha256(self) -> str:
-        """Of the content."""
+        """Digest of the content."""
         return hashlib.sha256(self.content.encode()).hexdigest()
 
     @property
     def words(self) -> list[str]:
-        """As `same` in bootstrap_same.sh takes it."""
+        """The arguments of `same` in same.sh."""
         shown = stat.filemode(stat.S_IFREG | self.mode)
         return [self.path, shown, self.owner, str(len(self.content.encode())), self.content]
 
     @property
     def record(self) -> dict[str, str]:
-        """As an event tells of it."""
+        """The file as events have it, without its content."""
         mode = f"{self.mode:04o}"
         return {"path": self.path, "sha256": self.sha256, "mode": mode, "owner": self.owner}
 
@@ -103,7 +103,7 @@ class ReadyStep:
 
     @property
     def name(self) -> str:
-        """Of the step."""
+        """Name of the step."""
         return self.step.name
 
     @property
@@ -112,7 +112,7 @@ class ReadyStep:
         return f"{MARKS}/{self.name}"
 
     def commands(self, run: str) -> Commands:
-        """What the host runs, one after the other until one fails: at the end, the proof."""
+        """The commands, run in turn until one fails; the last ones prove that the step is done."""
         words = [
             word for file in self.files for word in (*file.words, f"{file.mode:o}", file.sha256)
         ]
@@ -121,7 +121,7 @@ class ReadyStep:
         return (write, *self.step.commands, *proof, ("rm", "-f", self.mark))
 
     def changed(self, run: str, output: bytes) -> Changed:
-        """Which files it says that it wrote; what is said of them is ours, not the host's."""
+        """The files that the host says it wrote, as we know them."""
         said = set(output.decode("utf-8", "replace").splitlines())
         return [f.record for f in self.files if f"{_told(run)} {f.sha256} {f.path}" in said]
 
@@ -145,7 +145,7 @@ def _ready(file: File, values: Mapping[str, str]) -> ReadyFile:
 
 
 def values_of(wanted: Wanted) -> dict[str, str]:
-    """Every value of a step file; "" is what the network does not say."""
+    """Every value that a step file may name; "" where the network has none."""
     given = dict(wanted.options)
     if isinstance(given.get("endpoints"), list):
         given["endpoints"] = ",".join(given["endpoints"])
@@ -179,17 +179,17 @@ def probe(steps: Sequence[ReadyStep], nonce: str) -> str:
 
 
 def _sent_bytes(script: str) -> int:
-    """What a host gets for it, with all that quotes it."""
+    """The length of a script as it is sent, with all its quoting."""
     return len(command_line(as_root(script)).encode())
 
 
 def new_nonce() -> str:
-    """What a host cannot have said before."""
+    """A random word that a host cannot have printed before."""
     return secrets.token_hex(NONCE_BYTES)
 
 
 def needed(steps: Sequence[ReadyStep], output: bytes, nonce: str) -> list[ReadyStep] | None:
-    """The steps that the host needs, of what the probe said; None where that was nothing."""
+    """The steps that the host needs, from the probe's output; None where the output has none."""
     for line in output.decode("utf-8", "replace").splitlines():
         if line.startswith(f"{nonce} needed"):
             names = set(line.split()[2:])
@@ -198,7 +198,7 @@ def needed(steps: Sequence[ReadyStep], output: bytes, nonce: str) -> list[ReadyS
 
 
 def gist(output: bytes, run: str = "") -> str:
-    """The last lines of what a step said, in one, for a sentence; not what it told us of files."""
+    """The last lines of a step's output as one line, without the lines that report files."""
     said = output[-4096:].decode("utf-8", "replace").splitlines()
     lines = [printable(line).strip() for line in said if not (run and run in line)]
     lines = [line for line in lines if line]

@@ -1,15 +1,16 @@
-"""Step files: what is installed on which system, as data that operators write too.
+"""Step files: what is installed on which system. Operators may write their own.
 
-A file is the list of steps of some systems (docs/bootstrapping.md). What it says is checked when
-the service starts, and never again: a wrong one is refused with a sentence that names it.
+A file lists the steps of some systems (docs/bootstrapping.md). All files are checked when the
+service starts: a wrong one is refused with a sentence that names it.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,7 +20,7 @@ FILES_MAX = 64
 FILE_BYTES_MAX = 256 * 1024
 STEPS_MAX = 32
 STEP_BYTES_MAX = 32 * 1024
-"""Of all words and contents of a step, which is sent to a host in one piece."""
+"""All words and contents of a step together, which are sent to a host in one piece."""
 STEP_TIMEOUT_S = 900.0
 STEP_TIMEOUT_MAX_S = 24 * 3600.0
 
@@ -44,7 +45,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class WrongSteps(Exception):
-    """What is wrong with a step file, for people."""
+    """A step file is wrong; the text says what, for people."""
 
 
 def _plain(words: Sequence[str]) -> None:
@@ -64,13 +65,13 @@ Major = Annotated[int, Field(ge=0, le=9999)]
 
 
 class Model(BaseModel):
-    """A table of a step file: nothing in it is not known."""
+    """A table of a step file, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class File(Model):
-    """A file that the step writes, where it is not there just so."""
+    """A file that the step writes, unless the host has it exactly so."""
 
     path: Path_
     mode: Annotated[str, Field(pattern="^0?[0-7]{3}$")] = "0644"
@@ -92,7 +93,7 @@ class File(Model):
 
 
 class Step(Model):
-    """One thing to be done, and how it is seen whether it was."""
+    """One step, and the tests that show whether it is done."""
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
     networks: tuple[NetworkType, ...] = get_args(NetworkType)
@@ -146,24 +147,16 @@ Lists = Mapping[str, tuple[Step, ...]]
 """The steps of each system."""
 
 
-class Directory(Protocol):
-    """Where step files are: a path, or a resource of ours."""
-
-    def iterdir(self) -> Iterator[Any]:
-        """What is in it."""
-        ...
-
-
 def built_in() -> Lists:
-    """What comes with the service."""
+    """The step files of the package."""
     return _read(files("runners.bootstrapping"), {})
 
 
 def read_lists(setting: str | None) -> Lists | None:
-    """What the setting says: None is what we bring, "none" nothing, all else a directory.
+    """The step files of a setting: None is the package's, "none" none, all else a directory.
 
-    Its files stand in place of ours for the systems that they name, or beside ours. Raises
-    `WrongSteps`.
+    Files of a directory replace those of the package for the systems that they name, or add to
+    them. Raises `WrongSteps`.
     """
     if setting == "none":
         return None
@@ -184,7 +177,7 @@ def steps_for(lists: Lists, facts: FactsGathered, network_type: str) -> list[Ste
     return [step for step in lists[facts.os] if step.is_for(network_type, facts.os_version)]
 
 
-def _read(directory: Directory, ours: Lists) -> Lists:
+def _read(directory: Traversable, ours: Lists) -> Lists:
     found: dict[str, tuple[Step, ...]] = {}
     whose: dict[str, str] = {}
     for name, text in _texts(directory):
@@ -208,7 +201,7 @@ def _together(name: str, file: StepFile, ours: tuple[Step, ...]) -> tuple[Step, 
     return steps
 
 
-def _texts(directory: Any) -> list[tuple[str, str]]:
+def _texts(directory: Traversable) -> list[tuple[str, str]]:
     """Name and text of each step file, in the order of their names."""
     try:
         entries = sorted(
@@ -222,7 +215,7 @@ def _texts(directory: Any) -> list[tuple[str, str]]:
         raise WrongSteps(f"it cannot be read: {error.strerror}") from error
 
 
-def _text(entry: Any) -> str:
+def _text(entry: Traversable) -> str:
     with entry.open("rb") as file:
         content: bytes = file.read(FILE_BYTES_MAX + 1)
     if len(content) > FILE_BYTES_MAX:

@@ -14,23 +14,19 @@ from runners.security.vault import NoSecret, WrongMasterKey
 
 
 class Managers(Protocol):
-    """What the log and the vault say of container managers."""
+    """Container managers and their tokens; see `runners.service.fleet_reader`."""
 
-    async def manager(self, name: str) -> Known | None:
-        """How to speak to one; None where there is none of that name."""
-        ...
+    async def manager(self, name: str) -> Known | None: ...
 
-    async def token(self, name: str) -> str:
-        """Its token. Raises `NoSecret`."""
-        ...
+    async def token(self, name: str) -> str: ...
 
 
 class NoSuchManager(Exception):
-    """There is no container manager of this name (any more), or nobody to be told."""
+    """There is no container manager of this name (any more), or it is the trivial one."""
 
 
 class ContainerManagers:
-    """Connections by name. `results` counts what came of requests, by name."""
+    """Connections by name. `results` counts the results of requests, by name."""
 
     def __init__(self, known: Managers) -> None:
         self._known = known
@@ -39,7 +35,8 @@ class ContainerManagers:
         self.results: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     async def __call__(self, name: str) -> Kubernetes:
-        """The one of this name, as it is now. Raises `NoSuchManager`, `ManagerFailed`."""
+        """The connection of this name, with its current options. Raises `NoSuchManager`,
+        `ManagerFailed`."""
         async with self._opening:  # one client of each, whoever asks at the same time
             return await self._opened(name)
 

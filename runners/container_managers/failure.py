@@ -27,11 +27,11 @@ Kind = Literal[
 """`busy`: 429. `refused`: any other answer from 400 to 499. `failing`: 500 and above."""
 
 PASSING: frozenset[Kind] = frozenset({"unreachable", "timeout", "conflict", "busy", "failing"})
-"""What may be otherwise in a moment, without anybody's doing."""
+"""Failures that may pass in a moment, without anybody's doing."""
 OF_THE_WHOLE: frozenset[Kind] = frozenset(
     {"unreachable", "tls", "timeout", "unauthorized", "failing", "nonsense", "files"}
 )
-"""What is so for whatever else it is asked, too."""
+"""Failures that any other request to the same container manager would meet, too."""
 
 MESSAGE_CHARACTERS_MAX = 300
 CHAIN_MAX = 10
@@ -57,9 +57,9 @@ TIMED_OUT = "It did not answer in time"
 
 
 class ManagerFailed(Exception):
-    """It was not done, or nobody can tell; `reason` is a sentence without a secret.
+    """A request failed, or it is not known whether; `reason` is a sentence without a secret.
 
-    `after_s`: when it wants to be asked again, where it said so.
+    `after_s`: the pause that the container manager asked for, where it did.
     """
 
     def __init__(self, kind: Kind, reason: str, after_s: float | None = None) -> None:
@@ -70,17 +70,17 @@ class ManagerFailed(Exception):
 
     @property
     def passing(self) -> bool:
-        """Whether it may be otherwise in a moment."""
+        """Whether the failure may pass in a moment."""
         return self.kind in PASSING
 
     @property
     def is_of_the_whole(self) -> bool:
-        """Whether there is no point in asking for something else meanwhile."""
+        """Whether any other request to the container manager would fail as well."""
         return self.kind in OF_THE_WHOLE
 
 
 def failed_answer(status: int, headers: httpx.Headers, body: bytes, secret: str) -> ManagerFailed:
-    """An answer that is no success. What it says is quoted, unless it repeats the secret."""
+    """The failure of an answer, whose message is quoted unless it has the secret in it."""
     fallback: Kind = "failing" if status >= 500 else "refused"
     kind = BY_STATUS.get(status, fallback)
     if status == 403 and TERMINATING in body:
@@ -93,7 +93,7 @@ def failed_answer(status: int, headers: httpx.Headers, body: bytes, secret: str)
 
 
 def failed_exchange(error: Exception, url: str) -> ManagerFailed:
-    """An exchange that broke off. Not its text, which may quote a header."""
+    """The failure of an exchange that broke off. Its text may quote a header, and is left out."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return ManagerFailed("timeout", f"{TIMED_OUT}.")
     tls = _tls_error(error)
@@ -123,7 +123,7 @@ def _message(body: bytes) -> str:
 
 
 def _after_s(headers: httpx.Headers) -> float | None:
-    """`Retry-After` in seconds, no longer than we may wait; as a date nobody sends it."""
+    """`Retry-After` in seconds, up to the limit; the form with a date is not used by Kubernetes."""
     text = headers.get("retry-after", "")
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         return None
@@ -144,7 +144,7 @@ def _system_error(error: Exception) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and those that it follows from."""
+    """The error and its causes."""
     chain = [error]
     while len(chain) < CHAIN_MAX and (before := chain[-1].__cause__ or chain[-1].__context__):
         chain.append(before)

@@ -1,11 +1,11 @@
-"""What Commissaire does with the nodes of a Kubernetes cluster: the few calls, and their rules.
+"""The nodes of a Kubernetes cluster: the calls that change them, and their rules.
 
 - A node that we registered carries our mark in an annotation, and no other is ever removed.
 - A node that we cordoned carries the id of the operation, and no other is ever uncordoned.
 - Pods leave by the eviction API alone, which keeps to PodDisruptionBudgets.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -30,8 +30,8 @@ CLUSTER = "commissaire/cluster"
 CORDONED = "commissaire/cordoned"
 KEPT = "commissaire/kept-cordoned"
 RELEASED = "commissaire/released"
-"""Annotations; the first holds the mark, the last three an operation: whose the cordon is, whose it
-was before, and who took its own away."""
+"""Annotations of nodes. `REGISTERED` holds the mark; the last three hold operations: the one whose
+cordon it is, the one whose it was before, and the last one that has taken its cordon away."""
 LABELS = {"app.kubernetes.io/managed-by": "commissaire"}
 
 NODES = "/api/v1/nodes"
@@ -39,7 +39,7 @@ PODS = "/api/v1/pods"
 PAGE_OBJECTS = "100"
 PAGES_MAX = 500
 CONFLICTS_MAX = 5
-"""How often a change is decided anew, because somebody else changed the node meanwhile."""
+"""How often a change is decided again, because another client changed the node meanwhile."""
 NAMED_MAX = 3
 """How many pods a sentence names."""
 
@@ -60,7 +60,7 @@ class Kubernetes:
         self._api = api
 
     async def register(self, address: str, cluster: str, mark: str) -> bool:
-        """Have this node. False where there is one of its name that we did not register."""
+        """Create the node. False where there is one of its name that we did not register."""
         name = node_name(address)
         marks = {REGISTERED: mark, ADDRESS: address, CLUSTER: cluster}
         metadata = {"name": name, "labels": LABELS, "annotations": marks}
@@ -74,7 +74,7 @@ class Kubernetes:
         return True
 
     async def _is_ours(self, name: str, cluster: str, mark: str) -> bool:
-        """The answer to our first try may have been lost, or it left another cluster just now."""
+        """Whether an existing node has our mark; if so, it is moved to this cluster."""
         ours = False
 
         def moved(node: Object) -> Object | None:
@@ -88,20 +88,20 @@ class Kubernetes:
         return ours
 
     async def remove(self, address: str, mark: str) -> bool:
-        """Do without this node. False where there is one of its name that we did not register."""
+        """Delete the node. False where there is one of its name that we did not register."""
         ours = await self._delete(node_name(address), mark)
         if not ours:
             await self.uncordon(address)
         return ours
 
     async def take_back(self, address: str, mark: str) -> None:
-        """Remove this node if it has that mark; leave any other as it is."""
+        """Delete the node if it has this mark."""
         await self._delete(node_name(address), mark)
 
     async def cordon(self, address: str, operation: str) -> None:
-        """Let no further pods onto this node; one that somebody else cordoned stays theirs.
+        """Make the node unschedulable; a cordon of somebody else's is left as it is.
 
-        Not after `uncordon` for the same operation: whoever comes so late was frozen meanwhile.
+        Refused after `uncordon` for the same operation: the process that asks was frozen meanwhile.
         """
 
         def cordoned(node: Object) -> Object | None:
@@ -117,10 +117,7 @@ class Kubernetes:
             raise ManagerFailed("not_found", f"It has no node {node_name(address)} (any more).")
 
     async def uncordon(self, address: str, operation: str = "") -> None:
-        """Let pods onto what `cordon` kept them from, for this operation or any before it.
-
-        A node may be gone.
-        """
+        """Undo `cordon` for this operation, or for any where it is ""; a node may be gone."""
 
         def uncordoned(node: Object) -> Object | None:
             ours = annotations_of(node).get(CORDONED)
@@ -132,7 +129,7 @@ class Kubernetes:
         await self._change(node_name(address), uncordoned)
 
     async def restore(self, address: str, operation: str) -> None:
-        """Undo `cordon` for this operation alone: what one before left cordoned stays so."""
+        """Undo `cordon` for this operation alone: a cordon of one before it stays."""
 
         def restored(node: Object) -> Object | None:
             annotations = annotations_of(node)
@@ -147,9 +144,9 @@ class Kubernetes:
         await self._change(node_name(address), restored)
 
     async def drain(self, address: str) -> Draining:
-        """Ask every pod that has to leave to do so, and say how many are still there.
+        """Evict every pod that has to leave, and count those that are still there.
 
-        Raises `ManagerFailed` before the first one is asked, where one would be lost by it.
+        Raises `ManagerFailed` before the first eviction, where a pod would be lost by it.
         """
         pods = [pod async for pod in self._pods(node_name(address)) if not pod.stays]
         lost = [pod for pod in pods if not pod.has_controller and not pod.is_leaving]
@@ -174,7 +171,7 @@ class Kubernetes:
         return Draining(len(pods), shown, max(waits, default=None))
 
     async def is_ready(self, address: str) -> bool:
-        """Whether its kubelet says so, and the control plane has heard of it lately."""
+        """Whether the node's condition `Ready` is true."""
         return condition_of(await self._node(node_name(address))).get("status") == "True"
 
     async def reports(self) -> AsyncIterator[tuple[str, Object]]:
@@ -199,45 +196,45 @@ class Kubernetes:
             return None
 
     async def _delete(self, name: str, mark: str) -> bool:
-        """The very node that was looked at. False where it has another mark, or none."""
-        for _ in range(CONFLICTS_MAX):
-            node = await self._node_or_none(name)
-            if node is None:
-                return True
+        """Delete the node as it was read. False where it has another mark, or none."""
+
+        async def delete(node: Object) -> bool:
             if not mark or annotations_of(node).get(REGISTERED) != mark:
                 return False
             metadata = object_at(node, "metadata")
             this_one = {key: metadata.get(key) for key in ("uid", "resourceVersion")}
             options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": this_one}
-            try:
-                await self._api.ask("DELETE", _path(name), options)
-            except ManagerFailed as failed:
-                if failed.kind not in ("conflict", "not_found"):
-                    raise
-            else:
-                return True
-        raise _too_much_change(name)
+            await self._api.ask("DELETE", _path(name), options)
+            return True
+
+        return await self._decide(name, delete, where_gone=True)
 
     async def _change(self, name: str, change: Callable[[Object], Object | None]) -> bool:
-        """Decide on the node as it is, and change that one. False where there is none."""
+        """Change the node as it was read. False where there is none."""
+
+        async def patched(node: Object) -> bool:
+            if patch := change(node):
+                version = object_at(node, "metadata").get("resourceVersion")
+                patch["metadata"]["resourceVersion"] = version
+                await self._api.ask("PATCH", _path(name), patch, content_type=STRATEGIC_MERGE)
+            return True
+
+        return await self._decide(name, patched, where_gone=False)
+
+    async def _decide(
+        self, name: str, decide: Callable[[Object], Awaitable[bool]], *, where_gone: bool
+    ) -> bool:
+        """Decide on the node as it is, and anew where somebody changed it meanwhile."""
         for _ in range(CONFLICTS_MAX):
             node = await self._node_or_none(name)
             if node is None:
-                return False
-            patch = change(node)
-            if patch is None:
-                return True
-            patch["metadata"]["resourceVersion"] = object_at(node, "metadata").get(
-                "resourceVersion"
-            )
+                return where_gone
             try:
-                await self._api.ask("PATCH", _path(name), patch, content_type=STRATEGIC_MERGE)
+                return await decide(node)
             except ManagerFailed as failed:
                 if failed.kind not in ("conflict", "not_found"):
                     raise
-            else:
-                return True
-        raise _too_much_change(name)
+        raise ManagerFailed("conflict", f"Others change the node {name} all the time.")
 
     async def _pods(self, name: str) -> AsyncIterator[Pod]:
         async for pod in self._list(PODS, {"fieldSelector": f"spec.nodeName={name}"}):
@@ -256,7 +253,7 @@ class Kubernetes:
         raise ManagerFailed("nonsense", f"Its list {path} has no end.")
 
     async def _evict(self, pod: Pod) -> None:
-        """One that is gone already, or came back under its name, is evicted."""
+        """A pod that is gone, or was replaced by another of its name, counts as evicted."""
         eviction = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -280,12 +277,12 @@ def _path(name: str) -> str:
 
 
 def _patch(annotations: Object, **spec: bool | None) -> Object:
-    """`None` takes a key away."""
+    """A strategic merge patch, in which None removes a key."""
     return {"metadata": {"annotations": annotations}, "spec": spec}
 
 
 def _released(node: Object, operation: str) -> Object | None:
-    """Nothing of its own is left to take away; that it comes too late to cordon is noted."""
+    """The note that this operation must not cordon the node any more, where it is missing."""
     if operation and annotations_of(node).get(RELEASED) != operation:
         return _patch({RELEASED: operation})
     return None
@@ -294,7 +291,3 @@ def _released(node: Object, operation: str) -> Object | None:
 def _some(pods: list[Pod]) -> str:
     more = f" and {len(pods) - NAMED_MAX} more" if len(pods) > NAMED_MAX else ""
     return ", ".join(map(str, pods[:NAMED_MAX])) + more
-
-
-def _too_much_change(name: str) -> ManagerFailed:
-    return ManagerFailed("conflict", f"Others change the node {name} all the time.")

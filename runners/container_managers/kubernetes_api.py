@@ -1,7 +1,7 @@
-"""Requests to a Kubernetes API server, over connections that are kept.
+"""Requests to a Kubernetes API server, over connections that are kept open.
 
-`openshift` is the same API. The files of TLS are read again when they change, so that certificates
-can be renewed beneath a container manager that is in use.
+`openshift` has the same API. The files of TLS are read again when they change, so that certificates
+can be renewed while a container manager is in use.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Access:
-    """Where an API server is, and what it takes to be let in. Paths are on this machine."""
+    """The URL of an API server, and the credentials. Paths are on this machine."""
 
     server_url: str
     token: str = field(default="", repr=False)
@@ -48,13 +48,13 @@ class Access:
 
     @property
     def files(self) -> list[str]:
-        """Every file that TLS is made of."""
+        """The files of TLS that are set."""
         paths = (self.certificate_path, self.certificate_key_path, self.ca_path)
         return [path for path in paths if path is not None]
 
 
 Stamp = tuple[tuple[int, int, int], ...]
-"""What changes when a file of TLS does."""
+"""Changes when one of the files of TLS changes."""
 
 
 @dataclass(eq=False)
@@ -72,7 +72,7 @@ class _Line:
 
 
 class KubernetesApi:
-    """One API server. `results` counts exchanges by what came of them."""
+    """One API server. `results` counts exchanges by `ok` or the kind of their failure."""
 
     def __init__(self, access: Access, results: Counter[str] | None = None) -> None:
         self._access = access
@@ -92,7 +92,7 @@ class KubernetesApi:
         query: Mapping[str, str] | None = None,
         content_type: str = JSON,
     ) -> Object:
-        """The object of a successful answer. Raises `ManagerFailed`."""
+        """The JSON object of a successful answer. Raises `ManagerFailed`."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 found = await self._exchange(verb, path, body, query or {}, content_type)
@@ -107,7 +107,7 @@ class KubernetesApi:
         return found
 
     async def aclose(self) -> None:
-        """Close its connections, each as soon as it is idle; also those of who still asks."""
+        """Close all connections; one that is in use is closed when its exchange ends."""
         self._is_closed = True
         line, self._line = self._line, None
         if line is not None:
@@ -167,7 +167,7 @@ class KubernetesApi:
             await line.close_if_idle()
 
     def _line_of(self, stamp: Stamp, trust: ssl.SSLContext) -> _Line:
-        """The connections of the files as they are now."""
+        """The connections for the current state of the files."""
         if self._line is not None and self._line.stamp == stamp:
             return self._line
         line = _Line(stamp, _client_of(trust), is_old=self._is_closed)
@@ -176,7 +176,7 @@ class KubernetesApi:
         return line
 
     def _trust(self) -> tuple[Stamp, ssl.SSLContext]:
-        """The files as they are now. Raises `ManagerFailed`, with what is wrong with which."""
+        """The current files, loaded. Raises `ManagerFailed` with what is wrong with which file."""
         access = self._access
         try:
             stamp = tuple(_stamp(path) for path in access.files)

@@ -1,4 +1,4 @@
-"""What is read from the objects of Kubernetes: nodes and pods."""
+"""Reads the JSON objects of Kubernetes: nodes and pods."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ MIRROR = "kubernetes.io/config.mirror"
 
 @dataclass(frozen=True)
 class Pod:
-    """As much of a pod as it takes to say whether it is to leave, and how."""
+    """The parts of a pod that decide whether a drain evicts it."""
 
     namespace: str
     name: str
     uid: str
     stays: bool
-    """A DaemonSet's, a mirror, or finished: nobody would miss it, or it would be back at once."""
+    """It is finished, or a DaemonSet's or a mirror pod, which would be back at once."""
     has_controller: bool
     is_leaving: bool
 
@@ -28,20 +28,20 @@ class Pod:
 
 
 def node_name(address: str) -> str:
-    """What a host is called as a node: its address, or IPv6 as far as RFC 1123 allows."""
+    """The name of a host's node: its address; of IPv6 in a form that RFC 1123 allows."""
     if ":" not in address:
         return address
     return ipaddress.IPv6Address(address).exploded.replace(":", "-")
 
 
 def object_at(found: Object, key: str) -> Object:
-    """An object in another; an empty one where there is none, or something else."""
+    """The object at a key; an empty one where there is none."""
     part = found.get(key)
     return part if isinstance(part, dict) else {}
 
 
 def objects_at(found: Object, key: str) -> list[Object]:
-    """A list of objects in an object."""
+    """The list of objects at a key; an empty one where there is none."""
     parts = found.get(key)
     return [p for p in parts if isinstance(p, dict)] if isinstance(parts, list) else []
 
@@ -55,7 +55,7 @@ def annotations_of(found: Object) -> Object:
 
 
 def condition_of(node: Object) -> Object:
-    """Its condition `Ready`."""
+    """The node's condition `Ready`."""
     conditions = objects_at(object_at(node, "status"), "conditions")
     return next((found for found in conditions if found.get("type") == "Ready"), {})
 
@@ -89,5 +89,5 @@ def pod_of(pod: Object) -> Pod:
 
 # Any: whatever the JSON has.
 def text_of(value: Any) -> str:
-    """What it says, on one line and not longer than a name may be."""
+    """A text on one line, cut to the length that a name may have; "" for anything else."""
     return printable(value[:253]) if isinstance(value, str) else ""

@@ -1,8 +1,8 @@
-"""Tells container managers which hosts are their nodes: what the log wishes, until it is so.
+"""Tells container managers which hosts are their nodes.
 
-A wish is in the log before anything is sent, and stays there until it was told. So a container
-manager that is down costs nothing but time: it is asked again with growing pauses, and after a
-crash too. Whatever is told may be told twice, by two processes or after a lost answer.
+Each change of a node is in the log as pending before anything is sent, until the container manager
+has confirmed it. One that is down is asked again with growing pauses, and after a crash too. Every
+request may be sent twice, by two processes or after a lost answer.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container, Itera
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Concatenate, ParamSpec, Protocol
 
 from domain.aggregates import container_manager_events as events
 from domain.commands import node_outcomes
@@ -35,62 +35,47 @@ from runners.scheduling.work_queue import Priority, Requeue
 
 ACTOR = "runner:registrar"
 PARALLEL = 16
-"""So many hosts at once, over all container managers."""
+"""Hosts that are worked on at once, over all container managers."""
 PAUSES = Pauses(1.0, 60.0)
 """Before a container manager that failed is asked again."""
 FAREWELL_S = 3600.0
-"""How long a removed container manager is still told that its nodes have left."""
+"""For how long a removed container manager is still told that its nodes have left."""
 STRAY_S = 30.0
-"""When it is seen to that a registration which was broken off left no node that nobody knows of."""
+"""When a registration that was cut short is checked for a node that the log does not know."""
 
+P = ParamSpec("P")
 STRAY = "stray/"
-"""Of keys of these; no container manager's name has a slash."""
+"""Prefix of the keys of such checks; no container manager's name has a slash."""
 
 
 class Nodes(Protocol):
     """The nodes of one container manager; see `runners.container_managers.kubernetes`. Raises
     `ManagerFailed`."""
 
-    async def register(self, address: str, cluster: str, mark: str) -> bool:
-        """Have this node. False where there is one of its name that we did not register."""
-        ...
+    async def register(self, address: str, cluster: str, mark: str) -> bool: ...
 
-    async def remove(self, address: str, mark: str) -> bool:
-        """Do without this node. False where there is one of its name that we did not register."""
-        ...
+    async def remove(self, address: str, mark: str) -> bool: ...
 
-    async def take_back(self, address: str, mark: str) -> None:
-        """Remove this node if it has that mark; leave any other as it is."""
-        ...
+    async def take_back(self, address: str, mark: str) -> None: ...
 
-    async def restore(self, address: str, operation: str) -> None:
-        """Take away the cordon of an operation; one that it found there stays."""
-        ...
+    async def restore(self, address: str, operation: str) -> None: ...
 
 
 class PendingNodeChanges(Protocol):
-    """What the log says is still to be told."""
+    """What container managers are still to be told; see `runners.service.fleet_reader`."""
 
-    async def pending_node_changes(self) -> list[tuple[str, str]]:
-        """Container manager and address of all of it, the oldest first."""
-        ...
+    async def pending_node_changes(self) -> list[tuple[str, str]]: ...
 
-    async def pending_node_change(self, name: str, address: str) -> NodeChangeRow | None:
-        """What a container manager is to be told of a host; None where that is nothing."""
-        ...
+    async def pending_node_change(self, name: str, address: str) -> NodeChangeRow | None: ...
 
-    async def without_node_change(self) -> list[str]:
-        """Members that are set up, and of which nobody told their container manager."""
-        ...
+    async def without_node_change(self) -> list[str]: ...
 
-    async def leaving(self) -> list[str]:
-        """Container managers that are gone as soon as they were told."""
-        ...
+    async def leaving(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
 class Silence:
-    """A container manager that failed as a whole: why, how often, and until when it is let be."""
+    """A container manager that failed as a whole: why, how often, and until when nobody asks it."""
 
     reason: str
     failures: int
@@ -194,9 +179,9 @@ class NodeRegistrar(ProcessManager):
                 pass  # nothing to be told
 
     async def _want(self, address: str) -> None:
-        """Wish what was not wished by the version before."""
+        """Record the pending change that the version before did not record."""
         try:
-            await self._record_of(address, lambda unit: node_outcomes.want_node(unit, address))
+            await self._record(address, node_outcomes.want_node, address)
         except UNRECORDED:
             self._log("container_manager.not_wished", "warning", host=address)
 
@@ -245,30 +230,22 @@ class NodeRegistrar(ProcessManager):
         if change.uncordon:
             for operation in change.uncordon.split():
                 await manager.restore(address, operation)
-            await self._record_of(
-                address,
-                lambda unit: node_outcomes.uncordoned(
-                    unit, secrets, name, address, change.uncordon
-                ),
-            )
+            uncordoned = node_outcomes.uncordoned
+            await self._record(address, uncordoned, secrets, name, address, change.uncordon)
         if change.wish == "register":
             self._sent[change.id] = change
             ours = await manager.register(address, change.cluster, change.mark)
-            await self._record_of(
-                address, lambda unit: node_outcomes.registered(unit, name, address, found=not ours)
-            )
+            await self._record(address, node_outcomes.registered, name, address, found=not ours)
             self._sent.pop(change.id, None)
         elif change.wish == "remove":
             ours = await manager.remove(address, change.mark)
-            await self._record_of(
-                address,
-                lambda unit: node_outcomes.removed(unit, secrets, name, address, left=not ours),
-            )
+            removed = node_outcomes.removed
+            await self._record(address, removed, secrets, name, address, left=not ours)
 
     async def _take_back(self, key: str) -> Requeue | None:
-        """Remove a node that we registered too late, after another process was told to remove it.
+        """Remove a node that was registered after another process had removed it.
 
-        Its mark tells: one that the log has forgotten is never given again.
+        Its mark shows that: a mark that the log has forgotten is never used again.
         """
         change = self._strays[key]
         name, address, mark = change.container_manager, change.address, change.mark
@@ -282,7 +259,7 @@ class NodeRegistrar(ProcessManager):
         except ManagerFailed as failed:
             return Requeue(max(PAUSES.longest_s, failed.after_s or 0.0), Priority.RETRY)
         except NoSuchManager:
-            pass  # nobody to be asked
+            pass  # the container manager is gone, and the node with it
         del self._strays[key]
         return None
 
@@ -291,7 +268,7 @@ class NodeRegistrar(ProcessManager):
         return 0.0 if silence is None else silence.until_s - asyncio.get_running_loop().time()
 
     def _after_failure(self, key: str, failed: ManagerFailed) -> Requeue:
-        """Let a manager that is down be; let another refusal concern this host alone."""
+        """A manager that is down is not asked for a while; other failures concern one host."""
         name, _, address = key.partition(" ")
         if failed.is_of_the_whole:
             if self._silent_for_s(name) > 0:  # another host found the same a moment ago
@@ -314,7 +291,7 @@ class NodeRegistrar(ProcessManager):
         return Requeue(pause_s, Priority.RETRY)
 
     def _hold(self, key: str) -> Requeue:
-        """Wait with the others for the end of the silence."""
+        """Wait with other hosts for the end of the manager's silence."""
         name, _, _ = key.partition(" ")
         self._held[name].add(key)
         return Requeue(self._silent_for_s(name), Priority.RETRY)
@@ -325,7 +302,14 @@ class NodeRegistrar(ProcessManager):
             for key in self._held.pop(name, ()):
                 self._queue.enqueue(key)
 
-    async def _record_of(self, address: str, command: Callable[[Unit], None]) -> None:
-        """Of a host that is another process's by now, nothing."""
+    async def _record(
+        self,
+        address: str,
+        command: Callable[Concatenate[Unit, P], None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """Nothing is recorded of a host that is another process's by now."""
         act = Act(ACTOR, f"host/{address}", self._now())
-        await self._writer.perform(act, self._ownership.fenced(address, command))
+        fenced = self._ownership.fenced(address, lambda unit: command(unit, *args, **kwargs))
+        await self._writer.perform(act, fenced)

@@ -1,7 +1,7 @@
-"""Asks container managers now and again about their nodes, and never while a client waits.
+"""Asks container managers about their nodes in regular intervals, never while a client waits.
 
-A manager is asked for all of its nodes at once. What it said is kept beside the log, for all
-processes; where it does not answer, what was said before grows old, and is not shown any more.
+A manager is asked for all of its nodes at once. Its reports are kept beside the log, for all
+processes; where it does not answer, they grow too old to be shown.
 """
 
 import asyncio
@@ -24,32 +24,26 @@ from runners.scheduling.work_queue import Requeue, WorkQueue
 
 ACTOR = "runner:node-reports"
 PARALLEL = 8
-"""So many container managers are asked at once."""
+"""Container managers that are asked at once."""
 ROUND_TIMEOUT_S = 120.0
-"""All pages of one answer."""
+"""For all pages of one list of nodes."""
 BREATH_NODES = 100
-"""After so many nodes others get their turn."""
+"""After so many nodes other tasks of the event loop get their turn."""
 
 
 class Reporting(Protocol):
     """The nodes of one container manager; see `runners.container_managers.kubernetes`. Raises
     `ManagerFailed`."""
 
-    def reports(self) -> AsyncIterator[tuple[str, Object]]:
-        """Name and state of every node."""
-        ...
+    def reports(self) -> AsyncIterator[tuple[str, Object]]: ...
 
 
 class Reported(Protocol):
-    """What is known of nodes."""
+    """What is known of nodes; see `runners.service.fleet_reader`."""
 
-    async def managers_with_nodes(self) -> list[str]:
-        """The names of container managers that have nodes to be asked about."""
-        ...
+    async def managers_with_nodes(self) -> list[str]: ...
 
-    async def reports(self, name: str) -> dict[str, str]:
-        """The nodes of a container manager, each with what is kept of it as JSON, or ""."""
-        ...
+    async def reports(self, name: str) -> dict[str, str]: ...
 
 
 class NodeReports:
@@ -88,7 +82,7 @@ class NodeReports:
                 await asyncio.sleep(self._interval_s)
 
     async def _refresh(self, name: str) -> Requeue | None:
-        """Ask one, and keep what is new; in vain is no news: the registrar says why."""
+        """Ask one container manager, and keep what is new; the registrar reports its failures."""
         try:
             async with asyncio.timeout(ROUND_TIMEOUT_S):
                 manager = await self._managers(name)
@@ -104,7 +98,7 @@ class NodeReports:
 
     @staticmethod
     async def _said(manager: Reporting) -> dict[str, str]:
-        """By the name of the node, as JSON."""
+        """Reports as JSON, by the name of the node."""
         said: dict[str, str] = {}
         async for name, report in manager.reports():
             said[name] = orjson.dumps(report).decode()

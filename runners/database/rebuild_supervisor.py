@@ -13,12 +13,12 @@ import orjson
 
 from domain.log.engine import Engine, PersistenceError
 from projections.rebuilding.live_tables import LiveTables
+from runners.scheduling.backoff import Pauses
 from runners.settings.reading import VARIABLE_PREFIX
 from runners.settings.settings import Settings
 
-RETRY_PAUSE_S = 5.0
-RETRY_PAUSE_MAX_S = 300.0
-"""Pause before the next try, where a rebuild failed; it doubles from the first to the last."""
+RETRY_PAUSES = Pauses(5.0, 300.0)
+"""Before the next try, where a rebuild failed."""
 LINE_BYTES_MAX = 64 * 1024
 STOP_TIMEOUT_S = 5.0
 
@@ -37,14 +37,14 @@ class Rebuilding:
     async def run(self) -> None:
         """Until cancelled: try until every read model is of this version, or has met an event that
         it cannot handle."""
-        pause_s = RETRY_PAUSE_S
+        failures = 0
         while names := sorted(self._models.outdated):
             self._log("projection.rebuilding", reasons=dict(self._models.outdated))
             failed = await self._rebuild(names)
             if failed:
                 self._log("projection.rebuild_failed", level="error", reason=failed)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, RETRY_PAUSE_MAX_S)
+                failures += 1
+                await asyncio.sleep(RETRY_PAUSES.after(failures))
         await asyncio.Event().wait()
 
     async def _rebuild(self, names: Sequence[str]) -> str:

@@ -1,12 +1,12 @@
-"""What a host is: asked by a POSIX shell script in one session, checked before it is believed."""
+"""Facts of a host: gathered by a POSIX shell script in one session, each value checked."""
 
 import re
 import secrets
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
-from runners.ssh.command import Output
+from runners.ssh.command import ScriptRunner, not_run
 from runners.ssh.failure import SshFailure, plain
 
 CPUS_MAX = 65_536
@@ -31,7 +31,7 @@ _WORD = re.compile(r"[A-Za-z0-9._~+:-]{1,64}")
 
 @dataclass(frozen=True)
 class Facts:
-    """What a host said of itself, every value checked."""
+    """The facts that a host reported, every value checked."""
 
     os: str
     """A name of the contract: `fedora`, `atomic`, `debian` …"""
@@ -49,26 +49,13 @@ class Facts:
     """Whether `sudo -n` works; `needless` for root."""
 
 
-class Runs(Protocol):
-    """What can run a script on a host: a `Session`."""
-
-    async def run(self, script: str) -> Output:
-        """Run it to its end."""
-
-
-async def gather(session: Runs) -> Facts:
-    """Look at a host; SshFailure where it cannot be, or what it says makes no sense."""
+async def gather(session: ScriptRunner) -> Facts:
+    """Gather the facts of a host. Raises `SshFailure`, also where they make no sense."""
     nonce = secrets.token_hex(NONCE_BYTES)
     output = await session.run(f"nonce={nonce}\n{SCRIPT}")
     if _between_marks(output.stdout, nonce) is None:
-        said = plain((output.stderr or output.stdout[-400:]).decode("utf-8", "replace"))
-        status = output.signal or output.exit_status
-        raise SshFailure(
-            "command",
-            f"The host let us log in but did not run our script (exit status {status}): it said"
-            f" “{said}”. Does the user have a login shell?",
-            passing=False,
-        )
+        advice = " Does the user have a login shell?"
+        raise not_run(output, "let us log in but did not run our script", advice)
     return parse(output.stdout, nonce)
 
 

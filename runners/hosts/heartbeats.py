@@ -1,4 +1,4 @@
-"""The times of checks that found nothing new: many in one write, and never in the log of events."""
+"""Times of checks that found nothing new: written many at a time, and not as events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,10 +12,10 @@ from domain.log.writer import Writer
 from domain.refusal import Refusal
 
 WRITE_EVERY_S = 5.0
-"""A heartbeat is so old at most when GET shows it; a crash loses those of so long a time."""
+"""GET may show a heartbeat that is so old; a crash loses the heartbeats of so long a time."""
 
 Store = Callable[[Transaction, Mapping[str, str]], None]
-"""Keeps the times of the last checks by address; of addresses that are gone, none."""
+"""Stores the times of the last checks by address, except of addresses that were removed."""
 
 
 class Heartbeats:
@@ -34,7 +34,7 @@ class Heartbeats:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Write them as long as the context is open, and what is left at its end."""
+        """Heartbeats are written while the context is open, and at its end."""
         writing = asyncio.create_task(self._write_for_ever(), name="heartbeats")
         try:
             yield
@@ -44,7 +44,7 @@ class Heartbeats:
             await self.write()
 
     async def write(self) -> None:
-        """Write what has been gathered; what the database does not take is kept for the next."""
+        """Write the gathered heartbeats; those that the database does not take are kept."""
         seen, self._seen = self._seen, {}
         if not seen:
             return

@@ -35,15 +35,11 @@ UNSETTLED = ("investigating", "bootstrapping", "failed")
 
 
 class Hosts(Protocol):
-    """What the log says of hosts."""
+    """What the log says of hosts; see `runners.service.fleet_reader`."""
 
-    async def unsettled(self) -> list[tuple[str, str]]:
-        """Address and kind of failure of every host that is not set up; "" where none failed it."""
-        ...
+    async def unsettled(self) -> list[tuple[str, str]]: ...
 
-    async def load(self, address: str) -> Host:
-        """One host as of the newest event."""
-        ...
+    async def load(self, address: str) -> Host: ...
 
 
 class SetUp(Protocol):

@@ -1,4 +1,4 @@
-"""Credentials tried on their host before they are kept: a login, and whether we could be root."""
+"""Credentials tried on their host before they are kept: a login, and whether sudo works."""
 
 import asyncio
 
@@ -12,9 +12,9 @@ from runners.ssh.retry import Retries, retrying
 from web.resources.credentials import Trust
 
 TRIAL_TIMEOUT_S = 60.0
-"""The whole try, with the wait for a free SSH session: somebody waits for the answer."""
+"""The whole trial, with the wait for a free SSH session: a client waits for the answer."""
 RETRIES = Retries(attempts_max=2, pause_first_s=0.5, total_max_s=10.0)
-"""Once more after what may pass: sshd turns logins away when many come at once."""
+"""A passing failure is repeated once: sshd turns logins away when many come at once."""
 
 
 class SshLoginTrial:
@@ -24,7 +24,7 @@ class SshLoginTrial:
         self._ssh = ssh
 
     async def __call__(self, login: Login, private_key: bytes, trust: Trust) -> None:
-        """Raises a `Refusal`: what SSH failed with, or why the user cannot be root there."""
+        """Raises a `Refusal` where SSH fails, or the user cannot become root on the host."""
         try:
             async with asyncio.timeout(TRIAL_TIMEOUT_S):
                 reason = await self._sudo_failure(login, private_key, trust)

@@ -1,8 +1,8 @@
-"""What a look at a host finds, in the process managers' words, and how it gets into the log."""
+"""What may come of work on a host, and how it is recorded."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from domain.aggregates.host import Host
 from domain.aggregates.host_events import BootstrapStepSent, FactsGathered, FailureKind
@@ -17,13 +17,14 @@ from projections.beside_the_log import outputs
 from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership
 from runners.scheduling.process_manager import UNRECORDED
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class HostUnusable(Exception):
-    """A look that found why the host cannot be worked with; `reason` is for people.
+    """The host cannot be worked with; `reason` is for people.
 
-    `passing` says whether the next look may find something else, without anybody's doing.
+    `passing`: whether that may change in a moment, without anybody's doing.
     """
 
     def __init__(self, kind: FailureKind, reason: str, *, passing: bool = False) -> None:
@@ -46,7 +47,7 @@ class Trust(Protocol):
     """Asked with the host key of the first contact, before anything is sent to the host."""
 
     async def __call__(self, algorithm: str, fingerprint: str) -> None:
-        """Return where the key is trusted from now on; raise `NoLongerOurs` otherwise."""
+        """Returns where the key is trusted from now on; raises `NoLongerOurs` otherwise."""
         ...
 
 
@@ -54,13 +55,13 @@ class Probe(Protocol):
     """Connects to a host and asks it what it is."""
 
     async def __call__(self, host: Host, trust: Trust) -> FactsGathered:
-        """The facts. Raises `HostUnusable`, `HostKeyChanged`, `LocalFailure`, what `trust`
+        """The facts. Raises `HostUnusable`, `HostKeyChanged`, `LocalFailure`, and what `trust`
         raises."""
         ...
 
 
 class Ending(NamedTuple):
-    """What a step left: the files that it wrote, the proof of how it ended, and what it said."""
+    """The end of a step: the files that it wrote, the proof of how it ended, and its output."""
 
     changed: Changed
     evidence: Evidence
@@ -68,10 +69,10 @@ class Ending(NamedTuple):
 
 
 class HostOutcomes:
-    """Records what was found under a runner's name. `now()` gives the time for events.
+    """Records what came of work on a host, under a runner's name. `now()` gives the time.
 
-    What was found of a host that was removed or registered anew meanwhile is dropped; so is what
-    was found of one that is another process's by now.
+    Nothing is recorded of a host that was removed or registered anew meanwhile, or that is another
+    process's by now.
     """
 
     def __init__(
@@ -87,49 +88,38 @@ class HostOutcomes:
         self._ownership = ownership
 
     def trust(self, host: Host) -> Trust:
-        """Pin the key of the first contact."""
-        subject = _subject(host)
+        """Pins the key of the first contact."""
 
         async def trust(algorithm: str, fingerprint: str) -> None:
-            if not await self._record(
-                host, lambda unit: investigation.pin_key(unit, subject, algorithm, fingerprint)
-            ):
+            if not await self._record(host, investigation.pin_key, algorithm, fingerprint):
                 raise NoLongerOurs
 
         return trust
 
     async def settle(self, host: Host, facts: FactsGathered) -> None:
-        """It said what it is."""
-        subject = _subject(host)
-        await self._record(host, lambda unit: investigation.settle(unit, subject, facts))
+        """The host answered with its facts, and is set up."""
+        await self._record(host, investigation.settle, facts)
 
     async def begin_bootstrap(self, host: Host, facts: FactsGathered) -> Wanted | None:
-        """It said what it is; gives the network that it is to be set up for, or `settle`s it."""
-        subject = _subject(host)
-        return await self._record(host, lambda unit: bootstrap.begin(unit, subject, facts))
+        """The host answered; gives the network that it is to be set up for, or `settle`s it."""
+        return await self._record(host, bootstrap.begin, facts)
 
     async def go_on_with_bootstrap(self, host: Host) -> Wanted | None:
-        """The same of a host that said before what it is."""
-        subject = _subject(host)
-        return await self._record(host, lambda unit: bootstrap.go_on(unit, subject))
+        """The same for a host whose facts are in the log already."""
+        return await self._record(host, bootstrap.go_on)
 
     async def finish_bootstrap(self, host: Host) -> None:
-        """It has all that its network wants."""
-        subject = _subject(host)
-        await self._record(host, lambda unit: bootstrap.finish(unit, subject))
+        """The host has all that its network wants."""
+        await self._record(host, bootstrap.finish)
 
     async def send_step(self, host: Host, sent: BootstrapStepSent) -> bool:
         """A step is about to be sent; False where it must not be."""
-        subject, step, run, network = _subject(host), sent.step, sent.run, sent.network
-        return await self._record(
-            host, lambda unit: bootstrap.send_step(unit, subject, step, run, network)
-        )
+        return await self._record(host, bootstrap.send_step, sent.step, sent.run, sent.network)
 
     async def finish_step(self, host: Host, run: str, ending: Ending) -> None:
-        """A step went well."""
-        subject = _subject(host)
+        """A step of bootstrapping has succeeded."""
 
-        def finish(unit: Unit) -> None:
+        def finish(unit: Unit, subject: Subject) -> None:
             bootstrap.finish_step(unit, subject, run, ending.changed, ending.evidence)
             self._keep_output(unit, host, run, ending.output)
 
@@ -138,10 +128,9 @@ class HostOutcomes:
     async def fail_step(
         self, host: Host, run: str, ending: Ending, reason: str, *, passing: bool
     ) -> None:
-        """A step went wrong; the host has failed by that, unless it may pass in a moment."""
-        subject = _subject(host)
+        """A step of bootstrapping has failed, and with it the host, unless that may pass."""
 
-        def fail(unit: Unit) -> None:
+        def fail(unit: Unit, subject: Subject) -> None:
             bootstrap.fail_step(unit, subject, run, reason, ending.changed, ending.evidence)
             self._keep_output(unit, host, run, ending.output)
             if not passing:
@@ -154,27 +143,28 @@ class HostOutcomes:
         if output:
             unit.write_beside(lambda tx: outputs.add(tx, run, host.name, 0, output, at))
 
-    async def refuse_key(self, host: Host, other: HostKeyChanged) -> None:
-        """It showed another key."""
-        subject, fingerprint, reason = _subject(host), other.fingerprint, other.reason
-        await self._record(
-            host, lambda unit: investigation.refuse_key(unit, subject, fingerprint, reason)
-        )
+    async def refuse_key(self, host: Host, changed: HostKeyChanged) -> None:
+        """The host showed another key than the pinned one."""
+        await self._record(host, investigation.refuse_key, changed.fingerprint, changed.reason)
 
     async def fail(self, host: Host, kind: FailureKind, reason: str) -> None:
-        """It cannot be worked with."""
-        subject = _subject(host)
-        await self._record(host, lambda unit: investigation.fail(unit, subject, kind, reason))
+        """The host cannot be worked with."""
+        await self._record(host, investigation.fail, kind, reason)
 
-    async def _record(self, host: Host, command: Callable[[Unit], T]) -> T:
+    async def _record(
+        self,
+        host: Host,
+        command: Callable[Concatenate[Unit, Subject, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         act = Act(self._actor, f"{host.id}@{host.incarnation}", self._now())
-        fenced = self._ownership.fenced(host.name, command)
+        subject = Subject(host.name, host.incarnation, host.credentials)
+        fenced = self._ownership.fenced(
+            host.name, lambda unit: command(unit, subject, *args, **kwargs)
+        )
         result: T = await self._writer.perform(act, fenced)
         return result
-
-
-def _subject(host: Host) -> Subject:
-    return Subject(host.name, host.incarnation, host.credentials)
 
 
 @contextmanager

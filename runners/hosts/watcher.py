@@ -39,19 +39,13 @@ PRIORITY = Priority.REQUESTED
 
 
 class Hosts(Protocol):
-    """What the log says of the hosts that are set up."""
+    """What the log says of hosts; see `runners.service.fleet_reader`."""
 
-    async def settled(self) -> Sequence[str]:
-        """The addresses of all hosts that are set up and have not failed."""
-        ...
+    async def settled(self) -> Sequence[str]: ...
 
-    async def load(self, address: str) -> Host:
-        """One host as of the newest event."""
-        ...
+    async def load(self, address: str) -> Host: ...
 
-    async def occupied(self, address: str) -> bool:
-        """Whether an operation works on the host, which may be down because of that."""
-        ...
+    async def occupied(self, address: str) -> bool: ...
 
 
 @dataclass

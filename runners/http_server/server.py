@@ -41,7 +41,7 @@ class CannotListen(Exception):
 
 
 def _unsaid(fault: Fault, client: str, request_id: str) -> None:
-    """Nobody wants to know."""
+    """What is called for a fault where the caller gave nothing to call."""
 
 
 class Server:

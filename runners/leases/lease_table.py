@@ -1,8 +1,9 @@
 """Leases in PostgreSQL: the members, until when each is one, and which of them claimed which shard.
 
-A member's claims hold as long as its row is there. It is deleted, once its time is up, under the
-append lock, in the transaction that gives its shards to somebody else; so whatever is appended is
-appended either before that by the one, or after it by the other. All times are the database's.
+A member's claims hold as long as its row is there. Once its time is up the row is deleted under the
+append lock, in the transaction that gives its shards to another member. So an event of a shard is
+appended either before that transaction by the old member, or after it by the new one. All times are
+the database's.
 """
 
 import asyncio

@@ -38,7 +38,10 @@ def new_name() -> str:
 
 
 class Leases:
-    """`lease_s`: how long the database keeps a lease that is not renewed."""
+    """The shards of this process: renewed, balanced with other processes, and given up in time.
+
+    `lease_s`: how long the database keeps a lease that is not renewed.
+    """
 
     def __init__(
         self,

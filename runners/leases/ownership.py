@@ -60,7 +60,7 @@ class Tally:
 
 @dataclass(eq=False)
 class Subscriber:
-    """A process manager, and what it is still to be told that it gained."""
+    """A process manager, and the shards that it gained and has not heard of yet."""
 
     on_gained: Gained
     on_lost: Lost
@@ -114,7 +114,7 @@ class Ownership(Protocol):
 
 
 class SingleProcess:
-    """There is no other process: this one holds every key, without a lease."""
+    """There is no other process: this one holds every key from the start, without a lease."""
 
     held = SHARDS
 
@@ -123,20 +123,16 @@ class SingleProcess:
         self._subscribers: list[Subscriber] = []
 
     def holds(self, key: str) -> bool:
-        """Always true."""
         return True
 
     def left_s(self, key: str) -> float:
-        """Without end."""
         return math.inf
 
     def fenced(self, key: str, command: Callable[[Unit], T]) -> Callable[[Unit], T]:
-        """The command unchanged."""
         return command
 
     @asynccontextmanager
     async def subscribe(self, on_gained: Gained, on_lost: Lost) -> AsyncIterator[None]:
-        """All shards are gained when the context opens, and none is lost."""
         await on_gained(EVERYTHING)
         subscriber = Subscriber(on_gained, on_lost)
         self._subscribers.append(subscriber)

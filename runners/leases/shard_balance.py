@@ -22,10 +22,10 @@ def shares(members: Collection[str], shards: int) -> dict[str, int]:
 
 
 def rebalance(me: str, members: Collection[str], holders: Mapping[int, str]) -> Moves:
-    """What `me` releases and claims. `members` are those that are alive; `holders`: by shard, and
-    what nobody alive holds is free.
+    """What `me` releases and claims. `members`: the members that are alive. `holders`: who holds
+    each shard; a shard whose holder is not alive is free.
 
-    Whoever sees the same claims other shards than the others do, so that nobody is turned away.
+    Members that see the same table claim different shards, so that no claim is refused.
     """
     wanted = shares(members, len(holders))
     held = Counter(holder for holder in holders.values() if holder in wanted)

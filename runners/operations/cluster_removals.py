@@ -1,7 +1,7 @@
-"""Finishes what nobody goes on with: large clusters whose removal had started.
+"""Finishes the removal of large clusters where the process that began it has stopped.
 
-Whoever deletes a cluster removes it batch by batch, and may die, or meet a full disk, between two
-of them. The log knows what is half-removed; it is finished here, whichever process began it.
+A cluster is removed batch by batch, and the process may die, or meet a full disk, between two of
+them. The log knows which clusters are half-removed.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ async def run(
     now: Callable[[], str],
     ownership: Ownership = SINGLE_PROCESS,
 ) -> None:
-    """Until cancelled: finish what was begun before the start, and what is left lying later.
+    """Until cancelled, finish removals. `half_removed()` gives the clusters whose removal began.
 
-    `half_removed()` gives the names of clusters whose removal has started. One that somebody is
-    still busy with is gone the sooner: each batch is decided on what is left by then.
+    A removal that a request is still busy with may be finished by both: each batch is decided on
+    the hosts that are left.
     """
     while True:
         try:
@@ -38,7 +38,7 @@ async def run(
                 if ownership.holds(f"cluster/{name}"):
                     await _finish(writer, name, now)
         except PersistenceError:
-            pass  # the database is away: the next look finds the same
+            pass  # the database is away: the next round finds the same clusters
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -9,9 +9,8 @@ from projections.beside_the_log import outputs
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, StepSession
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
-from runners.steps.polling import POLL_PAUSES, SESSION_S
 from runners.steps.system_commands import Commands, StepImpossible, commands, sentences
 
 NEXT = Requeue(0.0, Priority.CONTINUED)
@@ -68,19 +67,14 @@ class CommandStep:
             report, offset = await session.watch(step.step_id, kept), kept
 
     async def _may_send(self, step: HostStep) -> bool:
-        name, address = step.key
-        send = operation_commands.send_step
-        may: bool = await self._outcomes.record(
-            step, lambda unit: send(unit, name, address, step.progress.step)
-        )
-        return may
+        name = step.progress.step
+        return await self._outcomes.record(step, operation_commands.send_step, name)
 
     async def _keep_output(self, step: HostStep, kept: int, piece: bytes) -> int:
         """Keep a piece of output beside the log; gives how many bytes are kept now."""
-        name, address = step.key
         at = self._now()
 
-        def keep(unit: Unit) -> None:
+        def keep(unit: Unit, name: str, address: str) -> None:
             unit.write_beside(lambda tx: outputs.add(tx, name, address, kept, piece, at))
 
         await self._outcomes.record(step, keep)
@@ -91,6 +85,8 @@ class CommandStep:
         output = await self._log.output(*step.key)
         outcomes, evidence = self._outcomes, report.evidence(output)
         if report.state == "ended" and report.exit_status == 0:
+            if told := sentences(output):
+                evidence["told"] = told
             await outcomes.finish(step, evidence, reboot=await _wants_reboot(step, session))
         elif report.state == "ended":
             ended = f"Its commands ended with exit status {report.exit_status}."

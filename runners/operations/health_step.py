@@ -22,8 +22,8 @@ class HealthStep:
         """Look once. A reboot, or a node that is not Ready, begins the time anew."""
         report = await session.watch(step.step_id)
         not_healthy = f"It was not healthy for {step.healthy_for_s:g} s"
-        why_not = await self._why_not_ready(step)
-        if why_not:
+        manager = step.progress.container_manager
+        if manager and (why_not := (await self._nodes.ready(manager, step.host.name)).why_not):
             observed.healthy_since = None
             if step.is_late(self._now()):
                 await self._outcomes.fail(step, f"{not_healthy}: {why_not}")
@@ -38,9 +38,3 @@ class HealthStep:
         if step.elapsed_s > step.limit_s:
             await self._outcomes.fail(step, f"{not_healthy}.")
         return Requeue(min(HEALTH_LOOK_S, left_s), Priority.CONTINUED)
-
-    async def _why_not_ready(self, step: HostStep) -> str:
-        manager = step.progress.container_manager
-        if not manager:
-            return ""
-        return (await self._nodes.ready(manager, step.host.name)).why_not

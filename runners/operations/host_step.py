@@ -1,6 +1,7 @@
 """One step of one host of an operation, with its limits, and what is observed of the host."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,19 +26,15 @@ UNCORDON_LIMIT_S = 60.0
 
 
 class EventLog(Protocol):
-    """What the log says, and the output that is kept beside it."""
+    """What the log says; see `runners.service.fleet_reader`."""
 
-    async def operation(self, name: str) -> Operation:
-        """One operation as of the newest event."""
-        ...
+    async def unfinished(self) -> Sequence[str]: ...
 
-    async def load(self, address: str) -> Host:
-        """One host as of the newest event."""
-        ...
+    async def operation(self, name: str) -> Operation: ...
 
-    async def output(self, operation: str, address: str) -> bytes:
-        """The output of a host's step, as far as it is kept."""
-        ...
+    async def load(self, address: str) -> Host: ...
+
+    async def output(self, operation: str, address: str) -> bytes: ...
 
 
 @dataclass(frozen=True)

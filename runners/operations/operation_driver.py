@@ -5,10 +5,9 @@ Which host is next is decided in the transaction that records it
 one advances an operation, and each works on the hosts that it owns.
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from domain.aggregates import operation_events as events
 from domain.aggregates.operation_events import OperationEvent
@@ -16,8 +15,8 @@ from domain.commands import operation_commands
 from domain.event import TIME_FORMAT, Act, Recorded
 from projections.beside_the_log import outputs
 from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
-from runners.operations import host_step
 from runners.operations.host_driver import HostDriver
+from runners.operations.host_step import EventLog
 from runners.operations.step_outcomes import ACTOR
 from runners.scheduling.process_manager import Due, ProcessManager
 from runners.scheduling.protocols import Writes
@@ -30,14 +29,6 @@ ADVANCE_BLOCKED_EVERY_S = 1.0
 PURGE_EVERY_S = 3600.0
 
 PURGE = "purge"
-
-
-class EventLog(host_step.EventLog, Protocol):
-    """What the log says."""
-
-    async def unfinished(self) -> Sequence[str]:
-        """The ids of operations that are not over."""
-        ...
 
 
 class OperationDriver(ProcessManager):

@@ -23,7 +23,8 @@ class RebootStep:
         before = step.progress.boot_id
         report = await session.watch(step.step_id)
         if not before:
-            if await self._may_reboot(step, report.boot_id):
+            request = operation_commands.request_reboot
+            if await self._outcomes.record(step, request, report.boot_id):
                 await session.start(step.step_id, reboot(report.boot_id))
                 return Requeue(REBOOT_POLL_S, Priority.CONTINUED)
             return Requeue(0.0, Priority.CONTINUED)
@@ -45,11 +46,3 @@ class RebootStep:
         elif late and step.elapsed_s > step.limit_s + CANCEL_LIMIT_S:
             await self._outcomes.mark_unknown(step, "Its reboot could not be stopped.", boot_ids)
         return Requeue(REBOOT_POLL_S, Priority.CONTINUED)
-
-    async def _may_reboot(self, step: HostStep, boot_id: str) -> bool:
-        name, address = step.key
-        request = operation_commands.request_reboot
-        may: bool = await self._outcomes.record(
-            step, lambda unit: request(unit, name, address, boot_id)
-        )
-        return may

@@ -1,8 +1,7 @@
 """What came of a step of a host, and how it is recorded."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Concatenate, ParamSpec, TypeVar
 
 from domain.aggregates.operation_events import Evidence
 from domain.commands import operation_commands
@@ -16,6 +15,9 @@ from runners.scheduling.protocols import Writes
 
 ACTOR = "runner:rolling"
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class StepOutcomes:
     """Records under the runner's name, of hosts that this process owns. `now()` gives the time."""
@@ -25,25 +27,29 @@ class StepOutcomes:
         self._now = now
         self._ownership = ownership
 
-    # Any: what the command makes.
-    async def record(self, step: HostStep, command: Callable[[Unit], Any]) -> Any:
-        """Carry out a command about the step."""
+    async def record(
+        self,
+        step: HostStep,
+        command: Callable[Concatenate[Unit, str, str, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Carry out a command about the operation and the host of the step."""
+        name, address = step.key
         act = Act(ACTOR, step.operation.id, self._now())
 
-        def of_the_log(unit: Unit) -> Any:
-            if step.host.name not in unit.operation(step.operation.name).hosts:
+        def of_the_log(unit: Unit) -> T:
+            if address not in unit.operation(name).hosts:
                 raise conflict(f"The log has no {step.operation.id} any more: it went back.")
-            return command(unit)
+            return command(unit, name, address, *args, **kwargs)
 
-        return await self._writer.perform(act, self._ownership.fenced(step.host.name, of_the_log))
+        result: T = await self._writer.perform(act, self._ownership.fenced(address, of_the_log))
+        return result
 
     async def finish(self, step: HostStep, evidence: Evidence, *, reboot: bool = False) -> None:
         """The step is done; `reboot`: whether the host is to be rebooted next."""
-        name, address = step.key
-        finish = partial(operation_commands.finish_step, reboot=reboot)
-        await self.record(
-            step, lambda unit: finish(unit, name, address, step.progress.step, evidence)
-        )
+        name = step.progress.step
+        await self.record(step, operation_commands.finish_step, name, evidence, reboot=reboot)
 
     async def fail(
         self,
@@ -54,19 +60,13 @@ class StepOutcomes:
         cut_short: bool = False,
     ) -> None:
         """The step, and with it the host, has failed; `cut_short`: because it was cancelled."""
-        name, address = step.key
-        fail = partial(operation_commands.fail_host, cut_short=cut_short)
-        await self.record(
-            step, lambda unit: fail(unit, name, address, step.progress.step, reason, evidence or {})
-        )
+        fail, name = operation_commands.fail_host, step.progress.step
+        await self.record(step, fail, name, reason, evidence or {}, cut_short=cut_short)
 
     async def mark_unknown(self, step: HostStep, reason: str, evidence: Evidence) -> None:
         """Nobody can tell how the step ended."""
-        name, address = step.key
-        mark = operation_commands.mark_unknown
-        await self.record(
-            step, lambda unit: mark(unit, name, address, step.progress.step, reason, evidence)
-        )
+        mark, name = operation_commands.mark_unknown, step.progress.step
+        await self.record(step, mark, name, reason, evidence)
 
     async def lose_touch(
         self, step: HostStep, failed: HostUnusable, command: Callable[..., None], words: str
@@ -75,10 +75,9 @@ class StepOutcomes:
 
         Nothing is recorded where the step went on meanwhile.
         """
-        name, address = step.key
         reason = f"{failed.reason} {words}"
 
-        def record(unit: Unit) -> None:
+        def record(unit: Unit, name: str, address: str) -> None:
             now = unit.operation(name).hosts[address]
             if (now.step, now.sent) == (step.progress.step, step.progress.sent):
                 operation_commands.fail_itself(unit, name, address, failed.kind, failed.reason)
@@ -88,9 +87,8 @@ class StepOutcomes:
 
     async def refuse_key(self, step: HostStep, changed: HostKeyChanged) -> None:
         """The host showed another key than the pinned one: the step and the host have failed."""
-        name, address = step.key
 
-        def record(unit: Unit) -> None:
+        def record(unit: Unit, name: str, address: str) -> None:
             reason = changed.reason
             operation_commands.refuse_key(unit, name, address, changed.fingerprint, reason)
             operation_commands.fail_host(unit, name, address, step.progress.step, reason, {})

@@ -9,17 +9,13 @@ from runners.os_support.log_lines import Level
 
 
 class Writes(Protocol):
-    """Carries out commands on the log."""
+    """Decides commands, stores their events, and gives their results; see `domain.log.writer`."""
 
     # Any: what the command makes.
-    async def perform(self, act: Act, command: Callable[[Unit], Any]) -> Any:
-        """Decide it, store it, and give its result."""
-        ...
+    async def perform(self, act: Act, command: Callable[[Unit], Any]) -> Any: ...
 
 
 class ServiceLogWrite(Protocol):
-    """Where log lines go."""
+    """Writes a line of the service's log: the name of what happened, and further fields."""
 
-    def __call__(self, event: str, /, level: Level = "info", **fields: object) -> None:
-        """Write a line: what happened, and the fields that tell more."""
-        ...
+    def __call__(self, event: str, /, level: Level = "info", **fields: object) -> None: ...

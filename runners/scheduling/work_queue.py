@@ -1,4 +1,4 @@
-"""Things to do, each under a key, so many at once, and one key never twice at the same time."""
+"""A queue of keys that are due: so many are worked on at once, and no key twice at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
@@ -7,24 +7,24 @@ from enum import IntEnum
 from typing import NamedTuple
 
 KEPT_FREE = 8
-"""Each lane leaves one of so many slots to the lanes before it."""
+"""Of so many slots each priority leaves one to every higher priority."""
 SLOW_S = 0.5
-"""What takes longer waits for somebody who is silent, and may leave its slot to others."""
+"""A key that takes longer waits for a silent host, and may leave its slot to others."""
 
 
 class Priority(IntEnum):
-    """What goes first. Within a lane, what was due first."""
+    """Which keys go first; among equals those that were due first."""
 
     REQUESTED = 0
-    """Somebody asked for it."""
+    """A person, or an event, asks for the work."""
     CONTINUED = 1
-    """It goes on with what was asked for."""
+    """The work goes on after a pause."""
     RETRY = 2
-    """It failed, and may do better by now."""
+    """The work has failed before."""
 
 
 class Requeue(NamedTuple):
-    """Do it once more after so many seconds, unless somebody asks for it before."""
+    """The key is due again after so many seconds, unless it is enqueued before."""
 
     seconds: float
     priority: Priority
@@ -36,16 +36,16 @@ Do = Callable[[str], Awaitable[Requeue | None]]
 class WorkQueue:
     """Calls `do(key)` for keys that are due, `parallel` at once, beside `slow_max` slow ones.
 
-    A key that is asked for while it is being done is done once more right afterwards, whatever
-    `do` makes of the first time. An exception of `do` ends `running()` loudly: it is a defect.
+    A key that is enqueued while `do` works on it is due again right afterwards, whatever `do`
+    returns. An exception of `do` is a defect: `running()` raises it.
     """
 
     def __init__(self, do: Do, parallel: int, slow_max: int = 0) -> None:
         self._do = do
         self._parallel = parallel
         self._slow_max = slow_max
-        self._slow: set[str] = set()  # those of the busy ones that have left their slots
-        # Keys that fail slowly never hold up what comes new: those lanes cannot have all slots.
+        self._slow: set[str] = set()  # busy keys that have left their slots
+        # Keys that fail slowly never hold up new ones: lower priorities cannot have all slots.
         kept = max(1, parallel // KEPT_FREE)
         self._most = [max(1, parallel - kept * priority) for priority in Priority]
         self._due: list[dict[str, None]] = [
@@ -58,29 +58,29 @@ class WorkQueue:
         self._stopped = False
 
     def __len__(self) -> int:
-        """How many keys are waiting or being done."""
+        """How many keys wait or are being worked on."""
         return len(self._busy.keys() | self._timers.keys() | set().union(*self._due))
 
     def enqueue(self, key: str) -> None:
-        """Do it as soon as there is a free slot."""
+        """The key is due as soon as there is a free slot."""
         if key not in self._due[Priority.REQUESTED]:
             self._dequeue(key)
             self._came_due(key, Priority.REQUESTED)
 
     def enqueue_after(self, seconds: float, key: str, priority: Priority = Priority.RETRY) -> None:
-        """Do it after so many seconds, in place of what was wished before."""
+        """The key is due after so many seconds, whatever was due for it before."""
         self._dequeue(key)
         timer = asyncio.get_running_loop().call_later(seconds, self._came_due, key, priority)
         self._timers[key] = timer
 
     def forget(self, key: str) -> None:
-        """Do not do it; what is being done for it is cancelled."""
+        """The key is not due any more, and work on it is cancelled."""
         self._dequeue(key)
         if task := self._busy.get(key):
             task.cancel()
 
     def forget_those(self, keys: Container[str]) -> None:
-        """The same for all of these."""
+        """`forget` for each of these keys."""
         known = self._busy.keys() | self._timers.keys() | set().union(*self._due)
         for key in known:
             if key in keys:
@@ -88,7 +88,7 @@ class WorkQueue:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """While the context is open, keys are done as they come due."""
+        """While the context is open, keys are worked on as they come due."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._fill()
@@ -100,7 +100,7 @@ class WorkQueue:
                     task.cancel()
 
     async def drain(self, timeout_s: float) -> None:
-        """Begin nothing more, and wait for what is being done."""
+        """Begin nothing more, and wait for the keys that are being worked on."""
         self._stop()
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=timeout_s)
@@ -123,7 +123,7 @@ class WorkQueue:
         self._fill()
 
     def _fill(self) -> None:
-        """Begin what there are slots for."""
+        """Begin as many keys as there are slots for."""
         while self._group is not None and not self._stopped and (found := self._next()):
             key, priority = found
             del self._due[priority][key]
@@ -135,7 +135,7 @@ class WorkQueue:
 
     def _leave_slot(self, key: str, task: asyncio.Task[None]) -> None:
         if self._busy.get(key) is not task:
-            return  # it is done
+            return  # the work has ended
         if len(self._slow) < self._slow_max:
             self._slow.add(key)
             self._fill()

@@ -104,17 +104,17 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _options(settings, window),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
-        listener = await listen(settings, app, tls, lines)
+        serving = await listen(settings, app, tls, lines)
         observer.collectors += [
             metrics.http(counts, queue),
-            metrics.connections(listener.server),
+            metrics.connections(serving.server),
             metrics.streams(window),
             metrics.ssh(ssh),
         ]
         timeout_s = settings.shutdown_timeout_s * STOP_SHARE
-        stack.push_async_callback(_wind_down, listener.server, supervisor, timeout_s)
+        stack.push_async_callback(_wind_down, serving.server, supervisor, timeout_s)
         yield Service(
-            listener.address, tuple(supervisor.tasks), listener.reload, observer.announce_stop
+            serving.address, tuple(supervisor.tasks), serving.reload, observer.announce_stop
         )
 
 

@@ -22,6 +22,7 @@ from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.investigator import SLOW_PER_SLOT, Investigator
 from runners.hosts.outcomes import HostOutcomes
 from runners.hosts.probe import SshProbe
+from runners.hosts.ssh_session import HostSessions
 from runners.hosts.watcher import Watcher
 from runners.leases.ownership import Ownership
 from runners.operations import step_outcomes
@@ -70,12 +71,15 @@ class Factories:
     def investigator(self, steps: Lists | None) -> Investigator:
         """Whoever looks at new hosts, sets them up by these steps, and asks those that failed."""
         outcomes = HostOutcomes(self.writer, investigator.ACTOR, now, self.ownership)
-        private_key = partial(self.fleet.private_key, reader=investigator.ACTOR)
-        connector = SshConnector(self.ssh, private_key, outcomes, self.ownership)
+        sessions = self._sessions(investigator.ACTOR)
+        set_up = None
+        if steps is not None:
+            connector = SshConnector(sessions, outcomes)
+            set_up = Bootstrap(steps, outcomes, connector, now=now, new_id=lambda: str(uuid4()))
         return Investigator(
             outcomes,
             self.fleet,
-            SshProbe(self.ssh, private_key, self.ownership),
+            SshProbe(sessions),
             parallel=self.settings.ssh_parallel,
             attempts_max=self.settings.investigation_attempts,
             pauses=Pauses(self.settings.retry_pause_s, self.settings.retry_pause_max_s),
@@ -83,9 +87,7 @@ class Factories:
             chance=random.SystemRandom(),
             on_defect=self._on_defect("investigation.failed"),
             ownership=self.ownership,
-            set_up=None
-            if steps is None
-            else Bootstrap(steps, outcomes, connector, now=now, new_id=lambda: str(uuid4())),
+            set_up=set_up,
         )
 
     def watcher(self) -> Watcher:
@@ -93,9 +95,7 @@ class Factories:
         return Watcher(
             HostOutcomes(self.writer, watcher.ACTOR, now, self.ownership),
             self.fleet,
-            SshProbe(
-                self.ssh, partial(self.fleet.private_key, reader=watcher.ACTOR), self.ownership
-            ),
+            SshProbe(self._sessions(watcher.ACTOR)),
             Heartbeats(self.writer, heartbeats.beat, watcher.ACTOR, now),
             interval_s=self.settings.check_interval,
             parallel=self.settings.check_parallel,
@@ -108,12 +108,8 @@ class Factories:
 
     def operation_driver(self, managers: ContainerManagers) -> OperationDriver:
         """Whoever takes hosts through the steps of operations."""
-        connector = SshConnector(
-            self.ssh,
-            partial(self.fleet.private_key, reader=step_outcomes.ACTOR),
-            HostOutcomes(self.writer, step_outcomes.ACTOR, now, self.ownership),
-            self.ownership,
-        )
+        outcomes = HostOutcomes(self.writer, step_outcomes.ACTOR, now, self.ownership)
+        connector = SshConnector(self._sessions(step_outcomes.ACTOR), outcomes)
         on_defect = self._on_defect("operation.step_broke_off")
         return OperationDriver(
             self.writer,
@@ -170,6 +166,10 @@ class Factories:
             on_defect=self._on_defect("container_manager.defect"),
             ownership=self.ownership,
         )
+
+    def _sessions(self, reader: str) -> HostSessions:
+        private_key = partial(self.fleet.private_key, reader=reader)
+        return HostSessions(self.ssh, private_key, self.ownership)
 
     def _on_defect(self, kind: str) -> Report:
         def report(address: str, error: Exception) -> None:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from starlette.types import ASGIApp
 
 from runners.bootstrapping.step_files import Lists, WrongSteps, read_lists
-from runners.http_server.listener import Listener, tls_of
+from runners.http_server.configured_server import ConfiguredServer, tls_of
 from runners.http_server.server import CannotListen
 from runners.http_server.tls import Tls, WrongTls
 from runners.os_support.directory_lock import DataDirectoryTaken, DataLock
@@ -121,11 +121,13 @@ def tls_files(settings: Settings) -> Tls | None:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
-async def listen(settings: Settings, app: ASGIApp, tls: Tls | None, lines: ServiceLog) -> Listener:
+async def listen(
+    settings: Settings, app: ASGIApp, tls: Tls | None, lines: ServiceLog
+) -> ConfiguredServer:
     """Take connections, from now on."""
-    listener = Listener(settings, app, tls, lines)
+    configured = ConfiguredServer(settings, app, tls, lines)
     try:
-        await listener.start()
+        await configured.start()
     except CannotListen as error:
         raise CannotServe(str(error)) from None
-    return listener
+    return configured

@@ -1,4 +1,4 @@
-"""Where in a record of some inventory the facts are, and in which units.
+"""The places of facts in a record of an inventory, and their units.
 
 `"hw.cpus"` is a path of keys; `"/hw/cpus"` the same as a JSON pointer (RFC 6901), for keys that
 have dots in them. A number in a path also counts the elements of a list, from 0.
@@ -19,7 +19,7 @@ NUMBER_MAX = 10**24
 PATH_CHARACTERS_MAX = 256
 
 MISSING = object()
-"""What `found` gives where a path leads nowhere."""
+"""The result of `found` where the record has nothing at the path."""
 
 
 def _place(text: object) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _place(text: object) -> tuple[str, ...]:
 
 
 Path = Annotated[tuple[str, ...], BeforeValidator(_place)]
-"""A path, piece by piece."""
+"""The keys of a path."""
 
 
 def _wrapped(value: object) -> object:
@@ -52,7 +52,7 @@ class NumberField(_Field):
 
 
 class NameField(_Field):
-    """A name, and what the contract calls it; names that are not in the table stay as they are."""
+    """The name of a system, and a table of names for those that the contract calls otherwise."""
 
     names: dict[str, str] = Field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def _some(fields: "Fields") -> "Fields":
 
 
 class Fields(BaseModel):
-    """Where each fact is. What is not mentioned is not supplied."""
+    """The place of each fact. A fact without a place is not supplied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -74,7 +74,7 @@ class Fields(BaseModel):
     space: Annotated[NumberField, BeforeValidator(_wrapped)] | None = None
 
     def read(self, record: object) -> dict[str, object]:
-        """The facts in a record. Raises `NoAnswer` where a number is none."""
+        """The facts in a record. Raises `NoAnswer` where a number is not valid."""
         said: dict[str, object] = {}
         if self.os is not None:
             said["os"] = _name(found(record, self.os.path), self.os.names)
@@ -87,11 +87,11 @@ class Fields(BaseModel):
 
 MappedFields = Annotated[Fields, AfterValidator(_some)]
 SAME_NAMES = Fields.model_validate({name: name for name in FIELDS})
-"""For records whose keys are called as ours are."""
+"""For records whose keys have the names of the facts."""
 
 
 def found(record: object, place: Sequence[str]) -> Any:
-    """What is at a place, or `MISSING`. Any: it is from JSON."""
+    """The value at a place, or `MISSING`. Any: a value of JSON."""
     here: Any = record
     for piece in place:
         if isinstance(here, Mapping):

@@ -1,6 +1,6 @@
 """An inventory in a file: JSON, YAML or TOML, read again when it has changed.
 
-It holds a table of records by address, or a list of records that each have their address.
+The file has a table of records by address, or a list of records that each have an address.
 """
 
 import json
@@ -30,7 +30,7 @@ SUFFIXES: dict[str, Format] = {
     ".toml": "toml",
 }
 Version = tuple[int, int, int]
-"""Another one when the file was changed or replaced."""
+"""Differs after the file was changed or replaced."""
 
 
 def _file(path: FilePath) -> FilePath:
@@ -53,12 +53,12 @@ class FileOptions(BaseModel):
 
     @property
     def kind(self) -> Format | None:
-        """The format, said or told by the name."""
+        """The format: the option, or that of the file's suffix."""
         return self.format or SUFFIXES.get(self.path.suffix.lower())
 
 
 class FileSource:
-    """Answers from what the file has at that moment."""
+    """Answers from the current content of the file."""
 
     def __init__(self, options: FileOptions, kind: Format) -> None:
         self._options = options
@@ -70,19 +70,19 @@ class FileSource:
 
     @classmethod
     def open(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
-        """A source from its options. The file need not be there yet: then there is no answer."""
+        """A source from its options. The file need not exist yet."""
         checked = FileOptions.model_validate(options)
         if checked.kind is None:
             raise ValueError("format: must be json, yaml or toml, as the path does not tell")
         return cls(checked, checked.kind)
 
     async def facts(self, address: str) -> Mapping[str, object] | None:
-        """What the file says of a host."""
+        """The facts that the file has of a host."""
         record = (await self._read()).get(address, MISSING)
         return None if record is MISSING else self._options.fields.read(record)
 
     def _read_if_changed(self) -> dict[str, object]:
-        """The records, by address; `NoAnswer` again for what was wrong and has not changed."""
+        """The records by address. Raises `NoAnswer`, also while a wrong file has not changed."""
         self._read_anew()
         if isinstance(self._records, NoAnswer):
             raise NoAnswer(str(self._records))

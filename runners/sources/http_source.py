@@ -20,7 +20,7 @@ SECRET_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 100
 ADDRESS = "{address}"
 GONE = (404, 410)
-"""Statuses that say that there is no such host."""
+"""Statuses that mean that there is no such host."""
 
 
 def _url(template: str) -> str:
@@ -42,14 +42,14 @@ def _url(template: str) -> str:
 
 
 class HeaderValue(BaseModel):
-    """Where the value of a header is, which may be a secret: in a `file`, or in a `variable`."""
+    """The place of a header's value, which may be a secret: a `file` or a `variable`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     file: Path | None = None
     variable: str | None = None
     prefix: str = ""
-    """What comes before it and is no secret, such as `Bearer `."""
+    """Text before the value that is no secret, such as `Bearer `."""
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
@@ -79,7 +79,7 @@ class HttpOptions(BaseModel):
 
 
 class HttpSource:
-    """Asks for one host with one GET. Redirects are not followed: headers may be secrets."""
+    """Sends one GET for each host. Redirects are not followed: headers may be secrets."""
 
     def __init__(
         self, options: HttpOptions, variables: Mapping[str, str], trust: ssl.SSLContext
@@ -97,7 +97,7 @@ class HttpSource:
 
     @classmethod
     def open(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> Self:
-        """A source from its options, whose files and variables must be there."""
+        """A source from its options, whose files and variables must exist."""
         said = HttpOptions.model_validate(options)
         variables = {}
         for name, value in said.headers.items():
@@ -116,7 +116,7 @@ class HttpSource:
         return cls(said, variables, trust)
 
     async def facts(self, address: str) -> Mapping[str, object] | None:
-        """What the inventory says of a host."""
+        """The facts that the inventory has of a host."""
         url = self._options.url.replace(ADDRESS, quote(address, safe=""))
         values = await self._read_values()
         headers = httpx.Headers(PLAIN)
@@ -148,7 +148,7 @@ class HttpSource:
         return facts
 
     async def aclose(self) -> None:
-        """Close its connections."""
+        """Close all connections."""
         await self._client.aclose()
 
     def _values(self) -> dict[str, str]:
@@ -158,7 +158,7 @@ class HttpSource:
 
 
 def _value(value: HeaderValue, variables: Mapping[str, str]) -> str:
-    """The value of a header as it is now, but for its prefix. Raises `NoAnswer`, without it."""
+    """The current value of a header, without its prefix. Raises `NoAnswer`."""
     if value.file is None:
         text = variables[value.variable or ""]
     else:

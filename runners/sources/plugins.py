@@ -1,4 +1,4 @@
-"""Sources by their types: those that come with Commissaire, and those that packages add.
+"""Types of sources: those of Commissaire, and those that other packages add.
 
 A package adds a type by an entry point in the group `commissaire.sources`.
 """
@@ -23,28 +23,28 @@ BUILT_IN: dict[str, OpenSource] = {"file": FileSource.open, "http": HttpSource.o
 
 
 class WrongSource(Exception):
-    """What is wrong with a source in the settings: one line."""
+    """A source in the settings is wrong; the text says what, in one line."""
 
 
 class Terms(BaseModel):
-    """What every source has in the settings; the rest of its table are options of its type."""
+    """The settings that all sources have; the rest of a table are options of its type."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     type: str
     timeout_s: Seconds = 10.0
-    """How long it may take to answer."""
+    """How long an answer may take."""
     cache_s: Seconds = 60.0
-    """How long an answer is taken for good: then the host is asked about again."""
+    """How long an answer is valid, before the source is asked about the host again."""
     stale_after_s: Seconds = 600.0
-    """How long it may fail before it is stale."""
+    """How long the source may fail before it is stale."""
     parallel: Annotated[int, Field(ge=1, le=100, strict=True)] = 4
-    """How many hosts it is asked about at once."""
+    """How many hosts the source is asked about at once."""
 
 
 @dataclass(frozen=True)
 class ConfiguredSource:
-    """A source that is ready to be asked, and on which terms."""
+    """A source that is ready to be asked, and its terms."""
 
     name: str
     terms: Terms
@@ -54,7 +54,7 @@ class ConfiguredSource:
 def open_sources(
     tables: Mapping[str, Mapping[str, object]], environ: Mapping[str, str]
 ) -> list[ConfiguredSource]:
-    """All sources of the settings. Raises `WrongSource` for the first that is wrong."""
+    """All sources of the settings. Raises `WrongSource` for the first one that is wrong."""
     return [_open(name, table, environ) for name, table in tables.items()]
 
 
@@ -110,7 +110,7 @@ def _loaded(here: str, point: EntryPoint) -> OpenSource:
 
 
 def _sentence(here: str, error: ValidationError) -> str:
-    """Every option that is wrong, without what it was: it may be a secret."""
+    """Every option that is wrong, without its value, which may be a secret."""
     wrong = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
         words = PLAIN_WORDS.get(fault["type"], fault["msg"]).removeprefix("Value error, ")

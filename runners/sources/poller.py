@@ -37,19 +37,13 @@ STOP_TIMEOUT_S = 0.5
 
 
 class Hosts(Protocol):
-    """What the log says of hosts and their sources."""
+    """What the log says of hosts and sources; see `runners.service.fleet_reader`."""
 
-    async def sourced(self) -> list[tuple[str, str]]:
-        """Address and name of the source of every host that has one."""
-        ...
+    async def sourced(self) -> list[tuple[str, str]]: ...
 
-    async def source(self, name: str) -> SourceOfLog:
-        """One source as of the newest event."""
-        ...
+    async def source(self, name: str) -> SourceOfLog: ...
 
-    async def load(self, address: str) -> Host:
-        """One host as of the newest event."""
-        ...
+    async def load(self, address: str) -> Host: ...
 
 
 @dataclass
@@ -134,7 +128,7 @@ class SourcePoller(ProcessManager):
         """Hosts of the source are asked about until they are removed."""
         address = recorded.event.originator_id.partition("/")[2]
         match recorded.event:
-            case events.Registered(source=self.name):
+            case events.Registered(source=self.name) if address not in self._addresses:
                 if self._ownership.holds(self.key):
                     self._addresses.add(address)
                     self._queue.enqueue(address)

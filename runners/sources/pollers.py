@@ -69,11 +69,9 @@ class SourcePollers:
                 group.create_task(poller.stop(timeout_s))
 
     def _notice(self, recorded: Recorded) -> None:
-        match recorded.event:
-            case events.Registered(source=name) if name:
-                self._report_if_unknown(name, recorded.event.originator_id.partition("/")[2])
-            case _:
-                pass  # the pollers see to the hosts of sources that are known
+        event = recorded.event
+        if isinstance(event, events.Registered) and event.source:
+            self._report_if_unknown(event.source, event.originator_id.partition("/")[2])
         for poller in self._pollers.values():
             poller.notice(recorded)
 

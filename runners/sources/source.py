@@ -1,6 +1,6 @@
-"""What an external inventory is to us: asked about one host at a time, it says what it knows.
+"""The interface of an external inventory, which is asked for facts about one host at a time.
 
-Whoever writes one needs only what is here; `docs/sources.md` says how.
+A plugin needs only this file; `docs/sources.md` says how to write one.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,16 +20,16 @@ class Source(Protocol):
     """An inventory. It may have `async def aclose()` too, which is called when the service ends."""
 
     async def facts(self, address: str) -> Mapping[str, object] | None:
-        """What it says of a host, by its canonical address: any of `FIELDS`; others are ignored.
+        """Facts about a host, by its canonical address: any of `FIELDS`; others are ignored.
 
-        `None`: it knows no such host. Raises `NoAnswer` to say why it cannot tell; any other
-        exception is a failure too, of which the log shows the kind only.
+        `None`: the inventory has no such host. Raises `NoAnswer` with the reason of a failure; any
+        other exception is a failure too, of which the service log shows the kind only.
         """
         ...
 
 
 OpenSource = Callable[[Mapping[str, object], Mapping[str, str]], Source]
-"""What a plugin offers: makes a source from its options and the environment variables.
+"""The entry point of a plugin: makes a source from its options and the environment variables.
 
 The options are those of its table in the settings that are not common to all sources. Raises
 `WrongOptions` (or another `ValueError`, whose text is shown).
@@ -37,7 +37,7 @@ The options are those of its table in the settings that are not common to all so
 
 
 class NoAnswer(Exception):
-    """The source cannot tell; the text is a sentence for people, without secrets."""
+    """The source could not answer; the text is a sentence for people, without secrets."""
 
 
 class WrongOptions(ValueError):
@@ -45,7 +45,7 @@ class WrongOptions(ValueError):
 
 
 def checked(source: str, said: Mapping[str, object] | None) -> FactsSourced:
-    """Facts that can be stored. Raises `NoAnswer` where something makes no sense."""
+    """Facts that can be stored. Raises `NoAnswer` where a value is not valid."""
     known = {} if said is None else said
     if not isinstance(known, Mapping):
         raise NoAnswer("Its answer is neither a mapping nor None.")

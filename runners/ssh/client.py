@@ -1,6 +1,6 @@
-"""One way to a host: a TCP connection, a host key that is checked, our key, commands over it.
+"""Sessions on hosts: a TCP connection, a checked host key, a login with our key, commands.
 
-Keys are in memory, host keys come from and go to the caller. Everything has a limit.
+Private keys are in memory; the caller keeps host keys. Everything has a limit.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
 ADDRESSES_KEPT = 1000  # more than these are cleared of those whose interval is over
 
 Permit = Callable[[], None]
-"""Raises where nothing must be sent to the host any more, such as when it is another process's."""
+"""Raises where nothing may be sent to the host any more: another process works on it."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how much; seconds and bytes."""
+    """Limits of a session, in seconds and bytes."""
 
     connect_s: float = CONNECT_TIMEOUT_S
     login_s: float = LOGIN_TIMEOUT_S
@@ -48,9 +48,9 @@ class Limits:
 def name_ourselves(environment: MutableMapping[str, str]) -> None:
     """Put our user's name and home into the process's environment where they are missing.
 
-    asyncssh asks for both with each connection, and needs neither. Without them in the environment
-    it would open /etc/passwd each time, and fail where that cannot be, or has no such user: as in
-    a container whose uid was made up.
+    asyncssh looks up both with each connection, and needs neither. Without the variables it would
+    read /etc/passwd each time, and fail where that has no such user, as in a container with an
+    arbitrary uid.
     """
     try:
         user = pwd.getpwuid(os.geteuid())
@@ -74,7 +74,7 @@ class Session:
     ) -> None:
         self.target = target
         self.host_key = host_key
-        """As the host proved to have it."""
+        """The key that the host proved to have."""
         self._limits = limits
         self._wire = wire
         self._permit = permit
@@ -102,7 +102,7 @@ class Session:
 
 
 class Ssh:
-    """Makes sessions, so many at once over all hosts and so many seconds apart for one host."""
+    """Opens sessions: `parallel` at once, and at one host `per_host_interval_s` apart."""
 
     def __init__(
         self,
@@ -120,11 +120,11 @@ class Ssh:
         self._sleep = sleep
         self._not_before: dict[str, float] = {}  # clock time of the next start, by address
         self.sessions = 0
-        """Log-ins that succeeded since the start."""
+        """Logins that succeeded since the start."""
         self.failures: Counter[str] = Counter()
-        """Failures since the start, by `SshFailure.kind`; of log-ins and of what came after."""
+        """Failures since the start, by `SshFailure.kind`, of logins and of sessions."""
         self.open = 0
-        """Sessions that there are now."""
+        """Sessions that are open now."""
         self._lookups = Lookups()
         # asyncssh tells each step of each connection at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -133,11 +133,11 @@ class Ssh:
     async def connect(
         self, target: Target, trust: Trust | None = None, permit: Permit = lambda: None
     ) -> AsyncIterator[Session]:
-        """A session on the target, closed at the end of the block whatever happened in it.
+        """A session on the target, closed at the end of the block.
 
-        Where nothing is pinned, `trust` is awaited with the host's key before ours is offered to
-        it. Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned
-        one, in which case no login was tried. `permit` is called before each thing that is sent.
+        Where no key is pinned, `trust` is awaited with the host's key before ours is offered.
+        Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned one,
+        in which case no login was tried. `permit` is called before each command.
         """
         await self._turn(target.address)
         try:
@@ -156,7 +156,7 @@ class Ssh:
             self._places.release()
 
     async def _log_in(self, target: Target, trust: Trust | None) -> tuple[Wire, HostKey]:
-        """One connection; more where it is not known of which kind the pinned key is."""
+        """A login with one connection, or several where the kind of the pinned key is not known."""
         first: HostKeyMismatch | None = None
         spurned: list[str] = []
         while True:
@@ -177,7 +177,7 @@ class Ssh:
             await self._sleep(self._interval_s)
 
     async def _turn(self, address: str) -> None:
-        """Take a place, when it is also time to start a connection to this address again."""
+        """Take a slot, once a connection to this address may be started again."""
         while True:
             await self._places.acquire()
             now = self._clock()
@@ -192,7 +192,7 @@ class Ssh:
 
 
 async def _close(wire: Wire) -> None:
-    """Say goodbye, and do not wait for an answer."""
+    """Close the connection, within a limit."""
     wire.close()
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):

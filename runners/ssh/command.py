@@ -1,9 +1,10 @@
-"""One command on a host over a connection that is logged in: how it is sent, what comes back."""
+"""One command on a host over a connection that is logged in, and its output."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import asyncssh
 
@@ -20,17 +21,31 @@ PIECE_CHARACTERS = WORD_CHARACTERS_MAX // 5  # each may become five
 
 @dataclass(frozen=True)
 class Output:
-    """What a command left. `exit_status` is None where a signal ended it, which `signal` names."""
+    """The result of a command. `exit_status` is None where the signal `signal` ended it."""
 
     exit_status: int | None
     signal: str
     stdout: bytes
     stderr: bytes
-    """Its first 4096 bytes."""
+    """The first 4096 bytes."""
+
+
+def not_run(output: Output, what: str, advice: str = "") -> SshFailure:
+    """The failure of a host that ran something else than our script; `what` it did."""
+    said = plain((output.stderr or output.stdout[-400:]).decode("utf-8", "replace"))
+    status = output.signal or output.exit_status
+    sentence = f"The host {what} (exit status {status}): it said “{said}”.{advice}"
+    return SshFailure("command", sentence, passing=False)
+
+
+class ScriptRunner(Protocol):
+    """Runs scripts on a host; see `runners.ssh.client.Session`."""
+
+    async def run(self, script: str) -> Output: ...
 
 
 def command_line(script: str) -> str:
-    """A line that runs a script under /bin/sh, whatever shell of whatever syntax is given it.
+    """A line that runs a script under /bin/sh, from a login shell of any syntax.
 
     The script is an argument, not stdin, since login scripts may read stdin. In single quotes,
     only these characters mean something to sh, csh and fish, so printf puts them back:
@@ -55,7 +70,7 @@ async def run_command(
     timeout_s: float,
     output_bytes: int,
 ) -> Output:
-    """Run a line in the login shell, stdin empty; any failure and any limit ends the connection."""
+    """Run a line in the login shell, with empty stdin; any failure closes the connection."""
     wire.begin_command()
     running = _Running(output_bytes, wire.output_came)
     try:
@@ -72,17 +87,9 @@ async def run_command(
             passing=True,
         ) from None
     except (asyncssh.Error, OSError, ValueError) as error:
-        lost = wire.is_closed()
+        is_lost = wire.is_closed()
         await _hang_up(wire)
-        if wire.flood is not None:
-            raise flooded(address, wire.flood.reason, "while a command ran there") from error
-        if wire.get_extra_info(REFUSED_KEY) is not None:
-            raise _changed_key(address) from error
-        if lost or isinstance(error, (asyncssh.DisconnectError, OSError)):
-            raise (_cut(address) if running.began else _turned_away(address)) from error
-        reason = error.reason if isinstance(error, asyncssh.Error) else str(error)
-        sentence = f"{address} let us log in but runs no commands: {plain(reason)}."
-        raise SshFailure("command", sentence, passing=False) from error
+        raise _broken_off(wire, address, error, running.began, is_lost) from error
     if running.exceeded:
         await _hang_up(wire)
         raise SshFailure(
@@ -91,22 +98,34 @@ async def run_command(
             passing=False,
         )
     if running.exit_status is None and not running.signal:
-        changed = wire.get_extra_info(REFUSED_KEY) is not None
         await _hang_up(wire)
-        if wire.flood is not None:
-            raise flooded(address, wire.flood.reason, "while a command ran there")
-        raise _changed_key(address) if changed else _cut(address)
-    return Output(
-        running.exit_status,
-        running.signal,
-        bytes(running.stdout),
-        bytes(running.stderr),
-    )
+        raise _broken_off(wire, address)
+    stdout, stderr = bytes(running.stdout), bytes(running.stderr)
+    return Output(running.exit_status, running.signal, stdout, stderr)
 
 
 async def _hang_up(wire: Wire) -> None:
     wire.abort()
     await wire.wait_closed()  # for nobody: it takes a turn of the loop
+
+
+def _broken_off(
+    wire: Wire,
+    address: str,
+    error: Exception | None = None,
+    began: bool = True,
+    is_lost: bool = True,
+) -> SshFailure:
+    """Why a command has not come to its end."""
+    if wire.flood is not None:
+        return flooded(address, wire.flood.reason, "while a command ran there")
+    if wire.get_extra_info(REFUSED_KEY) is not None:
+        return _changed_key(address)
+    if is_lost or isinstance(error, (asyncssh.DisconnectError, OSError)):
+        return _cut(address) if began else _turned_away(address)
+    reason = error.reason if isinstance(error, asyncssh.Error) else str(error)
+    sentence = f"{address} let us log in but runs no commands: {plain(reason)}."
+    return SshFailure("command", sentence, passing=False)
 
 
 def _cut(address: str) -> SshFailure:
@@ -130,7 +149,7 @@ def _changed_key(address: str) -> SshFailure:
 
 
 class _Running(asyncssh.SSHClientSession[bytes]):
-    """Collects what a command says until it is over, or has said too much."""
+    """Collects the output of a command until it ends, or is too long."""
 
     def __init__(self, output_bytes: int, output_came: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""A TCP connection to a host: its name looked up, its addresses tried in turn."""
+"""TCP connections to hosts: a name is looked up, and its addresses are tried in turn."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,16 @@ import threading
 from runners.ssh.failure import no_connection, slow_lookup
 
 LOOKUPS_MAX = 32
-"""Look-ups at once. Those that nobody waits for any more count until the resolver gives up."""
+"""Look-ups at once. One that is not waited for any more counts until the resolver gives up."""
 
 Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
 class Lookups:
-    """Asks the machine's resolver, in threads of our own that end with the process.
+    """Asks the machine's resolver, in daemon threads, which end with the process.
 
-    The event loop's and an executor's threads are waited for when a process exits: name servers
-    that hang would hold up the end of the service, and others' work meanwhile.
+    Threads of an executor are waited for when a process exits: name servers that hang would hold up
+    the end of the service, and other work in the executor meanwhile.
     """
 
     def __init__(self, at_once: int = LOOKUPS_MAX) -> None:

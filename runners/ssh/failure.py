@@ -1,4 +1,4 @@
-"""What can go wrong between us and a host over SSH, in sentences that an operator can act on."""
+"""Failures of SSH, in sentences that an operator can act on."""
 
 import errno
 import re
@@ -14,7 +14,7 @@ TEXT_CHARACTERS_MAX = 200  # of what a host said, in a sentence of ours
 REFUSED_KEY = "refused_key"
 """Where a connection of asyncssh keeps the host key that ended it."""
 OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)
-"""Errors that tell of this machine, not of the host: files, memory, threads."""
+"""Errors of this machine, not of the host: files, memory, threads."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class HostKeyMismatch(SshFailure):
 
 
 def slow_lookup(address: str, limit_s: float) -> SshFailure:
-    """The resolver said nothing in time."""
+    """The resolver did not answer in time."""
     sentence = (
         f"{address} could not be looked up within {limit_s:g} s: do the name servers of the"
         " machine that Commissaire runs on answer?"
@@ -67,7 +67,7 @@ def slow_lookup(address: str, limit_s: float) -> SshFailure:
 
 
 def no_connection(address: str, port: int, limit_s: float, error: OSError) -> SshFailure:
-    """Why there is no TCP connection; `error` also where the limit in seconds ran out."""
+    """The failure of a TCP connection; `error` is a TimeoutError where the limit ran out."""
     if isinstance(error, socket.gaierror):
         passing = error.errno == socket.EAI_AGAIN
         why = "the name servers do not answer" if passing else "the name does not resolve"
@@ -95,7 +95,7 @@ def no_connection(address: str, port: int, limit_s: float, error: OSError) -> Ss
 
 
 def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure:
-    """Why a TCP connection did not become an SSH session, from what asyncssh raised."""
+    """The failure of a login, from what asyncssh raised."""
     match error:
         case Flood():
             return flooded(address, error.reason, f"on port {port} before the login was done")
@@ -125,7 +125,7 @@ def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure
 
 
 def _no_common_algorithm(address: str, reason: str) -> SshFailure:
-    """Out of asyncssh's words: "No matching … algorithm found, sent … and received …"."""
+    """From asyncssh's sentence "No matching … algorithm found, sent … and received …"."""
     found = re.search(r"No matching (.+) algorithm found.* and received (.*)", reason)
     if found is None:
         sentence = f"The exchange of keys with {address} failed: {plain(reason)}."
@@ -145,7 +145,7 @@ def _wrong_key(address: str, user: str) -> SshFailure:
 
 
 def slow_login(address: str, port: int, limit_s: float) -> SshFailure:
-    """TCP works, SSH says nothing, or too slowly."""
+    """TCP works, but SSH does not answer, or too slowly."""
     sentence = (
         f"{address} took the connection on port {port}, but the login was not done within"
         f" {limit_s:g} s: is the host overloaded or hanging?"
@@ -160,7 +160,7 @@ def flooded(address: str, deed: str, when: str) -> SshFailure:
 
 
 def no_host_key(address: str, theirs: list[str]) -> SshFailure:
-    """The host has keys, none of a kind that we take."""
+    """The host has no host key of a kind that we accept."""
     sentence = (
         f"{address} has no host key of a kind that can be used here, only"
         f" {plain(', '.join(theirs))}: make it one (ssh-keygen -A)."
@@ -169,13 +169,13 @@ def no_host_key(address: str, theirs: list[str]) -> SshFailure:
 
 
 def not_ssh(address: str, port: int) -> SshFailure:
-    """Bytes came, but no SSH version."""
+    """Something else than SSH answers on the port."""
     sentence = f"What answers on port {port} of {address} is not SSH: is the port right?"
     return SshFailure("not_ssh", sentence, passing=False)
 
 
 def dropped(address: str, port: int) -> SshFailure:
-    """The connection was there, then it was closed before the login was done."""
+    """The host closed the connection before the login was done."""
     sentence = (
         f"{address} closed the connection on port {port} before the login was done: does sshd"
         " limit start-ups there (MaxStartups), or is it shutting down?"

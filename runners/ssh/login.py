@@ -1,4 +1,4 @@
-"""From a connected socket to a login: the host key checked first, then our key, nothing else.
+"""A login over a connected socket: the host key is checked first, then our key is offered.
 
 Nothing is read from the environment, from ~/.ssh or from an agent, and nothing is written.
 """
@@ -47,16 +47,16 @@ CIPHERS = (
 KEY_EXCHANGES = "-gss-*,diffie-hellman-group-exchange-*,rsa2048-sha256"
 
 Trust = Callable[[HostKey], Awaitable[None]]
-"""Asked on first contact, after the host has proved its key and before ours is offered. What it
-raises ends the login and is raised on."""
+"""Called on first contact, after the host has proved its key and before ours is offered. What it
+raises ends the login."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom to connect to as whom. `pinned` is the key to insist on, None on first contact.
+    """A host, a user and a private key. `pinned` is the required host key, None on first contact.
 
-    Where its algorithm is "", the host may have it among keys of several kinds; finding out takes
-    a connection for each kind.
+    Where the algorithm of `pinned` is "", its kind is not known, and finding it takes a connection
+    for each kind that the host has.
     """
 
     address: str
@@ -74,7 +74,7 @@ async def log_in(
     trust: Trust | None = None,
     spurned: Collection[str] = (),
 ) -> tuple[Wire, HostKey]:
-    """SSH over the connected socket, which is closed unless that works, and the host's key.
+    """A connection that is logged in, and the host's key; the socket is closed on failure.
 
     Host keys of the `spurned` algorithms are not asked for. Raises SshFailure, HostKeyMismatch,
     and what `trust` raises.
@@ -128,7 +128,7 @@ class _Visitor(asyncssh.SSHClient):
         self.distrust: Exception | None = None
 
     async def trusted_key(self) -> HostKey:
-        """The host's key, which somebody was asked about if they want to be."""
+        """The host's key, after `trust` was asked about it, where there is one to ask."""
         # No host key: a kind of key exchange that we never ask for.
         if self._accepted is None:
             raise asyncssh.HostKeyNotVerifiable("no host key was shown")
@@ -142,7 +142,7 @@ class _Visitor(asyncssh.SSHClient):
         return self._accepted
 
     def met_something_else(self, error: Exception | None = None) -> bool:
-        """Whether there was talk, but no SSH version in it."""
+        """Whether the host sent something, but no SSH version."""
         wire = self._wire
         if wire is None or wire.get_extra_info("server_version") is not None:
             return False
@@ -153,13 +153,13 @@ class _Visitor(asyncssh.SSHClient):
         return isinstance(error, asyncssh.ProtocolError) or getattr(wire, "_banner_lines", 0) > 1
 
     def kinds_of_key(self) -> list[str]:
-        """Names of the host key algorithms that the host has; empty where it did not say."""
+        """Names of the host key algorithms that the host offered; empty where it offered none."""
         if self._wire is None:
             return []
         return _host_key_algorithms(self._wire.get_hash_prefix())
 
     def shares_no_kind_of_key(self) -> bool:
-        """Whether the host has keys, but none of the kinds asked for: it just closes then."""
+        """Whether the host has no key of the kinds asked for, and so closes without a reason."""
         kinds = self.kinds_of_key()
         return bool(kinds) and not set(kinds) & set(self._algorithms)
 
@@ -181,7 +181,7 @@ class _Visitor(asyncssh.SSHClient):
         return True
 
     async def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
-        """The key, once; called where the host wants one."""
+        """Our key, once; asyncssh calls this where the host wants a key."""
         await self.trusted_key()
         return self._keys.pop() if self._keys else None
 
@@ -189,7 +189,7 @@ class _Visitor(asyncssh.SSHClient):
 async def _connect(
     target: Target, sock: socket.socket, visitor: _Visitor, algorithms: list[str]
 ) -> Wire:
-    """What `asyncssh.connect` does, but for its options.
+    """Does what `asyncssh.connect` does, without its preparation of options.
 
     It prepares them anew for each connection, and in a thread, since they may come from files.
     Ours never do; that is a twentieth of the CPU of a look.
@@ -244,7 +244,7 @@ def _algorithms(pinned: HostKey | None, spurned: Collection[str]) -> list[str]:
 
 
 def _host_key_algorithms(exchange: bytes) -> list[str]:
-    """What the server's KEXINIT (RFC 4253, 7.1) says, out of asyncssh's prefix for the hash.
+    """Host key algorithms of the server's KEXINIT (RFC 4253, 7.1), from asyncssh's hash prefix.
 
     That is four strings with their lengths in front: both versions, both KEXINITs.
     """

@@ -1,4 +1,4 @@
-"""Trying again what may pass: exponential backoff with full jitter."""
+"""Repeats attempts whose failure may pass: exponential backoff with full jitter."""
 
 import asyncio
 import random
@@ -7,28 +7,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from runners.scheduling.backoff import Pauses
 from runners.ssh.failure import SshFailure
 
 T = TypeVar("T")
 
-ATTEMPTS_MAX = 4
-PAUSE_FIRST_S = 0.5  # the longest pause after the first failure; doubles each time
-PAUSE_MAX_S = 10.0
-TOTAL_MAX_S = 60.0
-
 
 @dataclass(frozen=True)
 class Retries:
-    """How often, how long between, and how long in all. Seconds."""
+    """How many attempts, how long a pause between them is at most, and how long they may take."""
 
-    attempts_max: int = ATTEMPTS_MAX
-    pause_first_s: float = PAUSE_FIRST_S
-    pause_max_s: float = PAUSE_MAX_S
-    total_max_s: float = TOTAL_MAX_S
-
-    def longest_pause_s(self, failures: int) -> float:
-        """Between 0 and this many seconds are waited after so many failures (1 or more)."""
-        return float(min(self.pause_max_s, self.pause_first_s * 2 ** min(failures - 1, 60)))
+    attempts_max: int = 4
+    pause_first_s: float = 0.5
+    pause_max_s: float = 10.0
+    total_max_s: float = 60.0
 
 
 async def retrying(
@@ -39,11 +31,12 @@ async def retrying(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """The result of the first attempt that succeeds; the last SshFailure otherwise.
+    """The result of the first attempt that succeeds; raises the last `SshFailure` otherwise.
 
     A failure that will not pass is raised at once. No attempt starts later than `total_max_s`
     after the first one; an attempt under way is bounded by the limits of its own.
     """
+    pauses = Pauses(retries.pause_first_s, retries.pause_max_s)
     started = clock()
     failures = 0
     while True:
@@ -53,7 +46,7 @@ async def retrying(
             failures += 1
             if not failure.passing or failures >= retries.attempts_max:
                 raise
-            pause_s = uniform(0, retries.longest_pause_s(failures))
+            pause_s = uniform(0, pauses.after(failures))
             if clock() - started + pause_s > retries.total_max_s:
                 raise
         await sleep(pause_s)

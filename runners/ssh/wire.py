@@ -1,4 +1,4 @@
-"""A connection of asyncssh that takes what a host sends in small pieces, and so much of it only.
+"""A connection of asyncssh that reads in small pieces, and limits how much a host may send.
 
 asyncssh takes all messages of one read in one turn of the event loop, and copies the rest of that
 read with each of them; a read may have 16,000 messages. It sets no limit to messages that it
@@ -37,7 +37,7 @@ NAMES = {
 
 
 class Flood(asyncssh.ProtocolError):
-    """A host sent more than any use needs; `reason` continues a sentence that begins with it."""
+    """A host sent more than any use needs; `reason` continues a sentence about the host."""
 
 
 class Wire(asyncssh.SSHClientConnection):
@@ -54,25 +54,25 @@ class Wire(asyncssh.SSHClientConnection):
         super().__init__(*args, **options)
 
     def begin_command(self) -> None:
-        """Allow the host what a command needs, from now on."""
+        """Set the budget of messages for one command."""
         self._bytes_left = None
         self._messages_max = self._messages_left = COMMAND_MESSAGES_MAX
         self._seen.clear()
 
     def output_came(self) -> None:
-        """Give back what a message with output was charged, and one to be ignored before it.
+        """Refund a message with output, and one SSH_MSG_IGNORE that may have come before it.
 
-        Some servers send such ones with all that they send, against traffic analysis.
+        Some servers send those with every message, against traffic analysis.
         """
         self._messages_left = min(self._messages_max, self._messages_left + 2)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As asyncio calls it."""
+        """The TCP connection is made."""
         self._tcp = cast(asyncio.Transport, transport)
         super().connection_made(transport)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType = None) -> None:
-        """Take one piece now and one in each further turn; nothing more is read until then."""
+        """Take one piece in each turn of the event loop; reading is paused until all are taken."""
         self._unread += data
         if len(self._unread) > PIECE_BYTES and self._tcp is not None:
             self._tcp.pause_reading()
@@ -98,7 +98,7 @@ class Wire(asyncssh.SSHClientConnection):
     def _finish_recv_packet(
         self, pkttype: int, seq: int, _task: Any = None, is_async: bool = False
     ) -> None:
-        """Called once for each message, of whatever type, when it was dealt with."""
+        """asyncssh calls this once for each message, after handling it."""
         self._seen[pkttype] += 1
         self._messages_left -= 1
         if self._messages_left < 0 and self.flood is None:

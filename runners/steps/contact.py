@@ -1,41 +1,36 @@
-"""What a host that answers can be asked to do with steps, and the way to it."""
+"""What the drivers of steps need of a host: a session that runs steps, and a connector."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from domain.aggregates.host import Host
+from runners.scheduling.backoff import Pauses
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import Commands
 
+SESSION_S = 20.0
+"""One session watches a step for so long; then other hosts get its slot."""
+POLL_PAUSES = Pauses(0.1, 2.0, growth=1.3)
+"""Between two looks at a step that runs."""
+
 
 class StepSession(Protocol):
-    """A host that answers; see `runners.steps.detached_step`. Raises `HostUnusable` once it does
-    not any more."""
+    """A session that runs steps; see `runners.steps.ssh_contact`. Raises `HostUnusable`."""
 
-    async def start(self, step_id: str, commands: Commands) -> StepReport:
-        """Run the commands, unless that was done before."""
-        ...
+    async def start(self, step_id: str, commands: Commands) -> StepReport: ...
 
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
-        """How the step goes, and what it said beyond the offset."""
-        ...
+    async def watch(self, step_id: str, offset: int = 0) -> StepReport: ...
 
-    async def cancel(self, step_id: str) -> StepReport:
-        """End it."""
-        ...
+    async def cancel(self, step_id: str) -> StepReport: ...
 
-    async def clear(self, step_id: str) -> None:
-        """Delete its output there."""
-        ...
+    async def clear(self, step_id: str) -> None: ...
 
-    async def reboot_needed(self) -> bool:
-        """Whether what was installed takes a reboot to be used."""
-        ...
+    async def reboot_needed(self) -> bool: ...
 
 
 class Connector(Protocol):
-    """The way to a host. Raises `HostUnusable` and `HostKeyChanged`."""
+    """Connects to hosts. Raises `HostUnusable` and `HostKeyChanged`."""
 
     def __call__(self, host: Host) -> AbstractAsyncContextManager[StepSession]:
-        """A connection, closed at the end of the block."""
+        """A session, closed at the end of the block."""
         ...

@@ -1,7 +1,7 @@
-"""A step on a host: commands that run detached, once, whatever happens to us or the connection.
+"""A step on a host: commands that run detached, exactly once, even if the connection breaks.
 
-The host remembers them, under the step's id (`step.sh`): so a step may be started again at any
-time by whoever does not know whether it was, and is watched from then on.
+The host remembers a step by its id (`step.sh`), so a step may be started again at any time where it
+is not known whether it was started, and is watched from then on.
 """
 
 import hashlib
@@ -11,20 +11,20 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from domain.aggregates.operation_events import Evidence
-from runners.ssh.command import Output
+from runners.ssh.command import Output, ScriptRunner, not_run
 from runners.ssh.failure import SshFailure, plain
 
 OUTPUT_BYTES_MAX = 1024 * 1024
-"""Of a step's output so much is kept on the host, its beginning."""
+"""The host keeps so much of a step's output, from its beginning."""
 CHUNK_BYTES = 256 * 1024
-"""So much of it comes with one answer."""
+"""One answer of the host has so much output."""
 GUARD_DAYS = 90
-"""How long a host remembers the id of a step that is over, so that it never runs again."""
+"""How long a host remembers the id of a step that is over, so that the step never runs again."""
 OUTPUT_DAYS = 7
-"""What nobody came to clear (of a step that was given up) goes when another step begins later."""
+"""Output that was not cleared for so long is deleted when another step begins."""
 NONCE_BYTES = 16
 
 SCRIPT = files("runners.steps").joinpath("step.sh").read_text(encoding="utf-8")
@@ -40,31 +40,31 @@ Command = Sequence[str]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What the host says of a step.
+    """What the host reports about a step.
 
-    absent: it was never heard of. waiting: it was put there, and has not begun. running. ended:
-    with an exit status. cancelled: it never began, and never will. orphaned: whoever waited for
-    the commands is gone, and something that they started still runs. lost: it had begun, and
-    nothing of it runs; how it ended is not known (killed, or a reboot in the middle).
+    absent: the host does not know the step. waiting: the step has not begun. running. ended: with
+    an exit status. cancelled: the step never began, and never will. orphaned: the shell that waited
+    for the commands is gone, and a process that they started still runs. lost: the step had begun,
+    and nothing of it runs; how it ended is not known (killed, or a reboot in the middle).
     """
 
     state: State
     exit_status: int | None
-    """Of the commands, once ended: that of the first that failed, else 0."""
+    """Once ended: the exit status of the first command that failed, else 0."""
     begun_boot_id: str
-    """The boot in which it began; "" before."""
+    """The boot in which the step began; "" before."""
     boot_id: str
     """The boot in which the host is now."""
     size: int
-    """Bytes of output that the host has of it."""
+    """Bytes of output that the host has."""
     output: bytes
     """Output from the offset that was asked for on, `CHUNK_BYTES` at most."""
     detach: str
-    """What systemd-run said where it did not take the step, "" mostly."""
+    """The message of systemd-run where it refused the step, "" mostly."""
     uptime_s: int | None = None
     """Whole seconds that the host's clock showed before it answered; None where it has none."""
     late: bool = False
-    """Whether nothing was done, because it was too late for that."""
+    """Whether the host did nothing, because the request came too late."""
 
     @property
     def why_cut_short(self) -> str:
@@ -82,15 +82,8 @@ class StepReport:
         return evidence
 
 
-class Runs(Protocol):
-    """What can run a script on a host: a `Session`."""
-
-    async def run(self, script: str) -> Output:
-        """Run it to its end."""
-
-
 async def start(
-    session: Runs, step_id: str, commands: Sequence[Command], not_after: int | None = None
+    session: ScriptRunner, step_id: str, commands: Sequence[Command], not_after: int | None = None
 ) -> StepReport:
     """Run the commands, one after the other until one fails, unless that was done before.
 
@@ -101,26 +94,26 @@ async def start(
     return await _ask(session, "start", step_id, run=run, not_after=not_after)
 
 
-async def watch(session: Runs, step_id: str, offset: int = 0) -> StepReport:
-    """How it goes, and what it said beyond the offset."""
+async def watch(session: ScriptRunner, step_id: str, offset: int = 0) -> StepReport:
+    """The state of the step, and its output from the offset on."""
     return await _ask(session, "tell", step_id, offset=offset)
 
 
-async def cancel(session: Runs, step_id: str, not_after: int | None = None) -> StepReport:
-    """End it, by force where it does not end by itself within seconds.
+async def cancel(session: ScriptRunner, step_id: str, not_after: int | None = None) -> StepReport:
+    """End the step, by force where it does not end by itself within seconds.
 
-    It is proved where the report says cancelled, ended, or lost: nothing of it runs then.
+    Where the report says cancelled, ended, or lost, nothing of the step runs any more.
     """
     return await _ask(session, "cancel", step_id, not_after=not_after)
 
 
-async def clear(session: Runs, step_id: str, not_after: int | None = None) -> StepReport:
-    """Delete its output and commands; that it was there is remembered."""
+async def clear(session: ScriptRunner, step_id: str, not_after: int | None = None) -> StepReport:
+    """Delete the step's output and commands; the host still remembers its id."""
     return await _ask(session, "clear", step_id, not_after=not_after)
 
 
 async def _ask(
-    session: Runs,
+    session: ScriptRunner,
     verb: Verb,
     step_id: str,
     *,
@@ -128,7 +121,7 @@ async def _ask(
     run: str = "",
     not_after: int | None = None,
 ) -> StepReport:
-    """Raises SshFailure where the host did not answer, or not in our words."""
+    """Raises SshFailure where the host did not answer, or its answer makes no sense."""
     if not _ID.fullmatch(step_id):
         raise ValueError(f"{step_id!r} cannot be the id of a step")
     nonce = secrets.token_hex(NONCE_BYTES)
@@ -162,14 +155,7 @@ def parse(output: Output, nonce: str) -> StepReport:
     _, found, rest = output.stdout.partition(begin)
     said, complete, _ = rest.rpartition(end)
     if not found or not complete:
-        words = plain((output.stderr or output.stdout[-400:]).decode("utf-8", "replace"))
-        status = output.signal or output.exit_status
-        raise SshFailure(
-            "command",
-            f"The host did not run our script for a step (exit status {status}): it said"
-            f" “{words}”.",
-            passing=False,
-        )
+        raise not_run(output, "did not run our script for a step")
     head, _, step_output = said.partition(b"\n\n")
     lines = head.decode("utf-8", "replace").split("\n")
     told: dict[str, str] = {}

@@ -38,16 +38,16 @@ YUM_UNTIL = {"centos": 7, "rhel": 7, "fedora": 21}
 """Up to these versions yum is looked for first, whatever else is there."""
 
 OSTREE = ("atomic", "coreos")
-"""What is booted from OSTree, and so can be deployed."""
+"""Systems that are booted from OSTree, and so can be deployed."""
 
 REBOOT_SCRIPT = """
 sleep 1
 [ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || exit 0
 systemctl reboot 2>/dev/null || reboot || shutdown -r now
 """
-"""A moment later, so that our answer gets out, and in the boot that is meant only: a host that went
-down by itself meanwhile is not rebooted once more. The command that knows of services comes first;
-without systemd it fails, and has done nothing."""
+"""Reboots a moment later, so that the answer gets out, and only in the given boot: a host that went
+down by itself meanwhile is not rebooted again. systemctl stops services in order; without systemd
+it fails, and has done nothing."""
 
 REBOOT_NEEDED = """
 PATH=$PATH:/usr/sbin:/sbin
@@ -64,11 +64,11 @@ elif command -v needs-restarting >/dev/null; then
 fi
 :
 """
-"""Says yes where what was installed or staged takes a reboot to be used. For a shell, as root."""
+"""Prints yes where what was installed or staged is used only after a reboot. Runs as root."""
 
 
 def reboot(boot_id: str) -> Commands:
-    """What reboots a host, if this is its boot."""
+    """The command that reboots a host, if this is its boot."""
     return (("/bin/sh", "-c", REBOOT_SCRIPT, "reboot", boot_id),)
 
 
@@ -77,7 +77,7 @@ class StepImpossible(Exception):
 
 
 def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
-    """What a host with these facts runs in the first step of an operation."""
+    """The commands of an operation's first step, for a host with these facts."""
     match kind:
         case "deploy":
             if facts.os not in OSTREE:

@@ -5,21 +5,71 @@ say() { echo "commissaire: $*"; }
 
 has() { command -v "$1" >/dev/null; }
 
-# Runs a command; where it fails, that is the end, with its name (first argument) in the record.
+lock_s=600 # so long another package manager is waited for, within the limit of the step
+
+uptime_s() { cut -d . -f 1 /proc/uptime; }
+
+# Runs a command; sets `status`, and `said`: what it said, as the step's `output` has it. That is "" where the
+# disk or the limit of output cut it off: then only the status counts.
+turn=0
+attempt() {
+    from=$(($({ wc -c <output; } 2>/dev/null) + 1)) # it may not be there yet
+    "$@"
+    status=$?
+    turn=$((turn + 1))
+    end="-- $turn: “$shown” ended with exit status $status"
+    echo "$end"
+    tries=0
+    while [ $tries -lt 20 ]; do
+        said=$(tail -c "+$from" output 2>/dev/null | tr -d '\000')
+        case $said in *"$end"*) return ;; esac
+        tries=$((tries + 1))
+        sleep 0.1 2>/dev/null || sleep 1
+    done
+    said=
+}
+
+# The first line of what was said that has this pattern; false where none has.
+line() { printf '%s\n' "$said" | grep -E -m 1 -- "$1"; }
+
+is_locked() {
+    line 'lock was locked by|Could not get lock|Unable to (lock|acquire)|transaction lock on|[Tt]ransaction in progress' \
+        >/dev/null
+}
+
+# Runs a command, again while another package manager is at work; where it fails, that is the end,
+# with its name (first argument) and last line in the record.
 run() {
     shown=$1
     shift
-    "$@" && return
-    status=$?
-    say "“$shown” ended with exit status $status."
+    deadline=$(($(uptime_s) + lock_s))
+    while :; do
+        attempt "$@"
+        [ $status != 0 ] || return 0
+        is_locked && [ "$(uptime_s)" -lt $deadline ] || break
+        echo "Another package manager is at work: it is waited for, $lock_s s at most."
+        sleep 2
+    done
+    owner=$(line 'driven by') &&
+        say "Another program owns its updates (${owner#error: }): stop and mask that, or leave updates to it."
+    last=$(printf '%s\n' "$said" | grep -v '^-- ' | grep . | tail -n 1 | cut -c 1-200)
+    say "“$shown” ended with exit status $status${last:+: “$last”}."
     exit $status
 }
 
+# It ended with 0, but did not look everywhere: that is no upgrade.
+insist() {
+    unread=$(line "$1") || return 0
+    say "“$shown” could not read all repositories: “$(echo "$unread" | cut -c 1-200)”."
+    exit 1
+}
+
 # Files that an administrator changed stay as they are; new defaults are taken where nothing was
-# changed. Another apt that is at work is waited for.
+# changed. Another apt that is at work is waited for. Before apt 2.1, Error-Mode says nothing.
 apt() {
-    env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confdef \
-        -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=600 "$@"
+    env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Options::=--force-confdef \
+        -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=$lock_s \
+        -o APT::Update::Error-Mode=any "$@"
 }
 
 apt_upgrade() {
@@ -27,7 +77,19 @@ apt_upgrade() {
     run "dpkg --configure -a" \
         env DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold
     run "apt-get update" apt update
-    run "apt-get upgrade" apt upgrade
+    insist '^(W: (Failed to fetch|Some index files failed)|Err:[0-9])'
+    run "apt-get upgrade" apt --with-new-pkgs upgrade
+    kept=$(printf '%s\n' "$said" |
+        awk '/kept back:$|^Not upgrading/ { on = 1; next } on && /^  / { print; next } { on = 0 }')
+    [ -z "$kept" ] || say "Kept back:" $kept
+}
+
+rpm_upgrade() {
+    run "$@"
+    insist '^Ignoring repositories:|Errors during downloading metadata|Failed to (download|synchronize)|No more mirrors'
+    # Amazon Linux stays on its release for ever.
+    ! line 'A newer release of' >/dev/null ||
+        say "It is locked to its release, and there is a newer one: see its output."
 }
 
 # Whether the booted tree is an image of bootc's, without what only rpm-ostree could carry over.
@@ -58,8 +120,12 @@ upgrade() {
     for tool in "$1" dnf yum apt-get; do
         has "$tool" || continue
         case $tool in
-        dnf) run "dnf -y upgrade" dnf -y upgrade ;;
-        yum) run "yum -y update" yum -y update ;;
+        # Lists that were fetched before may be two days old.
+        dnf) rpm_upgrade "dnf -y --refresh upgrade" dnf -y --refresh upgrade ;;
+        yum)
+            run "yum clean expire-cache" yum clean expire-cache
+            rpm_upgrade "yum -y update" yum -y update
+            ;;
         apt-get) apt_upgrade ;;
         esac
         return

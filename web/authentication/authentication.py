@@ -1,7 +1,7 @@
 """Who is asking: each kind of credentials is an `Authenticator`, and several may be on at once.
 
-The web front calls `Authentication.authenticate` and answers 401, 403, 429 or 503 for what it
-raises.
+Each route (`web/routing/route.py`) calls `Authentication.authenticate`; `web/exception_handlers.py`
+answers 401, 403, 429 or 503 for what it raises.
 """
 
 import math

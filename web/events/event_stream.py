@@ -1,4 +1,4 @@
-"""One event stream: what a client missed comes from the log, and then whatever happens."""
+"""One event stream: the events that the client missed, then each new one as it is appended."""
 
 import asyncio
 import random

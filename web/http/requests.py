@@ -28,7 +28,7 @@ READING = ("GET", "HEAD")
 """The methods that change nothing: the body of such a request is not waited for."""
 
 RENEW_EVERY_S = 1.0
-"""So long what somebody began goes on before it is asked whether they would still be let in."""
+"""How often a long request checks whether its sender may still log in."""
 
 ID_KEY = "commissaire.request_id"
 ORIGIN_KEY = "commissaire.origin"
@@ -84,10 +84,10 @@ class Request(StarletteRequest):
         return Act(self.identity.user, self.id, self._shared.now())
 
     async def aside(self, function: Callable[..., T], *args: Any) -> T:
-        """What takes longer than a pause may, in the thread that there is for it.
+        """Call a function that takes long, in the one thread that all requests share for that.
 
-        One for all requests: several would not be faster, and would keep the event loop waiting
-        for its turn with the interpreter.
+        Several threads would not be faster, and would keep the event loop waiting for the
+        interpreter.
         """
         return await asyncio.get_running_loop().run_in_executor(self._shared.aside, function, *args)
 

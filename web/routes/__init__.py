@@ -1,1 +1,1 @@
-"""The table of all routes."""
+"""The tables of all routes."""

@@ -1,4 +1,5 @@
-"""The table of all routes: what a verb does with a path, and the least role that it takes.
+"""The table of routes: what a verb does with a path, and the least role that it takes. The routes
+of operations and of events have files of their own beside it.
 
 Each row ends with what the route takes and answers (`web/routing/description.py`), from which
 `/openapi.json` is made. The kinds of refusals are those of its own: what every route may answer,

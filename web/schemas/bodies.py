@@ -157,7 +157,7 @@ def _options(known: Known) -> str:
 
 
 class Exact(Body):
-    """Of what sets something in motion or decides it: a key that is not known is wrong.
+    """A body of a request that sets something in motion or decides it: unknown keys are refused.
 
     A misspelt `dry_run` must not start the real thing.
     """
@@ -184,7 +184,7 @@ class NoBody(Body):
 
 
 class NothingElse(Exact):
-    """The same where something is set in motion."""
+    """An empty body of a request that sets something in motion: any key is refused."""
 
     model_config = example()
 

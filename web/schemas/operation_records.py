@@ -102,6 +102,7 @@ class EvidenceRecord(Record):
     output_bytes: int | None = None
     boot_id_before: str | None = None
     boot_id_after: str | None = None
+    told: str | None = Field(None, description="What a step that went well left undone.")
 
 
 class OperationHostRecord(Record):

@@ -1,1 +1,1 @@
-"""The two databases that the log is kept in: one SQLite file, or PostgreSQL."""
+"""The two databases of the log: connections, locks, commits (its SQL is in `recorder.py`)."""

@@ -83,14 +83,14 @@ class Play:
         self._sources: SourcePollers | None = None
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["Play"]:
-        """Start at what the log says now; stop as a crash does."""
+    async def opened(self, *, from_start: bool = False) -> AsyncIterator["Play"]:
+        """Start at what the log says now, or follow it from its start; stop as a crash does."""
         engine = self.store.engine
         self.vault.open(engine)
         answers = reads(engine)
         known = FleetReader(answers, self.vault)
         with engine.snapshot() as tx:
-            follower = Follower(head(tx).position, known.entries_after)
+            follower = Follower(0 if from_start else head(tx).position, known.entries_after)
         loop = asyncio.get_running_loop()
 
         def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
@@ -245,6 +245,20 @@ async def test_an_answer_is_taken_for_good_for_the_cache_time(
         await play.register(B)
         await until(lambda: B in rack.asked and not rack.busy)
         assert rack.asked == [A, B]
+
+
+async def test_a_host_that_is_both_read_and_noticed_is_asked_about_once(
+    sqlite_store: Store, rack: Rack
+) -> None:
+    play = Play(sqlite_store, rack, cache_s=3600)
+    async with play.opened():
+        await play.register(A)
+        await until(lambda: play.record(A)["cpus"] == 64)
+    rack.asked.clear()
+    async with play.opened(from_start=True):
+        await play.register(B)
+        await until(lambda: B in rack.asked and not rack.busy)
+    assert rack.asked == [A, B]
 
 
 async def test_a_host_without_a_source_is_nobodys_question(sqlite_store: Store, rack: Rack) -> None:

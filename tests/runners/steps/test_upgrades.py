@@ -76,7 +76,7 @@ async def test_the_upgrade_of_each_system_runs_to_its_end_on_such_a_host(
         assert "Dpkg::Options::=--force-confold" in upgrades[1]
     else:
         expected = {"centos": "yum -y update", "atomic": "rpm-ostree upgrade"}
-        assert ran(host) == [expected.get(system, "dnf -y upgrade")]
+        assert ran(host)[-1:] == [expected.get(system, "dnf -y --refresh upgrade")]
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ async def test_the_upgrade_of_each_system_runs_to_its_end_on_such_a_host(
     [
         ("rhel", "2018.03", ("yum",), "yum -y update"),  # Amazon Linux 1
         ("centos", "2", ("yum",), "yum -y update"),  # Amazon Linux 2
-        ("fedora", "2023", ("dnf", "yum"), "dnf -y upgrade"),  # Amazon Linux 2023
+        ("fedora", "2023", ("dnf", "yum"), "dnf -y --refresh upgrade"),  # Amazon Linux 2023
         ("rhel", "7.5", ("yum",), "yum -y update"),
-        ("rhel", "8.9", ("dnf", "yum"), "dnf -y upgrade"),
+        ("rhel", "8.9", ("dnf", "yum"), "dnf -y --refresh upgrade"),
         ("rhel", "", ("yum",), "yum -y update"),
         ("centos", "7", ("dnf", "yum"), "yum -y update"),  # dnf from EPEL
-        ("centos", "7", ("dnf",), "dnf -y upgrade"),
-        ("debian", "12", ("dnf",), "dnf -y upgrade"),
+        ("centos", "7", ("dnf",), "dnf -y --refresh upgrade"),
+        ("debian", "12", ("dnf",), "dnf -y --refresh upgrade"),
     ],
 )
 async def test_the_package_command_that_is_there_is_run(
@@ -99,7 +99,8 @@ async def test_the_package_command_that_is_there_is_run(
     host = fleet.add("fedora")
     has(host, *tools)
     assert (await upgrade(host, os, version)).exit_status == 0
-    assert ran(host) == [expected]
+    clean = ["yum clean expire-cache"] if expected.startswith("yum") else []
+    assert ran(host) == [*clean, expected]
 
 
 async def test_a_host_without_a_package_command_says_so(fleet: Fleet) -> None:
@@ -181,3 +182,80 @@ def test_sentences_are_bounded_and_printable() -> None:
     assert said.isprintable()
     assert said.startswith("bad ")
     assert len(said) <= 400
+
+
+def plays(host: Host, tool: str, script: str) -> None:
+    """Give the host a package command that is this script."""
+    program = host.path(f"/usr/bin/{tool}")
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+APT_UNREACHABLE = "W: Some index files failed to download. They have been ignored."
+DNF_UNREACHABLE = "Ignoring repositories: updates"
+
+
+@pytest.mark.parametrize(
+    ("system", "tool", "words"),
+    [
+        ("debian", "apt-get", APT_UNREACHABLE),
+        ("debian", "apt-get", "Err:1 http://mirror.example bookworm InRelease"),
+        ("fedora", "dnf", DNF_UNREACHABLE),
+        ("centos", "yum", "No more mirrors to try."),
+    ],
+)
+async def test_exit_status_0_of_what_could_not_look_is_a_failure(
+    fleet: Fleet, system: str, tool: str, words: str
+) -> None:
+    host = fleet.add(system)
+    plays(host, tool, f"echo '{words}' >&2")
+    report = await upgrade(host, system, "7" if system == "centos" else "")
+    assert report.exit_status == 1
+    assert words.rstrip(".") in sentences(report.output)
+
+
+async def test_what_is_kept_back_is_told_of_an_upgrade_that_is_done(fleet: Fleet) -> None:
+    host = fleet.add("debian")
+    kept = (
+        "The following packages have been kept back:\n  linux-image-amd64 one\n  two\n0 upgraded."
+    )
+    plays(host, "apt-get", f'case "$*" in *upgrade) echo "{kept}";; esac')
+    report = await upgrade(host, "debian", "12")
+    assert report.exit_status == 0
+    assert sentences(report.output) == "Kept back: linux-image-amd64 one two."
+
+
+async def test_a_locked_release_is_told(fleet: Fleet) -> None:
+    host = fleet.add("fedora")
+    plays(host, "dnf", "echo '  A newer release of \"Amazon Linux\" is available.'")
+    report = await upgrade(host, "fedora", "2023")
+    assert report.exit_status == 0
+    assert "locked to its release" in sentences(report.output)
+
+
+@pytest.mark.parametrize(
+    ("system", "tool", "words"),
+    [
+        ("debian", "dpkg", "dpkg: error: dpkg frontend lock was locked by another process"),
+        ("debian", "apt-get", "E: Could not get lock /var/lib/apt/lists/lock."),
+        ("atomic", "rpm-ostree", "error: Transaction in progress: upgrade"),
+    ],
+)
+async def test_another_package_manager_is_waited_for(
+    fleet: Fleet, system: str, tool: str, words: str
+) -> None:
+    host = fleet.add(system)
+    plays(host, tool, f"[ ! -e /root/o ] || exit 0; : >/root/o; echo '{words}' >&2; exit 2")
+    report = await upgrade(host, system, "12")
+    assert report.exit_status == 0
+    assert b"Another package manager is at work" in report.output
+    assert sentences(report.output) == ""
+
+
+async def test_a_driver_of_updates_is_named_and_not_bypassed(fleet: Fleet) -> None:
+    host = fleet.add("atomic")
+    refusal = "error: Updates and deployments are driven by Zincati (zincati.service)"
+    plays(host, "rpm-ostree", f"echo '{refusal}' >&2; exit 1")
+    report = await upgrade(host, "atomic")
+    assert report.exit_status == 1
+    assert "driven by Zincati (zincati.service)" in sentences(report.output)

@@ -12,7 +12,7 @@ from runners.settings.settings import Settings
 from web.http.clients import canonical
 
 
-class Listener:
+class ConfiguredServer:
     """A server that was started, and the TLS that it speaks, if any."""
 
     def __init__(
