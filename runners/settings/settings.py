@@ -192,7 +192,7 @@ class Settings(BaseModel):
     )
     stop_announced_s: Annotated[float, Field(ge=0, le=HOUR_S), Sources("SECONDS")] = Field(
         0.0,
-        description="How long /readyz says 503 before the service takes no more connections, so"
+        description="How long /readyz says 503 before the service begins to stop, so"
         " that a load balancer sends nothing any more.",
     )
     send_stall_s: Seconds = Field(

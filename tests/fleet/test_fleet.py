@@ -32,7 +32,7 @@ def test_each_system_says_who_it_is(fleet: Fleet, ssh: Client, system: str) -> N
     ).split()
     known = [f"/usr/bin/{name}" for name in packages.split() if name in SYSTEMS[system].packages]
     identity = [SYSTEMS[system].os_release["ID"], host.boot_id, host.name]
-    ostree = ["ostree-booted"] if system == "atomic" else []
+    ostree = ["ostree-booted"] if SYSTEMS[system].ostree else []
     assert said == [*identity, str(host.space_kb), "/", *ostree, *known]
 
 
