@@ -104,11 +104,12 @@ def _said(schema: Mapping[str, object]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **schema})
 
 
-# What is checked, and how `/openapi.json` says it. Empty names are as if they were not there
-# (`_is_absent`).
-NAME_SCHEMA = {"pattern": f"^({names.NAME.pattern})?$", "examples": ["web"]}
+# What is checked, and how `/openapi.json` says it.
+NAME_SCHEMA = {"pattern": f"^{names.NAME.pattern}$", "examples": ["web"]}
 
 Name = Annotated[str, AfterValidator(_or_said_why(names.resource_name)), _said(NAME_SCHEMA)]
+NameInBody = Annotated[Name, _said(NAME_SCHEMA | {"pattern": f"^({names.NAME.pattern})?$"})]
+"""Empty is as if it were not there (`ABSENT_WHERE_EMPTY`)."""
 ContainerManager = Annotated[
     str,
     AfterValidator(_or_said_why(_container_manager)),
@@ -192,7 +193,7 @@ class NothingElse(Exact):
 class ClusterBody(Body):
     """What a PUT of a cluster asks for."""
 
-    network: Name = network.DEFAULT_NETWORK
+    network: NameInBody = network.DEFAULT_NETWORK
     container_manager: ContainerManager = ""
 
     model_config = example(network="default", container_manager="prod_openshift")
@@ -234,7 +235,7 @@ class HostBody(Body):
 
     ssh_priv_key: SentKey = Field(repr=False)
     remote_user: RemoteUser | None = None
-    cluster: Name | None = None
+    cluster: NameInBody | None = None
     ssh_port: Port | None = None
     source: str | None = None
 

@@ -115,6 +115,26 @@ def test_bodies_say_whether_a_key_that_is_not_known_is_wrong(document: Document)
             assert "additionalProperties" not in schema
 
 
+def test_what_may_be_empty_in_a_body_is_said_of_it_and_of_nothing_else(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    for body, key in (
+        ("ClusterBody", "network"),
+        ("ClusterBody", "container_manager"),
+        ("HostBody", "cluster"),
+        ("HostBody", "remote_user"),
+        ("CredentialsBody", "remote_user"),
+    ):
+        assert jsonschema_rs.is_valid(schemas[body]["properties"][key], ""), (body, key)
+    parameters = [
+        parameter
+        for _, _, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] in ("name", "cluster")
+    ]
+    assert len(parameters) > 5
+    assert not any(jsonschema_rs.is_valid(found["schema"], "") for found in parameters)
+
+
 def every_exact(kind: type[Exact]) -> Iterator[type[Exact]]:
     """The bodies that know all of their keys."""
     for below in kind.__subclasses__():
