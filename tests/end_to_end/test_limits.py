@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -26,8 +27,7 @@ CONNECTIONS_MAX = 6
 FAILURES_MAX = 3
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def limited(directory: Path) -> Service:
     """A service whose limits are all set."""
     limits = {
         "header-bytes-max": BYTES_MAX,
@@ -41,7 +41,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "failed-logins-per-minute": FAILURES_MAX,
     }
     flags = [text for name, value in limits.items() for text in (f"--{name}", str(value))]
-    with Service(tmp_path_factory.mktemp("limits"), None, *flags) as running:
+    return Service(directory, None, *flags)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One for all tests, but those who guess passwords: nobody logs in for a while after them."""
+    with limited(tmp_path_factory.mktemp("limits")) as running:
         yield running
 
 
@@ -131,12 +137,13 @@ def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(service: Service)
                 cut = True
 
 
-def test_so_many_log_ins_may_fail(service: Service) -> None:
-    url = f"{service.url}/api/v0/hosts"
-    wrong = [httpx.get(url, auth=("admin", f"wrong-{n}")) for n in range(FAILURES_MAX + 2)]
-    assert [answer.status_code for answer in wrong] == [403] * FAILURES_MAX + [429] * 2
-    assert 1 <= int(wrong[-1].headers["Retry-After"]) <= 60 // FAILURES_MAX
-    with service.client_as("admin") as known:
+def test_so_many_log_ins_may_fail(tmp_path: Path) -> None:
+    with limited(tmp_path) as service, service.client_as("admin") as known:
+        assert known.get("/hosts").status_code == 200
+        url = f"{service.url}/api/v0/hosts"
+        wrong = [httpx.get(url, auth=("admin", f"wrong-{n}")) for n in range(FAILURES_MAX + 2)]
+        assert [answer.status_code for answer in wrong] == [403] * FAILURES_MAX + [429] * 2
+        assert 1 <= int(wrong[-1].headers["Retry-After"]) <= 60 // FAILURES_MAX
         assert known.get("/hosts").status_code == 200
 
 

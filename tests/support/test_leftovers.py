@@ -44,7 +44,7 @@ def run(test: str, directory: Path, *before: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*before, sys.executable, "-m", "pytest", *plugin, str(file)],
         cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
         stdout=subprocess.PIPE,
         text=True,
     )
