@@ -14,7 +14,7 @@ from domain.aggregates.host_events import (
     Failed,
     Recovered,
 )
-from tests.end_to_end.bootstrapped import (
+from tests.end_to_end.bootstrapping.bootstrapped import (
     ETCD,
     FLAGS,
     installs,

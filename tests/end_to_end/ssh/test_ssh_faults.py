@@ -11,8 +11,8 @@ import pytest
 
 from domain.aggregates.host_events import FactsGathered, Failed
 from tests.end_to_end.history import events_of, history
-from tests.end_to_end.host_faults import FAULTS, HARMFUL, HARMLESS
-from tests.end_to_end.ward import SETTLED_WITHIN_S, Ward
+from tests.end_to_end.ssh.host_faults import FAULTS, HARMFUL, HARMLESS
+from tests.end_to_end.ssh.ward import SETTLED_WITHIN_S, Ward
 from tests.fleet import Fleet
 from tests.support.service import Service
 

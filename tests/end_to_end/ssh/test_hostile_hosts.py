@@ -14,7 +14,7 @@ import pytest
 
 from domain.aggregates.host_events import Failed
 from tests.end_to_end.history import events_of, first_failure
-from tests.end_to_end.hostile_hosts import ROWS, hostile_hosts
+from tests.end_to_end.ssh.hostile_hosts import ROWS, hostile_hosts
 from tests.faults.fake_host import FakeHosts
 from tests.fleet import new_key
 from tests.support.service import Service, wait_for, waited_for_cpu_s

@@ -14,7 +14,7 @@ import pytest
 
 from runners.security.tokens import TokensFile
 from runners.security.users import UsersFile, hash_password
-from tests.end_to_end.several import several
+from tests.end_to_end.processes.several import several
 from tests.runners.cli.test_cli import commissaire
 from tests.support.service import BCRYPT_COST, Service, wait_for
 

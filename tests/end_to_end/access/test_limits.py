@@ -1,6 +1,6 @@
 """Every limit on what a client sends or holds open is a setting, and holds.
 
-The time for a TLS handshake is in `tests/end_to_end/test_tls.py`.
+The time for a TLS handshake is in `tests/end_to_end/access/test_tls.py`.
 """
 
 import base64

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
-from tests.end_to_end.test_container_managers import TOKEN, manage, ok
-from tests.end_to_end.test_operations_killed import until_over
+from tests.end_to_end.operations.rolled import Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.operations.test_container_managers import TOKEN, manage, ok
+from tests.end_to_end.operations.test_operations_killed import until_over
 from tests.fleet import Fleet, Host
 from tests.runners.container_managers.server import ApiServer
 from tests.support.certificates import Authority

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
-from tests.end_to_end.separate_network import SeparateNetwork, SeparateService
+from tests.end_to_end.operations.rolled import Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.operations.separate_network import SeparateNetwork, SeparateService
 from tests.fleet import Fleet, Host
 from tests.support.service import wait_for
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runners.leases.ownership import SHARDS
-from tests.end_to_end.several import held, several, until_held
+from tests.end_to_end.processes.several import held, several, until_held
 from tests.support.service import Service
 
 LEASE_S = 10.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.end_to_end.test_secrets import assert_nowhere, traces, vault_rows
+from tests.end_to_end.access.test_secrets import assert_nowhere, traces, vault_rows
 from tests.fleet import Fleet
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key

@@ -12,7 +12,7 @@ from domain.log.unit import Unit
 from domain.log.writer import Writer
 from runners.security.vault import Vault, master_key
 from tests.faults.client import PRIVATE_KEY, address
-from tests.faults.whole import database_of
+from tests.faults.models.whole import database_of
 from tests.support.service import Service
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 

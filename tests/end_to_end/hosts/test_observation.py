@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families as plain_met
 from domain.log.engine import StoredEvent
 from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import LogRecorder, insert
+from tests.faults.models.whole import database_of
 from tests.faults.small_disk import CrampedService
-from tests.faults.whole import database_of
 from tests.support.postgres import PostgresServer
 from tests.support.service import Service, wait_for
 from tests.support.stores import Store

@@ -14,8 +14,8 @@ import pytest
 
 from runners.leases.ownership import SHARDS
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.rolled import OVER, Rolled, outcomes, reboots, upgrades
-from tests.end_to_end.several import figure, held, several, until_held
+from tests.end_to_end.operations.rolled import OVER, Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.processes.several import figure, held, several, until_held
 from tests.faults.proxy import Proxy
 from tests.fleet import Fleet
 from tests.support.service import Service, wait_for

@@ -4,7 +4,7 @@ import socket
 
 from domain.aggregates.host_events import Failed
 from tests.end_to_end.history import events_of, first_failure
-from tests.end_to_end.host_faults import FAULTS, HARMFUL
+from tests.end_to_end.ssh.host_faults import FAULTS, HARMFUL
 from tests.fleet import Fleet, Host
 from tests.support.service import Service, wait_for
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tests.faults.fake_host import CPUS, MEMORY_KB, OS, SPACE_KB
-from tests.faults.infrastructure_model import (
+from tests.faults.models.infrastructure_model import (
     CONFLICT,
     NOT_FOUND,
     Resources,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.rolled import OVER, Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.operations.rolled import OVER, Rolled, outcomes, reboots, upgrades
 from tests.fleet import Fleet
 from tests.support.service import Service
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from domain.aggregates.host_events import Bootstrapped
-from tests.end_to_end.bootstrapped import (
+from tests.end_to_end.bootstrapping.bootstrapped import (
     ETCD,
     FLAGS,
     SERVER,
@@ -26,7 +26,7 @@ from tests.end_to_end.history import events_of, first_failure, history
 from tests.fleet import Fleet
 from tests.support.service import START_TIMEOUT_S, Service
 
-DOCUMENT = Path(__file__).parents[2] / "docs/bootstrapping.md"
+DOCUMENT = Path(__file__).parents[3] / "docs/bootstrapping.md"
 UNIT = "/etc/systemd/system/flanneld.service"
 
 

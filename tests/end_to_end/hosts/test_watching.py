@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.rolled import Rolled
+from tests.end_to_end.operations.rolled import Rolled
 from tests.fleet import Fleet
 from tests.support.service import Service, wait_for
 

@@ -1,6 +1,6 @@
 """`commissaire` with a window: what it holds is told to whoever connects to a Unix socket.
 
-python -m tests.end_to_end.inspected SOCKET serve …
+python -m tests.end_to_end.ssh.inspected SOCKET serve …
 """
 
 import asyncio

@@ -3,9 +3,15 @@
 from pathlib import Path
 
 from domain.aggregates.host_events import BootstrapStepDone
-from tests.end_to_end.bootstrapped import ETCD, installs, leftovers, make_cluster, sent
+from tests.end_to_end.bootstrapping.bootstrapped import (
+    ETCD,
+    installs,
+    leftovers,
+    make_cluster,
+    sent,
+)
 from tests.end_to_end.history import events_of
-from tests.end_to_end.several import several, until_held
+from tests.end_to_end.processes.several import several, until_held
 from tests.fleet import Fleet
 from tests.support.service import wait_for
 

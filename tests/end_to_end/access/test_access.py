@@ -12,13 +12,13 @@ import pytest
 
 from runners.security.users import UsersFile
 from runners.settings.settings import Settings
-from tests.end_to_end.test_secrets import assert_nowhere
+from tests.end_to_end.access.test_secrets import assert_nowhere
 from tests.runners.cli.test_cli import commissaire
 from tests.support.certificates import Authority, Pair
 from tests.support.service import Service, wait_for
 from web.authentication.authentication import NO_PASSWORD, ROLES, Role
 
-DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "access.md").read_text()
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "access.md").read_text()
 LIMIT_S = 20.0
 
 Kind = Literal["password", "token", "certificate"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from projections.reads import THREADS as READERS_MAX
-from tests.end_to_end.host_faults import FAULTS
-from tests.end_to_end.inspected import Held, InspectedService
-from tests.end_to_end.ward import SETTLED_WITHIN_S, Ward
+from tests.end_to_end.ssh.host_faults import FAULTS
+from tests.end_to_end.ssh.inspected import Held, InspectedService
+from tests.end_to_end.ssh.ward import SETTLED_WITHIN_S, Ward
 from tests.fleet import Fleet
 from tests.support.service import wait_for
 
