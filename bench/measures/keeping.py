@@ -9,9 +9,9 @@ from pathlib import Path
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import EVENTS, HOSTS, Ground
 from bench.load import Load, answered
+from bench.measures.writing import puts
 from bench.processes import Ours, resident_mb, seconds_to_first_answer
 from bench.seed import address
-from bench.writing import puts
 
 START_LIMIT = 2.0
 MEMORY_LIMIT_MB = 120.0

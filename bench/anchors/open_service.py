@@ -1,6 +1,6 @@
 """`commissaire serve` with authentication compiled out: for measuring what it costs, and no more.
 
-    python -m bench.open_service serve …
+    python -m bench.anchors.open_service serve …
 
 Nothing that the product can be told does this.
 """

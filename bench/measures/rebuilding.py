@@ -12,8 +12,8 @@ from pathlib import Path
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
 from bench.load import answered
+from bench.measures.reading import hosts_in_turn
 from bench.processes import LOAD_CPU, SERVER_CPU, pinned
-from bench.reading import hosts_in_turn
 
 EVENTS = 1_000_000
 ROUNDS = 3
@@ -88,7 +88,7 @@ def rebuilt(data: Path) -> tuple[float, float]:
 def scanned(database: Path) -> tuple[float, float]:
     """The same for the bare loop, without the start of Python."""
     said = subprocess.run(
-        pinned(SERVER_CPU, [sys.executable, "-m", "bench.raw_scan", str(database)]),
+        pinned(SERVER_CPU, [sys.executable, "-m", "bench.anchors.raw_scan", str(database)]),
         check=True,
         stdout=subprocess.PIPE,
         text=True,

@@ -5,8 +5,8 @@ import sys
 
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
+from bench.measures.writing import prefixes
 from bench.processes import LOAD_CPU, Bare, pinned
-from bench.writing import prefixes
 
 LISTENERS = 500
 LIMIT = 2.0

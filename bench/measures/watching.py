@@ -95,7 +95,7 @@ def _played(addresses: Sequence[str], key: asyncssh.SSHKey) -> Iterator[None]:
         "public_key": key.export_public_key().decode(),
     }
     with subprocess.Popen(
-        pinned(LOAD_CPU, [sys.executable, "-m", "bench.played_hosts"]),
+        pinned(LOAD_CPU, [sys.executable, "-m", "bench.anchors.played_hosts"]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -143,7 +143,7 @@ def _ours(ours: Ours) -> float:
 def _bare(addresses: Sequence[str], key: asyncssh.SSHKey) -> float:
     targets = [[address, PORT, "root", key.export_private_key().decode()] for address in addresses]
     done = subprocess.run(
-        pinned(SERVER_CPU, [sys.executable, "-m", "bench.bare_ssh"]),
+        pinned(SERVER_CPU, [sys.executable, "-m", "bench.anchors.bare_ssh"]),
         input=json.dumps(targets),
         stdout=subprocess.PIPE,
         text=True,

@@ -1,6 +1,6 @@
 """Fold a log from its beginning up to a position, list the hosts, and print how long it took.
 
-python -m bench.replaying DATABASE POSITION
+python -m bench.anchors.replaying DATABASE POSITION
 """
 
 import sys

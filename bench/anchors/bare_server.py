@@ -1,6 +1,6 @@
 """The bare parts: Starlette under the same uvicorn, without anything of ours.
 
-    python -m bench.bare_server DIRECTORY
+    python -m bench.anchors.bare_server DIRECTORY
 
 The directory has the bytes to answer with, and gets the SQLite file that PUT commits to.
 """

@@ -1,6 +1,6 @@
 """The least that reading a log takes: every row of the table, and its JSON decoded.
 
-    python -m bench.raw_scan DATABASE
+    python -m bench.anchors.raw_scan DATABASE
 
 Prints how long it took: by the clock, and of CPU, in seconds.
 """

@@ -16,8 +16,8 @@ import orjson
 from bench.figure import Cost, Figure, Scale, at_a_cost, side_by_side
 from bench.ground import HOSTS, Ground
 from bench.load import Load, answered
+from bench.measures.reading import hosts_in_turn
 from bench.processes import SERVER_CPU, Ours, cpu_seconds, pinned
-from bench.reading import hosts_in_turn
 from bench.seed import address
 from domain.log import as_of
 from domain.log.engines.sqlite import SQLiteEngine
@@ -179,7 +179,7 @@ def looking_back(ours: Ours, database: Path, chance: random.Random) -> Iterator[
 
 def replayed(database: Path, position: int) -> Cost:
     """What a process takes that folds the log from its beginning, and lists the hosts."""
-    command = [sys.executable, "-m", "bench.replaying", str(database), str(position)]
+    command = [sys.executable, "-m", "bench.anchors.replaying", str(database), str(position)]
     said = subprocess.run(
         pinned(SERVER_CPU, command),
         stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 
-from bench.bare_server import commit_row, open_rows
+from bench.anchors.bare_server import commit_row, open_rows
 from bench.figure import Figure, Scale, side_by_side, under_load
 from bench.ground import Ground
 from bench.load import Load, answered, sample

@@ -3,8 +3,8 @@
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
 from bench.load import Running, answered
-from bench.reading import hosts_in_turn
-from bench.writing import prefixes, puts
+from bench.measures.reading import hosts_in_turn
+from bench.measures.writing import prefixes, puts
 
 WRITERS = 16
 LIMIT = 5.0

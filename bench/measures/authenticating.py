@@ -10,14 +10,14 @@ import httpx
 from bench.figure import Figure, Scale, under_load
 from bench.ground import Ground
 from bench.load import sample, tls_sample
+from bench.measures.reading import hosts_in_turn
 from bench.processes import Ours
-from bench.reading import hosts_in_turn
 from bench.seed import address
 from runners.security.tokens import TokensFile
 from tests.support.certificates import Authority, Pair
 
 FLOOR = 0.85
-OPEN = "bench.open_service"
+OPEN = "bench.anchors.open_service"
 PATH = f"/api/v0/host/{address(0)}"
 
 

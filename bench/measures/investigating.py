@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import ansible
+from bench.anchors import ansible
 from bench.figure import Figure, Scale, side_by_side
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds, pinned
@@ -75,7 +75,7 @@ def _bare_ms(hosts: list[Host]) -> float:
     """CPU of a process that does nothing else, without its start, per host."""
     targets = [[host.address, host.port, host.user, host.private_key.decode()] for host in hosts]
     done = subprocess.run(
-        pinned(SERVER_CPU, [sys.executable, "-m", "bench.bare_ssh"]),
+        pinned(SERVER_CPU, [sys.executable, "-m", "bench.anchors.bare_ssh"]),
         input=json.dumps(targets),
         stdout=subprocess.PIPE,
         text=True,

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import ansible
+from bench.anchors import ansible
 from bench.figure import Cost, Figure, Scale, at_a_cost
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds
@@ -25,7 +25,7 @@ TIMEOUT_S = 600.0
 POLL_S = 0.1
 CLIENTS = 10
 NETWORK = Wanted("overlay", "flannel_etcd", {"endpoints": "http://10.0.0.1:2379"})
-PLAYBOOK = Path(__file__).parent / "bootstrap.yml"
+PLAYBOOK = Path(__file__).parents[1] / "anchors/bootstrap.yml"
 SETTINGS = "/etc/sysconfig/flanneld"
 UNITS = "/usr/lib/systemd/system"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.processes import pinned
 from tests.fleet import Host
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 ENVIRONMENT = PROJECT / ".venv-ansible"
 REQUIREMENTS = Path(__file__).parent / "ansible.txt"
 PYTHON = Path("/usr/bin/python3")

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from bench import ansible
+from bench.anchors import ansible
 from bench.figure import Cost, Figure, Scale, at_a_cost
 from bench.ground import Ground
 from bench.processes import SERVER_CPU, Ours, children_seconds, cpu_seconds
