@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from urllib.parse import unquote
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
@@ -43,6 +43,7 @@ class Route(StarletteRoute):
         self.audience = audience
         self.handler = handler
         self.description = description
+        self._fixed_part = path.partition("{")[0]
         self._refuse_mistakes()
 
     def _refuse_mistakes(self) -> None:
@@ -70,6 +71,12 @@ class Route(StarletteRoute):
     def is_api(self) -> bool:
         """Whether it is part of the API, beside which there are pages and what monitors ask."""
         return self.path.startswith(f"{API}/")
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Starlette's, but for paths that begin otherwise: those need no regular expression."""
+        if not scope["path"].startswith(self._fixed_part):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for this path, whatever its verb."""
