@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import (
+from bench.figure import Figure, Scale
+from bench.ground import Ground
+from bench.measures import (
     authenticating,
     bootstrapping,
     crowding,
@@ -24,8 +26,6 @@ from bench import (
     watching,
     writing,
 )
-from bench.figure import Figure, Scale
-from bench.ground import Ground
 from bench.table import table
 
 MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {

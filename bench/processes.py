@@ -66,7 +66,7 @@ class Ours(Service):
 
 
 class Bare:
-    """`bench.bare_server` on the same CPU, with the bytes that it answers with."""
+    """`bench.anchors.bare_server` on the same CPU, with the bytes that it answers with."""
 
     def __init__(self, directory: Path, host: bytes = b"{}", hosts: bytes = b"[]") -> None:
         directory.mkdir(parents=True)
@@ -77,7 +77,7 @@ class Bare:
         self.url = ""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "bench.bare_server", str(self._directory)]
+        command = [sys.executable, "-m", "bench.anchors.bare_server", str(self._directory)]
         self._process = subprocess.Popen(
             pinned(SERVER_CPU, command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )

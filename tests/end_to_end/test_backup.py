@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.docs.documents import OPERATING, section, shell
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.fleet import new_key
 from tests.support.postgres import PostgresServer, find_binaries
 from tests.support.service import Service, wait_for

@@ -17,7 +17,7 @@ from projections.all import PROJECTIONS
 from projections.rebuilding.live_tables import AT_ONCE_POSITIONS
 from projections.rebuilding.scratch import Scratch
 from tests.faults.client import address, registration
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import Service, wait_for
 from tests.support.stores import Store
 

@@ -19,10 +19,15 @@ from hypothesis.stateful import (
 )
 
 from tests.faults.client import NO_SSHD_PORT, Answer, Client
-from tests.faults.contract_model import CHECKED, Model
 from tests.faults.fake_host import FakeHosts
-from tests.faults.infrastructure_model import MANAGER_BODIES, NETWORK_BODIES, TRIVIAL_BODIES, Said
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.contract_model import CHECKED, Model
+from tests.faults.models.infrastructure_model import (
+    MANAGER_BODIES,
+    NETWORK_BODIES,
+    TRIVIAL_BODIES,
+    Said,
+)
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.fleet.keys import new_key
 from tests.support.service import Service, wait_for
 

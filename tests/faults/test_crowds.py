@@ -10,8 +10,8 @@ import pytest
 from domain.log.unit import Unit
 from tests.faults.client import Answer, Client, address, registration
 from tests.faults.conftest import ALONE
-from tests.faults.population import become_active, maintenance
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.population import become_active, maintenance
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import Service
 from tests.support.stores import ACT, WAIT_TIMEOUT_S
 

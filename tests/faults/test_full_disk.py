@@ -12,8 +12,8 @@ import pytest
 
 from tests.faults.client import Client, address, registration
 from tests.faults.conftest import ALONE
+from tests.faults.models.whole import must_be_whole
 from tests.faults.small_disk import CrampedService, SmallDisk
-from tests.faults.whole import must_be_whole
 from tests.support.postgres import PostgresServer
 from tests.support.service import Service, wait_for
 

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from tests.faults.client import Client
-from tests.faults.journal import CROWD, Journal
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.journal import CROWD, Journal
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import Service, wait_for
 
 CLIENTS = 6

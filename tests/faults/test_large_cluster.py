@@ -18,8 +18,8 @@ from domain.log.unit import Unit
 from projections import clusters
 from tests.faults.client import Client, address
 from tests.faults.conftest import ALONE
-from tests.faults.population import become_active, maintenance, populate
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.population import become_active, maintenance, populate
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import Service, wait_for
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 

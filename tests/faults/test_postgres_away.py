@@ -8,9 +8,9 @@ import pytest
 
 from tests.faults.client import Client
 from tests.faults.conftest import ALONE
-from tests.faults.journal import CROWD, Journal
+from tests.faults.models.journal import CROWD, Journal
+from tests.faults.models.whole import must_be_whole
 from tests.faults.proxy import Proxy
-from tests.faults.whole import must_be_whole
 from tests.support.postgres import HOST, PostgresServer, StopMode
 from tests.support.service import Service, wait_for
 

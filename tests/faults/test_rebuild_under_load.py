@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 
 from tests.faults.client import Answer, Client, address, registration
-from tests.faults.population import populate
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.population import populate
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import DIE_WITH_US, Service, wait_for
 from tests.support.stores import Store
 

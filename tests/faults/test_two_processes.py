@@ -11,8 +11,8 @@ from domain.commands import fleet_commands
 from domain.log.unit import Unit
 from tests.faults.client import PRIVATE_KEY, Client, address
 from tests.faults.conftest import ALONE
-from tests.faults.population import maintenance, populate
-from tests.faults.whole import database_of, must_be_whole
+from tests.faults.models.population import maintenance, populate
+from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import Service
 from tests.support.stores import ACT, WAIT_TIMEOUT_S
 

@@ -13,6 +13,8 @@ up() {
 down() { # everything but process 1 and this one
     kill -KILL -1
     wait
+    # The first sshd is a child of process 1: its port is free once it is really gone.
+    while kill -0 -1 2>/dev/null; do sleep 0.01; done
     rm -f $here/listener
 }
 

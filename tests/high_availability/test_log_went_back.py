@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.several import several
+from tests.end_to_end.processes.several import several
 from tests.high_availability.pair import Pair
 from tests.support.service import Service, wait_for
 

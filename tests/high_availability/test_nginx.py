@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.docs.test_operating import free_port, nginx
-from tests.end_to_end.several import several
+from tests.end_to_end.processes.several import several
 from tests.support.certificates import Authority
 from tests.support.service import Service, wait_for
 

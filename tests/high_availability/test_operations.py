@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.rolled import Rolled, outcomes, reboots, upgrades
-from tests.end_to_end.several import several
+from tests.end_to_end.operations.rolled import Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.processes.several import several
 from tests.fleet import Fleet
 from tests.fleet.fixtures import fleet
 from tests.high_availability.pair import Pair

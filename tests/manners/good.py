@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from domain.log.recorder import head
 from tests.faults.client import PRIVATE_KEY, Client
-from tests.faults.whole import database_of
+from tests.faults.models.whole import database_of
 from tests.support.service import Service
 from tests.support.stores import Store
 

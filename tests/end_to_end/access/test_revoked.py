@@ -1,0 +1,150 @@
+"""Whoever loses their credentials loses what they opened with them, in every process."""
+
+import json
+import socket
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runners.security.tokens import TokensFile
+from runners.security.users import UsersFile, hash_password
+from tests.end_to_end.processes.several import several
+from tests.runners.cli.test_cli import commissaire
+from tests.support.service import BCRYPT_COST, Service, wait_for
+
+ENDS_WITHIN_S = 2.0
+LIMIT_S = 20.0
+STREAM = "/api/v0/events/stream"
+
+Lose = Callable[[Service], None]
+
+
+def tool(service: Service, *arguments: str) -> str:
+    """What `commissaire …` prints, beside the service that runs."""
+    done = commissaire(*arguments, "--data", str(service.data))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().strip()
+
+
+class Listening:
+    """A stream that is read until it ends."""
+
+    def __init__(self, service: Service, authorization: str) -> None:
+        self.ended_at = 0.0
+        self.text = ""
+        self._opened = threading.Event()
+        self._url, self._authorization = f"{service.url}{STREAM}", authorization
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._opened.wait(LIMIT_S)
+
+    def _run(self) -> None:
+        headers = {"Authorization": self._authorization}
+        with httpx.stream("GET", self._url, headers=headers, timeout=LIMIT_S) as answer:
+            assert answer.status_code == 200
+            for line in answer.iter_lines():
+                self._opened.set()
+                self.text += line
+        self.ended_at = time.monotonic()
+
+    def join(self, limit_s: float) -> bool:
+        """Whether it has ended within the limit."""
+        self._thread.join(limit_s)
+        return not self._thread.is_alive()
+
+
+def basic(service: Service, user: str) -> str:
+    return f"Basic {b64encode(f'{user}:{service.password}'.encode()).decode()}"
+
+
+def users(service: Service) -> UsersFile:
+    return UsersFile(service.data / "users.json")
+
+
+def remove(service: Service) -> None:
+    tool(service, "user", "remove", "operator")
+
+
+def demote(service: Service) -> None:
+    file = service.data / "users.json"
+    entries = json.loads(file.read_text())
+    entries["operator"]["role"] = "viewer"
+    file.write_text(json.dumps(entries))
+
+
+def change_password(service: Service) -> None:
+    hashed = hash_password("another", BCRYPT_COST)
+    users(service).add("operator", hashed, "operator", replace=True)
+
+
+@pytest.mark.parametrize("lose", [remove, demote, change_password])
+def test_a_stream_of_a_user_who_loses_what_let_them_in_ends(tmp_path: Path, lose: Lose) -> None:
+    with Service(tmp_path) as service:
+        theirs = Listening(service, basic(service, "operator"))
+        others = Listening(service, basic(service, "viewer"))
+        lose(service)
+        assert theirs.join(ENDS_WITHIN_S)
+        assert service.client.put("/cluster/web").status_code == 201
+        wait_for(lambda: "cluster.created" in others.text)
+        assert "cluster.created" not in theirs.text
+        assert not others.join(0)
+
+
+def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        token = tool(service, "token", "create", "ci", "--role", "viewer")
+        stays = Listening(
+            service, f"Bearer {tool(service, 'token', 'create', 'other', '--role', 'viewer')}"
+        )
+        listening = Listening(service, f"Bearer {token}")
+        tool(service, "token", "revoke", "ci")
+        assert listening.join(ENDS_WITHIN_S)
+        assert not stays.join(0)
+
+
+def test_in_every_process_a_stream_ends_whether_files_are_shared_or_copied(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    tokens = tmp_path / "tokens.json"
+    with several(2, tmp_path, [postgres_url] * 2, "--tokens", str(tokens)) as both:
+        now = datetime.now(UTC)
+        token = TokensFile(tokens).create("ci", "viewer", now, None)
+        listening = [Listening(service, f"Bearer {token}") for service in both]
+        listening += [Listening(service, basic(service, "operator")) for service in both]
+        TokensFile(tokens).revoke("ci")
+        for service in both:
+            users(service).remove("operator")
+        begun = time.monotonic()
+        assert all(one.join(LIMIT_S) for one in listening)
+        assert max(one.ended_at for one in listening) - begun < ENDS_WITHIN_S
+
+
+def test_a_body_that_is_on_its_way_when_its_sender_loses_their_credentials_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    with Service(tmp_path) as service:
+        statuses = [slow_put(service, lose, name) for lose, name in ((None, "a"), (remove, "b"))]
+        assert statuses == [201, 403]
+        assert service.client.get("/clusters").json() == ["a"]
+
+
+def slow_put(service: Service, lose: Lose | None, name: str) -> int:
+    """The status of a PUT whose body ends after more than a second."""
+    url = httpx.URL(service.url)
+    with socket.create_connection((url.host, url.port), timeout=LIMIT_S) as connection:
+        connection.sendall(
+            f"PUT /api/v0/cluster/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+            f"Authorization: {basic(service, 'operator')}\r\n\r\n{{".encode()
+        )
+        begun = time.monotonic()
+        if lose is not None:
+            lose(service)
+        wait_for(lambda: time.monotonic() - begun > 1.5 or None)
+        connection.sendall(b"}")
+        return int(connection.recv(4096).split()[1])
