@@ -35,6 +35,8 @@ POOL_WAIT_TIMEOUT_S = 5.0
 SILENCE_TIMEOUT_MIN_S = 1.0
 READ_SILENCE_TIMEOUT_S = 10.0
 SCHEMA_SILENCE_TIMEOUT_S = STATEMENT_TIMEOUT_S + SILENCE_TIMEOUT_S
+AWAY_LOOK_S = 0.5
+"""How often whoever waits for a connection looks whether the database was found to be away."""
 WATCH_TIMEOUT_S = 1.0
 """How long the database may take to answer when it is asked whether it is away."""
 RECONNECT_TIMEOUT_S = 2.0
@@ -183,14 +185,17 @@ class PostgresEngine:
 
     def _live_connection(self, timeout_s: float) -> Connection:
         """One that did not break while it was idle, which a restart does to all of them."""
-        if self._watch.is_away:
-            raise OperationalError(self._servers.why_not or "the database does not answer")
         deadline = time.monotonic() + timeout_s
         while True:
+            if self._watch.is_away:
+                raise OperationalError(self._servers.why_not or "the database does not answer")
+            left_s = max(0.001, deadline - time.monotonic())
             try:
-                connection = self._pool.getconn(max(0.001, deadline - time.monotonic()))
+                connection = self._pool.getconn(min(left_s, AWAY_LOOK_S))
             except PoolTimeout as error:
                 self._watch.suspect()
+                if left_s > AWAY_LOOK_S:
+                    continue
                 why_not = self._servers.why_not or first_line(error)
                 raise OperationalError(why_not) from error
             if not connection.broke():

@@ -5,7 +5,7 @@ import threading
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, generators, waiting
 from psycopg.abc import PQGen
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
@@ -25,6 +25,8 @@ ANSWER_TIMEOUT_S = 25
 """How long what was sent may stay unacknowledged by the server's machine (TCP_USER_TIMEOUT)."""
 POLL_S = 0.1
 """How often a wait for the server looks at the clock and at signals."""
+CANCEL_TIMEOUT_S = 3.0
+"""How long a server has to take a request to cancel."""
 CANCELS_MAX = 8
 """So many requests to cancel may be on their way at once; a frozen server answers none."""
 TIMELINE_DIGITS = 8
@@ -135,8 +137,10 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return
 
         def cancel() -> None:
+            # Not `blocking()`: it keeps the interpreter, and everybody in it, until it ends.
             try:
-                cancelling.blocking()
+                cancelling.start()
+                waiting.wait_conn(generators.cancel(cancelling), POLL_S, CANCEL_TIMEOUT_S)
             except psycopg.Error:
                 pass  # the server is away altogether
             finally:

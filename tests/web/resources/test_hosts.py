@@ -178,6 +178,8 @@ def test_every_spelling_of_an_address_is_the_same_host(
         "0x0a000001",
         "167772161",
         "10.0.0.256",
+        "fe80::1",
+        "FEBF::1",
         "fe80::1%25eth0",
         "a_b",
         "a..b",
