@@ -182,9 +182,9 @@ def must_be_told_of_all(traffic: Traffic) -> set[tuple[str, str]]:
     there = {(each.type, each.subject) for each in log}
     for service, type_, subject in traffic.answered:
         assert (type_, subject) in there or (type_, subject) in lost(service), (type_, subject)
-    gone = {key for service in traffic.services for key in lost(service)}
-    assert not gone & there
     answered = {(type_, subject) for _, type_, subject in traffic.answered}
+    gone = answered & {key for service in traffic.services for key in lost(service)}
+    assert not gone & there
     clusters = {s for t, s in answered - gone if t == "cluster.created"}
     clusters -= {s for t, s in there if t == "cluster.removed"}
     for service in traffic.services:
