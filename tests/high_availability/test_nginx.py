@@ -129,8 +129,8 @@ def created(service: Service) -> Counter[str]:
     found: Counter[str] = Counter()
     after = 0
     while True:
-        query = {"type": "cluster.created", "limit": 1000, "after": after}
-        page = service.client.get("/events", params=query).json()
+        query = f"type=cluster.created&limit=1000&after={after}"
+        page = service.client.get(f"/events?{query}").json()
         if not page:
             return found
         found.update(event["subject"] for event in page)
