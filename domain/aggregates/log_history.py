@@ -9,7 +9,7 @@ from domain.event import Event
 
 NAME = "main"
 """There is one log."""
-CHANGES_TOLD_MAX = 100
+CHANGES_TOLD_MAX = 1000
 """So many of the lost changes are named in the event; the service's log has all that are known."""
 
 
@@ -50,6 +50,10 @@ class WentBack(LogEvent):
     def lost(self, position: int) -> bool:
         """Whether what had this position is lost, or may be."""
         return self.common_position < position <= self.skipped_position
+
+    def names(self, subject: str) -> bool:
+        """Whether a change of this subject is among those that are named."""
+        return any(change.split(" ")[2] == subject for change in self.changes)
 
 
 @dataclass(frozen=True)

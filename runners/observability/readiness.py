@@ -30,7 +30,8 @@ BEHIND_FOR_S = 10.0
 
 ACTIONS = {
     "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
-    "database.refuses": "Give the service's account what it needs; it goes on by itself.",
+    "database.refuses": "Give the service's account what it needs; it goes on by itself. Where"
+    " tables are gone, restart it: it makes them anew.",
     "log.other": "Stop the wrong server, or start with --accept-log as the reason says.",
     "log.went_back": "Wait: the service goes on by itself with what the database has.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
