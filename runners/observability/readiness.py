@@ -144,7 +144,9 @@ def clock(of_log: LogClock, head: Place) -> Check:
 
     async def check() -> Fault | None:
         how, sentence = of_log.why_away(head)
-        return Fault(f"clock.{how}", sentence, warns=True) if how else None
+        if how == "behind":
+            return Fault("clock.behind", sentence, warns=True)
+        return Fault("clock.ahead", sentence, warns=True) if how else None
 
     return check
 
