@@ -47,6 +47,8 @@ class Facts:
     uid: int
     sudo: Sudo
     """Whether `sudo -n` works; `needless` for root."""
+    sudo_words: str = ""
+    """What sudo said where it does not work."""
 
 
 async def gather(session: ScriptRunner) -> Facts:
@@ -54,7 +56,9 @@ async def gather(session: ScriptRunner) -> Facts:
     nonce = secrets.token_hex(NONCE_BYTES)
     output = await session.run(f"nonce={nonce}\n{SCRIPT}")
     if _between_marks(output.stdout, nonce) is None:
-        advice = " Does the user have a login shell?"
+        advice = (
+            " Does the user have a login shell, and no login script that starts another program?"
+        )
         raise not_run(output, "let us log in but did not run our script", advice)
     return parse(output.stdout, nonce)
 
@@ -81,6 +85,7 @@ def parse(output: bytes, nonce: str) -> Facts:
         boot_id=_boot_id(said.get("boot_id", "")),
         uid=_number(said.get("uid", ""), "uid (id -u)", 0, 2**32 - 1),
         sudo=sudo,  # type: ignore[arg-type]  # checked above
+        sudo_words=plain(said.get("sudo_words", "")),
     )
 
 
@@ -99,7 +104,8 @@ def sudo_failure(facts: Facts, user: str) -> str | None:
         case "tty":
             return f"sudo wants a terminal from {user}: take requiretty out of /etc/sudoers."
         case "refused":
-            return f"sudo does not let {user} run a shell as root: see /etc/sudoers."
+            said = f" It said “{facts.sudo_words}”." if facts.sudo_words else ""
+            return f"sudo does not let {user} run a shell as root: see /etc/sudoers.{said}"
 
 
 def _between_marks(output: bytes, nonce: str) -> bytes | None:

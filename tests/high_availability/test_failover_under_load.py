@@ -107,6 +107,26 @@ def test_changes_that_the_old_primary_answered_beside_the_new_one_are_listed(
             must_be_well(old, new)
 
 
+def test_a_frozen_primary_that_wakes_up_after_its_standby_was_promoted_gets_nothing(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(1, tmp_path, [pair.url], *FLAGS) as (service,):
+        assert service.client.put("/cluster/kept").status_code == 201
+        pair.wait_for_standby()
+        pair.first.send(signal.SIGSTOP)
+        pair.second.promote()
+        wait_for(lambda: service.client.put("/cluster/new").status_code == 201)
+        pair.first.send(signal.SIGCONT)
+        answers = [service.client.put(f"/cluster/after{n}") for n in range(20)]
+        assert all(a.status_code == 201 or "Nothing is written" in a.text for a in answers)
+        pair.first.stop("immediate")
+        wait_for(lambda: service.client.put("/cluster/end").status_code == 201)
+        assert went_back(service) == []
+        taken = {f"after{n}" for n, answer in enumerate(answers) if answer.status_code == 201}
+        assert set(service.client.get("/clusters").json()) == {"kept", "new", "end"} | taken
+        must_be_well(service)
+
+
 def nothing_is_lost(traffic: Traffic) -> None:
     """And nobody says that anything is."""
     assert must_be_told_of_all(traffic) == set()
