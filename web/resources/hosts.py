@@ -143,11 +143,15 @@ class Hosts:
         return created(record)
 
     async def remove(self, request: Request) -> Reply:
-        """Remove a host, and destroy its credentials."""
+        """Remove a host, and destroy its credentials.
+
+        Its pinned host key stays, unless an administrator removes it.
+        """
         address = known_address(request)
+        forget_key = request.identity.may_act_as("admin")
 
         def remove(unit: Unit) -> None:
-            fleet_commands.remove_host(unit, self._secrets, address)
+            fleet_commands.remove_host(unit, self._secrets, address, forget_key=forget_key)
             unit.write_beside(partial(heartbeats.forget_heartbeat, address=address))
 
         await self._writer.perform(request.act(), remove)
