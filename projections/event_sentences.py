@@ -112,6 +112,7 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.Ended: "ended: {status}",
     operation_events.Retried: "retried by {operation}",
     log_history.WentBack: "went back from position {known_position} to {common_position}",
+    log_history.ClockSetBack: "was stamped ahead, up to {recorded_at}: its times begin anew",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
 }

@@ -76,6 +76,10 @@ class Host(Aggregate[AnyHostEvent]):
         """The version at which it was registered last: what was learned before says nothing."""
         self.credentials = 0
         """The version since which its credentials are what they are."""
+        self.pinned = ""
+        """The host key that is trusted. It stays when the host is removed: else whoever may remove
+        and register hosts would decide what is trusted."""
+        self.pinned_algorithm = ""
         self._forget()
 
     def _forget(self) -> None:
@@ -84,8 +88,6 @@ class Host(Aggregate[AnyHostEvent]):
         self.cluster = ""
         self.registration = UNREGISTERED
         self.fingerprint = ""  # of the key that it is reached with
-        self.pinned = ""
-        self.pinned_algorithm = ""
         self.refused = ""  # the host key that was shown and not trusted
         self.failure: Failed | None = None
         self.facts: FactsGathered | None = None
@@ -119,6 +121,11 @@ class Host(Aggregate[AnyHostEvent]):
         if not self.registered:
             raise not_found(f"There is no host {self.name}: register it with PUT first.")
 
+    def must_have_key(self) -> None:
+        """Refuse what is asked of the host key, where there is neither a host nor a key of it."""
+        if not self.pinned:
+            self.must_exist()
+
     # Commands
 
     def register(self, registration: Registration, key_fingerprint: str) -> None:
@@ -133,9 +140,11 @@ class Host(Aggregate[AnyHostEvent]):
             )
         )
 
-    def remove(self) -> None:
+    def remove(self, *, forget_key: bool = False) -> None:
         """Look after it no longer; it must have left its cluster before."""
         self.must_exist()
+        if forget_key and self.pinned:
+            self.emit(KeyForgotten())
         self.emit(Removed())
 
     def join_cluster(self, cluster: str) -> None:
@@ -173,13 +182,13 @@ class Host(Aggregate[AnyHostEvent]):
 
     def approve_key(self, fingerprint: str) -> None:
         """Vouch for a host key, in place of the pinned one."""
-        self.must_exist()
+        self.must_have_key()
         if self.pinned != fingerprint:
             self.emit(KeyApproved(fingerprint))
 
     def forget_key(self) -> None:
         """Forget the pinned host key: the next contact pins another."""
-        self.must_exist()
+        self.must_have_key()
         if self.pinned:
             self.emit(KeyForgotten())
 

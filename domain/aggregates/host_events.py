@@ -61,7 +61,8 @@ class LeftCluster(HostEvent):
 
 @dataclass(frozen=True)
 class KeyPinned(HostEvent):
-    """First contact: from now on only this host key is trusted."""
+    """First contact: from now on only this host key is trusted, also when the host is removed and
+    registered again."""
 
     TOPIC: ClassVar[str] = "host.key_pinned"
     algorithm: str

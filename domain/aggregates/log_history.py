@@ -9,7 +9,7 @@ from domain.event import Event
 
 NAME = "main"
 """There is one log."""
-CHANGES_TOLD_MAX = 100
+CHANGES_TOLD_MAX = 1000
 """So many of the lost changes are named in the event; the service's log has all that are known."""
 
 
@@ -51,8 +51,24 @@ class WentBack(LogEvent):
         """Whether what had this position is lost, or may be."""
         return self.common_position < position <= self.skipped_position
 
+    def names(self, subject: str) -> bool:
+        """Whether a change of this subject is among those that are named."""
+        return any(change.split(" ")[2] == subject for change in self.changes)
 
-class LogHistory(Aggregate[WentBack]):
+
+@dataclass(frozen=True)
+class ClockSetBack(LogEvent):
+    """The clock that stamps the log was ahead, and is not any more: the times of what is recorded
+    begin anew here. What was recorded before has later times, and counts as before."""
+
+    TOPIC: ClassVar[str] = "log.clock_set_back"
+    process: str
+    """Which process found it."""
+    recorded_at: str
+    """The time of the newest entry before, which is still to come."""
+
+
+class LogHistory(Aggregate[WentBack | ClockSetBack]):
     """The log, as far as it has a story of its own."""
 
     KIND = "log"
@@ -61,7 +77,11 @@ class LogHistory(Aggregate[WentBack]):
         """Say that it did. Each time is news."""
         self.emit(event)
 
-    def apply(self, event: WentBack) -> None:
+    def set_clock_back(self, event: ClockSetBack) -> None:
+        """Say that it was. Each time is news."""
+        self.emit(event)
+
+    def apply(self, event: WentBack | ClockSetBack) -> None:
         """Fold one event into the state: there is none."""
 
 

@@ -163,13 +163,16 @@ def _must_repeat(unit: Unit, secrets: Secrets, host: Host, request: HostRequest)
             )
 
 
-def remove_host(unit: Unit, secrets: Secrets, address: str) -> None:
-    """Look after a host no longer; it leaves its cluster, and its credentials are destroyed."""
+def remove_host(unit: Unit, secrets: Secrets, address: str, *, forget_key: bool = False) -> None:
+    """Look after a host no longer; it leaves its cluster, and its credentials are destroyed.
+
+    The host key that is trusted stays with its address, but for those who may `forget_key`.
+    """
     host = unit.host(address)
     host.must_exist()
     if host.cluster:
         _dismiss(unit, unit.cluster(host.cluster), host, "host_removed")
-    host.remove()
+    host.remove(forget_key=forget_key)
     secrets.destroy(unit, host.id)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
+from domain.aggregates.log_history import NAME, ClockSetBack, LogHistory
 from domain.log import recorder
 from domain.log.engine import EMPTY, Head, StoredEvent
 from domain.log.recorder import Entry
@@ -12,14 +13,15 @@ from domain.log.transaction import EngineName, Transaction
 CHUNK_EVENTS = 1000
 """How many events are read at once: between two reads others get their turn."""
 
-# Positions are halved: `recorded_at` never decreases from one to the next. A position that is not
-# there (gaps are normal in PostgreSQL) stands for the last one before it.
+# Positions are halved: `recorded_at` never decreases from one to the next, between two entries that
+# say that the clock was set back. A position that is not there (gaps are normal in PostgreSQL)
+# stands for the last one before it.
 BISECT = """
     WITH RECURSIVE bisect (low, step) AS (
-        SELECT CAST(0 AS BIGINT), CAST(? AS BIGINT)
+        SELECT CAST(? AS BIGINT), CAST(? AS BIGINT)
         UNION ALL
         SELECT
-            CASE WHEN coalesce(
+            CASE WHEN low + step <= CAST(? AS BIGINT) AND coalesce(
                 (SELECT recorded_at FROM stored_events WHERE position <= low + step
                  ORDER BY position DESC LIMIT 1), '') {operator} ?
             THEN low + step ELSE low END,
@@ -29,6 +31,12 @@ BISECT = """
     SELECT position, recorded_at FROM stored_events
     WHERE position <= (SELECT low FROM bisect WHERE step = 0) ORDER BY position DESC LIMIT 1
 """
+SET_BACK = f"""
+    SELECT position FROM stored_events
+    WHERE originator_id = '{LogHistory.KIND}/{NAME}' AND topic = '{ClockSetBack.TOPIC}'
+"""  # noqa: S608 - constants of ours
+BEGUN_BY = SET_BACK + " AND recorded_at {operator} ? ORDER BY position DESC LIMIT 1"
+BEGUN_AFTER = SET_BACK + " AND position > ? ORDER BY position LIMIT 1"
 AT = """
     SELECT position, recorded_at FROM stored_events WHERE position <= ?
     ORDER BY position DESC LIMIT 1
@@ -61,14 +69,19 @@ EACH: dict[EngineName, dict[str, str]] = {
 def by(tx: Transaction, moment: str, *, before: bool = False) -> Head:
     """The last entry that was recorded by then, or `before` it; `moment` in `TIME_FORMAT`.
 
-    As many point reads as the position has bits, in one statement.
+    What a clock that was ahead stamped with later times, and stands before it, counts as before:
+    so a later moment never gives an earlier entry. As many point reads as the position has bits,
+    in one statement.
     """
     head = recorder.head(tx)
     if head.recorded_at < moment or (head.recorded_at == moment and not before):
         return head
-    step = 1 << head.position.bit_length()
-    sql = BISECT.format(operator="<" if before else "<=")
-    return Head(*(tx.execute(sql, (step, moment)).fetchone() or EMPTY))
+    operator = "<" if before else "<="
+    (begin,) = tx.execute(BEGUN_BY.format(operator=operator), (moment,)).fetchone() or (0,)
+    (next_begin,) = tx.execute(BEGUN_AFTER, (begin,)).fetchone() or (head.position + 1,)
+    step = 1 << (next_begin - begin).bit_length()
+    params = (begin, step, next_begin - 1, moment)
+    return Head(*(tx.execute(BISECT.format(operator=operator), params).fetchone() or EMPTY))
 
 
 def at(tx: Transaction, position: int) -> Head:

@@ -59,12 +59,16 @@ class Batch:
         self.store(unit, appending)
         job.outcome = job.answer(appending.tx, result)
 
-    def store(self, unit: Unit, appending: Appending) -> None:
-        """Append what a command emitted, project it, and write what it wants written beside."""
+    def store(self, unit: Unit, appending: Appending, at: str | None = None) -> None:
+        """Append what a command emitted, project it, and write what it wants written beside.
+
+        With `at` the times of the log begin anew.
+        """
         tx = appending.tx
         if unit.pending:
             stored = [to_stored(event) for event in unit.pending]
-            places = recorder.insert(tx, max(self.head, appending.head), stored)
+            head = self.head if self.recorded else appending.head
+            places = recorder.insert(tx, head, stored, at)
             self.head = places[-1]
             recorded = [
                 Recorded(place.position, place.recorded_at, event)

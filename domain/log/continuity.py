@@ -14,7 +14,14 @@ from typing import NamedTuple
 from domain.aggregates.log_history import NAME, LogHistory, WentBack, told
 from domain.event import Recorded
 from domain.log import recorder
-from domain.log.engine import NOWHERE, LogWentBack, OperationalError, OtherLog, Place
+from domain.log.engine import (
+    NOWHERE,
+    LogWentBack,
+    OperationalError,
+    OtherLog,
+    Place,
+    StoredEvent,
+)
 from domain.log.mapper import to_event
 from domain.log.transaction import NO_SERVER, Server, Transaction
 
@@ -28,6 +35,13 @@ than we, and what is told of a lost position must not be told of another event."
 IS_THERE = """
     SELECT 1 FROM stored_events WHERE position = ? AND recorded_at = ? AND originator_id = ?
     AND originator_version = ?
+"""
+
+WENT_BACK_SINCE = """
+    SELECT position, recorded_at, originator_id, originator_version, topic, state
+    FROM stored_events WHERE originator_id = ? AND position > coalesce(
+        (SELECT max(position) FROM stored_events WHERE originator_id = ?), 0
+    ) ORDER BY position
 """
 
 
@@ -226,3 +240,14 @@ def is_lost(tx: Transaction, position: int) -> bool:
     return any(
         event.lost(position) for event in map(to_event, stored) if isinstance(event, WentBack)
     )
+
+
+def lost_with(tx: Transaction, subject: str) -> tuple[int, str] | None:
+    """Position and time of the event that names changes of a subject as lost, where nothing has
+    happened to the subject since."""
+    rows = tx.execute(WENT_BACK_SINCE, (f"{LogHistory.KIND}/{NAME}", subject)).fetchall()
+    for position, recorded_at, originator_id, version, topic, state in rows:
+        event = to_event(StoredEvent(originator_id, version, topic, bytes(state)))
+        if isinstance(event, WentBack) and event.names(subject):
+            return position, recorded_at
+    return None

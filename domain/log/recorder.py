@@ -86,13 +86,16 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime(TIME_FORMAT.removesuffix(".%f"))
 
 
-def insert(tx: Transaction, head: Head | Place, stored: Sequence[StoredEvent]) -> list[Place]:
+def insert(
+    tx: Transaction, head: Head | Place, stored: Sequence[StoredEvent], at: str | None = None
+) -> list[Place]:
     """Append under the append lock; gives the place of each.
 
-    `recorded_at` is the machine's clock, but never before that of `head`. Raises `LogWentBack`
-    where the version before one of them is not in the log.
+    `recorded_at` is the machine's clock, but never before that of `head`, unless `at` is given:
+    then the times of the log begin anew. Raises `LogWentBack` where the version before one of them
+    is not in the log.
     """
-    recorded_at, append_id = max(now(), head.recorded_at), new_append_id()
+    recorded_at, append_id = at or max(now(), head.recorded_at), new_append_id()
     rows = [
         (
             event.originator_id,

@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from domain.aggregates.log_history import NAME, LogHistory
+from domain.aggregates.log_history import NAME, ClockSetBack, LogHistory
 from domain.event import Act, Recorded
 from domain.log import recorder
 from domain.log.batch import Batch, Projections
+from domain.log.clock import LogClock
 from domain.log.continuity import Continuity, Loss
 from domain.log.engine import (
     Appending,
@@ -74,6 +75,7 @@ class Writer:
         on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None,
         on_loss: Callable[[Loss], None] = lambda loss: None,
         continuity: Continuity | None = None,
+        clock: LogClock | None = None,
     ) -> None:
         self._engine = engine
         self._projections = projections
@@ -81,6 +83,7 @@ class Writer:
         self._on_commit = on_commit
         self._on_loss = on_loss
         self._continuity = continuity or Continuity()
+        self._clock = clock or LogClock()
         self._aggregates = Aggregates()
         self._position = -1
         self._scrub_due_at: float | None = None
@@ -235,6 +238,7 @@ class Writer:
             with self._engine.append(lock_timeout_s) as appending:
                 self._notice_loss(appending, batch)
                 self._notice_others(appending)
+                self._notice_clock(appending, batch)
                 for job in jobs:
                     batch.decide(job, appending)
                     if len(batch.recorded) >= BATCH_EVENTS_MAX:
@@ -262,6 +266,16 @@ class Writer:
         unit.log_history().go_back(loss.event(self._process))
         batch.store(unit, appending)
         batch.loss = loss
+
+    def _notice_clock(self, appending: Appending, batch: Batch) -> None:
+        """Where the clock was ahead: say so in the log, whose times begin anew."""
+        if batch.recorded or not self._clock.is_set_back(appending.head):
+            return
+        now = self._clock.now()
+        unit = Unit(appending.tx, self._aggregates, Act(ACTOR, f"{LogHistory.KIND}/{NAME}", now))
+        event = ClockSetBack(self._process, appending.head.recorded_at)
+        unit.log_history().set_clock_back(event)
+        batch.store(unit, appending, at=now)
 
     def _notice_others(self, appending: Appending) -> None:
         """Forget what other processes changed since our last transaction."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from domain.aggregates.log_history import WentBack
+from domain.aggregates.log_history import ClockSetBack, WentBack
 from domain.log import recorder, search
 from domain.log.engine import EMPTY, Engine, Head
 from domain.log.mapper import MissingField, whole_event
@@ -98,7 +98,8 @@ def _check_place(engine: EngineName, entry: Entry, before: Head) -> None:
             f"Position {before.position + 1} is missing: {entry.position} follows"
             f" {before.position}."
         )
-    if entry.recorded_at < before.recorded_at:
+    anew = entry.stored.topic == ClockSetBack.TOPIC
+    if not anew and entry.recorded_at < before.recorded_at:
         raise Wrong(
             f"Position {entry.position} was recorded at {entry.recorded_at}, before position"
             f" {before.position} at {before.recorded_at}."

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 
 from domain.aggregates.host_events import Failed
 from domain.event import Recorded
+from domain.log.clock import LogClock
 from domain.log.engine import Engine, OperationalError
 from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.follower import Follower
@@ -55,6 +56,7 @@ def start_writer(
     followers: Sequence[Follower],
     lines: ServiceLog,
     log_watch: LogWatch,
+    clock: LogClock,
 ) -> Writer:
     loop = asyncio.get_running_loop()
 
@@ -80,6 +82,7 @@ def start_writer(
         on_commit=on_commit,
         on_loss=log_watch.on_loss,
         continuity=log_watch.continuity,
+        clock=clock,
     )
     log_watch.writer = writer
     writer.start()

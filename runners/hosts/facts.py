@@ -55,6 +55,8 @@ class Facts:
     """UTC; "" where the host does not tell."""
     reboot_needed: bool | None = None
     """Whether something newer is installed than runs; None where nothing tells."""
+    sudo_words: str = ""
+    """What sudo said where it does not work."""
 
 
 async def gather(session: ScriptRunner) -> Facts:
@@ -62,7 +64,9 @@ async def gather(session: ScriptRunner) -> Facts:
     nonce = secrets.token_hex(NONCE_BYTES)
     output = await session.run(f"nonce={nonce}\n{SCRIPT}")
     if _between_marks(output.stdout, nonce) is None:
-        advice = " Does the user have a login shell?"
+        advice = (
+            " Does the user have a login shell, and no login script that starts another program?"
+        )
         raise not_run(output, "let us log in but did not run our script", advice)
     return parse(output.stdout, nonce)
 
@@ -92,6 +96,7 @@ def parse(output: bytes, nonce: str) -> Facts:
         kernel=_word(said.get("kernel", "")),
         booted_at=_booted_at(said.get("booted_at", "")),
         reboot_needed={"yes": True, "no": False}.get(said.get("reboot_needed", "")),
+        sudo_words=plain(said.get("sudo_words", "")),
     )
 
 
@@ -110,7 +115,8 @@ def sudo_failure(facts: Facts, user: str) -> str | None:
         case "tty":
             return f"sudo wants a terminal from {user}: take requiretty out of /etc/sudoers."
         case "refused":
-            return f"sudo does not let {user} run a shell as root: see /etc/sudoers."
+            said = f" It said “{facts.sudo_words}”." if facts.sudo_words else ""
+            return f"sudo does not let {user} run a shell as root: see /etc/sudoers.{said}"
 
 
 def _between_marks(output: bytes, nonce: str) -> bytes | None:

@@ -76,9 +76,12 @@ elif ! command -v sudo >/dev/null; then
 elif words=$(sudo -n /bin/sh -c : 2>&1); then
     say sudo works
 else
+    say sudo_words "$(printf '%s' "$words" | tr '\n' ' ' | cut -c 1-500)"
     case $words in
-    *assword* | *uthentication*) say sudo password ;;
-    *tty*) say sudo tty ;;
+    *xpired* | *reset\ your\ password*) say sudo refused ;; # not for want of NOPASSWD
+    *"password is required"* | *nteractive\ authentication*) say sudo password ;;
+    *"terminal is required to read the password"*) say sudo password ;;
+    *"must have a tty"*) say sudo tty ;;
     *) say sudo refused ;;
     esac
 fi

@@ -18,7 +18,7 @@ def readiness(parts: Sequence[Part]) -> Iterable[Metric]:
     """What `/readyz` says."""
     ready = GaugeMetricFamily("commissaire_ready", "1 where a part is ready.", labels=("part",))
     for part in parts:
-        ready.add_metric((part.name,), not part.kind)
+        ready.add_metric((part.name,), part.ready)
     yield ready
 
 

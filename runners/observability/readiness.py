@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from domain.log.engine import PersistenceError, Unusable
+from domain.log.clock import LogClock
+from domain.log.engine import PersistenceError, Place, Unusable
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.fleet_figures import FleetFigures
@@ -29,7 +30,8 @@ BEHIND_FOR_S = 10.0
 
 ACTIONS = {
     "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
-    "database.refuses": "Give the service's account what it needs; it goes on by itself.",
+    "database.refuses": "Give the service's account what it needs; it goes on by itself. Where"
+    " tables are gone, restart it: it makes them anew.",
     "log.other": "Stop the wrong server, or start with --accept-log as the reason says.",
     "log.went_back": "Wait: the service goes on by itself with what the database has.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
@@ -40,6 +42,8 @@ ACTIONS = {
     "runner.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.behind": "See that the database answers; restart the service if it stays so.",
+    "clock.behind": "Set the clock; if it is right, the log's times begin anew by themselves.",
+    "clock.ahead": "Set the clock; if it is right, the next start finds newer entries.",
     "leases.lost": "See that the database answers; the service goes on by itself.",
     "vault.key_missing": "Put the master key back from its copy before the next start.",
     "vault.key_unusable": "Put the master key back from its copy before the next start.",
@@ -53,10 +57,11 @@ ACTIONS = {
 
 
 class Fault(NamedTuple):
-    """Why a part is not ready."""
+    """Why a part is not ready, or, where it only `warns`, what a person should look at."""
 
     kind: str
     sentence: str
+    warns: bool = False
 
 
 Check = Callable[[], Awaitable[Fault | None]]
@@ -72,7 +77,9 @@ class Readiness:
         """Every part, in the order in which they were given."""
         faults = await asyncio.gather(*(check() for check in self._checks.values()))
         return [
-            Part(name, fault.kind, fault.sentence, ACTIONS[fault.kind]) if fault else Part(name)
+            Part(name, fault.kind, fault.sentence, ACTIONS[fault.kind], fault.warns)
+            if fault
+            else Part(name)
             for name, fault in zip(self._checks, faults, strict=True)
         ]
 
@@ -128,6 +135,18 @@ def log(watch: LogWatch) -> Check:
         if watch.is_under_way:
             return Fault("log.went_back", "The log went back: what is remembered is forgotten.")
         return None
+
+    return check
+
+
+def clock(of_log: LogClock, head: Place) -> Check:
+    """The clock is of the time that the log was of when the service started."""
+
+    async def check() -> Fault | None:
+        how, sentence = of_log.why_away(head)
+        if how == "behind":
+            return Fault("clock.behind", sentence, warns=True)
+        return Fault("clock.ahead", sentence, warns=True) if how else None
 
     return check
 

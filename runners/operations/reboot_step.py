@@ -24,8 +24,10 @@ class RebootStep:
         report = await session.watch(step.step_id)
         if not before:
             request = operation_commands.request_reboot
-            if await self._outcomes.record(step, request, report.boot_id):
-                await session.start(step.step_id, reboot(report.boot_id))
+            # The host may know of a request that the log has lost: it is not to reboot once more.
+            boot_id = report.begun_boot_id or report.boot_id
+            if await self._outcomes.record(step, request, boot_id):
+                await session.start(step.step_id, reboot(boot_id))
                 return Requeue(REBOOT_POLL_S, Priority.CONTINUED)
             return Requeue(0.0, Priority.CONTINUED)
         boot_ids: Evidence = {"boot_id_before": before, "boot_id_after": report.boot_id}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 KEPT_FREE = 8
@@ -52,7 +53,7 @@ class WorkQueue:
             {} for _ in Priority
         ]  # dicts: in order, and quick to leave
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[Requeue | None]] = {}
         self._priority_of_busy: dict[str, Priority] = {}
         self._group: asyncio.TaskGroup | None = None
         self._stopped = False
@@ -130,10 +131,12 @@ class WorkQueue:
             self._priority_of_busy[key] = priority
             task = self._group.create_task(self._run(key), name=f"wakeup {key}")
             self._busy[key] = task
+            # Not in the task: one that is forgotten at once is cancelled before it begins.
+            task.add_done_callback(partial(self._ended, key))
             if self._slow_max:
                 asyncio.get_running_loop().call_later(SLOW_S, self._leave_slot, key, task)
 
-    def _leave_slot(self, key: str, task: asyncio.Task[None]) -> None:
+    def _leave_slot(self, key: str, task: asyncio.Task[Requeue | None]) -> None:
         if self._busy.get(key) is not task:
             return  # the work has ended
         if len(self._slow) < self._slow_max:
@@ -154,19 +157,21 @@ class WorkQueue:
                     return key, priority
         return None
 
-    async def _run(self, key: str) -> None:
+    async def _run(self, key: str) -> Requeue | None:
         try:
-            again = await self._do(key)
+            return await self._do(key)
         except asyncio.CancelledError:
             if self._stopped:
                 raise
-            again = None  # forgotten
+            return None  # forgotten
         except BaseException:
             self._stopped = True  # a defect: the group takes no more tasks
             raise
-        finally:
-            del self._busy[key], self._priority_of_busy[key]
-            self._slow.discard(key)
+
+    def _ended(self, key: str, task: "asyncio.Task[Requeue | None]") -> None:
+        del self._busy[key], self._priority_of_busy[key]
+        self._slow.discard(key)
+        again = None if task.cancelled() or task.exception() else task.result()
         if again is not None and not self._is_enqueued(key) and not self._stopped:
             self.enqueue_after(again.seconds, key, again.priority)
         self._fill()

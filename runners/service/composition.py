@@ -130,6 +130,7 @@ def _observer(
     stack.push_async_callback(observer.probe.close)
     observer.watch_database(storage.live_tables, storage.writer)
     observer.watch_files(settings, users, storage.writer, lines)
+    observer.checks["clock"] = readiness.clock(storage.clock, storage.head)
     return observer
 
 
@@ -145,7 +146,7 @@ def _follow_the_log(
     observer.watch_log(storage.log_watch)
     rebuilding = Rebuilding(settings, storage.engine, storage.live_tables, lines.write)
     supervisor.run("rebuilding", rebuilding.run())
-    window = EventWindow(storage.position)
+    window = EventWindow(storage.head.position)
     supervisor.add("events", window, storage.follow(storage.log_reads))
     storage.log_watch.forget.append(
         lambda loss: window.begin_anew(loss.found.position, loss.common)

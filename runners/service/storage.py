@@ -4,11 +4,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from domain.log.clock import LogClock
 from domain.log.continuity import Continuity, Loss
 from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
 from domain.log.engine import Server as DatabaseServer
 from domain.log.follower import Follower
-from domain.log.recorder import LogRecorder, head, newest
+from domain.log.recorder import LogRecorder, newest
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
@@ -29,8 +30,6 @@ class Storage:
 
     engine: Engine
     live_tables: LiveTables
-    position: int
-    """The head of the log at the start."""
     log_reads: Reads
     """For what is read from the log alone, which goes on where a read model cannot."""
     answers: Reads
@@ -39,11 +38,14 @@ class Storage:
     fleet: FleetReader
     writer: Writer
     log_watch: LogWatch
+    clock: LogClock
+    head: Place
+    """The newest entry at the start."""
     followers: list[Follower] = field(default_factory=list)
 
     def follow(self, of: Reads | None = None) -> Follower:
         """A reader of the log, from the head at the start."""
-        self.followers.append(Follower(self.position, self.log_watch.pull(of or self.answers)))
+        self.followers.append(Follower(self.head.position, self.log_watch.pull(of or self.answers)))
         return self.followers[-1]
 
     def begin_anew(self, loss: Loss) -> None:
@@ -60,7 +62,8 @@ def open_storage(
     """Open the database and start the writer; both end with the stack."""
     engine = open_engine(settings, stack, lines)
     continuity = Continuity(*_known_log(settings), settings.accept_log)
-    live_tables, position = _open_database(engine, vault, continuity)
+    live_tables, found = _open_database(engine, vault, continuity)
+    clock = _clock(settings, found, lines)
     log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
     log_reads = reads(engine, settings.command_timeout_s)
     stack.callback(log_reads.close)
@@ -68,11 +71,21 @@ def open_storage(
     past = PastReads(engine)
     stack.callback(past.close)
     followers: list[Follower] = []
-    writer = start_writer(settings, engine, live_tables, followers, lines, log_watch)
+    writer = start_writer(settings, engine, live_tables, followers, lines, log_watch, clock)
     stack.push_async_callback(asyncio.to_thread, writer.stop)
     fleet = FleetReader(answers, vault)
     storage = Storage(
-        engine, live_tables, position, log_reads, answers, past, fleet, writer, log_watch, followers
+        engine,
+        live_tables,
+        log_reads,
+        answers,
+        past,
+        fleet,
+        writer,
+        log_watch,
+        clock,
+        found,
+        followers,
     )
     log_watch.forget.append(storage.begin_anew)
     return storage
@@ -83,7 +96,21 @@ def _known_log(settings: Settings) -> tuple[Place, DatabaseServer | None]:
     return (NOWHERE, None) if settings.database is None else known_before(settings.known_log_file)
 
 
-def _open_database(engine: Engine, vault: Vault, continuity: Continuity) -> tuple[LiveTables, int]:
+def _clock(settings: Settings, found: Place, lines: ServiceLog) -> LogClock:
+    """The clock that stamps the log; said, or refused, where it is far from the log's times."""
+    clock = LogClock()
+    how, sentence = clock.why_away(found)
+    if how and settings.refuse_wrong_clock:
+        raise CannotServe(f"{sentence} Set the clock, or start without --refuse-wrong-clock.")
+    if how:
+        lines.write(f"clock.{how}", level="warning", reason=sentence)
+    clock.is_set_back(found)  # what is behind counts from here on
+    return clock
+
+
+def _open_database(
+    engine: Engine, vault: Vault, continuity: Continuity
+) -> tuple[LiveTables, Place]:
     """Tables that are there and read models that are up to date, and how far the log goes."""
     live_tables = LiveTables(PROJECTIONS)
     try:
@@ -98,7 +125,7 @@ def _open_database(engine: Engine, vault: Vault, continuity: Continuity) -> tupl
         live_tables.catch_up(engine)
         scrub(engine)
         with engine.snapshot() as tx:
-            return live_tables, head(tx).position
+            return live_tables, newest(tx)
     except OtherLog as other:
         raise CannotServe(str(other)) from None
     except WrongMasterKey as wrong:

@@ -54,6 +54,9 @@ class Settings(BaseModel):
         description="Go on with the log of this database server, though it is no continuation of"
         " the one that was known: the name that the refusal gives.",
     )
+    refuse_wrong_clock: bool = Field(
+        False, description="Do not start with a clock an hour behind the log's, or a year ahead."
+    )
     host: Annotated[str, Sources("ADDRESS")] = Field(
         "127.0.0.1",
         description="Address to listen on; 0.0.0.0 is all of IPv4, :: is all of IPv6 and IPv4.",

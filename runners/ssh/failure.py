@@ -144,6 +144,25 @@ def _wrong_key(address: str, user: str) -> SshFailure:
     return SshFailure("authentication", sentence, passing=False)
 
 
+def second_factor(address: str, user: str, words: str) -> SshFailure:
+    """The key was accepted, and is not enough."""
+    sentence = (
+        f"{address} took the key of {plain(user)} and wants a second factor besides: exempt that"
+        f" user (AuthenticationMethods publickey).{_quoted(words)}"
+    )
+    return SshFailure("authentication", sentence, passing=False)
+
+
+def turned_away(address: str, user: str, words: str) -> SshFailure:
+    """The host said why it does not let the user in, as PAM does."""
+    sentence = f"{address} did not let {plain(user)} log in.{_quoted(words)}"
+    return SshFailure("authentication", sentence, passing=False)
+
+
+def _quoted(words: str) -> str:
+    return f" It said “{plain(words)}”." if words else ""
+
+
 def slow_login(address: str, port: int, limit_s: float) -> SshFailure:
     """TCP works, but SSH does not answer, or too slowly."""
     sentence = (

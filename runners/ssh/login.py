@@ -20,7 +20,10 @@ from runners.ssh.failure import (
     no_host_key,
     no_login,
     not_ssh,
+    plain,
+    second_factor,
     slow_login,
+    turned_away,
 )
 from runners.ssh.wire import Wire
 
@@ -103,6 +106,10 @@ async def log_in(
             raise not_ssh(address, port) from error
         if visitor.shares_no_kind_of_key():
             raise no_host_key(address, visitor.kinds_of_key()) from error
+        if visitor.wants_more_than_a_key():
+            raise second_factor(address, target.user, visitor.words) from error
+        if visitor.words:
+            raise turned_away(address, target.user, visitor.words) from error
         raise no_login(address, port, target.user, error) from error
     except BaseException:
         sock.close()
@@ -126,6 +133,17 @@ class _Visitor(asyncssh.SSHClient):
         self._accepted: HostKey | None = None
         self.refused: HostKey | None = None
         self.distrust: Exception | None = None
+        self.words = ""
+        """What the host had to say once it was offered our key, as PAM does ("expired")."""
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        """A text before the login is done. That of sshd's Banner comes before our key is sent."""
+        if not self._keys:
+            self.words = plain(f"{self.words} {msg}")
+
+    def wants_more_than_a_key(self) -> bool:
+        """Whether the host took our key, and wants another method of authentication as well."""
+        return isinstance(self._wire, Wire) and self._wire.is_half_in
 
     async def trusted_key(self) -> HostKey:
         """The host's key, after `trust` was asked about it, where there is one to ask."""

@@ -2,22 +2,25 @@
 
 asyncssh takes all messages of one read in one turn of the event loop, and copies the rest of that
 read with each of them; a read may have 16,000 messages. It sets no limit to messages that it
-ignores. Three of its methods are overridden for that, one of them private: pyproject.toml has an
-upper bound for its version, and tests/runners/ssh/test_ssh_floods.py notices where the private one
-changes.
+ignores, and does not tell that a key was taken and something else is wanted besides. Four of its
+methods are overridden for that, two of them private: pyproject.toml has an upper bound for its
+version, and tests/runners/ssh notice where the private ones change.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
 from typing import Any, cast
 
 import asyncssh
+from asyncssh.packet import SSHPacket
 
 PIECE_BYTES = 2048  # given to asyncssh in one turn of the event loop
 LOGIN_BYTES_MAX = 256 * 1024  # until the login is done; the text that sshd shows before it is most
 LOGIN_MESSAGES_MAX = 200  # until the login is done; sshd needs ten to twenty
 COMMAND_MESSAGES_MAX = 1000  # that bring no output, while a command runs: keys anew, keepalives …
 
+MSG_USERAUTH_FAILURE = 51
 # RFC 4250, 4.1.2: what is worth naming, since a host can send it without being asked.
 NAMES = {
     2: "SSH_MSG_IGNORE",
@@ -51,6 +54,8 @@ class Wire(asyncssh.SSHClientConnection):
         self._seen: Counter[int] = Counter()
         self.flood: Flood | None = None
         """Why we hung up, where the host sent too much."""
+        self.is_half_in = False
+        """Whether the host took our key, and wants another method besides (RFC 4252, 5.1)."""
         super().__init__(*args, **options)
 
     def begin_command(self) -> None:
@@ -108,6 +113,13 @@ class Wire(asyncssh.SSHClientConnection):
                 f" (most of them {NAMES.get(most, f'of type {most}')})"
             )
         super()._finish_recv_packet(pkttype, seq, _task, is_async)
+
+    def process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> bool | Awaitable[None]:
+        """asyncssh calls this for each message, before it handles it."""
+        if pkttype == MSG_USERAUTH_FAILURE:
+            # The last byte of it says so; what was read of it is asyncssh's business.
+            self.is_half_in = self.is_half_in or packet.get_full_payload()[-1:] == b"\x01"
+        return super().process_packet(pkttype, pktid, packet)
 
     def _hang_up(self, deed: str) -> None:
         self.flood = Flood(deed)

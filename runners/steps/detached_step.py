@@ -142,10 +142,14 @@ async def _ask(
 
 
 def as_root(script: str) -> str:
-    """A script that runs another one as root: at once where the user is, else through sudo."""
+    """A script that runs another one as root: at once where the user is, else through sudo.
+
+    sudo gets it over a pipe: what is an argument stands in the host's logs, each time.
+    """
     return (
         f"script={shlex.quote(script)}\n"
-        'if [ "$(id -u)" = 0 ]; then eval "$script"; else exec sudo -n /bin/sh -c "$script"; fi\n'
+        'if [ "$(id -u)" = 0 ]; then eval "$script"\n'
+        """else printf %s "$script" | sudo -n /bin/sh -c 'eval "$(cat)"'; fi\n"""
     )
 
 

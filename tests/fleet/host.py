@@ -178,6 +178,12 @@ class Host:
         self._sshd.banner = "/run/fleet/banner" if text else "none"
         self._restart_sshd()
 
+    def sshd(self, *lines: str, pam: bool = False) -> None:
+        """Further lines of sshd's configuration, and whether PAM has its say."""
+        self._sshd.more = "".join(f"{line}\n" for line in lines)
+        self._sshd.pam = "yes" if pam else "no"
+        self._restart_sshd()
+
     def sudo(self, how: str) -> None:
         """What sudo does for the user: "works", asks for a "password", or is "missing"."""
         if how not in (*SUDOERS, "missing"):

@@ -29,7 +29,7 @@ HostKey /run/fleet/host_key
 AuthorizedKeysFile /run/fleet/authorized_keys
 PidFile /run/fleet/listener
 StrictModes no
-UsePAM no
+UsePAM {pam}
 UseDNS no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
@@ -53,10 +53,13 @@ class Sshd:
     port: int
     startups: str = STARTUPS_OF_SSHD
     banner: str = "none"
+    pam: str = "no"
+    more: str = ""
+    """Further lines; sshd takes the first of two that say the same."""
 
     def text(self) -> str:
         """sshd_config; a bare IPv6 address is what ListenAddress wants beside Port."""
-        text = SSHD_CONFIG.format(**vars(self))
+        text = self.more + SSHD_CONFIG.format(**vars(self))
         if openssh_version() >= PENALTIES_SINCE:
             # A session that a test cuts is a crash to sshd, which then shuts its client out.
             text += "PerSourcePenalties no\n"

@@ -41,6 +41,12 @@ class Pair:
         self.second.start()
         self.second.promote()
 
+    def switch_over(self) -> None:
+        """As it is planned: the primary stops once the standby has all, which takes over."""
+        self.wait_for_standby()
+        self.first.stop("fast")
+        self.second.promote()
+
     def be_synchronous(self, *, yes: bool = True) -> None:
         """Have commits wait for the standby, or not."""
         self.first.ask(

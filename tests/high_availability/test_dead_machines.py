@@ -148,6 +148,20 @@ def test_changes_that_wait_for_a_standby_that_is_gone_hold_nobody_else_up(
         wait_for(lambda: service.client.put("/cluster/again").status_code == 201)
 
 
+def test_while_a_table_is_locked_changes_and_reads_are_refused_and_then_go_on(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    flags = ("--no-runners", "--command-timeout-s", "1")
+    with Service(tmp_path / "service", postgres_url, *flags) as service:
+        assert service.client.put("/cluster/web").status_code == 201
+        with superuser(postgres_server, postgres_url) as admin, admin.transaction():
+            admin.execute("LOCK TABLE clusters IN ACCESS EXCLUSIVE MODE")  # as VACUUM FULL does
+            assert service.client.put("/cluster/other").status_code == 503
+            assert service.client.get("/cluster/web").status_code == 503
+        wait_for(lambda: service.client.put("/cluster/other").status_code == 201)
+        assert service.client.get("/clusters").json() == ["other", "web"]
+
+
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 

@@ -1,6 +1,7 @@
 """Two processes behind nginx, as the documents have it: a restart of one is noticed by nobody."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
@@ -15,7 +16,9 @@ from tests.support.certificates import Authority
 from tests.support.service import Service, wait_for
 
 CLIENTS = 4
-RESTARTS = 4
+RESTARTS = 2
+VOLUME = 17_500
+"""Requests, with the long runs."""
 ANSWERS_BETWEEN = 40
 """So many answers are waited for between two restarts."""
 
@@ -53,10 +56,12 @@ class Load:
         for client in self._clients:
             client.close()
 
-    def go_on(self) -> None:
-        """Wait for some more answers."""
-        wanted = self.statuses.total() + ANSWERS_BETWEEN
-        wait_for(lambda: self.errors or self.statuses.total() >= wanted)
+    def go_on(self, pause_s: float) -> None:
+        """Wait for some more answers, for so long at least."""
+        wanted, due = self.statuses.total() + ANSWERS_BETWEEN, time.monotonic() + pause_s
+        wait_for(
+            lambda: self.errors or (self.statuses.total() >= wanted and time.monotonic() >= due)
+        )
 
     def _run(self, client: httpx.Client, name: str) -> None:
         for number in count():
@@ -81,10 +86,17 @@ def stop(service: Service) -> None:
     service.stop()
 
 
-@pytest.mark.proof
-@pytest.mark.parametrize("end", [stop, kill])
+@pytest.mark.parametrize(
+    ("end", "pause_s", "volume"),
+    [
+        pytest.param(stop, 0, 200, id="few"),
+        pytest.param(stop, 15, VOLUME, id="stop-15s", marks=pytest.mark.proof),
+        pytest.param(stop, 0.5, VOLUME, id="stop-0.5s", marks=pytest.mark.proof),
+        pytest.param(kill, 0.5, VOLUME, id="kill-0.5s", marks=pytest.mark.proof),
+    ],
+)
 def test_restarts_under_load_make_no_error_and_no_change_twice(
-    postgres_url: str, tmp_path: Path, end: Callable[[Service], None]
+    postgres_url: str, tmp_path: Path, end: Callable[[Service], None], pause_s: float, volume: int
 ) -> None:
     authority = Authority(tmp_path)
     flags = ("--no-runners", "--trusted-proxy", "127.0.0.1/32", "--stop-announced-s", "0.2")
@@ -94,23 +106,35 @@ def test_restarts_under_load_make_no_error_and_no_change_twice(
             service.restart_with(
                 "--port", str(free_port()), "--users", str(services[0].data / "users.json")
             )
+        restarts = 0
         with (
             nginx(tmp_path, services[0], authority, services[1]) as url,
             Load(url, services[0].password, authority) as load,
         ):
-            for number in range(RESTARTS):
-                load.go_on()
-                end(services[number % 2])
-                load.go_on()
-                services[number % 2].start()
-            load.go_on()
+            while restarts < RESTARTS or load.statuses.total() < volume:
+                load.go_on(pause_s)
+                end(services[restarts % 2])
+                load.go_on(0)
+                services[restarts % 2].start()
+                restarts += 1
+            load.go_on(pause_s)
+        print(f"{load.statuses} with {restarts} restarts")
         assert not load.errors
         assert set(load.statuses) == {200, 201}, load.statuses
-        created = services[0].client.get(
-            "/events", params={"type": "cluster.created", "limit": 1000}
-        )
-        subjects = Counter(event["subject"] for event in created.json())
-        assert max(subjects.values()) == 1
+        assert max(created(services[0]).values()) == 1
+
+
+def created(service: Service) -> Counter[str]:
+    """How often each cluster was, by the log."""
+    found: Counter[str] = Counter()
+    after = 0
+    while True:
+        query = f"type=cluster.created&limit=1000&after={after}"
+        page = service.client.get(f"/events?{query}").json()
+        if not page:
+            return found
+        found.update(event["subject"] for event in page)
+        after = int(page[-1]["id"])
 
 
 def test_a_stop_is_announced_before_connections_are_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.faults.client import registration
 from tests.high_availability.test_log_went_back import put, went_back
 from tests.support.service import Service
 
@@ -39,6 +40,25 @@ def test_a_file_that_is_restored_under_a_running_service_is_the_truth(tmp_path: 
         service.stop()
         service.start()
         assert service.client.get("/clusters").json() == ["after", "kept"]
+
+
+def test_a_host_that_was_lost_is_told_as_such_until_it_is_registered_again(tmp_path: Path) -> None:
+    with Service(tmp_path / "service", None, "--no-runners") as service:
+        live, copy = service.data / "commissaire.db", tmp_path / "copy.db"
+        put(service, "kept")
+        back_up(live, copy)
+        assert service.client.put("/host/10.0.0.7", json=registration()).status_code == 201
+        back_up(copy, live)
+        put(service, "after")
+        for path in ("/host/10.0.0.7", "/host/10.0.0.7/status"):
+            gone = service.client.get(path)
+            assert gone.status_code == 404
+            assert "There is no host 10.0.0.7 any more" in gone.json()["detail"]
+        assert "any more" not in service.client.get("/host/10.0.0.8").json()["detail"]
+        assert service.client.put("/host/10.0.0.7", json=registration()).status_code == 201
+        assert service.client.get("/host/10.0.0.7").status_code == 200
+        assert service.client.delete("/host/10.0.0.7").status_code == 200
+        assert "any more" not in service.client.get("/host/10.0.0.7").json()["detail"]
 
 
 def test_a_file_that_was_replaced_is_not_written_to_any_more(tmp_path: Path) -> None:

@@ -205,6 +205,26 @@ class PostgresServer:
         with self._superuser() as connection:
             connection.execute("SELECT pg_promote(true)")
 
+    def follow(self, primary: "PostgresServer") -> None:
+        """Begin to run as the standby of another, whose log goes on from ours; until it is met."""
+        data = self.directory / "data"
+        written = "".join(
+            f"\n{name} = '{value}'"
+            for name, value in {
+                "primary_conninfo": primary.url("postgres", SUPERUSER),
+                "recovery_target_timeline": "latest",
+            }.items()
+        )
+        with (data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"{written}\n")
+        (data / "standby.signal").touch()
+        self.start()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while primary.ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") < 1:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not follow:\n{self.read_log()}")
+            time.sleep(POLL_S)
+
     def ask(self, statement: LiteralString) -> Any:
         """As its superuser; gives the first column of the first row, where there are any."""
         with self._superuser() as connection:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.event import Act, Recorded
+from domain.log.clock import LogClock
 from domain.log.engine import Engine
 from domain.log.engines.postgres import PostgresEngine
 from domain.log.engines.sqlite import SQLiteEngine
@@ -56,10 +57,15 @@ class Store:
         models: Any = None,
         timeout_s: float = COMMAND_TIMEOUT_S,
         on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None,
+        clock: LogClock | None = None,
     ) -> Iterator[Writer]:
         """A writer that runs; what is queued at the end is carried out."""
         writer = Writer(
-            engine or self.engine, models or self.models, timeout_s=timeout_s, on_commit=on_commit
+            engine or self.engine,
+            models or self.models,
+            timeout_s=timeout_s,
+            on_commit=on_commit,
+            clock=clock,
         )
         writer.start()
         try:

@@ -12,6 +12,7 @@ from projections.reads import Reads
 from web.http.replies import Reply, answered, created, deleted, digested, json_body
 from web.http.requests import Request
 from web.resources.at_time import asked_at, told
+from web.resources.lost import must_not_be_lost
 from web.schemas import bodies
 from web.schemas.path_names import address_in, known_address, known_cluster, new_name
 
@@ -38,7 +39,9 @@ class Clusters:
         if (at := asked_at(request)) is not None:
             answer, tag = await told(request, self._past.cluster(at, clusters.cluster, name))
             return answered(request, Answer(_found_at(answer, name, at).body, tag))
-        return answered(request, _found(await self._reads.point(clusters.cluster, name), name))
+        answer = await self._reads.point(clusters.cluster, name)
+        await must_not_be_lost(self._reads, answer, f"cluster/{name}")
+        return answered(request, _found(answer, name))
 
     async def create(self, request: Request) -> Reply:
         """Create a cluster; the same again is answered the same."""

@@ -125,7 +125,7 @@ class Credentials:
 
         def read(unit: Unit) -> bytes:
             host = unit.host(address)
-            host.must_exist()
+            host.must_have_key()
             return _host_keys(host)
 
         return digested(request, await self._writer.perform(request.act(), read))

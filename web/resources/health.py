@@ -39,6 +39,13 @@ class Part(NamedTuple):
     reason: str = ""
     action: str = ""
     """What a person can do about it."""
+    warns: bool = False
+    """Whether it does its work all the same."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can do its work."""
+        return self.warns or not self.kind
 
 
 Readiness = Callable[[], Awaitable[Sequence[Part]]]
@@ -103,7 +110,7 @@ class Observation:
         """
         told = await self._may_look(request.scope)
         parts = await self._readiness()
-        ready = not any(part.kind for part in parts)
+        ready = all(part.ready for part in parts)
         body = {
             "status": "ready" if ready else "not_ready",
             "parts": [_shown(part, told) for part in parts],
@@ -138,7 +145,7 @@ class Observation:
 
 
 def _shown(part: Part, told: bool) -> dict[str, str | bool]:
-    shown: dict[str, str | bool] = {"name": part.name, "ready": not part.kind}
+    shown: dict[str, str | bool] = {"name": part.name, "ready": part.ready}
     if part.kind and told:
         shown |= {"kind": part.kind, "reason": part.reason, "action": part.action}
     return shown

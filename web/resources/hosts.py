@@ -23,6 +23,7 @@ from web.http.replies import Reply, answered, created, deleted, unchanged
 from web.http.requests import Request
 from web.resources import at_time
 from web.resources.at_time import asked_at, told
+from web.resources.lost import must_not_be_lost
 from web.resources.offered_keys import ParseKey, offered
 from web.schemas import bodies
 from web.schemas.bodies import Address, Name, host_address
@@ -95,13 +96,16 @@ class Hosts:
             if answer is None:
                 raise not_found(f"There was no host {address} at {at}.")
             return answered(request, Answer(answer.body, tag))
-        return answered(request, found(await self._reads.point(hosts.host, address), address))
+        answer = await self._reads.point(hosts.host, address)
+        await must_not_be_lost(self._reads, answer, f"host/{address}")
+        return answered(request, found(answer, address))
 
     async def show_status(self, request: Request) -> Reply:
         """One host's status record."""
         address = known_address(request)
         status = await self._reads.point(hosts.host_status, address)
         answer = status and status.unless_said_before(self._oldest_report())
+        await must_not_be_lost(self._reads, answer, f"host/{address}")
         return answered(request, found(answer, address))
 
     async def register(self, request: Request) -> Reply:
@@ -139,11 +143,15 @@ class Hosts:
         return created(record)
 
     async def remove(self, request: Request) -> Reply:
-        """Remove a host, and destroy its credentials."""
+        """Remove a host, and destroy its credentials.
+
+        Its pinned host key stays, unless an administrator removes it.
+        """
         address = known_address(request)
+        forget_key = request.identity.may_act_as("admin")
 
         def remove(unit: Unit) -> None:
-            fleet_commands.remove_host(unit, self._secrets, address)
+            fleet_commands.remove_host(unit, self._secrets, address, forget_key=forget_key)
             unit.write_beside(partial(heartbeats.forget_heartbeat, address=address))
 
         await self._writer.perform(request.act(), remove)

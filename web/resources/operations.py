@@ -22,6 +22,7 @@ from projections.reads import Reads
 from web.http.query_string import cluster_name, parameters
 from web.http.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
 from web.http.requests import Request
+from web.resources.lost import must_not_be_lost
 from web.routing.route import Handler
 from web.schemas import bodies
 from web.schemas.operation_bodies import (
@@ -112,7 +113,9 @@ class Operations:
     async def show(self, request: Request) -> Reply:
         """One operation with its hosts."""
         name = _id(request)
-        return answered(request, _found(await self._reads.scan(operation_reads.operation, name)))
+        answer = await self._reads.scan(operation_reads.operation, name)
+        await must_not_be_lost(self._reads, answer, f"operation/{name}")
+        return answered(request, _found(answer))
 
     async def steer(self, request: Request) -> Reply:
         """Pause, resume or cancel."""

@@ -181,7 +181,8 @@ class ProblemRecord(Record):
 
 
 class PartRecord(Record):
-    """A part of the service; the last three only where it is not ready, and not for strangers."""
+    """A part of the service; the last three only where there is something to be done, and not for
+    strangers."""
 
     name: str = Field(examples=["database"])
     ready: bool

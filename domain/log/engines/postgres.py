@@ -243,6 +243,7 @@ def translated() -> Iterator[None]:
     except (
         errors.InsufficientPrivilege,
         errors.UndefinedTable,
+        errors.UndefinedColumn,
         errors.InvalidSchemaName,
         errors.InvalidCatalogName,
     ) as error:

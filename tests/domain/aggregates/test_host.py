@@ -3,6 +3,7 @@
 import typing
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -120,6 +121,20 @@ def test_the_first_key_is_pinned_and_stays() -> None:
     host(REGISTERED, pinned).when(Host.pin_key, "ssh-ed25519", "SHA256:two").then()
 
 
+def test_a_pinned_key_outlives_the_host_unless_it_is_forgotten_with_it() -> None:
+    pinned = KeyPinned("ssh-ed25519", "SHA256:one")
+    removed = host(REGISTERED, pinned).when(Host.remove).then(Removed())
+    assert removed.pinned == "SHA256:one"
+    again = host(REGISTERED, pinned, Removed(), REGISTERED)
+    again.when(Host.pin_key, "ssh-ed25519", "SHA256:two").then()
+    by_administrator = partial(Host.remove, forget_key=True)
+    host(REGISTERED, pinned).when(by_administrator).then(KeyForgotten(), Removed())
+    approved = host(REGISTERED, pinned, Removed()).when(Host.approve_key, "SHA256:two")
+    assert approved.then(KeyApproved("SHA256:two")).pinned == "SHA256:two"
+    host(REGISTERED, pinned, Removed()).when(Host.forget_key).then(KeyForgotten())
+    host(REGISTERED, Removed()).when(Host.forget_key).refuses("not_found")
+
+
 def test_another_key_fails_the_host_once_and_is_trusted_when_it_is_approved() -> None:
     pinned = KeyPinned("ssh-ed25519", "SHA256:one")
     refused = KeyRefused("SHA256:two"), Failed("host_key", "Another key.")
@@ -172,7 +187,7 @@ def test_a_host_that_is_not_set_up_is_no_newcomer(status: Status) -> None:
         assert UNREACHABLE.reason in refused.sentence
 
 
-def test_a_host_that_comes_back_starts_fresh() -> None:
+def test_a_host_that_comes_back_starts_fresh_but_for_its_pinned_key() -> None:
     past = (
         *HISTORIES["active"],
         KeyPinned("rsa", "SHA256:x"),
@@ -184,7 +199,7 @@ def test_a_host_that_comes_back_starts_fresh() -> None:
     assert again.version == len(past) + 1 == again.incarnation
     assert (again.status, again.pinned, again.facts, again.cluster, again.failure) == (
         "investigating",
-        "",
+        "SHA256:x",
         None,
         "",
         None,

@@ -76,6 +76,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"skipped_position":10140,"changes_lost":1,'
      '"changes":["101 cluster.created cluster/web admin"],'
      '"known_server":"7713782824816460698/1","server":"7713782824816460698/2"')),
+    ("log.clock_set_back", "log/main",
+     '"process":"a/1","recorded_at":"2031-01-02T03:04:05.000006"'),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
@@ -130,6 +132,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("network.released", ""),
     ("network.removed", ""),
     ("log.went_back", ""),
+    ("log.clock_set_back", ""),
     ("source.became_stale", ""),
     ("source.came_back", ""),
     ("cluster.created", ""),

@@ -16,7 +16,7 @@ from domain.aggregates.container_manager_events import (
     ContainerManagerEvent,
 )
 from domain.aggregates.host_events import AnyHostEvent, HostEvent
-from domain.aggregates.log_history import LogEvent, WentBack
+from domain.aggregates.log_history import ClockSetBack, LogEvent, WentBack
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
 from domain.aggregates.source import AnySourceEvent, SourceEvent
@@ -41,6 +41,7 @@ CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyContainerManagerEvent),
     *get_args(AnySourceEvent),
     WentBack,
+    ClockSetBack,
     *get_args(AnyOperationEvent),
 )
 

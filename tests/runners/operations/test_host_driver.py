@@ -38,12 +38,13 @@ class ByHand:
         self.size: int | None = None
         self.away = False
         self.immortal = False
+        self.begun = ""
 
     def _report(self, offset: int = 0) -> StepReport:
         said = self.output[offset:] if self.size is None else b""
         size = len(self.output) if self.size is None else self.size
         status = 0 if self.state == "ended" else None
-        return StepReport(self.state, status, "", "boot", size, said, "")
+        return StepReport(self.state, status, self.begun, "boot", size, said, "")
 
     async def start(self, step_id: str, commands: Commands) -> StepReport:
         self.asked.append("start")
@@ -132,6 +133,14 @@ def send(stage: Stage) -> None:
     """The log says that the step was sent."""
     act = Act("runner:rolling", "test", stage.at())
     stage.log.do(act, lambda unit: operation_commands.send_step(unit, NAME, A, "upgrade"))
+
+
+async def test_a_reboot_that_the_host_knows_of_and_the_log_has_lost_is_done() -> None:
+    stage = Stage("restart")
+    stage.host.state, stage.host.begun = "lost", "boot-before"
+    assert (await stage.until_over()).startswith("operation.host_done")
+    evidence = [getattr(entry.event, "evidence", None) for entry in stage.log.entries]
+    assert {"boot_id_before": "boot-before", "boot_id_after": "boot"} in evidence
 
 
 async def test_a_step_whose_time_was_over_before_it_began_is_not_begun(stage: Stage) -> None:

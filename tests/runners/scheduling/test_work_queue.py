@@ -226,3 +226,14 @@ async def test_slots_that_were_left_are_left_by_lane_too() -> None:
         assert "failed 3" not in desk.cues
         for key in [*desk.cues]:
             await desk.end(key)
+
+
+async def test_a_key_that_is_forgotten_before_its_work_began_can_be_enqueued_again(
+    desk: Desk,
+) -> None:
+    desk.queue.enqueue("a")
+    desk.queue.forget("a")
+    desk.queue.enqueue("a")
+    await desk.end("a")
+    assert desk.begun == ["a"]
+    await until(lambda: not len(desk.queue))
