@@ -53,7 +53,7 @@ class HostDriver:
         self._ownership = ownership
         self._outcomes = StepOutcomes(writer, now, ownership)
         self._command = CommandStep(log, self._outcomes, now)
-        self._reboot = RebootStep(self._outcomes)
+        self._reboot = RebootStep(log, self._outcomes)
         self._health = HealthStep(self._outcomes, nodes, now)
         self._node = NodeStep(self._outcomes, nodes)
         self._observed: defaultdict[str, Observed] = defaultdict(Observed)
@@ -85,6 +85,10 @@ class HostDriver:
             with defects_as_failures("step", partial(self._on_defect, address), passing=True):
                 return await self._take(step, observed, is_cancelling)
         except HostKeyChanged as changed:
+            if step.is_rebooting and step.elapsed_s <= step.limit_s:
+                # What asks for the key of its disk while it boots has a host key of its own.
+                passing = HostUnusable("unreachable", changed.reason, passing=True)
+                return await self._out_of_reach(step, observed, passing)
             await self._outcomes.refuse_key(step, changed)
         except HostUnusable as failed:
             return await self._out_of_reach(step, observed, failed)

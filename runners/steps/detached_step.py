@@ -63,13 +63,15 @@ class StepReport:
     """The message of systemd-run where it refused the step, "" mostly."""
     uptime_s: int | None = None
     """Whole seconds that the host's clock showed before it answered; None where it has none."""
+    reborn: bool = False
+    """Whether the host's first process is another than when the step began, in the same boot."""
     late: bool = False
     """Whether the host did nothing, because the request came too late."""
 
     @property
     def why_cut_short(self) -> str:
         """Why a lost step, which nobody stopped, has ended."""
-        if self.begun_boot_id != self.boot_id:
+        if self.begun_boot_id != self.boot_id or self.reborn:
             return "the host rebooted meanwhile"
         return "its processes were killed"
 
@@ -186,5 +188,6 @@ def parse(output: Output, nonce: str) -> StepReport:
         output=step_output[:CHUNK_BYTES],
         detach=plain(told.get("detach", "")),
         uptime_s=int(uptime) if (uptime := told.get("uptime", "")).isdecimal() else None,
+        reborn=told.get("reborn") == "yes",
         late=told.get("late") == "yes",
     )

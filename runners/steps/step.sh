@@ -28,12 +28,19 @@ ended() {
     case $status in "" | *[!0-9]*) status= && return 1 ;; esac
 }
 
-# Sets `pid`, `since`, `begun`, `what`; false where nothing has begun.
+# Sets `pid`, `since`, `begun`, `what`, `init`; false where nothing has begun.
 claimed() {
-    pid= since= begun= what=
+    pid= since= begun= what= init=
     [ -e "$step/begun" ] || return 1
-    read -r pid since begun what <"$step/begun"
+    read -r pid since begun what init <"$step/begun"
     :
+}
+
+# Whether the first process is another than when the step began, in the same boot: a container's.
+reborn() {
+    [ "$begun" = "$boot_id" ] && [ -n "$init" ] || return 1
+    now=$(started 1)
+    [ -n "$now" ] && [ "$now" != "$init" ]
 }
 
 # Whether the runner, which leads a session of its own, is still there.
@@ -162,11 +169,13 @@ tell() {
             state=lost
         fi
     fi
+    reborn=
+    ! reborn || reborn=yes
     size=0
     [ ! -e "$step/output" ] || size=$(($(wc -c <"$step/output")))
     printf '\n%s begin\n' "$nonce"
     printf '%s=%s\n' state "$state" status "$status" begun "$begun" boot_id "$boot_id" \
-        size "$size" uptime "$(uptime)" late "$late" detach "$(head -c 300 "$step/detach" 2>/dev/null | tr '\n' ' ')"
+        size "$size" uptime "$(uptime)" reborn "$reborn" late "$late" detach "$(head -c 300 "$step/detach" 2>/dev/null | tr '\n' ' ')"
     echo
     if [ "$size" -gt "$offset" ]; then
         tail -c +$((offset + 1)) "$step/output" | head -c "$most"

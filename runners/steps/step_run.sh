@@ -4,7 +4,10 @@ cd "$1" || exit 1
 umask 077
 read -r stat <"/proc/$$/stat"
 since=$(echo "${stat##*) }" | cut -d ' ' -f 20)
-claim="$$ $since $(cat /proc/sys/kernel/random/boot_id) begun"
+# In a container the boot id is its machine's, and only the first process is another after a reboot.
+read -r stat <"/proc/1/stat"
+init=$(echo "${stat##*) }" | cut -d ' ' -f 20)
+claim="$$ $since $(cat /proc/sys/kernel/random/boot_id) begun $init"
 rm -f claim.$$ status.$$ # of a process of this number before a reboot: it may be `begun` itself
 # On a full disk, where how it ends could not be said, it does not begin.
 printf '%-3s\n' '' >status.$$ && echo "$claim" >claim.$$ &&

@@ -43,11 +43,21 @@ OSTREE = ("atomic", "coreos")
 REBOOT_SCRIPT = """
 sleep 1
 [ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || exit 0
-systemctl reboot 2>/dev/null || reboot || shutdown -r now
+told= last=
+for ask in "systemctl reboot" reboot "shutdown -r now"; do
+    command -v "${ask%% *}" >/dev/null || continue
+    said=$($ask 2>&1) && exit 0
+    echo "$said"
+    said=$(printf '%s\\n' "$said" | grep . | head -n 1 | cut -c 1-150)
+    [ "$said" = "$last" ] || told="$told${told:+, }“$ask” said “$said”"
+    last=$said
+done
+echo "commissaire: ${told:-it has none of systemctl, reboot and shutdown}"
+exit 1
 """
 """Reboots a moment later, so that the answer gets out, and only in the given boot: a host that went
 down by itself meanwhile is not rebooted again. systemctl stops services in order; without systemd
-it fails, and has done nothing."""
+it fails, and has done nothing. Where nothing reboots it, it says why not, and fails."""
 
 REBOOT_NEEDED = """
 PATH=$PATH:/usr/sbin:/sbin

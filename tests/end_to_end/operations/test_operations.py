@@ -90,7 +90,7 @@ def test_another_host_key_on_return_fails_and_nothing_more_is_sent(
     host = fleet.add("fedora")
     rolled = Rolled(service, [host])
     host.reboots("never")
-    rolled.begin("restart")
+    rolled.begin("restart", step_timeout_s=5)
     wait_for(lambda: reboots(host) == 1)
     wait_for(lambda: not host.processes())
     host.change_host_key()  # which starts its sshd

@@ -39,12 +39,15 @@ class ByHand:
         self.away = False
         self.immortal = False
         self.begun = ""
+        self.reborn = False
 
     def _report(self, offset: int = 0) -> StepReport:
         said = self.output[offset:] if self.size is None else b""
         size = len(self.output) if self.size is None else self.size
         status = 0 if self.state == "ended" else None
-        return StepReport(self.state, status, self.begun, "boot", size, said, "")
+        return StepReport(
+            self.state, status, self.begun, "boot", size, said, "", reborn=self.reborn
+        )
 
     async def start(self, step_id: str, commands: Commands) -> StepReport:
         self.asked.append("start")
@@ -141,6 +144,14 @@ async def test_a_reboot_that_the_host_knows_of_and_the_log_has_lost_is_done() ->
     assert (await stage.until_over()).startswith("operation.host_done")
     evidence = [getattr(entry.event, "evidence", None) for entry in stage.log.entries]
     assert {"boot_id_before": "boot-before", "boot_id_after": "boot"} in evidence
+
+
+async def test_a_container_is_rebooted_when_its_first_process_is_another() -> None:
+    stage = Stage("restart")
+    assert await stage.tick()  # requested
+    assert await stage.tick()  # and not yet
+    stage.host.reborn = True
+    assert (await stage.until_over()).startswith("operation.host_done")
 
 
 async def test_a_step_whose_time_was_over_before_it_began_is_not_begun(stage: Stage) -> None:

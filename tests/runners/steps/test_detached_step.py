@@ -286,3 +286,15 @@ async def test_a_host_that_cannot_tell_whether_it_needs_a_reboot_needs_none(flee
     dnf = host.path("/usr/bin/dnf")
     dnf.write_text('#!/bin/sh\necho "No such command: $1. Please use dnf --help" >&2\nexit 1\n')
     assert (await over_shell(host, REBOOT_NEEDED)).stdout == b""
+
+
+async def test_a_container_that_rebooted_is_told_by_its_first_process(host: Host) -> None:
+    await start(host, ("true",))
+    assert not (await until(host, "ended")).reborn
+    begun = host.path(f"{STEPS}/{ID}/begun")
+    pid, since, boot_id, what, init = begun.read_text().split()
+    begun.write_text(f"{pid} {since} {boot_id} {what} {int(init) - 100}\n")
+    report = await watch(host)
+    assert (report.reborn, report.begun_boot_id) == (True, report.boot_id)
+    begun.write_text(f"{pid} {since} {boot_id} {what}\n")  # of an older version of this service
+    assert not (await watch(host)).reborn
