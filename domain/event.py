@@ -25,6 +25,8 @@ class Act(NamedTuple):
     """The request id, or the position of the event, that this follows from."""
     at: str
     """UTC in `TIME_FORMAT`."""
+    note: str = ""
+    """Why, in the words of whoever does it."""
 
 
 TOPICS: "dict[str, type[Event]]" = {}
@@ -44,6 +46,8 @@ class Event:
     at: str = field(default="", kw_only=True, compare=False, repr=False)
     actor: str = field(default="", kw_only=True, compare=False, repr=False)
     correlation: str = field(default="", kw_only=True, compare=False, repr=False)
+    note: str = field(default="", init=False, compare=False, repr=False)
+    """Kept only where there is one: most events have none."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -64,6 +68,8 @@ class Event:
         state["at"] = act.at
         state["actor"] = act.actor
         state["correlation"] = act.correlation
+        if act.note:
+            state["note"] = act.note
 
 
 class Recorded(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Kind = Literal["invalid", "not_found", "conflict", "unavailable", "storage_full"]
+Kind = Literal["invalid", "not_found", "conflict", "stale", "unavailable", "storage_full"]
 
 
 class Refusal(Exception):
@@ -32,6 +32,11 @@ def not_found(sentence: str) -> Refusal:
 def conflict(sentence: str, key: str | None = None) -> Refusal:
     """The request contradicts the state."""
     return Refusal("conflict", sentence, key)
+
+
+def stale(sentence: str) -> Refusal:
+    """It was to be done only to a state that is not there any more."""
+    return Refusal("stale", sentence)
 
 
 def unavailable(sentence: str) -> Refusal:

@@ -3,6 +3,7 @@
 from domain.log.transaction import EngineName
 from projections import clusters, container_managers, hosts, networks, operations
 from projections.beside_the_log import heartbeats, node_reports, outputs
+from projections.fleet import projection as fleet
 from projections.past import checkpoints
 
 PROJECTIONS = (
@@ -11,6 +12,7 @@ PROJECTIONS = (
     networks.PROJECTION,
     container_managers.PROJECTION,
     operations.PROJECTION,
+    fleet.PROJECTION,
 )
 
 

@@ -30,6 +30,10 @@ def _sourced(event: host_events.FactsSourced) -> str:
     return f"described by {event.source}: {', '.join(said) or 'nothing'}"
 
 
+def _labelled(event: host_events.LabelsChanged) -> str:
+    return f"labelled {', '.join(f'{k}={v}' for k, v in event.labels.items()) or 'with nothing'}"
+
+
 def _set_up(event: host_events.BootstrapStepDone) -> str:
     changed = ", ".join(file["path"] for file in event.changed)
     return f"step {event.step} of setting it up done{f', which wrote {changed}' if changed else ''}"
@@ -67,6 +71,8 @@ TELLINGS: dict[type[Event], Telling] = {
     host_events.Activated: "took up work in its cluster",
     host_events.Failed: "failed",
     host_events.Recovered: "answered again",
+    host_events.LabelsChanged: _labelled,
+    host_events.CheckRequested: "is to be looked at now",
     host_events.CredentialsRead: "its credentials were read",
     host_events.CredentialsRotated: "its credentials were changed",
     cluster.Created: _created,

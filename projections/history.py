@@ -96,6 +96,7 @@ class Teller:
             },
             "why": why(event) if event else None,
             **cause(event.correlation if event else ""),
+            **({"note": event.note} if event and event.note else {}),
         }
 
     def _follow(self, event: Event | None) -> None:

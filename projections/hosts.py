@@ -106,6 +106,8 @@ HOST_LIST = Table(
 
 
 UNSEEN = (
+    events.LabelsChanged,
+    events.CheckRequested,
     events.KeyPinned,
     events.KeyRefused,
     events.KeyApproved,

@@ -46,6 +46,11 @@ def tag_of(position: int, recorded_at: str, version: int = 1) -> str:
     return f"{position:x}-{_mark(recorded_at, version)}"
 
 
+def position_of(tag: str) -> int:
+    """The position that a validator of `tag_of` is of."""
+    return int(tag.partition("-")[0], 16)
+
+
 @lru_cache(maxsize=8)
 def _mark(recorded_at: str, version: int) -> str:
     # What is appended together has one time.

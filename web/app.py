@@ -24,12 +24,15 @@ from web.openapi.pages import SelfDescription
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
+from web.resources.fleet import Fleet
 from web.resources.health import Observation
+from web.resources.host_care import HostCare
 from web.resources.hosts import Hosts
 from web.resources.networks import Networks
 from web.resources.offered_keys import ParseKey
 from web.resources.operations import Operations
 from web.routes.events import event_routes
+from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routing.not_here import leave_to_others
@@ -102,6 +105,7 @@ def application(
     routes = described.routes = [
         *service_routes(observation or Observation(authentication), described),
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
+        *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
         *operation_routes(Operations(writer, reads)),
         *event_routes(
@@ -119,6 +123,7 @@ def application(
         log_requests=log.log_requests,
         clients=options.clients,
         request_counts=log.counts,
+        position=lambda: options.window.head,
     )
     app = Starlette(
         routes=routes,

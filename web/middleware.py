@@ -6,6 +6,7 @@ by the route (`web/routing/route.py`).
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from pathlib import PurePath
 from time import perf_counter
 from typing import Literal, Protocol
@@ -18,11 +19,22 @@ from web.authentication.tokens import without_tokens
 from web.http.clients import Clients
 from web.http.problems import Problem
 from web.http.request_counts import UNKNOWN_PATH, RequestCounts
-from web.http.requests import ID_KEY, NOBODY, ORIGIN_KEY, ROUTE_KEY, RequestIds
+from web.http.requests import (
+    ID_KEY,
+    NOBODY,
+    ORIGIN_KEY,
+    POSITION_KEY,
+    READING,
+    ROUTE_KEY,
+    RequestIds,
+)
 
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
 FRAMES_MAX = 6
+API = "/api/"
+POSITIONED = (200, 304)
+"""Answers that say of which position of the log they are."""
 
 
 class ServiceLogWrite(Protocol):
@@ -46,12 +58,14 @@ class RequestMiddleware:
         log_requests: bool,
         clients: Clients,
         request_counts: RequestCounts,
+        position: Callable[[], int],
     ) -> None:
         self._app = app
         self._log = log
         self._log_requests = log_requests
         self._clients = clients
         self._request_counts = request_counts
+        self._position = position
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +79,9 @@ class RequestMiddleware:
         scope["path"] = matched_path(scope["raw_path"])
         scope[ORIGIN_KEY] = origin
         request_id = scope[ID_KEY] = self._ids.of(scope)
+        is_read = scope["method"] in READING
+        if is_read:
+            scope[POSITION_KEY] = self._position()  # before anything is read: nothing is missed
         status = 0
 
         async def send_named(message: Message) -> None:
@@ -72,6 +89,9 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"].append((b"x-request-id", request_id.encode()))
+                if is_read and status in POSITIONED and scope["path"].startswith(API):
+                    position = b"%d" % scope[POSITION_KEY]
+                    message["headers"].append((b"commissaire-position", position))
             await send(message)
 
         try:

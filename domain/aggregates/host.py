@@ -16,6 +16,7 @@ from domain.aggregates.host_events import (
     BootstrapStepDone,
     BootstrapStepFailed,
     BootstrapStepSent,
+    CheckRequested,
     CredentialsRead,
     CredentialsRotated,
     FactsGathered,
@@ -27,6 +28,7 @@ from domain.aggregates.host_events import (
     KeyForgotten,
     KeyPinned,
     KeyRefused,
+    LabelsChanged,
     LeftCluster,
     Recovered,
     Registered,
@@ -90,6 +92,8 @@ class Host(Aggregate[AnyHostEvent]):
         self.failure: Failed | None = None
         self.facts: FactsGathered | None = None
         self.sourced: FactsSourced | None = None
+        self.labels: dict[str, str] = {}
+        self.check_requested_at = ""
         self.step: BootstrapStepSent | None = None
         """The step of setting it up that was sent, and of which nobody knows yet how it ended."""
 
@@ -247,6 +251,18 @@ class Host(Aggregate[AnyHostEvent]):
         if self.failure != failure:
             self.emit(failure)
 
+    def change_labels(self, labels: dict[str, str]) -> None:
+        """Have these labels and no others. The same again is no news."""
+        self.must_exist()
+        if labels != self.labels:
+            self.emit(LabelsChanged(labels))
+
+    def request_check(self, not_since: str) -> None:
+        """Have the host looked at now, unless somebody asked for that after `not_since`."""
+        self.must_exist()
+        if self.check_requested_at <= not_since:
+            self.emit(CheckRequested())
+
     def read_credentials(self) -> None:
         """Note that an administrator reads the private key."""
         self.must_exist()
@@ -302,6 +318,10 @@ class Host(Aggregate[AnyHostEvent]):
             case Recovered():
                 self._become(event.status)
                 self.failure, self.was = None, ""
+            case LabelsChanged():
+                self.labels = event.labels
+            case CheckRequested():
+                self.check_requested_at = event.at
             case CredentialsRead():
                 pass
             case CredentialsRotated():

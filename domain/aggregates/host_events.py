@@ -1,6 +1,6 @@
 """What happens to a host."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from domain.aggregates.operation_events import Evidence
@@ -94,7 +94,11 @@ class KeyForgotten(HostEvent):
 
 @dataclass(frozen=True)
 class FactsGathered(HostEvent):
-    """What the host says of itself. `memory` and `space` (root file system) in kilobytes."""
+    """What the host says of itself. `memory` and `space` (root file system) in kilobytes.
+
+    `booted_at` in UTC; it moves with the host's clock, and only a change of the others is news.
+    `reboot_needed`: None where it cannot tell. Older versions did not ask for the last three.
+    """
 
     TOPIC: ClassVar[str] = "host.facts_gathered"
     os: str
@@ -103,6 +107,9 @@ class FactsGathered(HostEvent):
     memory: int
     space: int
     boot_id: str
+    kernel: str = ""
+    booted_at: str = field(default="", compare=False)
+    reboot_needed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +195,21 @@ class Recovered(HostEvent):
 
 
 @dataclass(frozen=True)
+class LabelsChanged(HostEvent):
+    """From now on the host has these labels, and no others."""
+
+    TOPIC: ClassVar[str] = "host.labels_changed"
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CheckRequested(HostEvent):
+    """Somebody wants the host to be looked at now, whatever the pause."""
+
+    TOPIC: ClassVar[str] = "host.check_requested"
+
+
+@dataclass(frozen=True)
 class CredentialsRead(HostEvent):
     """An administrator read the private key."""
 
@@ -222,6 +244,8 @@ AnyHostEvent = (
     | Activated
     | Failed
     | Recovered
+    | LabelsChanged
+    | CheckRequested
     | CredentialsRead
     | CredentialsRotated
 )

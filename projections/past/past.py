@@ -22,6 +22,7 @@ from domain.log.recorder import Entry
 from domain.log.transaction import SQLiteTransaction
 from projections import clusters, container_managers, hosts, networks
 from projections.beside_the_log import heartbeats
+from projections.fleet import projection as fleet
 from projections.projection import HandlersByTopic, Projection
 from projections.tables import StoredTables
 
@@ -30,6 +31,7 @@ FLEET = (
     clusters.PROJECTION,
     networks.PROJECTION,
     container_managers.PROJECTION,
+    fleet.PROJECTION,
 )
 """What is known of the whole fleet at a time. Operations are asked for one by one."""
 MEMBERS_AT_ONCE = 500
@@ -298,6 +300,8 @@ def unseen() -> list[str]:
 
 
 def _is_seen(event: type[Event]) -> bool:
+    if issubclass(event, fleet.HANDLES):
+        return True
     if issubclass(event, (*hosts.UNSEEN, *clusters.UNSEEN)):
         return False
     return any(issubclass(event, projection.handles) for projection in FLEET)

@@ -3,9 +3,11 @@
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Literal, get_args
 
+from domain.event import TIME_FORMAT
 from runners.ssh.command import ScriptRunner, not_run
 from runners.ssh.failure import SshFailure, plain
 
@@ -47,6 +49,12 @@ class Facts:
     uid: int
     sudo: Sudo
     """Whether `sudo -n` works; `needless` for root."""
+    kernel: str = ""
+    """The release of the kernel that runs; "" where it is no word."""
+    booted_at: str = ""
+    """UTC; "" where the host does not tell."""
+    reboot_needed: bool | None = None
+    """Whether something newer is installed than runs; None where nothing tells."""
     sudo_words: str = ""
     """What sudo said where it does not work."""
 
@@ -85,6 +93,9 @@ def parse(output: bytes, nonce: str) -> Facts:
         boot_id=_boot_id(said.get("boot_id", "")),
         uid=_number(said.get("uid", ""), "uid (id -u)", 0, 2**32 - 1),
         sudo=sudo,  # type: ignore[arg-type]  # checked above
+        kernel=_word(said.get("kernel", "")),
+        booted_at=_booted_at(said.get("booted_at", "")),
+        reboot_needed={"yes": True, "no": False}.get(said.get("reboot_needed", "")),
         sudo_words=plain(said.get("sudo_words", "")),
     )
 
@@ -146,6 +157,17 @@ def _version(said: dict[str, str]) -> str:
     """ "" also where it is no word: it is a hint, and no host fails for it."""
     version = _unquoted(said.get("release.VERSION_ID", ""))
     return version if _WORD.fullmatch(version) else ""
+
+
+def _word(text: str) -> str:
+    return text if _WORD.fullmatch(text) else ""
+
+
+def _booted_at(seconds: str) -> str:
+    """btime of /proc/stat in the format of the API; a hint, and no host fails for it."""
+    if not re.fullmatch(r"[0-9]{1,11}", seconds):
+        return ""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime(TIME_FORMAT)
 
 
 def _unquoted(value: str) -> str:

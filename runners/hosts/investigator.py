@@ -136,6 +136,7 @@ class Investigator(ProcessManager):
                 | events.KeyApproved()
                 | events.KeyForgotten()
                 | events.CredentialsRotated()
+                | events.CheckRequested()  # `tick` passes over a host that is set up
             ):
                 self._tries.pop(address, None)
                 self._queue.enqueue(address)

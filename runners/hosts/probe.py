@@ -20,5 +20,13 @@ class SshProbe:
         if reason := sudo_failure(facts, host.registration.remote_user):
             raise HostUnusable("sudo", reason)
         return FactsGathered(
-            facts.os, facts.os_version, facts.cpus, facts.memory, facts.space, facts.boot_id
+            facts.os,
+            facts.os_version,
+            facts.cpus,
+            facts.memory,
+            facts.space,
+            facts.boot_id,
+            facts.kernel,
+            facts.booted_at,
+            facts.reboot_needed,
         )

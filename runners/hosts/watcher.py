@@ -126,6 +126,8 @@ class Watcher(ProcessManager):
                 self._queue.enqueue_after(self._pause_s(), address, PRIORITY)
             case events.Recovered(status=status) if status in READY:
                 self._queue.enqueue_after(self._pause_s(), address, PRIORITY)
+            case events.CheckRequested():  # `tick` passes over a host that is not set up
+                self._queue.enqueue(address)
             case events.Failed() | events.Removed():
                 self._misses.pop(address, None)
                 self._queue.forget(address)

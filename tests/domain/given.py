@@ -31,7 +31,7 @@ class Decided(Generic[A]):
         assert [event.originator_version for event in made] == list(
             range(self.subject.version - len(made) + 1, self.subject.version + 1)
         )
-        assert all((event.actor, event.correlation, event.at) == ACT for event in made)
+        assert all((event.actor, event.correlation, event.at, event.note) == ACT for event in made)
         return self.subject
 
     def refuses(self, kind: Kind, key: str | None = None) -> Refusal:

@@ -218,6 +218,7 @@ def test_every_kind_of_refusal_has_a_status() -> None:
         "invalid": 400,
         "not_found": 404,
         "conflict": 409,
+        "stale": 412,
         "unavailable": 503,
         "storage_full": 507,
     }

@@ -63,6 +63,8 @@ def _event(
         event["actor"] = said["actor"]
     if said.get("correlation"):
         event["correlationid"] = said["correlation"]
+    if said.get("note"):
+        event["note"] = said["note"]
     if said:
         event["datacontenttype"] = "application/json"
         event["data"] = {name: value for name, value in said.items() if name not in META}

@@ -38,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "invalid": Kind(400, "The request is wrong"),
     "not_found": Kind(404, "There is no such thing"),
     "conflict": Kind(409, "The request contradicts the state"),
+    "stale": Kind(412, "The state is another by now"),
     "unavailable": Kind(503, "Not possible at this moment", (RETRY_AFTER,)),
     "storage_full": Kind(507, "There is no room to store it"),
     # Refusals of HTTP itself

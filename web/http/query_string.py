@@ -25,6 +25,11 @@ def parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
     return {name: given[name][0] for name in known if name in given}
 
 
+def repeated(query: bytes, name: str) -> list[str]:
+    """All values of a parameter that may be there several times."""
+    return _given(query).get(name, []) if query else []
+
+
 def refuse_unknown(query: bytes, known: Collection[str]) -> None:
     """Refuse a parameter that does nothing here, with the name of the nearest one that does."""
     if faults := unknown(_given(query), known):

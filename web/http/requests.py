@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from domain.event import Act
 from web.authentication.authentication import Authentication, Forbidden, Identity
+from web.authentication.tokens import without_tokens
 from web.http.clients import Client
 from web.http.problems import Problem
 
@@ -30,10 +31,14 @@ READING = ("GET", "HEAD")
 RENEW_EVERY_S = 1.0
 """How often a long request checks whether its sender may still log in."""
 
+NOTE_CHARACTERS_MAX = 200
+
 ID_KEY = "commissaire.request_id"
 ORIGIN_KEY = "commissaire.origin"
 ROUTE_KEY = "commissaire.route"
-"""Where the ASGI scope has the name of a request, its `Client`, and the path of its route."""
+POSITION_KEY = "commissaire.position"
+"""Where the ASGI scope has the name of a request, its `Client`, the path of its route, and the
+position of the log that the answer is as of."""
 
 T = TypeVar("T")
 
@@ -81,7 +86,22 @@ class Request(StarletteRequest):
 
     def act(self) -> Act:
         """What the log says of a change that this request makes."""
-        return Act(self.identity.user, self.id, self._shared.now())
+        return Act(self.identity.user, self.id, self._shared.now(), self._note())
+
+    def _note(self) -> str:
+        """`Commissaire-Note`: why. Refuses what is no line of text, or too long."""
+        values = [value for name, value in self.scope["headers"] if name == b"commissaire-note"]
+        try:
+            note = b", ".join(values).decode().strip()
+        except UnicodeDecodeError:
+            note = "\0"
+        if len(note) > NOTE_CHARACTERS_MAX or not note.isprintable():
+            raise Problem(
+                "invalid",
+                f"Commissaire-Note must be one line of up to {NOTE_CHARACTERS_MAX} characters in"
+                " UTF-8.",
+            )
+        return without_tokens(note.encode()).decode()
 
     async def aside(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function that takes long, in the one thread that all requests share for that.

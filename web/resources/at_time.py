@@ -7,8 +7,10 @@ from pydantic import Field
 
 from domain.refusal import invalid
 from projections.past.past import NotYet
+from projections.past.past_reads import AsOf
+from projections.projection import position_of
 from web.http.query_string import moment, parameters
-from web.http.requests import Request
+from web.http.requests import POSITION_KEY, Request
 from web.schemas.records import LAST_CHECK
 
 T = TypeVar("T")
@@ -37,9 +39,12 @@ def asked_at(request: Request) -> str | None:
     return None if text is None else moment(text, "at")
 
 
-async def told(asking: Awaitable[T]) -> T:
-    """What was at a time. Refuses a time to come."""
+async def told(request: Request, asking: Awaitable[T]) -> T:
+    """What was at a time, which is that of the answer. Refuses a time to come."""
     try:
-        return await asking
+        was = await asking
     except NotYet:
         raise invalid("at is in the future: nobody knows yet.", "at") from None
+    tag = was.tag if isinstance(was, AsOf) else str(was)
+    request.scope[POSITION_KEY] = position_of(tag)
+    return was

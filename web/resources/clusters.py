@@ -28,14 +28,16 @@ class Clusters:
     async def index(self, request: Request) -> Reply:
         """The names of all clusters."""
         if (at := asked_at(request)) is not None:
-            return answered(request, Answer(*await told(self._past.fleet(at, clusters.names))))
+            return answered(
+                request, Answer(*await told(request, self._past.fleet(at, clusters.names)))
+            )
         return digested(request, await self._reads.point(clusters.names))
 
     async def show(self, request: Request) -> Reply:
         """One cluster's record."""
         name = known_cluster(request)
         if (at := asked_at(request)) is not None:
-            answer, tag = await told(self._past.cluster(at, clusters.cluster, name))
+            answer, tag = await told(request, self._past.cluster(at, clusters.cluster, name))
             return answered(request, Answer(_found_at(answer, name, at).body, tag))
         answer = await self._reads.point(clusters.cluster, name)
         await must_not_be_lost(self._reads, answer, f"cluster/{name}")
@@ -70,7 +72,7 @@ class Clusters:
         """The members' addresses, in order of joining."""
         name = known_cluster(request)
         if (at := asked_at(request)) is not None:
-            answer, tag = await told(self._past.members(at, clusters.members, name))
+            answer, tag = await told(request, self._past.members(at, clusters.members, name))
             return answered(request, Answer(_found_at(answer, name, at).body, tag))
         return answered(request, _found(await self._reads.scan(clusters.members, name), name))
 
@@ -89,7 +91,9 @@ class Clusters:
         """Whether a host is a member."""
         name, address = known_cluster(request), known_address(request)
         if (at := asked_at(request)) is not None:
-            was, tag = await told(self._past.members(at, clusters.is_member, name, address))
+            was, tag = await told(
+                request, self._past.members(at, clusters.is_member, name, address)
+            )
             if not was:
                 raise not_found(f"{address} was no member of {name} at {at}.")
             return answered(request, Answer(json_body([address]), tag))

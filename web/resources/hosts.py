@@ -80,9 +80,9 @@ class Hosts:
         return reply or answered(request, await self._reads.scan(_listed, which))
 
     async def _index_at(self, request: Request, at: str, which: Filter) -> Reply:
-        reply = unchanged(request, await told(self._past.tag(at)))
+        reply = unchanged(request, await told(request, self._past.tag(at)))
         if reply is None:
-            body, tag = await told(self._past.fleet(at, _of_a_cluster, which))
+            body, tag = await told(request, self._past.fleet(at, _of_a_cluster, which))
             if body is None:
                 raise not_found(f"There was no cluster {which.cluster} at {at}.")
             reply = answered(request, Answer(body, tag))
@@ -92,7 +92,7 @@ class Hosts:
         """One host's record."""
         address = known_address(request)
         if (at := asked_at(request)) is not None:
-            answer, tag = await told(self._past.host(at, hosts.host, address))
+            answer, tag = await told(request, self._past.host(at, hosts.host, address))
             if answer is None:
                 raise not_found(f"There was no host {address} at {at}.")
             return answered(request, Answer(answer.body, tag))

@@ -74,6 +74,12 @@ def changes(shape: Shape, *refuses: str, body: type[BaseModel]) -> Description:
     return Description({200: Content(shape, done=done)}, refuses, body)
 
 
+def accepts(shape: Shape, body: type[BaseModel], *refuses: str) -> Description:
+    """A POST that is answered with 202: it is under way."""
+    done = "It was asked for, and will be done within moments."
+    return Description({202: Content(shape, done=done)}, refuses, body)
+
+
 def removes(*refuses: str) -> Description:
     """A DELETE."""
     return Description({200: Content(Nothing, done="It was removed.")}, refuses)

@@ -20,7 +20,7 @@ from web.http.query_string import refuse_unknown
 from web.http.requests import NOBODY, READING, ROUTE_KEY, Request
 from web.routing.description import Description
 
-Verb = Literal["GET", "PUT", "DELETE"]
+Verb = Literal["GET", "PUT", "POST", "DELETE"]
 Audience = Role | Literal["anyone"]
 Handler = Callable[[Request], Awaitable[Response]]
 

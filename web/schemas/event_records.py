@@ -83,6 +83,8 @@ class HistoryRecord(Record):
     why: str | None = Field(description="The reason, where the event has one.")
     request: str | None = Field(description="The `X-Request-ID` of the request that did it.")
     follows_from: str | None = Field(description="Or what a part of the service worked on.")
+    # Left out where there is none.
+    note: str = Field("", description="Why, as the `Commissaire-Note` of the request says it.")
 
     model_config = example(**HISTORY_EXAMPLE)
 

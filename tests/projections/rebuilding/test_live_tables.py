@@ -306,7 +306,7 @@ def test_an_event_of_another_version_concerns_those_that_handle_its_kind(store: 
         return [model.name for model in concerned.by(topic)]
 
     assert names("host.credentials_read") == ["hosts"]
-    assert names("host.teleported") == ["hosts", "clusters"]
+    assert names("host.teleported") == ["hosts", "clusters", "fleet"]
     assert names("network.merged") == ["networks"]
     assert names("nobody.knows") == [model.name for model in store.models.projections]
 

@@ -231,3 +231,50 @@ def test_the_script_is_plain_posix_shell(tmp_path: Path) -> None:
     for shell in (["dash", "-n"], ["bash", "--posix", "-n"], ["busybox", "sh", "-n"]):
         subprocess.run(shell, input=SCRIPT.encode(), check=True)
     assert "<<" not in SCRIPT  # a here document needs /tmp
+
+
+@pytest.mark.parametrize(
+    ("running", "installed", "needed"),
+    [
+        ("6.1.0-18-amd64", ["6.1.0-18-amd64", "6.1.0-9-amd64"], False),
+        ("6.1.0-18-amd64", ["6.1.0-18-amd64", "6.1.0-21-amd64"], True),
+        ("6.1.0-18-amd64", ["6.1.0-18-amd64", "6.1.0-21-cloud-amd64"], False),
+        ("5.14.0-362.8.1.el9_3.x86_64", ["5.14.0-362.8.1.el9_3.x86_64"], False),
+        (
+            "5.14.0-362.8.1.el9_3.x86_64",
+            ["5.14.0-362.8.1.el9_3.x86_64", "5.14.0-427.13.1.el9_4.x86_64"],
+            True,
+        ),
+        ("6.8.5-301.fc40.x86_64", ["6.8.5-301.fc40.x86_64", "6.9.4-200.fc40.x86_64"], True),
+        ("6.18.44", [], None),
+        ("6.18.44", ["5.10.0-1-amd64"], None),
+    ],
+)
+async def test_a_newer_kernel_of_the_same_flavour_needs_a_reboot(
+    tmp_path: Path, running: str, installed: list[str], needed: bool | None
+) -> None:
+    for kernel in installed:
+        (tmp_path / "modules" / kernel).mkdir(parents=True)
+        (tmp_path / "modules" / kernel / "modules.dep").touch()
+    (tmp_path / "uname").write_text(f"#!/bin/sh\necho {running}\n")
+    (tmp_path / "uname").chmod(0o755)
+    here = SCRIPT.replace("/lib/modules", f"{tmp_path}/modules")
+    here = here.replace("/run/reboot-required", f"{tmp_path}/required")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["sh", "-c", f"nonce={NONCE}\n{here}"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        timeout=20,
+    )
+    found = parse(done.stdout, NONCE)
+    assert (found.kernel, found.reboot_needed) == (running, needed)
+    assert found.booted_at.startswith("20")
+
+
+def test_hints_that_make_no_sense_fail_no_host() -> None:
+    odd = facts(kernel="a b", booted_at="soon", reboot_needed="maybe")
+    assert (odd.kernel, odd.booted_at, odd.reboot_needed) == ("", "", None)
+    said = facts(kernel="6.1.0", booted_at="1000000000", reboot_needed="yes")
+    assert said.booted_at == "2001-09-09T01:46:40.000000"
+    assert said.reboot_needed is True

@@ -1,6 +1,7 @@
 """What schemathesis cannot make up by itself (it imports this by `SCHEMATHESIS_HOOKS`)."""
 
 import os
+from base64 import urlsafe_b64encode
 from datetime import datetime
 
 import schemathesis
@@ -12,4 +13,5 @@ KEYS = os.environ["PRIVATE_KEYS"].split()
 PAST = st.datetimes(max_value=datetime(2026, 1, 1))  # noqa: DTZ001 - `Z` is added
 
 schemathesis.openapi.format("ssh-private-key", st.sampled_from(KEYS))
+schemathesis.openapi.format("page-end", st.just(urlsafe_b64encode(b'["","10.0.0.1"]').decode()))
 schemathesis.openapi.format("date-time", PAST.map(lambda time: f"{time.isoformat()}Z"))

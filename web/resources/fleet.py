@@ -1,0 +1,69 @@
+"""The fleet over HTTP: all in small, pages of wide records, and how many there are of each kind."""
+
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from domain.log.transaction import Transaction
+from projections.fleet import queries
+from projections.fleet.queries import HostFilter, HostPage, Page
+from projections.past.past_reads import PastReads
+from projections.reads import Reads
+from web.http.replies import STORED, Reply, digested, json_body, tagged
+from web.http.requests import POSITION_KEY, Request
+from web.resources.at_time import asked_at, told
+from web.resources.fleet_filter import filter_of, page_of
+
+PAGE_PATH = "/api/v0/fleet/hosts"
+
+
+class Fleet:
+    """The handlers of `/fleet`, `/fleet/hosts` and `/fleet/facets`."""
+
+    def __init__(self, reads: Reads, past_reads: PastReads) -> None:
+        self._reads = reads
+        self._past = past_reads
+
+    async def show(self, request: Request) -> Reply:
+        """The state of everything in one small answer, whatever the size of the fleet."""
+        if (at := asked_at(request)) is not None:
+            was = await told(request, self._past.fleet(at, partial(queries.fleet, past=True)))
+            return digested(
+                request, json_body(was.found | {"position": request.scope[POSITION_KEY]})
+            )
+        fleet = await self._reads.point(queries.fleet)
+        request.scope[POSITION_KEY] = fleet["position"]
+        return digested(request, json_body(fleet))
+
+    async def hosts(self, request: Request) -> Reply:
+        """A page of the hosts that the query asks for, with all that is known of each."""
+        query = request.scope["query_string"]
+        which, wanted = filter_of(query), page_of(query)
+        if (at := asked_at(request)) is not None:
+            was = await told(request, self._past.fleet(at, _past_page, which, wanted))
+            page = was.found
+        else:
+            page = await self._reads.scan(queries.hosts, which, wanted)
+        headers = [*STORED]
+        if page.next is not None:
+            headers.append((b"link", _next_link(query, page.next)))
+        return tagged(request, page.body, headers)
+
+    async def facets(self, request: Request) -> Reply:
+        """How many hosts match the query, by status, kind of failure, cluster, system and label."""
+        which = filter_of(request.scope["query_string"])
+        if (at := asked_at(request)) is not None:
+            was = await told(request, self._past.fleet(at, queries.facets, which))
+            return digested(request, json_body(was.found))
+        found: dict[str, Any] = await self._reads.scan(queries.facets, which)
+        return digested(request, json_body(found))
+
+
+def _past_page(tx: Transaction, which: HostFilter, wanted: Page) -> HostPage:
+    return queries.hosts(tx, which, wanted, past=True)
+
+
+def _next_link(query: bytes, after: str) -> bytes:
+    pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True)
+    pairs = [pair for pair in pairs if pair[0] != "after"]
+    return f'<{PAGE_PATH}?{urlencode([*pairs, ("after", after)])}>; rel="next"'.encode()

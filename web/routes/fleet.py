@@ -1,0 +1,54 @@
+"""The rows of the table of routes that are about the fleet as people look at it."""
+
+from web.resources.at_time import QUERY as AT
+from web.resources.fleet import Fleet
+from web.resources.fleet_filter import FILTERS, QUERY
+from web.resources.host_care import HostCare
+from web.routing.description import accepts, changes, reads
+from web.routing.route import Route
+from web.schemas.fleet_bodies import CheckBody, FleetCheckBody, LabelsBody
+from web.schemas.fleet_records import CheckRecord, FacetsRecord, FleetHost, FleetRecord, Labels
+
+V0 = "/api/v0"
+GONE = "not_found"
+
+
+def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
+    """The fleet, its pages and counts, and what people do for hosts at any time."""
+    labels = f"{V0}/host/{{address}}/labels"
+    page = reads(
+        list[FleetHost], query=QUERY, headers={"Link": "The next page; none after the last."}
+    )
+    return [
+        Route("GET", f"{V0}/fleet", "viewer", fleet.show, reads(FleetRecord, query=AT)),
+        Route("GET", f"{V0}/fleet/hosts", "viewer", fleet.hosts, page),
+        Route(
+            "GET",
+            f"{V0}/fleet/facets",
+            "viewer",
+            fleet.facets,
+            reads(FacetsRecord, query={**FILTERS, **AT}),
+        ),
+        Route(
+            "POST",
+            f"{V0}/fleet/check",
+            "operator",
+            care.check_many,
+            accepts(CheckRecord, FleetCheckBody),
+        ),
+        Route(
+            "POST",
+            f"{V0}/host/{{address}}/check",
+            "operator",
+            care.check,
+            accepts(CheckRecord, CheckBody, GONE),
+        ),
+        Route("GET", labels, "viewer", care.show_labels, reads(Labels, GONE)),
+        Route(
+            "PUT",
+            labels,
+            "operator",
+            care.change_labels,
+            changes(Labels, GONE, "stale", body=LabelsBody),
+        ),
+    ]
