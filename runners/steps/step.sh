@@ -169,7 +169,7 @@ cancel() {
 clear() {
     # The guard stays: `begun` and `status`.
     rm -f "$step/output" "$step/run" "$step/out" "$step/drained" "$step/detach" \
-        "$step"/claim.* "$step"/status.* "$step"/run.*
+        "$step"/claim.* "$step"/status.* "$step"/run.* "$step"/packages.*
 }
 
 tell() {
