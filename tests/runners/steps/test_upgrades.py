@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from domain.aggregates.host_events import FactsGathered
-from domain.aggregates.rolling_policy import checked_version
+from domain.aggregates.rolling_policy import Kind, checked_version
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import (
     FIRST,
@@ -265,13 +265,16 @@ async def test_another_package_manager_is_waited_for(
     assert sentences(report.output) == ""
 
 
-async def test_a_driver_of_updates_is_named_and_not_bypassed(fleet: Fleet) -> None:
+@pytest.mark.parametrize("kind", ["upgrade", "deploy"])
+async def test_a_driver_of_updates_is_named_and_not_bypassed(fleet: Fleet, kind: Kind) -> None:
     host = fleet.add("atomic")
     refusal = "error: Updates and deployments are driven by Zincati (zincati.service)"
-    plays(host, "rpm-ostree", f"echo '{refusal}' >&2; exit 1")
-    report = await upgrade(host, "atomic")
+    plays(host, "rpm-ostree", f"echo \"$*\" >>/root/o; echo '{refusal}' >&2; exit 1")
+    await start(host, *commands(kind, "27.100", facts("atomic")))
+    report = await until(host, "ended")
     assert report.exit_status == 1
     assert "driven by Zincati (zincati.service)" in sentences(report.output)
+    assert "bypass" not in host.path("/root/o").read_text()
 
 
 async def test_what_dnf_skipped_is_told(fleet: Fleet) -> None:
