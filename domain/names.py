@@ -13,7 +13,11 @@ IPV4 = re.compile(rf"(?!0\.0\.0\.0$)(?!22[4-9]\.|23[0-9]\.)({OCTET}\.){{3}}{OCTE
 HOST_NAME_CHARACTERS_MAX = 253
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 SHOWN_MAX = 5
-REMOTE_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
+REMOTE_USER = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9.-]{0,63}\\)?[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?(@[A-Za-z0-9][A-Za-z0-9.-]{0,252})?",
+    re.ASCII,
+)
+"""Also those of directories: `user@domain` and `DOMAIN\\user`."""
 
 
 def resource_name(text: str, what: str = "name") -> str:

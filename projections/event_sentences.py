@@ -101,6 +101,7 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.Started: _started,
     operation_events.HostStarted: "{address}: it is its turn",
     operation_events.StepSent: "{address}: step {step} sent",
+    operation_events.StepWaits: "{address}: step {step} waits: {reason}",
     operation_events.StepDone: "{address}: step {step} done, {next} is next",
     operation_events.RebootRequested: "{address}: told to reboot",
     operation_events.HostDone: "{address}: done",

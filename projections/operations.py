@@ -192,6 +192,9 @@ def _fold(
                 step = "drain"
             changes = {"outcome": "in_process", "step": step, "started_at": event.at}
             _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
+        case events.StepWaits():
+            changes = {"reason": event.reason}
+            _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
         case events.StepDone():
             changes = {"step": event.next} | _told(event.evidence)
             _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)

@@ -53,6 +53,9 @@ READY: frozenset[Status] = frozenset({"disassociated", "active"})
 """Set up, and so free to join a cluster."""
 
 
+AnyKeyEvent = KeyPinned | KeyRefused | KeyApproved | KeyForgotten
+
+
 @dataclass(frozen=True)
 class Registration:
     """What a registration says of a host, beside its key."""
@@ -130,15 +133,8 @@ class Host(Aggregate[AnyHostEvent]):
 
     def register(self, registration: Registration, key_fingerprint: str) -> None:
         """Register the host, or the same again, which is no event."""
-        self.emit(
-            Registered(
-                self.name,
-                registration.remote_user,
-                registration.ssh_port,
-                key_fingerprint,
-                registration.source,
-            )
-        )
+        user, port, source = registration.remote_user, registration.ssh_port, registration.source
+        self.emit(Registered(self.name, user, port, key_fingerprint, source))
 
     def remove(self, *, forget_key: bool = False) -> None:
         """Look after it no longer; it must have left its cluster before."""
@@ -329,9 +325,7 @@ class Host(Aggregate[AnyHostEvent]):
             case _:
                 assert_never(event)
 
-    def _apply_to_host_key(
-        self, event: KeyPinned | KeyRefused | KeyApproved | KeyForgotten
-    ) -> None:
+    def _apply_to_host_key(self, event: AnyKeyEvent) -> None:
         match event:
             case KeyPinned():
                 self.pinned, self.pinned_algorithm = event.fingerprint, event.algorithm

@@ -5,12 +5,13 @@ Each host: waiting → in_process → done | failed | unknown; or skipped from t
 (drain →) upgrade | deploy (→ reboot), or reboot → (health →) (uncordon →) done.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, assert_never
 
 from domain.aggregate import Aggregate
 from domain.aggregates import rolling_policy
+from domain.aggregates.host_progress import NEXT_OUTCOME, HostProgress
 from domain.aggregates.operation_events import (
     AnyOperationEvent,
     CancelRequested,
@@ -28,6 +29,7 @@ from domain.aggregates.operation_events import (
     Step,
     StepDone,
     StepSent,
+    StepWaits,
 )
 from domain.aggregates.rolling_policy import (
     DRAIN_TIMEOUT_S,
@@ -56,36 +58,7 @@ NEXT: dict[State, frozenset[State]] = {
 }
 """The life cycle: which state follows which. "" is an operation that does not exist."""
 
-NEXT_OUTCOME: dict[Outcome, frozenset[Outcome]] = {
-    "waiting": frozenset({"in_process"}),
-    "in_process": frozenset({"done", "failed", "unknown"}),
-    "done": frozenset(),
-    "failed": frozenset(),
-    "unknown": frozenset(),
-    "skipped": frozenset(),
-}
-"""The life cycle of each host."""
-
 OVER: frozenset[State] = frozenset({"finished", "partial", "failed", "cancelled"})
-
-
-@dataclass
-class HostProgress:
-    """How far one host has come."""
-
-    outcome: Outcome
-    step: Step = ""
-    step_at: str = ""
-    """When the step began; that of a reboot begins anew when it is requested."""
-    attempts: int = 0
-    """How often it was tried, in this operation and those that it retries."""
-    sent: bool = False
-    """Whether the step may have been sent to the host."""
-    container_manager: str = ""
-    """Whose node it is; "" where it is none that could be drained."""
-    boot_id: str = ""
-    """Before the reboot that was requested."""
-    evidence: Evidence = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -184,6 +157,12 @@ class Operation(Aggregate[AnyOperationEvent]):
         host = self._current_step(address, step)
         if host is not None and not host.sent:
             self.emit(StepSent(address, step))
+
+    def wait(self, address: str, step: Step, reason: str) -> None:
+        """Say what a step that runs waits for, "" once it goes on. The same again is no news."""
+        host = self._current_step(address, step)
+        if host is not None and host.waits_for != reason:
+            self.emit(StepWaits(address, step, reason))
 
     def request_reboot(self, address: str, boot_id: str) -> None:
         """Say that the host is to be rebooted. Said before is no news."""
@@ -290,6 +269,8 @@ class Operation(Aggregate[AnyOperationEvent]):
                 host.attempts += 1
             case StepSent():
                 self.hosts[event.address].sent = True
+            case StepWaits():
+                self.hosts[event.address].waits_for = event.reason
             case StepDone():
                 host = self.hosts[event.address]
                 host.step, host.step_at, host.sent = event.next, event.at, False

@@ -8,7 +8,7 @@ from domain.event import Event
 
 Step = Literal["", "drain", "upgrade", "deploy", "reboot", "health", "uncordon"]
 Evidence = dict[str, str | int | None]
-"""What proves an outcome: exit status, boot ids, digest and size of the output."""
+"""What proves an outcome: exit status, boot ids, digest and size of the output, packages."""
 
 
 class OperationEvent(Event):
@@ -53,6 +53,19 @@ class StepSent(OperationEvent):
     TOPIC: ClassVar[str] = "operation.step_sent"
     address: str
     step: Step
+
+
+@dataclass(frozen=True)
+class StepWaits(OperationEvent):
+    """A step that runs waits for something on its host, another package manager say.
+
+    `reason` says what for; "" once it goes on.
+    """
+
+    TOPIC: ClassVar[str] = "operation.step_waits"
+    address: str
+    step: Step
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -146,6 +159,7 @@ AnyOperationEvent = (
     Started
     | HostStarted
     | StepSent
+    | StepWaits
     | StepDone
     | RebootRequested
     | HostDone

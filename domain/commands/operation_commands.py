@@ -182,6 +182,11 @@ def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:
     return host.outcome == "in_process" and host.step == step
 
 
+def wait(unit: Unit, name: str, address: str, step: Step, reason: str) -> None:
+    """Record what a step that runs waits for; "" once it goes on."""
+    unit.operation(name).wait(address, step, reason)
+
+
 def request_reboot(unit: Unit, name: str, address: str, boot_id: str) -> bool:
     """Record that the host is about to be rebooted; False if the operation is being cancelled."""
     operation = unit.operation(name)

@@ -69,7 +69,7 @@ def _fold(row: FleetHostRow, event: HostEvent, labels: Rows[HostLabelRow]) -> No
         case events.FactsGathered():
             row.said = orjson.dumps({name: getattr(event, name) for name in FACTS}).decode()
             row.os = facts_shown(row).get("os", "")
-            row.reboot_needed = UNKNOWN if event.reboot_needed is None else event.reboot_needed
+            row.reboot_needed = UNKNOWN if event.reboot_needed is None else int(event.reboot_needed)
             row.last_check = event.at
             if row.status == "investigating":
                 _become(row, "bootstrapping", event.at)

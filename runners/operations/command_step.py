@@ -9,9 +9,16 @@ from projections.beside_the_log import outputs
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import POLL_PAUSES, SESSION_S, StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, RebootNeed, StepSession
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
-from runners.steps.system_commands import Commands, StepImpossible, commands, sentences
+from runners.steps.system_commands import (
+    Commands,
+    StepImpossible,
+    commands,
+    packages,
+    sentences,
+    waits_for,
+)
 
 NEXT = Requeue(0.0, Priority.CONTINUED)
 
@@ -45,15 +52,17 @@ class CommandStep:
         else:
             return NEXT
         kept = len(await self._log.output(*step.key))
-        offset, polls = 0, 0
+        offset, polls, waits = 0, 0, step.progress.waits_for
         until = asyncio.get_running_loop().time() + SESSION_S
         while True:
             news = report.output[kept - offset :] if offset <= kept else b""
             if news := news[: OUTPUT_BYTES_MAX - kept]:  # a host may send more than it was asked
                 kept = await self._keep_output(step, kept, news)
+                waits = await self._tell_wait(step, waits, news)
             has_more = bool(news) and kept < min(report.size, OUTPUT_BYTES_MAX)
             is_over = report.state in ("ended", "cancelled", "lost")
             if is_over and not has_more:
+                await self._tell_wait(step, waits, b"")
                 return await self._settle(step, session, report)
             if not is_over and (step.cancelling or step.is_late(self._now())):
                 return await self._stop(step, session)
@@ -80,14 +89,22 @@ class CommandStep:
         await self._outcomes.record(step, keep)
         return kept + len(piece)
 
+    async def _tell_wait(self, step: HostStep, told: str, news: bytes) -> str:
+        """Record what the step waits for now, by its latest words; gives what is recorded."""
+        if (waits := waits_for(news)) != told:
+            wait = operation_commands.wait
+            await self._outcomes.record(step, wait, step.progress.step, waits)
+        return waits
+
     async def _settle(self, step: HostStep, session: StepSession, report: StepReport) -> Requeue:
         """Record how the step ended, and clear what it left on the host."""
         output = await self._log.output(*step.key)
-        outcomes, evidence = self._outcomes, report.evidence(output)
+        outcomes, evidence = self._outcomes, report.evidence(output) | packages(output)
         if report.state == "ended" and report.exit_status == 0:
-            if told := sentences(output):
+            reboot = await _reboot_wanted(step, session)
+            if told := " ".join(filter(None, [sentences(output), reboot.unsure])):
                 evidence["told"] = told
-            await outcomes.finish(step, evidence, reboot=await _wants_reboot(step, session))
+            await outcomes.finish(step, evidence, reboot=reboot.needed)
         elif report.state == "ended":
             ended = f"Its commands ended with exit status {report.exit_status}."
             words = sentences(output) or ended
@@ -122,11 +139,11 @@ class CommandStep:
         return NEXT  # any other end is recorded by the next tick
 
 
-async def _wants_reboot(step: HostStep, session: StepSession) -> bool:
+async def _reboot_wanted(step: HostStep, session: StepSession) -> RebootNeed:
     match step.operation.request.options.reboot:
         case "never":
-            return False
+            return RebootNeed(needed=False)
         case "always":
-            return True
+            return RebootNeed(needed=True)
         case "if_needed":
             return await session.reboot_needed()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.aggregates.host import Host
-from domain.aggregates.operation import HostProgress, Operation
+from domain.aggregates.host_progress import HostProgress
+from domain.aggregates.operation import Operation
 from domain.aggregates.rolling_policy import seconds_between
 from runners.scheduling.backoff import Pauses
 

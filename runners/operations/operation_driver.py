@@ -89,7 +89,9 @@ class OperationDriver(ProcessManager):
         match event:
             case events.HostStarted() | events.StepDone():
                 self._take_in_hand(name, event.address)
-            case events.StepSent() | events.RebootRequested() | events.Paused():
+            case (
+                events.StepSent() | events.StepWaits() | events.RebootRequested() | events.Paused()
+            ):
                 pass  # nothing follows from these
             case events.Ended():
                 self._cancelling.discard(name)

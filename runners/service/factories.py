@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from uuid import uuid4
 
 from domain.event import TIME_FORMAT
 from domain.log.recorder import now
@@ -39,6 +38,7 @@ from runners.sources.plugins import ConfiguredSource
 from runners.sources.pollers import SourcePollers
 from runners.ssh.client import Limits, Ssh, name_ourselves
 from runners.steps.ssh_contact import SshConnector
+from web.resources.operations import new_id
 
 Report = Callable[[str, Exception], None]
 
@@ -75,7 +75,9 @@ class Factories:
         set_up = None
         if steps is not None:
             connector = SshConnector(sessions, outcomes)
-            set_up = Bootstrap(steps, outcomes, connector, now=now, new_id=lambda: str(uuid4()))
+            set_up = Bootstrap(
+                steps, outcomes, connector, now=now, new_id=lambda: new_id(os.urandom(10))
+            )
         return Investigator(
             outcomes,
             self.fleet,

@@ -1,7 +1,7 @@
 """What the drivers of steps need of a host: a session that runs steps, and a connector."""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from domain.aggregates.host import Host
 from runners.scheduling.backoff import Pauses
@@ -12,6 +12,13 @@ SESSION_S = 20.0
 """One session watches a step for so long; then other hosts get its slot."""
 POLL_PAUSES = Pauses(0.1, 2.0, growth=1.3)
 """Between two looks at a step that runs."""
+
+
+class RebootNeed(NamedTuple):
+    """Whether a host needs a reboot; `unsure`: why it cannot tell, "" where it can."""
+
+    needed: bool
+    unsure: str = ""
 
 
 class StepSession(Protocol):
@@ -25,7 +32,7 @@ class StepSession(Protocol):
 
     async def clear(self, step_id: str) -> None: ...
 
-    async def reboot_needed(self) -> bool: ...
+    async def reboot_needed(self) -> RebootNeed: ...
 
 
 class Connector(Protocol):

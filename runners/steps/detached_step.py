@@ -31,6 +31,7 @@ SCRIPT = files("runners.steps").joinpath("step.sh").read_text(encoding="utf-8")
 RUN = files("runners.steps").joinpath("step_run.sh").read_text(encoding="utf-8")
 
 _BOOT_ID = re.compile(r"[0-9a-f-]{0,36}", re.ASCII)
+_TIMED_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-", re.ASCII)
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,127}", re.ASCII)
 
 State = Literal["absent", "waiting", "running", "ended", "cancelled", "orphaned", "lost"]
@@ -134,6 +135,7 @@ async def _ask(
         "offset": str(offset),
         "most": str(CHUNK_BYTES),
         "keep_days": str(GUARD_DAYS),
+        "old_before": _old_before(step_id),
         "not_after": "" if not_after is None else str(not_after),
         "keep_output_days": str(OUTPUT_DAYS),
         "run": run,
@@ -141,6 +143,17 @@ async def _ask(
     variables = "".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items())
     output = await session.run(as_root(variables + SCRIPT))
     return parse(output, nonce)
+
+
+def _old_before(step_id: str) -> str:
+    """The beginning of ids `GUARD_DAYS` older than this one; "" where its id has no time.
+
+    The ids of operations are UUIDs that begin with the milliseconds (RFC 9562, 5.7).
+    """
+    if not _TIMED_ID.match(step_id):
+        return ""
+    milliseconds = int(step_id[:8] + step_id[9:13], 16) - GUARD_DAYS * 24 * 3600 * 1000
+    return f"{max(milliseconds, 0):012x}"[:8]
 
 
 def as_root(script: str) -> str:

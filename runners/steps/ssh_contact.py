@@ -13,8 +13,9 @@ from runners.os_support.clock import since_boot
 from runners.ssh.client import Session
 from runners.ssh.command import Output
 from runners.steps import detached_step
+from runners.steps.contact import RebootNeed
 from runners.steps.detached_step import StepReport
-from runners.steps.system_commands import REBOOT_NEEDED, Commands
+from runners.steps.system_commands import REBOOT_NEEDED, Commands, sentences
 
 
 class SshStepSession:
@@ -72,10 +73,12 @@ class SshStepSession:
         """Run a script as root that changes nothing."""
         return await self._session.run(detached_step.as_root(script))
 
-    async def reboot_needed(self) -> bool:
+    async def reboot_needed(self) -> RebootNeed:
         """Whether what was installed is used only after a reboot."""
         output = await self.ask(REBOOT_NEEDED)
-        return output.stdout.split()[-1:] == [b"yes"]
+        if output.stdout.split()[-1:] == [b"yes"]:
+            return RebootNeed(needed=True)
+        return RebootNeed(needed=False, unsure=sentences(output.stderr))
 
 
 class SshConnector:

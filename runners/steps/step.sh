@@ -1,5 +1,5 @@
 # A step on a host, for runners/steps/detached_step.py, which puts verb=… id=… nonce=… offset=… most=… not_after=…
-# keep_days=… keep_output_days=… before it, and run=… to start one. Runs as root, under any POSIX shell.
+# keep_days=… old_before=… keep_output_days=… before it, and run=… to start one. Runs as root, under any POSIX shell.
 #
 # A step is a directory of its id. Whoever hard-links `begun` into it runs the commands: so they run
 # once, however often the step is started, by whomever, also after a reboot or a crash in between.
@@ -84,15 +84,33 @@ claim() {
     return $won
 }
 
+# Make the step's directory. What is in there is run as root: nobody else may write to it, and nothing
+# is made before that is so, nor behind a link. mkdir itself follows none.
+make_room() {
+    for place in "${base%/*}" "$base" "$step"; do
+        [ ! -L "$place" ] && { [ -d "$place" ] || [ ! -e "$place" ]; } || refuse "$place"
+        [ -d "$place" ] || mkdir "$place" || [ -d "$place" ] || exit 1 # another may be quicker
+        [ "$place" = "${base%/*}" ] || { [ -O "$place" ] && chmod 700 "$place"; } || refuse "$place"
+    done
+}
+
+refuse() {
+    echo "$1 is not a directory of root" >&2
+    exit 1
+}
+
+# Old guards go by the time in their names, which is the service's: by the host's clock alone, one
+# that jumped would delete what may still be sent.
+forget_old() {
+    find "$base" -mindepth 1 -maxdepth 1 -type d -mtime +"$keep_days" 2>/dev/null |
+        awk -F / -v old="$old_before" 'old != "" && $NF ~ /^........-....-7/ && ($NF "") < (old "")' |
+        while IFS= read -r old; do rm -rf "$old"; done
+}
+
 start() {
-    mkdir -p "$step" || exit 1
-    # What is in there is run as root: nobody else may write to it.
-    [ -O "$base" ] && [ ! -L "$base" ] && chmod 700 "$base" || {
-        echo "$base is not a directory of root" >&2
-        exit 1
-    }
+    make_room
     [ ! -e "$step/begun" ] || return 0
-    find "$base" -mindepth 1 -maxdepth 1 -type d -mtime +"$keep_days" -exec rm -rf {} + 2>/dev/null
+    forget_old
     find "$base" -mindepth 2 -maxdepth 2 -name output -mtime +"$keep_output_days" \
         -exec rm -f {} + 2>/dev/null
     printf '%s\n' "$run" >"$step/run.$$" && [ "$(cat "$step/run.$$")" = "$run" ] &&
@@ -103,8 +121,11 @@ start() {
     }
     set -- env -i "$mark" "PATH=$PATH" HOME=/root LC_ALL=C /bin/sh "$step/run" "$step"
     if [ -d /run/systemd/system ] && {
-        # No options: those of some versions are refused by others. It may be there already.
-        systemd-run --unit="$unit" "$@" >"$step/detach" 2>&1 || systemctl -q is-active "$unit"
+        # A daemon that a package's script started outlives the unit (KillMode). What some versions
+        # refuse is left out then. It may be there already.
+        systemd-run --unit="$unit" --property=KillMode=process "$@" >"$step/detach" 2>&1 ||
+            systemctl -q is-active "$unit" ||
+            systemd-run --unit="$unit" "$@" >"$step/detach" 2>&1 || systemctl -q is-active "$unit"
     }; then
         : # a unit of its own, so that nothing that ends our session ends it
     elif command -v setsid >/dev/null; then
@@ -120,7 +141,7 @@ start() {
 }
 
 cancel() {
-    mkdir -p "$step" || exit 1
+    make_room
     ! claim "0 0 $boot_id cancelled" || return 0 # it never ran, and never will
     # The runner is stopped first and killed last: what it began is found by it.
     claimed
@@ -148,7 +169,7 @@ cancel() {
 clear() {
     # The guard stays: `begun` and `status`.
     rm -f "$step/output" "$step/run" "$step/out" "$step/drained" "$step/detach" \
-        "$step"/claim.* "$step"/status.* "$step"/run.*
+        "$step"/claim.* "$step"/status.* "$step"/run.* "$step"/packages.*
 }
 
 tell() {

@@ -4,17 +4,31 @@ Every command is a list of arguments. What a client sends (a version, checked by
 `rolling_policy.checked_version`) is one argument of it, and never text for a shell.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from domain.aggregates.host_events import FactsGathered
+from domain.aggregates.operation_events import Evidence
 from domain.aggregates.rolling_policy import Kind
 from runners.ssh.failure import plain
 from runners.steps.detached_step import Command
 
 MARK = b"commissaire: "
+WAITS = b"commissaire-waits: "
+WAITING = re.compile(
+    rb"Waiting for process with pid|currently holding the yum lock|Waiting for [^\n]{0,40}lock"
+)
+"""What dnf, yum, bootc and apt say while they wait by themselves."""
+WAITS_LINES = 6
+"""A step waits where one of so many last lines says so: yum explains itself in five."""
+PACKAGES = re.compile(
+    rb"^commissaire-packages: ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9]{1,6})$", re.MULTILINE
+)
 SENTENCES_MAX = 8
 """So many of them a record has."""
+LINES_BYTES = 4096
+"""The last lines of an output are looked for in so much of its end."""
 
 Commands = Sequence[Command]
 
@@ -59,22 +73,8 @@ exit 1
 down by itself meanwhile is not rebooted again. systemctl stops services in order; without systemd
 it fails, and has done nothing. Where nothing reboots it, it says why not, and fails."""
 
-REBOOT_NEEDED = """
-PATH=$PATH:/usr/sbin:/sbin
-export LC_ALL=C
-if [ -e /run/ostree-booted ]; then
-    rpm-ostree status --json | grep -o '"booted" *: *[a-z]*' | head -n 1 | grep -q false && echo yes
-elif [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ]; then
-    echo yes
-elif command -v dnf >/dev/null; then
-    # By its words: that there is no such plugin ends with the same status.
-    dnf needs-restarting -r 2>/dev/null | grep -q "Reboot is required" && echo yes
-elif command -v needs-restarting >/dev/null; then
-    needs-restarting -r 2>/dev/null | grep -q "Reboot is required" && echo yes
-fi
-:
-"""
-"""Prints yes where what was installed or staged is used only after a reboot. Runs as root."""
+REBOOT_NEEDED = files("runners.steps").joinpath("reboot_needed.sh").read_text(encoding="utf-8")
+"""Prints yes where a reboot is needed; on stderr a sentence where that cannot be told."""
 
 
 def reboot(boot_id: str) -> Commands:
@@ -107,6 +107,30 @@ def sentences(output: bytes) -> str:
     found = [line[len(MARK) :] for line in output.split(b"\n") if line.startswith(MARK)]
     said = plain(b" ".join(found[:SENTENCES_MAX]).decode("utf-8", "replace"))
     return f"{said}." if said else ""
+
+
+def waits_for(output: bytes) -> str:
+    """What the step waits for, by the end of its output so far; "" where it does not."""
+    for line in reversed(output[-LINES_BYTES:].splitlines()[-WAITS_LINES:]):
+        if line.startswith(WAITS):
+            return plain(line[len(WAITS) :].decode("utf-8", "replace")) + "."
+        if WAITING.search(line):
+            said = plain(line.strip().decode("utf-8", "replace"))
+            return f"Another package manager is at work: “{said}”."
+    return ""
+
+
+def packages(output: bytes) -> Evidence:
+    """What was installed before and after, as digests of the lists, and how much changed."""
+    found = PACKAGES.findall(output)
+    if not found:
+        return {}
+    before, after, changed = found[-1]
+    return {
+        "packages_before": before.decode(),
+        "packages_after": after.decode(),
+        "packages_changed": int(changed),
+    }
 
 
 def _upgrade(facts: FactsGathered) -> Commands:

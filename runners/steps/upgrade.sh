@@ -1,6 +1,7 @@
 # Upgrades a system, or deploys a version of it, with the command that is there: the step of
 # runners/steps/system_commands.py, which gives `upgrade FIRST` (the package command to look for first) or
-# `deploy VERSION`. A line that begins with “commissaire: ” is a sentence for the operation's record.
+# `deploy VERSION`. A line that begins with “commissaire: ” is a sentence for the operation's record; so is one
+# with “commissaire-waits: ” as long as it is among the last; “commissaire-packages: ” is evidence.
 say() { echo "commissaire: $*"; }
 
 has() { command -v "$1" >/dev/null; }
@@ -32,9 +33,34 @@ attempt() {
 # The first line of what was said that has this pattern; false where none has.
 line() { printf '%s\n' "$said" | grep -E -m 1 -- "$1"; }
 
-is_locked() {
-    line 'lock was locked by|Could not get lock|Unable to (lock|acquire)|transaction lock on|[Tt]ransaction in progress' \
-        >/dev/null
+# What is said where a lock is held by somebody else.
+locked='lock was locked by|Could not get lock|Unable to (lock|acquire)|transaction lock on'
+locked="$locked|obtain (the |rpm )*transaction lock|[Tt]ransaction (is )?in progress"
+
+# What is installed, a line for each package (name, version); on OSTree for each tree.
+packages() {
+    case $1 in
+    apt-get) dpkg-query -W -f '${Package}:${Architecture} ${Version} ${Status}\n' ;;
+    dnf | yum) rpm -qa --qf '%{NAME}.%{ARCH} %{EPOCH}:%{VERSION}-%{RELEASE}\n' ;;
+    rpm-ostree) rpm-ostree status --json | grep -oE '"(checksum|version)" *: *"[^"]+"' | sed 's/^[^:]*:/tree/' ;;
+    bootc) bootc status --format=json | grep -oE '"imageDigest" *: *"[^"]+"' | sed 's/^[^:]*:/tree/' ;;
+    esac 2>/dev/null | head -n "$packages_most" | sort -u
+}
+packages_most=50000
+
+# From here on; what changed is told however the step ends.
+watch_packages() {
+    asked=$1
+    packages "$asked" >packages.before
+    [ -s packages.before ] && trap tell_packages EXIT
+}
+
+digest() { sha256sum <"$1" | cut -d ' ' -f 1; }
+
+tell_packages() {
+    packages "$asked" >packages.after
+    changed=$(sort packages.before packages.after | uniq -u | cut -d ' ' -f 1 | sort -u | wc -l)
+    echo "commissaire-packages: $(digest packages.before) $(digest packages.after) $((changed))"
 }
 
 # Runs a command, again while another package manager is at work; where it fails, that is the end,
@@ -46,8 +72,9 @@ run() {
     while :; do
         attempt "$@"
         [ $status != 0 ] || return 0
-        is_locked && [ "$(uptime_s)" -lt $deadline ] || break
-        echo "Another package manager is at work: it is waited for, $lock_s s at most."
+        held=$(line "$locked") && [ "$(uptime_s)" -lt $deadline ] || break
+        held=$(echo "$held" | cut -c 1-200)
+        echo "commissaire-waits: Another package manager is at work: “$shown” waits for it, $lock_s s at most: “$held”."
         sleep 2
     done
     owner=$(line 'driven by') &&
@@ -65,14 +92,15 @@ insist() {
 }
 
 # Files that an administrator changed stay as they are; new defaults are taken where nothing was
-# changed. Another apt that is at work is waited for. Before apt 2.1, Error-Mode says nothing.
+# changed. Before apt 2.1, Error-Mode says nothing. It is `run` that waits for locks: apt's own way
+# does not wait for that of the lists, and says nothing of it but on a terminal.
 apt() {
     env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Options::=--force-confdef \
-        -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=$lock_s \
-        -o APT::Update::Error-Mode=any "$@"
+        -o Dpkg::Options::=--force-confold -o APT::Update::Error-Mode=any "$@"
 }
 
 apt_upgrade() {
+    watch_packages apt-get
     # What an interrupted run left half configured would stop this one.
     run "dpkg --configure -a" \
         env DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold
@@ -86,10 +114,13 @@ apt_upgrade() {
 
 rpm_upgrade() {
     run "$@"
-    insist '^Ignoring repositories:|Errors during downloading metadata|Failed to (download|synchronize)|No more mirrors'
+    insist '^Ignoring repositories:|Errors during downloading metadata|Failed to (download|synchronize)|No more mirrors|^>>> (Usable URL not found|Librepo error: Cannot download)'
     # Amazon Linux stays on its release for ever.
     ! line 'A newer release of' >/dev/null ||
         say "It is locked to its release, and there is a newer one: see its output."
+    skipped=$(printf '%s\n' "$said" |
+        awk '/^Skipping packages with/ { on = 1; next } on && /^ *\(/ { next } on && /^ / { print $1; next } { on = 0 }')
+    [ -z "$skipped" ] || say "Skipped:" $skipped
 }
 
 # Whether the booted tree is an image of bootc's, without what only rpm-ostree could carry over.
@@ -103,8 +134,10 @@ is_image() {
 
 ostree_upgrade() {
     if is_image; then
+        watch_packages bootc
         run "bootc upgrade" bootc upgrade
     elif has rpm-ostree; then
+        watch_packages rpm-ostree
         run "rpm-ostree upgrade" rpm-ostree upgrade
     else
         say "It is booted from OSTree and has neither rpm-ostree nor bootc: not supported."
@@ -121,8 +154,12 @@ upgrade() {
         has "$tool" || continue
         case $tool in
         # Lists that were fetched before may be two days old.
-        dnf) rpm_upgrade "dnf -y --refresh upgrade" dnf -y --refresh upgrade ;;
+        dnf)
+            watch_packages dnf
+            rpm_upgrade "dnf -y --refresh upgrade" dnf -y --refresh upgrade
+            ;;
         yum)
+            watch_packages yum
             run "yum clean expire-cache" yum clean expire-cache
             rpm_upgrade "yum -y update" yum -y update
             ;;
@@ -139,6 +176,7 @@ deploy() {
         say "A deploy takes rpm-ostree, which is not there: not supported."
         exit 1
     fi
+    watch_packages rpm-ostree
     run "rpm-ostree deploy $1" rpm-ostree deploy "$1"
 }
 

@@ -103,7 +103,9 @@ def test_other_names_are_refused(name: str) -> None:
         resource_name(name)
 
 
-@pytest.mark.parametrize("user", ["root", "Ops_1", "svc$", "_x", "a.b-c"])
+@pytest.mark.parametrize(
+    "user", ["svc-ops@corp.example", "CORP\\svc-ops", "root", "Ops_1", "svc$", "_x", "a.b-c"]
+)
 def test_an_account_name_is_unchanged(user: str) -> None:
     assert remote_user(user) == user
 

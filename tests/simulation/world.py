@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from domain.aggregates.host import Host
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable
+from runners.steps.contact import RebootNeed
 from runners.steps.detached_step import State, StepReport
 from runners.steps.system_commands import Commands, reboot
 
@@ -202,10 +203,10 @@ class Played:
         """Forget its output."""
         await self._world.before(self._machine)
 
-    async def reboot_needed(self) -> bool:
+    async def reboot_needed(self) -> RebootNeed:
         """By chance."""
         await self._world.before(self._machine)
-        return self._world.chance.random() < 0.5
+        return RebootNeed(self._world.chance.random() < 0.5)
 
     def _report(self, step_id: str, offset: int) -> StepReport:
         now = self._world.now

@@ -1,9 +1,12 @@
 """Rolling operations over HTTP: begin, watch and steer them."""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
+
+from pydantic import Field
 
 from domain.aggregates import rolling_policy
 from domain.aggregates.operation import OperationRequest
@@ -20,8 +23,18 @@ from projections.hosts import Answer
 from projections.operation_reads import Filter
 from projections.reads import Reads
 from web.http.query_string import cluster_name, parameters
-from web.http.replies import NO_STORE, NOSNIFF, UNSTORED, Reply, answered, digested, json_body
+from web.http.replies import (
+    INERT,
+    NO_STORE,
+    NOSNIFF,
+    UNSTORED,
+    Reply,
+    answered,
+    digested,
+    json_body,
+)
 from web.http.requests import Request
+from web.http.shown_text import shown
 from web.resources.lost import must_not_be_lost
 from web.routing.route import Handler
 from web.schemas import bodies
@@ -40,6 +53,13 @@ ACCEPTED: Mapping[Kind, type[OperationBody]] = {
     "restart": RestartBody,
 }
 PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+ATTACHMENT = (b"content-disposition", b'attachment; filename="output"')
+# Any: annotations.
+OUTPUT_QUERY: dict[str, Any] = {
+    "raw": Annotated[
+        str, Field(description="The bytes as they came, as a file. It has no value.", max_length=0)
+    ]
+}
 
 
 class Operations:
@@ -141,12 +161,20 @@ class Operations:
         return _created(begun, record)
 
     async def output(self, request: Request) -> Reply:
-        """What a host's step has said so far."""
+        """What a host's step has said so far.
+
+        Characters that a terminal or a page would obey are shown (`\\x1b`); with `?raw` they are as
+        they came, and the answer is a file to be kept.
+        """
         name, address = _id(request), address_in(request)
+        raw = _is_raw(request.scope["query_string"])
         said = await self._reads.fresh(_output, name, address)
         if said is None:
             raise not_found(f"There is no host {quoted(address)} in operation {quoted(name)}.")
-        return Reply(said, 200, (PLAIN_TEXT, NO_STORE, NOSNIFF))
+        if raw:
+            return Reply(said, 200, (PLAIN_TEXT, ATTACHMENT, NO_STORE, NOSNIFF, INERT))
+        text = await asyncio.to_thread(shown, said)
+        return Reply(text, 200, (PLAIN_TEXT, NO_STORE, NOSNIFF, INERT))
 
 
 def new_id(randomness: bytes) -> str:
@@ -191,6 +219,13 @@ def _output(tx: Transaction, name: str, address: str) -> bytes | None:
     if not operation_reads.takes_part(tx, name, address):
         return None
     return outputs.output(tx, name, address)
+
+
+def _is_raw(query: bytes) -> bool:
+    found = parameters(query, OUTPUT_QUERY)
+    if found.get("raw"):
+        raise invalid("raw takes no value.", "raw")
+    return "raw" in found
 
 
 def _is_known(tx: Transaction, cluster: str) -> bool:

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from domain.aggregates.rolling_policy import Kind, Status
-from web.resources.operations import ACCEPTED, Operations
-from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads, tells
+from web.resources.operations import ACCEPTED, OUTPUT_QUERY, Operations
+from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads
 from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse
 from web.schemas.operation_bodies import StateBody
@@ -61,7 +61,7 @@ def operation_routes(operations: Operations) -> list[Route]:
             operations.retry,
             _begins(OperationRecord, NothingElse),
         ),
-        Route("GET", output, "viewer", operations.output, tells(Text, GONE, media_type=PLAIN_TEXT)),
+        Route("GET", output, "viewer", operations.output, _output()),
     ]
     for kind, record in V0_RECORDS.items():
         path = f"{v0}/cluster/{{name}}/{kind}"
@@ -73,6 +73,11 @@ def operation_routes(operations: Operations) -> list[Route]:
 
 def _listed() -> Description:
     return reads(list[ListedOperation], GONE, query=QUERY)
+
+
+def _output() -> Description:
+    text = Content(Text, PLAIN_TEXT)
+    return Description({200: text}, (GONE,), query=OUTPUT_QUERY)
 
 
 def _steers() -> Description:

@@ -102,6 +102,13 @@ class EvidenceRecord(Record):
     output_bytes: int | None = None
     boot_id_before: str | None = None
     boot_id_after: str | None = None
+    packages_before: str | None = Field(
+        None, description="SHA-256 of the sorted list of what was installed; on OSTree, of trees."
+    )
+    packages_after: str | None = None
+    packages_changed: int | None = Field(
+        None, description="So many packages were installed, changed or removed meanwhile."
+    )
     told: str | None = Field(None, description="What a step that went well left undone.")
 
 

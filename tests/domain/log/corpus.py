@@ -88,6 +88,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"step_timeout_s":0.0,"reboot":"never"},"hosts":[["10.0.0.7",0]],'
      '"skipped":[["10.0.0.8","It is failed: It is off."]],"predecessor":""')),
     ("operation.step_sent", "operation/0193-7", '"address":"10.0.0.7","step":"deploy"'),
+    ("operation.step_waits", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
+     '"reason":"Another package manager is at work."')),
     ("operation.host_started", "operation/0193-7", '"address":"10.0.0.7"'),
     ("operation.started", "operation/0193-8", ('"kind":"restart","cluster":"web","version":"",'
      '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":5.0,'
@@ -161,6 +163,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.started", ""),
     ("operation.host_started", ""),
     ("operation.step_sent", ""),
+    ("operation.step_waits", ""),
     ("operation.paused", ""),
     ("operation.resumed", ""),
     ("operation.step_done", ""),

@@ -62,7 +62,7 @@ class Rolled:
 
     def output(self, host: Host) -> bytes:
         """What is kept of a host's output."""
-        path = f"/operation/{self.name}/hosts/{host.address}/output"
+        path = f"/operation/{self.name}/hosts/{host.address}/output?raw"
         return self.service.client.get(path).content
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from domain.aggregates.host import Host
 from domain.aggregates.operation import OperationRequest
+from domain.aggregates.operation_events import StepWaits
 from domain.aggregates.rolling_policy import Kind, Options
 from domain.commands import operation_commands
 from domain.event import TIME_FORMAT, Act
 from runners.hosts.outcomes import HostUnusable
 from runners.operations.host_driver import HostDriver
 from runners.operations.host_step import CANCEL_LIMIT_S, CONTACT_PAUSES
+from runners.steps.contact import RebootNeed
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, State, StepReport
 from runners.steps.system_commands import Commands
 from tests.domain.aggregates.test_operations import settle_members
@@ -39,6 +41,8 @@ class ByHand:
         self.away = False
         self.immortal = False
         self.begun = ""
+        self.on_watch: list[tuple[bytes, State]] = []
+        """What it says, and how it is, from one look on to the next."""
         self.reborn = False
 
     def _report(self, offset: int = 0) -> StepReport:
@@ -51,11 +55,13 @@ class ByHand:
 
     async def start(self, step_id: str, commands: Commands) -> StepReport:
         self.asked.append("start")
-        self.state = "ended"
+        self.state = "running" if self.on_watch else "ended"
         return self._report()
 
     async def watch(self, step_id: str, offset: int = 0) -> StepReport:
         self.asked.append("watch")
+        if self.on_watch and offset == len(self.output):
+            self.output, self.state = self.on_watch.pop(0)
         return self._report(offset)
 
     async def cancel(self, step_id: str) -> StepReport:
@@ -68,8 +74,8 @@ class ByHand:
     async def clear(self, step_id: str) -> None:
         self.asked.append("clear")
 
-    async def reboot_needed(self) -> bool:
-        return False
+    async def reboot_needed(self) -> RebootNeed:
+        return RebootNeed(needed=False)
 
 
 class Stage:
@@ -168,6 +174,17 @@ async def test_a_step_that_ended_while_the_service_was_away_is_done(stage: Stage
     stage.now += A_DAY
     assert (await stage.until_over()).startswith("operation.host_done")
     assert "cancel" not in stage.host.asked
+
+
+async def test_what_a_step_waits_for_is_in_the_log_until_it_goes_on(stage: Stage) -> None:
+    send(stage)
+    stage.host.state = "running"
+    stage.host.output = b"commissaire-waits: Another is at work.\n"
+    stage.host.on_watch = [(b"commissaire-waits: Another is at work.\n" * 2, "running")]
+    stage.host.on_watch += [(b"commissaire-waits: Another is at work.\n" * 2 + b"done\n", "ended")]
+    assert (await stage.until_over()).startswith("operation.host_done")
+    waits = [e.event.reason for e in stage.log.entries if isinstance(e.event, StepWaits)]
+    assert waits == ["Another is at work.", ""]
 
 
 async def test_a_step_that_still_runs_after_its_time_is_ended_and_has_failed(stage: Stage) -> None:

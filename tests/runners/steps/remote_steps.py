@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 from runners.security.private_keys import read_private_key
 from runners.ssh.client import Session, Ssh, SshFailure, Target
@@ -17,10 +18,15 @@ POLL_S = 0.05
 STEPS = "/var/lib/commissaire/steps"
 
 
+def session_of(host: Host) -> AbstractAsyncContextManager[Session]:
+    """A session over a connection of its own."""
+    target = Target(host.address, host.port, host.user, read_private_key(host.private_key))
+    return Ssh(per_host_interval_s=0).connect(target)
+
+
 async def over(host: Host, ask: Callable[[Session], Awaitable[StepReport]]) -> StepReport:
     """Ask over a connection of its own."""
-    target = Target(host.address, host.port, host.user, read_private_key(host.private_key))
-    async with Ssh(per_host_interval_s=0).connect(target) as session:
+    async with session_of(host) as session:
         return await ask(session)
 
 
@@ -57,6 +63,5 @@ def script(text: str) -> Command:
 
 
 async def over_shell(host: Host, text: str) -> Output:
-    target = Target(host.address, host.port, host.user, read_private_key(host.private_key))
-    async with Ssh(per_host_interval_s=0).connect(target) as session:
+    async with session_of(host) as session:
         return await session.run(text)

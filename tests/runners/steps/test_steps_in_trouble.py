@@ -252,3 +252,45 @@ def test_words_that_a_host_could_not_mean_are_not_believed(changed: dict[str, st
 def test_of_an_answer_no_more_is_taken_than_was_asked_for() -> None:
     flood = said().stdout.replace(b"said", b"x" * (2 * CHUNK_BYTES))
     assert len(parse(Output(0, "", flood, b""), "NONCE").output) == CHUNK_BYTES
+
+
+# Guards, and whose directory it is
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "mkdir -p /tmp/elsewhere; ln -s /tmp/elsewhere /var/lib/commissaire",
+        f"mkdir -p /tmp/elsewhere {STEPS}; ln -s /tmp/elsewhere {HERE}",
+        f"mkdir -p {STEPS}; mkfifo {HERE}",
+        "mkdir -p /var/lib/commissaire; mkfifo /var/lib/commissaire/steps",
+        f"mkdir -p {STEPS}; chown 1000 {STEPS}",
+    ],
+)
+async def test_links_fifos_and_what_is_not_roots_is_refused_before_anything_is_made(
+    fedora: Host, trap: str
+) -> None:
+    assert (await over_shell(fedora, trap)).exit_status == 0
+    with pytest.raises(SshFailure, match="not a directory of root"):
+        await start(fedora, ("touch", "/root/ran"))
+    with pytest.raises(SshFailure, match="not a directory of root"):
+        await over(fedora, lambda session: detached_step.cancel(session, ID))
+    assert not fedora.path("/root/ran").exists()
+    assert (await over_shell(fedora, "ls -A /tmp/elsewhere")).stdout == b""
+
+
+async def test_a_clock_that_jumps_deletes_no_guard_of_a_step_that_may_still_be_sent(
+    host: Host,
+) -> None:
+    await start(host, ("true",))
+    await until(host, "ended")
+    ancient = "00000001-0000-7000-8000-000000000001-upgrade"
+    await start(host, ("true",), step_id=ancient)
+    wait_for(host.path(f"{STEPS}/{ancient}/status").exists)
+    years_ago = time.time() - 3000 * DAY_S  # as the host's clock has it, once it has jumped
+    for name in (ID, ancient):
+        os.utime(host.path(f"{STEPS}/{name}"), (years_ago, years_ago))
+    later = ID.replace("018f3c1e", "018f3c2e")  # as the service's clock has it: minutes later
+    await start(host, ("true",), step_id=later)
+    assert host.path(f"{STEPS}/{ID}/begun").exists()
+    assert not host.path(f"{STEPS}/{ancient}").exists()

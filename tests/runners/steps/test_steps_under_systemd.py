@@ -103,3 +103,17 @@ async def test_what_stays_of_a_killed_runner_is_found_by_its_unit(
     report = await until(machine, step_id, lambda report: report.state in ("lost", "orphaned"))
     assert report.exit_status is None
     assert (await detached_step.cancel(machine, step_id)).state == "lost"
+
+
+async def test_a_daemon_that_a_step_started_outlives_its_unit(
+    machine: Booted, step_id: str
+) -> None:
+    start = script("setsid sleep 4321 >/dev/null 2>&1 </dev/null & echo begun")
+    await detached_step.start(machine, step_id, (start,))
+    await until(machine, step_id, lambda report: report.state == "ended")
+    inactive = f"systemctl is-active commissaire-{step_id}.service"
+    deadline = time.monotonic() + LIMIT_S
+    while await said(machine, inactive) in ("active", "deactivating"):
+        assert time.monotonic() < deadline
+    assert await said(machine, "pgrep -fc '[s]leep 4321'") == "1"
+    await said(machine, "pkill -f '[s]leep 4321'")

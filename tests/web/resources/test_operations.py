@@ -306,7 +306,17 @@ def test_the_output_of_a_host_is_text_and_there_while_it_grows(
             unit.write_beside(lambda tx: outputs.add(tx, name, ADDRESSES[0], place, piece, at))
 
         service.perform(keep)
-    assert fleet_api.get(path).content == b"Upgrading:\nkernel \xff\n"
+    text = fleet_api.get(path)
+    assert text.content == b"Upgrading:\nkernel \\xff\n"
+    raw = fleet_api.get(path, params={"raw": ""})
+    assert raw.content == b"Upgrading:\nkernel \xff\n"
+    assert raw.headers["content-disposition"] == 'attachment; filename="output"'
+    assert raw.headers["content-type"] == "text/plain; charset=utf-8"
+    for answer in (text, raw):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert fleet_api.get(path, params={"raw": "yes"}).status_code == 400
+    assert fleet_api.get(path, params={"rwa": ""}).status_code == 400
     assert fleet_api.get(f"/operation/{name}/hosts/10.0.0.9/output").status_code == 404
     service.perform(lambda unit: unit.write_beside(lambda tx: outputs.purge(tx, "2026-01-03")))
     assert fleet_api.get(path).content == b""
