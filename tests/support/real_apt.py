@@ -56,8 +56,10 @@ class RealApt:
         text = f"deb [trusted=yes] file:/srv/repository ./\n{more}"
         self.host.path(SOURCES).write_text(text)
 
-    def publish(self, name: str, version: str, *more: str, postinst: str = "") -> None:
-        """Put a package into the repository. more: further fields."""
+    def publish(
+        self, name: str, version: str, *more: str, postinst: str = "", brings: str = ""
+    ) -> None:
+        """Put a package into the repository. more: fields; brings: a program or a unit."""
         tree = self._scratch / f"{name}_{version}"
         fields = control(name, version, *more)
         for file, text, mode in (("control", fields, 0o644), ("postinst", postinst, 0o755)):
@@ -68,6 +70,11 @@ class RealApt:
                 place.chmod(mode)
         tree.chmod(0o755)
         (tree / "DEBIAN").chmod(0o755)
+        if brings:
+            place = tree / brings.lstrip("/")
+            place.parent.mkdir(parents=True)
+            place.write_text("#!/bin/sh\n")
+            place.chmod(0o755)
         package = self.host.path(f"/srv/repository/{tree.name}.deb")
         subprocess.run(
             ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(package)],
