@@ -1,7 +1,7 @@
 """Every setting of the service, once: its name, type, default, limits and words of help.
 
 A setting is read from its flag (`--ssh-parallel`), else its variable (`COMMISSAIRE_SSH_PARALLEL`),
-else its key in the TOML file of `--config` (`ssh_parallel`); `serve --help` is made from this model.
+else its key in the TOML file of `--config` (`ssh_parallel`). `serve --help` is made from these.
 """
 
 import math
