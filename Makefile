@@ -21,7 +21,9 @@ serve: ## Serve on 127.0.0.1:8000 from ./data (DATA=… for another directory, A
 	@[ -d "$(DATA)" ] || (umask 077 && mkdir -p "$(DATA)")
 	@exec $(BIN)/commissaire serve --data "$(DATA)" $(ARGS)
 
-demo: tools ## Five hosts become active and are restarted, though the service is killed
+demo: ## Five hosts become active and are restarted, though the service is killed
+	@.ci/venv
+	@.ci/packages $$(sed 's/#.*//' tests/fleet/packages.txt)
 	@$(BIN)/python -m tests.fleet $(ARGS)
 
 test: tools ## Run the tests, against a real sshd and a real PostgreSQL (ARGS=… for pytest)

@@ -13,11 +13,12 @@ from domain.aggregates.cluster import Cluster
 from domain.aggregates.host import Host
 from domain.aggregates.operation import Operation
 from domain.event import Event
-from domain.log import recorder, search
+from domain.log import recorder
 from domain.log.engine import StoredEvent
 from domain.log.mapper import whole_event
+from domain.log.reading import search
+from domain.log.reading.search import Filter
 from domain.log.recorder import Entry
-from domain.log.search import Filter
 from domain.log.transaction import Transaction
 from projections.event_sentences import sentence, why
 

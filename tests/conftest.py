@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support import leftovers
+from tests.support import no_leftovers
 from tests.support.certificates import Authority
 from tests.support.postgres import PostgresServer
 
@@ -18,7 +18,7 @@ settings.load_profile("commissaire")
 
 def pytest_configure(config: pytest.Config) -> None:
     """No test leaves a process behind."""
-    config.pluginmanager.register(leftovers)
+    config.pluginmanager.register(no_leftovers)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,8 +19,8 @@ from bench.load import Load, answered
 from bench.measures.reading import hosts_in_turn
 from bench.processes import SERVER_CPU, Ours, cpu_seconds, pinned
 from bench.seed import address
-from domain.log import as_of
 from domain.log.engines.sqlite import SQLiteEngine
+from domain.log.reading import as_of
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS

@@ -113,11 +113,8 @@ class Host(Aggregate[AnyHostEvent]):
     @property
     def failed_in_setup(self) -> bool:
         """Whether a step of setting it up went wrong, and nothing since then went well."""
-        return (
-            self.was == "bootstrapping"
-            and self.failure is not None
-            and (self.failure.kind == "setup")
-        )
+        failure = self.failure
+        return self.was == "bootstrapping" and failure is not None and failure.kind == "setup"
 
     def must_exist(self) -> None:
         """Refuse what is asked of a host that is not registered."""
@@ -284,11 +281,7 @@ class Host(Aggregate[AnyHostEvent]):
             case JoinedCluster():
                 self.cluster = event.cluster
             case LeftCluster():
-                self.cluster = ""
-                if self.status == "active":
-                    self._become("disassociated")
-                elif self.was == "active":
-                    self.was = "disassociated"
+                self._apply_leaving()
             case KeyPinned() | KeyRefused() | KeyApproved() | KeyForgotten():
                 self._apply_to_host_key(event)
             case FactsGathered():
@@ -324,6 +317,13 @@ class Host(Aggregate[AnyHostEvent]):
                 self._apply_rotation(event)
             case _:
                 assert_never(event)
+
+    def _apply_leaving(self) -> None:
+        self.cluster = ""
+        if self.status == "active":
+            self._become("disassociated")
+        elif self.was == "active":
+            self.was = "disassociated"
 
     def _apply_to_host_key(self, event: AnyKeyEvent) -> None:
         match event:

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from domain.all_events import TOPICS
 from domain.event import Event, Recorded
-from domain.log import as_of, recorder
+from domain.log import recorder
 from domain.log.engine import Engine, Head, OperationalError, PersistenceError, Stopped
 from domain.log.mapper import to_event
+from domain.log.reading import as_of
 from domain.log.recorder import Entry
 from domain.log.transaction import SQLiteTransaction
 from projections import clusters, container_managers, hosts, networks

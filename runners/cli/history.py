@@ -14,7 +14,7 @@ from runners.database.existing import DatabaseRefused, existing_database
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
     from domain.log.engine import Engine
-    from domain.log.search import Filter
+    from domain.log.reading.search import Filter
     from domain.log.transaction import Transaction
     from projections.history import Teller
 
@@ -96,7 +96,7 @@ def _must_be_known(engine: "Engine", subject: str) -> None:
 
 def _pages(engine: "Engine", which: "Filter", *, follow: bool) -> Iterator[list[Record]]:
     """Each in a transaction of its own: whoever reads our output may take hours."""
-    from domain.log import search
+    from domain.log.reading import search
 
     tellers = Tellers()
     position, more = 0, True

@@ -70,8 +70,8 @@ def export_log(
     Up to where the log is when it begins, also while the service runs. To go on later, or after
     it was interrupted: --after with the id of the last whole line.
     """
+    from domain.log.reading.search import Filter, page
     from domain.log.recorder import head
-    from domain.log.search import Filter, page
     from web.events.cloud_events import cloud_event
 
     with existing_database(config, data, database) as engine:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from domain.aggregates.log_history import ClockSetBack, WentBack
-from domain.log import recorder, search
+from domain.log import recorder
 from domain.log.engine import EMPTY, Engine, Head
 from domain.log.mapper import MissingField, whole_event
+from domain.log.reading import search
+from domain.log.reading.search import Filter
 from domain.log.recorder import Entry
 from domain.log.schema import LAST_GIVEN
-from domain.log.search import Filter
 from domain.log.transaction import EngineName
 
 BATCH_EVENTS = 1000

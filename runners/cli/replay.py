@@ -71,7 +71,8 @@ def replay(
 
 def _head(engine: "Engine", point: str | None) -> "Head":
     """Where a point is: a position, a time, or the end of the log."""
-    from domain.log import as_of, recorder
+    from domain.log import recorder
+    from domain.log.reading import as_of
     from domain.refusal import invalid
     from web.http.query_string import moment
 

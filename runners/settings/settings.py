@@ -1,8 +1,7 @@
 """Every setting of the service, once: its name, type, default, limits and words of help.
 
-A setting is read from its flag (`--ssh-parallel`), else its variable
-(`COMMISSAIRE_SSH_PARALLEL`), else its key in the TOML file of `--config` (`ssh_parallel`),
-else it has its default. `commissaire serve --help` is generated from this model.
+A setting is read from its flag (`--ssh-parallel`), else its variable (`COMMISSAIRE_SSH_PARALLEL`),
+else its key in the TOML file of `--config` (`ssh_parallel`). `serve --help` is made from these.
 """
 
 import math
@@ -43,16 +42,14 @@ class Settings(BaseModel):
     )
     database: Annotated[SecretStr | None, Sources("URL")] = Field(
         None,
-        description="postgresql:// URL of the database. Without it: commissaire.db (SQLite) in the"
-        " data directory. A password is better given in the variable than in the flag.",
+        description="postgresql:// URL of the database; without it, SQLite in the data directory."
+        " A password is better given in the variable than in the flag.",
     )
     database_connections: Count = Field(
         8, ge=3, le=200, description="Connections to PostgreSQL that this process has at most."
     )
     accept_log: Annotated[str | None, Sources("SERVER")] = Field(
-        None,
-        description="Go on with the log of this database server, though it is no continuation of"
-        " the one that was known: the name that the refusal gives.",
+        None, description="Go on with this server's log, though it does not continue the known one."
     )
     refuse_wrong_clock: bool = Field(
         False, description="Do not start with a clock an hour behind the log's, or a year ahead."

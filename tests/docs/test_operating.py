@@ -127,7 +127,7 @@ def test_the_settings_of_the_document_are_settings(tmp_path: Path) -> None:
     file = tmp_path / "commissaire.toml"
     file.write_text(toml)
     settings = read_settings({"config": str(file)}, {})
-    assert str(settings.data) == "/var/lib/commissaire"
+    assert str(settings.data) == "/var/lib/commissaire-service"
     assert [str(network) for network in settings.trusted_proxy] == ["127.0.0.1/32"]
 
 

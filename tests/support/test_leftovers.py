@@ -40,7 +40,7 @@ def run(test: str, directory: Path, *before: str) -> subprocess.Popen[str]:
     """A run of pytest of its own, on one file."""
     file = directory / "test_it.py"
     file.write_text(test)
-    plugin = ("-p", "tests.support.leftovers", "-p", "no:cacheprovider", "-p", "no:randomly")
+    plugin = ("-p", "tests.support.no_leftovers", "-p", "no:cacheprovider", "-p", "no:randomly")
     return subprocess.Popen(
         [*before, sys.executable, "-m", "pytest", *plugin, str(file)],
         cwd=directory,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from domain.log import search
 from domain.log.engine import PersistenceError
-from domain.log.search import Filter
+from domain.log.reading import search
+from domain.log.reading.search import Filter
 from domain.log.transaction import Transaction
 from projections.reads import Reads
 from web.authentication.presence import Presence, presence_of

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from domain.all_events import TYPES
-from domain.log import search
 from domain.log.continuity import is_lost
+from domain.log.reading import search
+from domain.log.reading.search import Filter
 from domain.log.recorder import POSITION_MAX, head
-from domain.log.search import Filter
 from domain.log.transaction import Transaction
 from domain.names import host_address
 from domain.refusal import Refusal, conflict, invalid, unavailable

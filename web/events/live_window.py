@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from domain.event import Recorded
 from domain.log.follower import Follower
+from domain.log.reading.search import Filter
 from domain.log.recorder import Entry
-from domain.log.search import Filter
 from web.events.cloud_events import actor_of, cloud_event, encoded
 
 RECENT_EVENTS_MAX = 10_000

@@ -347,9 +347,9 @@ def test_runners_stop_before_an_event_of_a_newer_version_and_the_service_stays(
             wait_for(lambda: figures(service)["commissaire_leases_held"] == 0)
             service.client.put("/cluster/db")
             assert json.loads(next(lines).removeprefix("data:"))["subject"] == "cluster/db"
-        faults = red(service)
         runners = {"investigator", "watcher", "rolling", "registrar", "sources"}
-        assert set(faults) == runners
+        wait_for(lambda: set(red(service)) == runners)  # they stop one after the other
+        faults = red(service)
         for name in runners:
             assert faults[name]["kind"] == "runner.stopped"
             assert f"position {position} of the log, cluster.of_tomorrow" in faults[name]["reason"]

@@ -7,9 +7,10 @@ from itertools import product
 import pytest
 
 from domain.commands import fleet_commands
-from domain.log import as_of, recorder, search
+from domain.log import recorder
 from domain.log.clock import SETTLED_S, LogClock
-from domain.log.search import Filter
+from domain.log.reading import as_of, search
+from domain.log.reading.search import Filter
 from domain.log.writer import Writer
 from projections import clusters
 from projections.past.past import Past, place

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.commands import fleet_commands
-from domain.log import as_of, recorder
+from domain.log import recorder
 from domain.log.engine import Head, Stopped
+from domain.log.reading import as_of
 from domain.log.recorder import now
 from domain.log.transaction import Transaction
 from domain.refusal import Refusal

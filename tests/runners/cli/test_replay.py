@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from domain.log import as_of, recorder
+from domain.log import recorder
+from domain.log.reading import as_of
 from domain.log.recorder import now
 from projections import clusters, hosts
 from projections.hosts import Filter

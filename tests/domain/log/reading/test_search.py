@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.event import Act
-from domain.log import recorder, search
+from domain.log import recorder
 from domain.log.mapper import to_event
+from domain.log.reading import search
+from domain.log.reading.search import Filter, last_recorded, page
 from domain.log.recorder import Entry
-from domain.log.search import Filter, last_recorded, page
 from tests.support.stores import COMMAND_TIMEOUT_S, Store
 
 BYTES_MAX = 1_000_000

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import orjson
 
-from domain.log import as_of
 from domain.log.engine import StoredEvent
+from domain.log.reading import as_of
 from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import EngineName, Transaction
 
