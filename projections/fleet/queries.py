@@ -18,6 +18,8 @@ NAMES_MAX = 20
 """So many hosts are named of each kind of failure."""
 VALUES_MAX = 100
 """So many values of one facet are told, the most frequent first."""
+SORTED_MAX = 2_000
+"""Up to so many hosts that match are sorted; of more the order of an index is followed."""
 DIMENSIONS = ("status", "kind", "cluster", "os")
 SORTS = ("address", "since", *DIMENSIONS)
 
@@ -72,12 +74,12 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
     """A page of hosts. `past`: what is known of now alone is null."""
     column = page.sort.removeprefix("-")
     descending = page.sort.startswith("-")
-    source, conditions, params = _matching(tx, which, column)
+    source, by_address, conditions, params = _matching(tx, which, column)
     if page.after is not None:
         operator = "<" if descending else ">"
         value, address = _place(page.after)
         if column == "address":
-            conditions.append(f"h.address {operator} ?")
+            conditions.append(f"{by_address} {operator} ?")
         else:
             conditions.append(f"(h.{column}, h.address) {operator} (?, ?)")
             params.append(value)
@@ -89,7 +91,8 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
     sql = f"""
         {select} LEFT JOIN heartbeats b ON b.address = h.address
         WHERE {" AND ".join(conditions)}
-        ORDER BY h.{column} {order}, h.address {order} LIMIT {page.limit + 1}
+        ORDER BY {"" if column == "address" else f"h.{column} {order}, "}{by_address} {order}
+        LIMIT {page.limit + 1}
     """
     rows = tx.execute(sql, params).fetchall()
     records = [_record(*row[1:5]) for row in rows[: page.limit]]
@@ -115,17 +118,26 @@ def labels(tx: Transaction, address: str) -> bytes:
 
 def addresses(tx: Transaction, which: HostFilter, limit: int) -> list[str]:
     """The addresses of the first hosts that match, sorted."""
-    source, conditions, params = _matching(tx, which, "address")
+    source, by_address, conditions, params = _matching(tx, which, "address")
     where = " AND ".join(conditions)
-    sql = f"SELECT h.address FROM {source} WHERE {where} ORDER BY h.address LIMIT {limit}"
+    sql = f"SELECT h.address FROM {source} WHERE {where} ORDER BY {by_address} LIMIT {limit}"
     return [row[0] for row in tx.execute(sql, params).fetchall()]
 
 
-def _matching(tx: Transaction, which: HostFilter, column: str) -> tuple[str, list[str], list[Any]]:
-    """The tables to read, the conditions, and their values.
+class Matching(NamedTuple):
+    """Where hosts are looked for: tables, the column that has addresses in order, conditions."""
 
-    What fewest hosts have in common is where the search begins: neither engine knows how many
-    those are, and SQLite would take the first index that fits.
+    source: str
+    by_address: str
+    conditions: list[str]
+    params: list[Any]  # any value that a column has
+
+
+def _matching(tx: Transaction, which: HostFilter, column: str) -> Matching:
+    """The search that looks at fewest hosts, sorted by a column.
+
+    It begins with what fewest hosts have in common: neither engine knows how many those are, and
+    SQLite would take the first index that fits.
     """
     conditions: list[str] = ["1 = 1"]
     params: list[Any] = []  # any value that a column has
@@ -153,9 +165,12 @@ def _matching(tx: Transaction, which: HostFilter, column: str) -> tuple[str, lis
                 "EXISTS (SELECT 1 FROM host_labels s WHERE s.id = ? || ' ' || h.address)"
             )
         params.append(label)
-    if source == "fleet_hosts h" and rarest and tx.engine == "sqlite" and column == "address":
-        source += f" INDEXED BY fleet_hosts_by_{rarest[1]}"
-    return source, conditions, params
+    if source != "fleet_hosts h":
+        return Matching(source, "l.address", conditions, params)
+    index = rarest[1] if rarest and (column == "address" or rarest[0] <= SORTED_MAX) else column
+    if tx.engine == "sqlite" and index != "address":
+        source += f" INDEXED BY fleet_hosts_by_{index}"
+    return Matching(source, "h.address", conditions, params)
 
 
 def _literal(text: str) -> str:
@@ -183,22 +198,22 @@ def _place(text: str) -> list[str]:
     return [str(value), str(address)]
 
 
-def facets(tx: Transaction, which: HostFilter) -> dict[str, Any]:
-    """How many hosts match, by each dimension and label."""
+def facets(tx: Transaction, which: HostFilter, *, labels: bool = True) -> dict[str, Any]:
+    """How many hosts match, by each dimension and, if wanted, label."""
     if which.q or which.labels or which.reboot_needed is not None:
         counted = _counted_one_by_one(tx, which)
     else:
         conditions = "".join(f" AND {name} = ?" for name in which.alike)
         sql = f"""
             SELECT label, status, kind, cluster, os, count FROM fleet_counts
-            WHERE 1 = 1{conditions}
+            WHERE {"1 = 1" if labels else "label = ''"}{conditions}
         """
         counted = tx.execute(sql, tuple(which.alike.values())).fetchall()
     return _summed(counted)
 
 
 def _counted_one_by_one(tx: Transaction, which: HostFilter) -> list[tuple[Any, ...]]:
-    source, conditions, params = _matching(tx, which, "address")
+    source, _, conditions, params = _matching(tx, which, "address")
     where = " AND ".join(conditions)
     dimensions = ", ".join(f"h.{name}" for name in DIMENSIONS)
     sql = f"""
@@ -238,7 +253,7 @@ def _most(found: dict[str, int]) -> dict[str, int]:
 
 def fleet(tx: Transaction, *, past: bool = False) -> dict[str, Any]:
     """All in small: counts, why hosts failed, what runs, and what needs a person."""
-    counts = facets(tx, HostFilter())
+    counts = facets(tx, HostFilter(), labels=False)
     failed = [
         {"kind": kind, "count": count, "cure": CURES[kind], "hosts": _named(tx, kind)}
         for kind, count in counts["kind"].items()

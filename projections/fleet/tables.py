@@ -131,6 +131,7 @@ HOST_LABELS = Table(
         ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_label ON {table} (label, address)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_address ON {table} (address)",
     ),
 )
 
