@@ -129,7 +129,7 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path:
     target = tmp_path / "backups" / "monday"
     apart = {"/root/commissaire-master.key": tmp_path / "apart"}
     with Service(tmp_path / "here") as service:
-        here = apart | {"/var/lib/commissaire": service.data} | {MONDAY: target}
+        here = apart | {"/var/lib/commissaire-service": service.data} | {MONDAY: target}
         key, token = register_unreachable(service), make_token(service)
         load = Load(service)
         with load.running():
@@ -146,7 +146,7 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path:
             assert key not in path.read_bytes()
             assert master not in path.read_bytes()
         elsewhere = elsewhere_of(service, tmp_path / "there", None)
-        documented("## Restore", 0, here | {"/var/lib/commissaire": elsewhere.data})
+        documented("## Restore", 0, here | {"/var/lib/commissaire-service": elsewhere.data})
         with elsewhere:
             must_answer_the_same(service, elsewhere, before, token)
         must_be_whole(database_of(elsewhere, "sqlite"))
@@ -162,7 +162,7 @@ def test_a_dump_of_postgresql_under_load_has_all_that_was_answered_before_it_beg
         "commissaire.dump": tmp_path / "commissaire.dump",
     }
     with Service(tmp_path / "here", postgres_url) as service:
-        here = apart | {"/var/lib/commissaire": service.data, "/var/backups/": files}
+        here = apart | {"/var/lib/commissaire-service": service.data, "/var/backups/": files}
         register_unreachable(service)
         token, load = make_token(service), Load(service)
         with load.running():
@@ -174,7 +174,7 @@ def test_a_dump_of_postgresql_under_load_has_all_that_was_answered_before_it_beg
         database = postgres_server.create_database()
         url = postgres_server.url(database)
         elsewhere = elsewhere_of(service, tmp_path / "there", url)
-        there = apart | {MONDAY: files, "/var/lib/commissaire": elsewhere.data}
+        there = apart | {MONDAY: files, "/var/lib/commissaire-service": elsewhere.data}
         documented("## Restore", 0, there)
         documented("## Restore", 1, there, COMMISSAIRE_DATABASE=url)
         with elsewhere:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from runners.security.users import UsersFile, hash_password
-from tests.support.service import Service, wait_for
+from tests.support.service import WAIT_TIMEOUT_S, Service, wait_for
 from web.authentication.authentication import BCRYPT_COST
 from web.authentication.login_lines import Rank
 from web.authentication.password_queue import WAITING_MAX
@@ -112,8 +113,10 @@ def test_a_right_log_in_in_the_middle_of_a_flood_waits_for_little_more_than_its_
 ) -> None:
     assert log_in(service, "ada", "secret", HOME).status_code == 200
     with ThreadPoolExecutor(3) as threads:
-        flooding = threads.submit(_flood_and_leave, service)
+        seen = threading.Event()
+        flooding = threads.submit(_flood_and_leave, service, seen)
         wait_for(lambda: waiting(service) > 100)
+        seen.set()
         new = threads.submit(delay_s, service, "zoe", "secret", HOME)
         # Whoever needs no hash waits as well, for a machine that has thousands of clients.
         remembered = threads.submit(delay_s, service, "ada", "secret", HOME)
@@ -121,9 +124,9 @@ def test_a_right_log_in_in_the_middle_of_a_flood_waits_for_little_more_than_its_
         flooding.result()
 
 
-def _flood_and_leave(service: Service) -> None:
+def _flood_and_leave(service: Service, seen: threading.Event) -> None:
     with flood(service, "eve", ATTEMPTS):
-        pass
+        seen.wait(WAIT_TIMEOUT_S)  # not before the test has seen them wait
 
 
 @pytest.mark.parametrize("how", ["reset", "closed"])
