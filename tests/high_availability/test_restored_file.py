@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.faults.client import registration
 from tests.high_availability.test_log_went_back import put, went_back
 from tests.support.service import Service
@@ -76,6 +78,19 @@ def test_a_file_that_was_replaced_is_not_written_to_any_more(tmp_path: Path) -> 
         put(service, "after")
         assert service.client.get("/clusters").json() == ["after", "kept"]
         check(service)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_file_that_is_gone_is_not_written_to_any_more(tmp_path: Path, moved: bool) -> None:
+    with Service(tmp_path / "service", None, "--no-runners") as service:
+        live = service.data / "commissaire.db"
+        put(service, "kept")
+        if moved:
+            live.rename(tmp_path / "moved.db")
+        else:
+            live.unlink()
+        for _ in range(3):
+            assert service.client.put("/cluster/lost").status_code == 503
 
 
 def check(service: Service) -> None:
