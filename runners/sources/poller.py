@@ -155,8 +155,9 @@ class SourcePoller(ProcessManager):
         close = getattr(self._source, "aclose", None)
         if close is not None:
             try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await close()
+                # Not `asyncio.timeout`: in a task that is being cancelled, Python 3.11.2 (Debian
+                # 12) raises CancelledError from it instead of TimeoutError.
+                await asyncio.wait_for(close(), STOP_TIMEOUT_S)
             except Exception as defect:  # noqa: BLE001 - of a plugin, and we are going anyway
                 self._log("source.defect", "error", source=self.name, error=type(defect).__name__)
 
