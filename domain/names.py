@@ -82,7 +82,7 @@ def remote_user(text: str) -> str:
     if not REMOTE_USER.fullmatch(text):
         raise invalid(
             "remote_user must be an account name: a letter or _, then up to 31 of"
-            " A-Z a-z 0-9 _ . -",
+            " A-Z a-z 0-9 _ . -; or user@domain, or DOMAIN\\user",
             "remote_user",
         )
     return text

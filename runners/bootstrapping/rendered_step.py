@@ -18,7 +18,7 @@ from domain.names import quoted
 from runners.bootstrapping.step_files import VALUE, File, Step
 from runners.os_support.terminal_text import printable
 from runners.ssh.command import command_line
-from runners.steps.detached_step import as_root
+from runners.steps.detached_step import PROXIES, as_root
 from runners.steps.system_commands import Commands
 
 LINE_BYTES_MAX = 100 * 1024
@@ -34,13 +34,13 @@ FLANNEL_PREFIX = "/coreos.com/network"
 SAME = files("runners.bootstrapping").joinpath("same.sh").read_text(encoding="utf-8")
 WRITE = SAME + files("runners.bootstrapping").joinpath("write.sh").read_text(encoding="utf-8")
 PROVE = '"$@" >/dev/null || { echo "It was done, and still is not so: $*" >&2; exit 1; }'
-PREPARE = """
+PREPARE = f"""
 exec </dev/null
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 needed=
-"""
+{PROXIES}"""
 
 ENDPOINTS = r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9./_-]*)?"
 PATH = r"/[A-Za-z0-9./_+-]*"

@@ -29,6 +29,7 @@ NONCE_BYTES = 16
 
 SCRIPT = files("runners.steps").joinpath("step.sh").read_text(encoding="utf-8")
 RUN = files("runners.steps").joinpath("step_run.sh").read_text(encoding="utf-8")
+PROXIES = files("runners.steps").joinpath("proxies.sh").read_text(encoding="utf-8")
 
 _BOOT_ID = re.compile(r"[0-9a-f-]{0,36}", re.ASCII)
 _TIMED_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-", re.ASCII)
@@ -93,7 +94,7 @@ async def start(
     `not_after`, here and below: the uptime from which on the host is to do nothing.
     """
     lines = " &&\n".join(shlex.join(command) for command in commands)
-    run = f"output_most={OUTPUT_BYTES_MAX}\ncommands() {{\n{lines}\n}}\n{RUN.rstrip()}"
+    run = f"output_most={OUTPUT_BYTES_MAX}\ncommands() {{\n{lines}\n}}\n{PROXIES}{RUN.rstrip()}"
     return await _ask(session, "start", step_id, run=run, not_after=not_after)
 
 

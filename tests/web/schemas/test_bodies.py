@@ -163,3 +163,10 @@ def test_a_body_over_the_limit_is_413_and_at_the_limit_is_taken(client: httpx.Cl
         in_chunks = client.put(CLUSTER, content=iter([b" " * 5000] * (size // 5000 + 1)))
         assert (known.status_code, in_chunks.status_code) == (413, 413)
         assert known.json()["title"]
+
+
+def test_the_refusal_of_a_remote_user_names_all_forms(client: httpx.Client) -> None:
+    answer = client.put("/host/10.99.0.1", json={"remote_user": "a b"})
+    assert answer.status_code == 400
+    said = {error["key"]: error["message"] for error in answer.json()["errors"]}
+    assert "user@domain, or DOMAIN\\user" in said["remote_user"]
