@@ -1,6 +1,6 @@
 """Folds what happens to hosts into the rows of the fleet."""
 
-from collections.abc import Iterable
+from typing import NamedTuple
 
 import orjson
 
@@ -54,13 +54,18 @@ def project(recorded: Recorded, tables: TableAccess) -> None:
     elif row is None:
         raise LookupError(f"{event.TOPIC} at {recorded.position}: {address} is not registered")
     else:
-        _count(counts, row, -1)
+        before = _counted_by(row)
         if isinstance(event, events.Removed):
+            _count(counts, before, -1)
             _put_labels(tables(HOST_LABELS), row, {})
             hosts.delete(address)
             return
         _fold(row, event, tables(HOST_LABELS))
-    _count(counts, row, +1)
+        if _counted_by(row) == before:
+            hosts.put(row)
+            return
+        _count(counts, before, -1)
+    _count(counts, _counted_by(row), +1)
     hosts.put(row)
 
 
@@ -105,23 +110,37 @@ def _become(row: FleetHostRow, status: str, at: str) -> None:
 
 
 def _put_labels(rows: Rows[HostLabelRow], row: FleetHostRow, labels: dict[str, str]) -> None:
-    for label in labels_of(row):
+    for label in _pairs(row.labels):
         rows.delete(f"{label} {row.address}")
     row.labels = orjson.dumps(labels).decode()
-    for label in labels_of(row):
+    for label in _pairs(row.labels):
         rows.put(HostLabelRow(f"{label} {row.address}", label, row.address))
 
 
-def labels_of(row: FleetHostRow) -> list[str]:
-    """The labels of a host, each as `key=value`."""
-    return [f"{key}={value}" for key, value in orjson.loads(row.labels).items()]
+def _pairs(labels: str) -> list[str]:
+    """Labels in JSON, each as `key=value`."""
+    return [f"{key}={value}" for key, value in orjson.loads(labels).items()]
 
 
-def _count(counts: Rows[FleetCountRow], row: FleetHostRow, by: int) -> None:
+class CountedBy(NamedTuple):
+    """What a host is counted by."""
+
+    status: str
+    kind: str
+    cluster: str
+    os: str
+    labels: str
+    """As the row has them: JSON."""
+
+
+def _counted_by(row: FleetHostRow) -> CountedBy:
+    return CountedBy(row.status, row.kind, row.cluster, row.os, row.labels)
+
+
+def _count(counts: Rows[FleetCountRow], host: CountedBy, by: int) -> None:
     """Count a host with others that are as it is: once among all, and once for each label."""
-    alike = (row.status, row.kind, row.cluster, row.os)
-    labels: Iterable[str] = ("", *labels_of(row))
-    for label in labels:
+    alike = host[:4]
+    for label in ("", *_pairs(host.labels)):
         key = "\x1f".join((label, *alike))
         found = counts.get(key) or FleetCountRow(key, label, *alike, 0)
         found.count += by

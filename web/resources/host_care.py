@@ -1,13 +1,11 @@
 """What people do for hosts at any time: label them, and have them looked at now."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from domain.event import TIME_FORMAT, Act
 from domain.labels import checked_labels
 from domain.log import recorder
-from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import invalid, stale
@@ -77,23 +75,16 @@ class HostCare:
         act = request.act()
         not_since = _earlier(act, CHECK_PAUSE_S)
 
-        def ask(unit: Unit) -> None:
+        def ask(unit: Unit) -> int:
+            before = recorder.head(unit.tx).position
             for address in addresses:
                 host = unit.host(address)
                 if host.registered or len(addresses) == 1:
                     host.request_check(not_since)
+            return before
 
-        position = await self._writer.perform(act, ask, _head_before(addresses))
+        position = await self._writer.perform(act, ask)
         return Reply(json_body({"hosts": addresses, "position": position}), 202, UNSTORED)
-
-
-def _head_before(addresses: list[str]) -> Callable[[Transaction, None], int]:
-    """Where to follow from: before what was asked for here."""
-
-    def head(tx: Transaction, _: None) -> int:
-        return max(0, recorder.head(tx).position - len(addresses))
-
-    return head
 
 
 def _earlier(act: Act, seconds: float) -> str:
