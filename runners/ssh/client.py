@@ -195,7 +195,7 @@ async def _close(wire: Wire) -> None:
     """Close the connection, within a limit."""
     wire.close()
     try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await wire.wait_closed()
+        # Not `asyncio.timeout`: see `SourcePoller._close`.
+        await asyncio.wait_for(wire.wait_closed(), CLOSE_TIMEOUT_S)
     except TimeoutError:
         wire.abort()
