@@ -24,7 +24,10 @@ REBUILDS = {"ol": "rhel"}
 
 Sudo = Literal["needless", "works", "missing", "password", "tty", "refused"]
 
-SCRIPT = files("runners.hosts").joinpath("facts.sh").read_text(encoding="utf-8")
+SCRIPT = "".join(
+    files(room).joinpath(name).read_text(encoding="utf-8")
+    for room, name in (("runners.steps", "kernels.sh"), ("runners.hosts", "facts.sh"))
+)
 
 _BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DF_LINE = re.compile(r"\s([0-9]+)\s+[0-9]+\s+-?[0-9]+\s+(?:[0-9]+%|-)\s+/\S*$")

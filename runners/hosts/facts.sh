@@ -40,31 +40,17 @@ done </proc/meminfo
 
 say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
 
-kernel=$(uname -r)
-say kernel "$kernel"
+find_kernels
+say kernel "$runs"
 while read -r name value _; do
     [ "$name" != btime ] || say booted_at "$value"
 done </proc/stat
-
-# Kernels of one flavour: what is left without the number and the name of the distribution.
-flavours() {
-    sed -e 's/^[0-9].*\.el[0-9_]*\.//' -e 's/^[0-9].*\.fc[0-9]*\.//' \
-        -e 's/^[0-9].*\.amzn[0-9]*\.//' -e 's/^[0-9][0-9.~+_-]*//'
-}
-newest_kernel() {
-    flavour=$(printf '%s\n' "$kernel" | flavours)
-    for installed in /lib/modules/*; do
-        [ -e "$installed/modules.dep" ] || continue
-        installed=${installed##*/}
-        [ "$(printf '%s\n' "$installed" | flavours)" != "$flavour" ] || printf '%s\n' "$installed"
-    done | sort -V 2>/dev/null | tail -n 1
-}
 if [ -e /run/reboot-required ] || [ -e /run/ostree/staged-deployment ]; then
     say reboot_needed yes
 elif [ -e /run/ostree-booted ]; then
     say reboot_needed no
-elif [ -e "/lib/modules/$kernel/modules.dep" ]; then
-    [ "$(newest_kernel)" = "$kernel" ] && say reboot_needed no || say reboot_needed yes
+elif [ -n "$newest" ]; then
+    later "$newest" "$runs" && say reboot_needed yes || say reboot_needed no
 fi
 
 uid=$(id -u)

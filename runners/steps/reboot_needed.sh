@@ -7,17 +7,7 @@ has() { command -v "$1" >/dev/null; }
 
 unsure() { echo "commissaire: Whether it needs a reboot cannot be told: $*." >&2; }
 
-later() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]; }
-
 number() { echo "$1" | sed 's/[^0-9.-].*//; s/[.-]*$//'; }
-
-flavour() { echo "$1" | tr -d '0-9._~+-'; } # amd, cloudamd, rpirpiv, generic, fcx, …
-
-# Versions of the kernels that are installed, the newest last.
-kernels() {
-    ls -d /boot/vmlinuz-* /lib/modules/*/vmlinuz /usr/lib/modules/*/vmlinuz 2>/dev/null |
-        sed 's|^/boot/vmlinuz-||; s|.*/modules/||; s|/vmlinuz$||' | sort -V -u
-}
 
 # A tree is staged, or was deployed in any other way, where the first one is not the booted one.
 ostree() {
@@ -44,12 +34,7 @@ restarts() {
 }
 
 packaged() {
-    runs=$(uname -r)
-    newest=
-    other=
-    for kernel in $(kernels); do
-        if [ "$(flavour "$kernel")" = "$(flavour "$runs")" ]; then newest=$kernel; else other=$kernel; fi
-    done
+    find_kernels
     if [ -n "$newest" ] && later "$newest" "$runs"; then
         echo yes
         return

@@ -73,7 +73,10 @@ exit 1
 down by itself meanwhile is not rebooted again. systemctl stops services in order; without systemd
 it fails, and has done nothing. Where nothing reboots it, it says why not, and fails."""
 
-REBOOT_NEEDED = files("runners.steps").joinpath("reboot_needed.sh").read_text(encoding="utf-8")
+REBOOT_NEEDED = "".join(
+    files("runners.steps").joinpath(name).read_text(encoding="utf-8")
+    for name in ("kernels.sh", "reboot_needed.sh")
+)
 """Prints yes where a reboot is needed; on stderr a sentence where that cannot be told."""
 
 

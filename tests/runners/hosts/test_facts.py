@@ -255,10 +255,11 @@ async def test_a_newer_kernel_of_the_same_flavour_needs_a_reboot(
 ) -> None:
     for kernel in installed:
         (tmp_path / "modules" / kernel).mkdir(parents=True)
-        (tmp_path / "modules" / kernel / "modules.dep").touch()
+        (tmp_path / "modules" / kernel / "vmlinuz").touch()
     (tmp_path / "uname").write_text(f"#!/bin/sh\necho {running}\n")
     (tmp_path / "uname").chmod(0o755)
-    here = SCRIPT.replace("/lib/modules", f"{tmp_path}/modules")
+    here = SCRIPT.replace("/usr/lib/modules", "/nowhere").replace("/boot/", "/nowhere/")
+    here = here.replace("/lib/modules", f"{tmp_path}/modules")
     here = here.replace("/run/reboot-required", f"{tmp_path}/required")
     done = await asyncio.to_thread(
         subprocess.run,
