@@ -10,6 +10,7 @@ from functools import partial
 from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
+from domain.timed_id import timed_id
 from projections.beside_the_log import heartbeats
 from runners.bootstrapping.bootstrap import Bootstrap
 from runners.bootstrapping.step_files import Lists
@@ -38,7 +39,6 @@ from runners.sources.plugins import ConfiguredSource
 from runners.sources.pollers import SourcePollers
 from runners.ssh.client import Limits, Ssh, name_ourselves
 from runners.steps.ssh_contact import SshConnector
-from web.resources.operations import new_id
 
 Report = Callable[[str, Exception], None]
 
@@ -75,9 +75,7 @@ class Factories:
         set_up = None
         if steps is not None:
             connector = SshConnector(sessions, outcomes)
-            set_up = Bootstrap(
-                steps, outcomes, connector, now=now, new_id=lambda: new_id(os.urandom(10))
-            )
+            set_up = Bootstrap(steps, outcomes, connector, now=now, new_id=timed_id)
         return Investigator(
             outcomes,
             self.fleet,

@@ -1,9 +1,7 @@
 """Rolling operations over HTTP: begin, watch and steer them."""
 
 import asyncio
-import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
 
 from pydantic import Field
@@ -17,6 +15,7 @@ from domain.log.transaction import Transaction
 from domain.log.writer import Writer
 from domain.names import quoted
 from domain.refusal import invalid, not_found
+from domain.timed_id import timed_id
 from projections import clusters, operation_reads
 from projections.beside_the_log import outputs
 from projections.hosts import Answer
@@ -78,7 +77,7 @@ class Operations:
             wanted = _wanted(kind, cluster, body)
             if body.dry_run:
                 return await self._plan(request, wanted)
-            name = new_id(os.urandom(10))
+            name = timed_id()
             begun, record = await self._writer.perform(
                 request.act(),
                 lambda unit: operation_commands.start(unit, name, wanted),
@@ -152,7 +151,7 @@ class Operations:
         """Begin anew over what was left undone."""
         predecessor = _id(request)
         await bodies.read(request, bodies.NothingElse)
-        name = new_id(os.urandom(10))
+        name = timed_id()
         begun, record = await self._writer.perform(
             request.act(),
             lambda unit: operation_commands.retry(unit, name, predecessor),
@@ -175,16 +174,6 @@ class Operations:
             return Reply(said, 200, (PLAIN_TEXT, ATTACHMENT, NO_STORE, NOSNIFF, INERT))
         text = await asyncio.to_thread(shown, said)
         return Reply(text, 200, (PLAIN_TEXT, NO_STORE, NOSNIFF, INERT))
-
-
-def new_id(randomness: bytes) -> str:
-    """A UUID of version 7 (RFC 9562): 48 bits of the time in milliseconds, then 10 random bytes."""
-    milliseconds = int(datetime.now(UTC).timestamp() * 1000)
-    number = bytearray(milliseconds.to_bytes(6, "big") + randomness)
-    number[6] = 0x70 | number[6] & 0x0F
-    number[8] = 0x80 | number[8] & 0x3F
-    text = number.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _id(request: Request) -> str:
