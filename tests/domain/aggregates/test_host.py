@@ -11,6 +11,7 @@ from domain.aggregates.host import NEXT, Host, Registration
 from domain.aggregates.host_events import (
     Activated,
     Bootstrapped,
+    CheckRequested,
     CredentialsRead,
     CredentialsRotated,
     FactsGathered,
@@ -28,7 +29,7 @@ from domain.aggregates.host_events import (
 )
 from domain.event import Event
 from domain.refusal import Refusal
-from tests.domain.given import Given, given
+from tests.domain.given import ACT, Given, given
 
 ADDRESS = "10.0.0.7"
 REGISTERED = Registered(ADDRESS, "root", 22, "SHA256:user")
@@ -249,3 +250,24 @@ def given_events(history: tuple[Event, ...]) -> list[typing.Any]:
     for event in history:
         subject.emit(typing.cast(typing.Any, replace(event)))
     return list(subject.pending)
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "is_asked_again"),
+    [
+        ("2026-01-02T03:04:00.000005", True),
+        ("2026-01-02T03:04:01.000006", False),
+        ("2026-01-02T03:04:05.000006", False),
+        ("2027-01-02T03:04:05.000006", True),  # by a clock that was ahead
+    ],
+)
+def test_a_look_is_asked_for_again_after_a_while_whatever_the_clock_was(
+    asked_at: str, is_asked_again: bool
+) -> None:
+    subject = Host(ADDRESS)
+    subject.emit(replace(REGISTERED))
+    subject.act = ACT._replace(at=asked_at)
+    subject.emit(CheckRequested())
+    subject.act, subject.pending = ACT, []
+    subject.request_check("2026-01-02T03:04:00.000006")
+    assert subject.pending == [CheckRequested()] * is_asked_again
