@@ -273,17 +273,22 @@ async def test_exit_status_output_and_signal_come_back(tmp_path: Path, ssh: Ssh)
 async def test_no_more_connections_at_once_than_places(tmp_path: Path) -> None:
     ssh = Ssh(parallel=2, per_host_interval_s=0)
     at_once = peak = 0
+    two_have_met = asyncio.Event()
 
     async def visit(target: Target) -> None:
         nonlocal at_once, peak
         async with ssh.connect(target) as session:
             at_once += 1
             peak = max(peak, at_once)
+            if at_once == 2:
+                two_have_met.set()
+            await two_have_met.wait()  # however slowly the second one logs in
             await session.run(":")
             at_once -= 1
 
     with plain_sshd(tmp_path) as sshd:
-        await asyncio.gather(*(visit(sshd.target) for _ in range(6)))
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(visit(sshd.target) for _ in range(6)))
     assert peak == 2
 
 
