@@ -47,9 +47,19 @@ class WentBack(LogEvent):
     server: str
     """The one that is used now."""
 
-    def lost(self, position: int) -> bool:
-        """Whether what had this position is lost, or may be."""
-        return self.common_position < position <= self.skipped_position
+    def lost(self, position: int, recorded_at: str | None) -> bool:
+        """Whether what had this position is lost, or may be; `recorded_at` is of what has it now.
+
+        Others appended beyond what was known before this process noticed, and where it cannot
+        tell where the loss begins, what is older than what it knew was there before.
+        """
+        if not self.common_position < position <= self.skipped_position:
+            return False
+        if recorded_at is None:
+            return True
+        if position > self.known_position:
+            return False
+        return self.common_position > 0 or recorded_at > self.known_recorded_at
 
     def names(self, subject: str) -> bool:
         """Whether a change of this subject is among those that are named."""

@@ -237,8 +237,12 @@ def _common(tx: Transaction, heads: Sequence[Place]) -> int:
 def is_lost(tx: Transaction, position: int) -> bool:
     """Whether what had this position was lost when the log went back, or may have been."""
     stored = recorder.stream(tx, f"{LogHistory.KIND}/{NAME}")
+    found = recorder.place(tx, position)
+    recorded_at = found.recorded_at if found.position == position else None
     return any(
-        event.lost(position) for event in map(to_event, stored) if isinstance(event, WentBack)
+        event.lost(position, recorded_at)
+        for event in map(to_event, stored)
+        if isinstance(event, WentBack)
     )
 
 

@@ -111,4 +111,23 @@ def postgres_url(text: str) -> str:
     # A password that holds one of these would end early, and be shown as a part of the host.
     if "@" in parts.path + parts.query + parts.fragment:
         raise ValueError("must have the characters / ? # @ of a password percent-encoded")
+    _must_be_understood("postgresql://" + rest)
     return "postgresql://" + rest
+
+
+def _must_be_understood(url: str) -> None:
+    """By the driver, which is loaded only where the database is PostgreSQL."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        params = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except ProgrammingError:  # it quotes what it does not know, which can be a password
+        raise ValueError(
+            "must have only parameters of PostgreSQL after ?, and a % of a password as %25"
+        ) from None
+    counts = {params[n].count(",") for n in ("host", "hostaddr", "port") if params.get(n)} - {0}
+    if len(counts) > 1:
+        raise ValueError("must have one port for all of its hosts, or one for each")
+    if not params.get("connect_timeout", "0").isdecimal():
+        raise ValueError("must have a whole number of seconds as connect_timeout")

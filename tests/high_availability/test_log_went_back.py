@@ -128,3 +128,32 @@ def test_streams_end_with_an_id_to_resume_from_and_lost_ids_are_refused(
         listed = service.client.get("/events", params={"after": common}).json()
         assert [event["type"] for event in listed] == ["log.went_back", "cluster.created"]
         assert all(int(event["id"]) > known for event in listed)
+
+
+@pytest.mark.proof
+def test_after_a_restart_across_a_failover_only_ids_that_were_lost_are_refused(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(2, tmp_path, [pair.url] * 2, *QUIET) as (one, other):
+        put(one, "kept", "web")
+        with pair.standby_misses():
+            put(one, "lost")
+            one.stop()  # what the next process knows is the head alone
+        pair.fail_over()
+        one.start()
+        wait_for(lambda: one.client.put("/cluster/after").status_code == 201)
+        wait_for(lambda: other.client.put("/cluster/other").status_code == 201)
+        there = [int(event["id"]) for event in one.client.get("/events").json()]
+        assert 0 in [int(event["common_position"]) for event in went_back(one)]
+        assert 3 not in there
+        for service in (one, other):
+            assert {id_: _resumed(service, id_) for id_ in (*there, 3)} == {
+                id_: 409 if id_ == 3 else 200 for id_ in (*there, 3)
+            }
+
+
+def _resumed(service: Service, last_id: int) -> int:
+    """What a stream that goes on from an id is answered."""
+    headers = {"Last-Event-ID": str(last_id)}
+    with service.client.stream("GET", "/events/stream", headers=headers) as answer:
+        return answer.status_code

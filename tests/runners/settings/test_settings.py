@@ -160,6 +160,10 @@ def test_the_home_directory_is_understood(tmp_path: Path, monkeypatch: pytest.Mo
         "postgresql://ada:pa55@[db/x",
         "postgresql://ada:1?pa55@db/x",
         "postgresql://ada:1/pa55@db/x",
+        "postgresql://ada:%pa55@db/x",
+        "postgresql://ada:pa55@db/x?no_such_parameter=1",
+        "postgresql://ada:pa55@db/x?connect_timeout=soon",
+        "postgresql://ada:pa55@db1,db2,db3/x?port=5432,5433",
     ],
 )
 def test_a_wrong_database_is_refused_without_its_password(url: str) -> None:
