@@ -100,7 +100,8 @@ class Loss(NamedTuple):
 class Continuity:
     """What one process knows of the log, by its writer and by all who read along.
 
-    `accepted` names the server whose log is right, though it is no continuation of what is known.
+    `accepted` names the server whose log is right, though it is no continuation of what is known:
+    until this process goes on with another one, which that server would be no continuation of.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class Continuity:
     def advance(self, head: Place, server: Server | None) -> None:
         """The log has come to this head, and is a continuation."""
         with self._lock:
-            self.server = server or self.server
+            self._go_on_with(server or self.server)
             if head.position > self._heads[-1].position:
                 self._heads.append(head)
 
@@ -186,9 +187,14 @@ class Continuity:
             self._heads = deque([*kept, loss.found], HEADS_KEPT)
             lost = set(loss.changes)
             self._changes = deque((c for c in self._changes if c not in lost), CHANGES_KEPT)
-            self.server = loss.server
+            self._go_on_with(loss.server)
         self.losses += 1
         self.changes_lost += len(loss.changes)
+
+    def _go_on_with(self, server: Server | None) -> None:
+        self.server = server
+        if server is not None and str(server) != self._accepted:
+            self._accepted = None
 
     def _must_be_right(self, now: Server, *, is_known: bool) -> None:
         """A promotion makes a new timeline: an older one is a primary that should be down, and
