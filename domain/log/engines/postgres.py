@@ -244,6 +244,8 @@ def translated() -> Iterator[None]:
         errors.InsufficientPrivilege,
         errors.UndefinedTable,
         errors.UndefinedColumn,
+        errors.UndefinedFunction,
+        errors.RaiseException,  # a trigger that somebody added
         errors.InvalidSchemaName,
         errors.InvalidCatalogName,
     ) as error:

@@ -173,3 +173,22 @@ def wait_until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         threading.Event().wait(0.005)
+
+
+def test_a_trigger_that_refuses_is_the_database_that_refuses_until_it_is_gone(
+    postgres_store: Store,
+) -> None:
+    with psycopg.connect(postgres_store.url, autocommit=True) as administrator:
+        administrator.execute(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'not today'; END $$"
+        )
+        administrator.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON stored_events FOR EACH ROW EXECUTE FUNCTION no()"
+        )
+        with postgres_store.writer() as writer:
+            with pytest.raises(Refusal, match="refuses what it is asked .not today."):
+                done(writer, register)
+            administrator.execute("DROP TRIGGER no ON stored_events")
+            done(writer, register)
+    postgres_store.must_be_consistent()
