@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,15 @@ class Pipe:
         return self.read(lambda text: text.endswith(b"\n")).decode()
 
     def close(self) -> None:
-        for descriptor in (self.out, self.into):
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue
+        with suppress(OSError):
+            os.close(self.out)
+        # Who still writes a backlog finds nobody there, and must end before its descriptor is
+        # another test's.
+        for thread in threading.enumerate():
+            if thread.name == "log-backlog":
+                thread.join(LIMIT_S)
+        with suppress(OSError):
+            os.close(self.into)
 
 
 @pytest.fixture
