@@ -14,7 +14,7 @@ from typing import Protocol
 
 from domain.refusal import unavailable
 from runners.os_support.log_lines import ServiceLog, described
-from runners.security.tokens import TokensFile
+from runners.security.accounts import Accounts
 from runners.settings.settings import Settings
 from web.authentication.authentication import (
     Authentication,
@@ -92,7 +92,7 @@ class Bounded:
 
 def authentication(
     settings: Settings,
-    users: Users,
+    accounts: Accounts,
     queue: PasswordQueue,
     lines: ServiceLog,
     environ: Mapping[str, str],
@@ -101,21 +101,17 @@ def authentication(
 
     Raises WrongAuthenticator.
     """
-    tokens = TokensFile(
-        settings.tokens_file,
-        lambda broken: lines.write("tokens_file.broken", level="error", reason=str(broken)),
-    )
     kinds: list[RenewingAuthenticator] = [
-        TokenAuthentication(tokens),
-        BasicAuthentication(users, queue),
+        TokenAuthentication(accounts),
+        BasicAuthentication(accounts, queue),
         *(
             Bounded(name, plugged_in, settings.authenticator_timeout_s)
-            for name, plugged_in in _plugged_in(settings.authenticator, users, environ, lines)
+            for name, plugged_in in _plugged_in(settings.authenticator, accounts, environ, lines)
         ),
     ]
     if settings.tls_client_ca is not None:
-        kinds.append(CertificateAuthentication(users))
-    return Authentication(*kinds)
+        kinds.append(CertificateAuthentication(accounts))
+    return Authentication(*kinds, directory=accounts)
 
 
 def _plugged_in(

@@ -11,14 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
+from domain.roles import Role
 from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
-from web.authentication.authentication import (
-    BCRYPT_COST,
-    NO_PASSWORD,
-    PASSWORD_BYTES_MAX,
-    Account,
-    Role,
-)
+from web.authentication.authentication import BCRYPT_COST, NO_PASSWORD, PASSWORD_BYTES_MAX, Account
 
 # A cost of 16 is four seconds for each log-in: more would stop the service, not protect it.
 BCRYPT_COST_MAX = 16

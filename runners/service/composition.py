@@ -24,16 +24,16 @@ from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.log_lines import ServiceLog
+from runners.security.accounts import Accounts
 from runners.security.private_keys import read_private_key
-from runners.security.users import UsersFile
 from runners.security.vault import Vault
+from runners.service.accounts import FirstStart, open_accounts
 from runners.service.factories import Factories, make_ssh, oldest_report
 from runners.service.prerequisites import (
     CannotServe,
     authentication_of,
     configured_sources,
     hold_data_directory,
-    known_users,
     listen,
     open_vault,
     step_files,
@@ -79,10 +79,15 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         tls = tls_files(settings)
         hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
-        users, vault = known_users(settings, lines), open_vault(settings, lines)
+        vault = open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
-        observer = _observer(settings, storage, users, lines, stack)
+        accounts = open_accounts(settings, storage, lines)
+        first_start = FirstStart(settings, storage, accounts, lines)
+        is_first_start_done = await first_start.done()
+        observer = _observer(settings, storage, accounts, lines, stack)
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
+        if not is_first_start_done:
+            supervisor.run("accounts", first_start.run())
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
         ssh = make_ssh(settings)
         if settings.runners:
@@ -95,7 +100,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _keep_house(storage, supervisor, ownership)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
-        authentication = authentication_of(settings, users, queue, lines)
+        authentication = authentication_of(settings, accounts, queue, lines)
         app = application(
             Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
@@ -121,7 +126,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
 def _observer(
     settings: Settings,
     storage: Storage,
-    users: UsersFile,
+    accounts: Accounts,
     lines: ServiceLog,
     stack: AsyncExitStack,
 ) -> Observer:
@@ -129,7 +134,7 @@ def _observer(
     observer = Observer(DatabaseProbe(storage.engine))
     stack.push_async_callback(observer.probe.close)
     observer.watch_database(storage.live_tables, storage.writer)
-    observer.watch_files(settings, users, storage.writer, lines)
+    observer.watch_files(settings, accounts, storage.writer, lines)
     observer.checks["clock"] = readiness.clock(storage.clock, storage.head)
     return observer
 

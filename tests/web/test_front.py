@@ -9,8 +9,8 @@ import pytest
 from starlette.responses import Response
 
 from domain.refusal import Kind
+from domain.roles import ROLES
 from tests.web.service import WebService
-from web.authentication.authentication import ROLES
 from web.http.problems import KINDS, Problem
 from web.http.requests import Request
 from web.resources.health import healthz

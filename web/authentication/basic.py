@@ -79,7 +79,7 @@ class BasicAuthentication:
         user, before = scope[ACCOUNT_KEY]
         account = self._account(user)
         same = account is not None and account.hash == before.hash
-        return Identity(user, account.role) if account and same else None
+        return account.identity(user) if account and same else None
 
     async def identify(self, scope: Scope) -> Identity | None:
         """Who is asking; hashes the password, in another thread, where that is needed.
@@ -103,7 +103,7 @@ class BasicAuthentication:
                 if account is None or not verdict:
                     raise Forbidden
                 scope[ACCOUNT_KEY] = user, account
-                return Identity(user, account.role)
+                return account.identity(user)
 
     def _account(self, user: str) -> Account | None:
         """The account of a user who has a password."""
@@ -204,7 +204,7 @@ class _RememberedPairs:
         return known
 
     def keep(self, digest: bytes, user: str, account: Account | None) -> None:
-        identity = Identity(user, account.role) if account else None
+        identity = account.identity(user) if account else None
         self._pairs[digest] = _Remembered(user, account, identity, self._clock())
         self._pairs.move_to_end(digest)
         if len(self._pairs) > self._pairs_max:

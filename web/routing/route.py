@@ -14,7 +14,8 @@ from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from web.authentication.authentication import ROLES, Authentication, Identity, Role
+from domain.roles import ROLES, Role
+from web.authentication.authentication import Authentication, Identity
 from web.http.problems import KINDS, Problem
 from web.http.query_string import refuse_unknown
 from web.http.requests import NOBODY, READING, ROUTE_KEY, Request

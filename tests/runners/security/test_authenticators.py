@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
+from projections.reads import Reads
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
+from runners.security.accounts import Accounts
 from runners.security.authenticators import Bounded, WrongAuthenticator, authentication
 from runners.security.users import UsersFile
 from runners.settings.reading import read_settings
@@ -84,6 +87,11 @@ def service(site: Path, tmp_path: Path) -> Iterator[Service]:
     UsersFile(service.data / "users.json").add("robot", NO_PASSWORD, "operator")
     with service:
         yield service
+
+
+def nobody() -> Accounts:
+    """No accounts at all."""
+    return Accounts(cast(Reads, None), lambda: None, None, None)
 
 
 def ticket(name: str, end: float, key: str = KEY) -> dict[str, str]:
@@ -201,7 +209,7 @@ def test_one_that_cannot_be_used_is_refused_in_a_sentence(
         closing(PasswordQueue(1)) as queue,
         pytest.raises(WrongAuthenticator) as wrong,
     ):
-        authentication(settings, UsersFile(settings.users_file), queue, lines, {})
+        authentication(settings, nobody(), queue, lines, {})
     assert str(wrong.value) == f"--authenticator {name}: {words}"
     assert "hidden-word" not in (tmp_path / "log").read_text()
 
