@@ -16,7 +16,7 @@ from runners.database.checkpointer import Checkpointer
 from runners.database.rebuild_supervisor import Rebuilding
 from runners.hosts.login_trial import SshLoginTrial
 from runners.http_server.server import Server
-from runners.leases.lease_table import LeaseTable
+from runners.leases.lease_table import TABLES, LeaseTable
 from runners.leases.leases import Leases
 from runners.leases.ownership import Ownership, SingleProcess
 from runners.observability import metrics, readiness
@@ -130,7 +130,7 @@ def _observer(
     stack: AsyncExitStack,
 ) -> Observer:
     """Whoever answers `/readyz` and `/metrics`."""
-    observer = Observer(DatabaseProbe(storage.engine))
+    observer = Observer(DatabaseProbe(storage.engine, storage.tables))
     stack.push_async_callback(observer.probe.close)
     observer.watch_database(storage.live_tables, storage.writer)
     observer.watch_files(settings, users, storage.writer, lines)
@@ -230,6 +230,7 @@ async def _ownership_of(
         table.create()
     except PersistenceError as error:
         raise CannotServe(f"the database cannot be used: {error}") from None
+    observer.probe.tables += TABLES
     storage.log_watch.forget.append(lambda loss: leases.begin_anew())
     await leases.start()
     supervisor.run("leases", leases.run())
