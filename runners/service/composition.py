@@ -24,6 +24,7 @@ from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.log_lines import ServiceLog
+from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
 from runners.security.users import UsersFile
 from runners.security.vault import Vault
@@ -95,7 +96,8 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _keep_house(storage, supervisor, ownership)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
-        authentication = authentication_of(settings, users, queue, lines)
+        local = LocalLogin(settings, lines)
+        authentication = authentication_of(settings, users, queue, lines, local)
         app = application(
             Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
@@ -105,6 +107,8 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
         serving = await listen(settings, app, tls, lines)
+        stack.callback(local.withdraw)
+        local.announce(serving.address)
         observer.collectors += [
             metrics.http(counts, queue),
             metrics.connections(serving.server),
