@@ -10,14 +10,17 @@ from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
 from domain.log.engine import Server as DatabaseServer
 from domain.log.follower import Follower
 from domain.log.recorder import LogRecorder, newest
+from domain.log.rights import LOG, tables_created_by
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
+from projections.projection import positions_schema
 from projections.reads import Reads, reads
 from projections.rebuilding.live_tables import LiveTables
 from runners.database.log_watch import LogWatch, known_before
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
+from runners.security.vault import TABLE as VAULT
 from runners.security.vault import Vault, WrongMasterKey
 from runners.service.fleet_reader import FleetReader
 from runners.service.prerequisites import EXIT_WRONG_SETTING, CannotServe
@@ -42,6 +45,15 @@ class Storage:
     head: Place
     """The newest entry at the start."""
     followers: list[Follower] = field(default_factory=list)
+
+    @property
+    def tables(self) -> list[str]:
+        """What it needs of the database."""
+        read_models = [table.name for each in PROJECTIONS for table in each.tables]
+        others = tables_created_by(
+            (positions_schema(self.engine.name), *beside_the_log(self.engine.name))
+        )
+        return [LOG, VAULT, *others, *read_models]
 
     def follow(self, of: Reads | None = None) -> Follower:
         """A reader of the log, from the head at the start."""
