@@ -263,6 +263,7 @@ class Writer:
         loss = self._continuity.compare(appending.tx, appending.head)
         if loss is None:
             self._continuity.advance(appending.head, appending.tx.server)
+            self._continuity.leave_gap(appending.tx, appending.head)
             return
         self._aggregates.clear()
         self._position = -1

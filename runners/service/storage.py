@@ -5,9 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from domain.log.clock import LogClock
-from domain.log.continuity import Continuity, Loss
-from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
-from domain.log.engine import Server as DatabaseServer
+from domain.log.continuity import Continuity, Known, Loss
+from domain.log.engine import Engine, OtherLog, PersistenceError, Place
 from domain.log.follower import Follower
 from domain.log.recorder import LogRecorder, newest
 from domain.log.rights import LOG, tables_created_by
@@ -73,7 +72,7 @@ def open_storage(
 ) -> Storage:
     """Open the database and start the writer; both end with the stack."""
     engine = open_engine(settings, stack, lines)
-    continuity = Continuity(*_known_log(settings), settings.accept_log)
+    continuity = Continuity(_known_log(settings), settings.accept_log)
     live_tables, found = _open_database(engine, vault, continuity)
     clock = _clock(settings, found, lines)
     log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
@@ -103,9 +102,9 @@ def open_storage(
     return storage
 
 
-def _known_log(settings: Settings) -> tuple[Place, DatabaseServer | None]:
+def _known_log(settings: Settings) -> Known:
     """What an earlier process knew of the log; of a file nothing is kept, it has no servers."""
-    return (NOWHERE, None) if settings.database is None else known_before(settings.known_log_file)
+    return Known() if settings.database is None else known_before(settings.known_log_file)
 
 
 def _clock(settings: Settings, found: Place, lines: ServiceLog) -> LogClock:
