@@ -3,7 +3,13 @@
 from domain.log.transaction import EngineName
 from projections import clusters, container_managers, hosts, networks, operations
 from projections.accounts import projection as accounts
-from projections.beside_the_log import account_hashes, heartbeats, node_reports, outputs
+from projections.beside_the_log import (
+    account_hashes,
+    heartbeats,
+    idempotency_keys,
+    node_reports,
+    outputs,
+)
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 
@@ -24,6 +30,7 @@ def beside_the_log(engine: EngineName) -> list[str]:
         heartbeats.heartbeats_schema(engine),
         *outputs.schema(engine),
         *node_reports.schema(engine),
+        *idempotency_keys.schema(engine),
         *checkpoints.schema(engine),
         *account_hashes.schema(engine),
     ]

@@ -30,6 +30,7 @@ from web.resources.host_care import HostCare
 from web.resources.hosts import Hosts
 from web.resources.networks import Networks
 from web.resources.offered_keys import ParseKey
+from web.resources.operation_starts import OperationStarts
 from web.resources.operations import Operations
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
@@ -107,7 +108,7 @@ def application(
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
         *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
-        *operation_routes(Operations(writer, reads)),
+        *operation_routes(Operations(writer, reads), OperationStarts(writer)),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),

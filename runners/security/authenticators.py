@@ -15,6 +15,7 @@ from typing import Protocol
 from domain.refusal import unavailable
 from runners.os_support.log_lines import ServiceLog, described
 from runners.security.accounts import Accounts
+from runners.security.local_login import LocalLogin, WithLocalLogin
 from runners.settings.settings import Settings
 from web.authentication.authentication import (
     Authentication,
@@ -96,13 +97,14 @@ def authentication(
     queue: PasswordQueue,
     lines: ServiceLog,
     environ: Mapping[str, str],
+    local: LocalLogin,
 ) -> Authentication:
     """All kinds that the settings ask for, in the order in which they are asked.
 
     Raises WrongAuthenticator.
     """
     kinds: list[RenewingAuthenticator] = [
-        TokenAuthentication(accounts),
+        TokenAuthentication(WithLocalLogin(accounts, local)),
         BasicAuthentication(accounts, queue),
         *(
             Bounded(name, plugged_in, settings.authenticator_timeout_s)

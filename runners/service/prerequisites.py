@@ -13,6 +13,7 @@ from runners.os_support.directory_lock import DataDirectoryTaken, DataLock
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
 from runners.security.accounts import Accounts
+from runners.security.local_login import LocalLogin
 from runners.security.vault import Vault, WrongMasterKey, master_key
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource, WrongSource, open_sources
@@ -85,11 +86,15 @@ def _has_sqlite_database(settings: Settings) -> bool:
 
 
 def authentication_of(
-    settings: Settings, accounts: Accounts, queue: PasswordQueue, lines: ServiceLog
+    settings: Settings,
+    accounts: Accounts,
+    queue: PasswordQueue,
+    lines: ServiceLog,
+    local: LocalLogin,
 ) -> Authentication:
     """Every kind of credentials that the settings turn on."""
     try:
-        return authenticators.authentication(settings, accounts, queue, lines, os.environ)
+        return authenticators.authentication(settings, accounts, queue, lines, os.environ, local)
     except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 

@@ -131,10 +131,8 @@ class EventStream(Response):
 
     def _went_back(self, known: int) -> bytes:
         """What a client is told last: from there it resumes, without what was lost."""
-        common = self._window.common
-        if not common:
-            return WENT_BACK + b"id\n\n"  # it begins with what happens next
-        return WENT_BACK + b"id: %d\n\n" % min(known, common)
+        # Where nobody can tell, its own id is looked for when it comes back: found, or refused.
+        return WENT_BACK + b"id: %d\n\n" % min(known, self._window.common or known)
 
     @property
     def _is_over(self) -> bool:
