@@ -47,8 +47,10 @@ class Register(Protocol):
         """The ids of a user's sessions."""
         ...
 
-    def expired_sessions(self, tx: Transaction, now: str, limit: int) -> Sequence[str]:
-        """The ids of sessions that have expired."""
+    def expired_sessions(
+        self, tx: Transaction, now: str, idle_since: str, limit: int
+    ) -> Sequence[str]:
+        """The ids of sessions that have expired, or were not used since."""
         ...
 
 
@@ -151,10 +153,21 @@ def revoke_token(unit: Unit, register: Register, name: str) -> None:
 
 
 def start_session(
-    unit: Unit, register: Register, name: str, user: str, digest: bytes, ends: str
+    unit: Unit,
+    register: Register,
+    name: str,
+    user: str,
+    digest: bytes,
+    *,
+    ends: str,
+    idle_since: str = "",
 ) -> None:
-    """A user has logged in; this is the digest of the cookie."""
-    for expired in register.expired_sessions(unit.tx, unit.act.at, EXPIRED_AT_ONCE_MAX):
+    """A user has logged in; this is the digest of the cookie.
+
+    Sessions that have expired meanwhile, or were not used since, are said to have ended.
+    """
+    now, limit = unit.act.at, EXPIRED_AT_ONCE_MAX
+    for expired in register.expired_sessions(unit.tx, now, idle_since, limit):
         end_session(unit, register, expired, "expired")
     session = unit.session(name)
     session.start(user, ends)

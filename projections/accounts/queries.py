@@ -11,17 +11,17 @@ from domain.log.transaction import Transaction
 from domain.roles import Standing, standing
 from projections.accounts.projection import MARK, MARKS
 
-ALL_USERS = f"""
+USERS = f"""
     SELECT u.name, u.role, u.clusters, u.has_password, u.added, h.hash FROM users u
-    LEFT JOIN account_hashes h ON h.subject = '{User.KIND}/' || u.name ORDER BY u.name
+    LEFT JOIN account_hashes h ON h.subject = '{User.KIND}/' || u.name
 """  # noqa: S608 - a constant of ours
-ALL_TOKENS = f"""
+TOKENS = f"""
     SELECT t.name, t.role, t.clusters, t.owner, t.made, t.expires, h.hash FROM tokens t
-    LEFT JOIN account_hashes h ON h.subject = '{Token.KIND}/' || t.name ORDER BY t.name
+    LEFT JOIN account_hashes h ON h.subject = '{Token.KIND}/' || t.name
 """  # noqa: S608 - a constant of ours
-ALL_SESSIONS = f"""
+SESSIONS = f"""
     SELECT s.id, s.user_name, s.started, s.ends, h.hash FROM sessions s
-    LEFT JOIN account_hashes h ON h.subject = '{Session.KIND}/' || s.id ORDER BY s.id
+    LEFT JOIN account_hashes h ON h.subject = '{Session.KIND}/' || s.id
 """  # noqa: S608 - a constant of ours
 
 
@@ -80,10 +80,26 @@ def everybody(tx: Transaction, known: str) -> Everybody | None:
         return None
     return Everybody(
         found,
-        tuple(_user(row) for row in tx.execute(ALL_USERS).fetchall()),
-        tuple(_token(row) for row in tx.execute(ALL_TOKENS).fetchall()),
-        tuple(_session(row) for row in tx.execute(ALL_SESSIONS).fetchall()),
+        tuple(_user(row) for row in tx.execute(f"{USERS} ORDER BY u.name").fetchall()),
+        tuple(_token(row) for row in tx.execute(f"{TOKENS} ORDER BY t.name").fetchall()),
+        tuple(_session(row) for row in tx.execute(f"{SESSIONS} ORDER BY s.id").fetchall()),
     )
+
+
+def user(tx: Transaction, name: str) -> KnownUser | None:
+    """One user."""
+    found = tx.execute(f"{USERS} WHERE u.name = ?", (name,)).fetchone()
+    return _user(found) if found else None
+
+
+def token(tx: Transaction, name: str) -> KnownToken:
+    """A token that is there."""
+    return _token(tx.execute(f"{TOKENS} WHERE t.name = ?", (name,)).fetchone())
+
+
+def session(tx: Transaction, name: str) -> KnownSession:
+    """A session that is there."""
+    return _session(tx.execute(f"{SESSIONS} WHERE s.id = ?", (name,)).fetchone())
 
 
 def _user(row: tuple[Any, ...]) -> KnownUser:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from domain.aggregates.session import Session
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from projections.beside_the_log import account_hashes
@@ -9,7 +10,11 @@ from projections.beside_the_log import account_hashes
 OTHER_ADMIN = """
     SELECT 1 FROM users WHERE role = 'admin' AND has_password = 1 AND name <> ? LIMIT 1
 """
-EXPIRED = "SELECT id FROM sessions WHERE ends <= ? ORDER BY ends, id LIMIT ?"
+EXPIRED = f"""
+    SELECT s.id FROM sessions s
+    LEFT JOIN account_hashes h ON h.subject = '{Session.KIND}/' || s.id
+    WHERE s.ends <= ? OR coalesce(h.used_at, '') <= ? ORDER BY s.ends, s.id LIMIT ?
+"""  # noqa: S608 - a constant of ours
 
 
 class AccountRegister:
@@ -17,7 +22,8 @@ class AccountRegister:
 
     def keep(self, unit: Unit, subject: str, hashed: bytes) -> None:
         """Keep a hash for a subject; the one before is unreadable for good."""
-        unit.write_beside(lambda tx: account_hashes.keep(tx, subject, hashed), scrub=True)
+        at = unit.act.at
+        unit.write_beside(lambda tx: account_hashes.keep(tx, subject, hashed, at), scrub=True)
 
     def destroy(self, unit: Unit, subject: str) -> None:
         """Make the subject's hash unreadable for good."""
@@ -41,6 +47,8 @@ class AccountRegister:
         found = tx.execute("SELECT id FROM sessions WHERE user_name = ? ORDER BY id", (user,))
         return [row[0] for row in found.fetchall()]
 
-    def expired_sessions(self, tx: Transaction, now: str, limit: int) -> Sequence[str]:
-        """The ids of sessions that have expired."""
-        return [row[0] for row in tx.execute(EXPIRED, (now, limit)).fetchall()]
+    def expired_sessions(
+        self, tx: Transaction, now: str, idle_since: str, limit: int
+    ) -> Sequence[str]:
+        """The ids of sessions that have expired, or were not used since."""
+        return [row[0] for row in tx.execute(EXPIRED, (now, idle_since, limit)).fetchall()]

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from types import MappingProxyType
 
 from domain.event import TIME_FORMAT
@@ -21,7 +22,12 @@ from projections.reads import Reads, SQLiteReads
 from runners.security.tokens import TokensFile
 from runners.security.users import UsersFile
 from web.authentication.authentication import Account, Identity
+from web.authentication.sessions import OpenSession
 from web.authentication.tokens import Token
+from web.resources.account_book import FileToken
+
+DIGEST_BYTES = 32
+NO_USERS: Mapping[str, Account] = MappingProxyType({})
 
 
 class Accounts:
@@ -44,10 +50,10 @@ class Accounts:
         self._at_once = reads if isinstance(reads, SQLiteReads) else None
         self._seen = -1
         self._known = NOBODY
-        self._in_file: Mapping[str, Account] = {}
+        self._in_file = NO_USERS
         self._users: Mapping[str, Account] = MappingProxyType({})
         self._tokens: dict[bytes, Token] = {}
-        self._sessions: dict[bytes, KnownSession] = {}
+        self._sessions: dict[bytes, OpenSession] = {}
         self._next: asyncio.Task[None] | None = None
         self._asking = asyncio.Lock()
 
@@ -80,11 +86,31 @@ class Accounts:
     def users(self) -> Mapping[str, Account]:
         """All users by name; the same object while nothing changes."""
         self.is_current()
-        in_file = self.users_file.users if self.users_file is not None else {}
+        in_file = self.users_file.users if self.users_file is not None else NO_USERS
         if in_file is not self._in_file:
             self._in_file = in_file
             self._merge()
         return self._users
+
+    @property
+    def users_of_file(self) -> Mapping[str, Account]:
+        """Those of a file, which come before those of the database."""
+        _ = self.users
+        return self._in_file
+
+    @property
+    def tokens_of_file(self) -> Mapping[str, FileToken]:
+        """The tokens of a file, by name."""
+        if self.tokens_file is None:
+            return {}
+        return {
+            name: FileToken(
+                token.role,
+                token.created.strftime(TIME_FORMAT),
+                token.expires.strftime(TIME_FORMAT) if token.expires else "",
+            )
+            for name, token in self.tokens_file.entries.items()
+        }
 
     def find(self, digest: bytes) -> Token | None:
         """The token with this digest."""
@@ -94,6 +120,16 @@ class Accounts:
                 return found
         _ = self.users  # what a token is worth depends on its owner
         return self._tokens.get(digest)
+
+    def find_session(self, digest: bytes) -> OpenSession | None:
+        """The session whose cookie has this digest."""
+        _ = self.users  # who it is of may have changed
+        return self._sessions.get(digest)
+
+    def password_mark(self, user: str) -> bytes:
+        """What a session of a user keeps where nobody says in the log that the password changed."""
+        account = self._in_file.get(user)
+        return sha256(account.hash).digest() if account is not None else b""
 
     @property
     def known(self) -> Everybody:
@@ -127,7 +163,7 @@ class Accounts:
         self._tokens = {
             each.digest: token for each in known.tokens if (token := self._token(each)) is not None
         }
-        self._sessions = {each.digest: each for each in known.sessions}
+        self._sessions = dict(filter(None, map(self._session, known.sessions)))
 
     def _token(self, known: KnownToken) -> Token | None:
         """What a token is worth: no more than its owner may do now, and nothing without them."""
@@ -139,6 +175,15 @@ class Accounts:
             may = may.within(owner.identity(known.owner).standing)
         # No user has a name with a colon in it.
         return Token(Identity(f"token:{known.name}", *may), seconds(known.expires))
+
+    def _session(self, known: KnownSession) -> tuple[bytes, OpenSession] | None:
+        """A session of a user who is there, by the digest of its cookie."""
+        account = self._users.get(known.user)
+        digest, mark = known.digest[:DIGEST_BYTES], known.digest[DIGEST_BYTES:]
+        if account is None or not digest or mark != self.password_mark(known.user):
+            return None
+        identity = account.identity(known.user)
+        return digest, OpenSession(known.id, identity, seconds(known.ends))
 
 
 def seconds(time: str) -> float:

@@ -16,6 +16,7 @@ from domain.refusal import unavailable
 from runners.os_support.log_lines import ServiceLog, described
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin, WithLocalLogin
+from runners.security.session_uses import SessionUses
 from runners.settings.settings import Settings
 from web.authentication.authentication import (
     Authentication,
@@ -28,7 +29,7 @@ from web.authentication.authentication import (
 )
 from web.authentication.basic import BasicAuthentication
 from web.authentication.certificates import CertificateAuthentication
-from web.authentication.password_queue import PasswordQueue
+from web.authentication.sessions import SessionAuthentication
 from web.authentication.tokens import TokenAuthentication
 
 GROUP = "commissaire.authenticators"
@@ -94,7 +95,8 @@ class Bounded:
 def authentication(
     settings: Settings,
     accounts: Accounts,
-    queue: PasswordQueue,
+    basic: BasicAuthentication,
+    uses: SessionUses,
     lines: ServiceLog,
     environ: Mapping[str, str],
     local: LocalLogin,
@@ -105,12 +107,13 @@ def authentication(
     """
     kinds: list[RenewingAuthenticator] = [
         TokenAuthentication(WithLocalLogin(accounts, local)),
-        BasicAuthentication(accounts, queue),
+        basic,
         *(
             Bounded(name, plugged_in, settings.authenticator_timeout_s)
             for name, plugged_in in _plugged_in(settings.authenticator, accounts, environ, lines)
         ),
     ]
+    kinds.append(SessionAuthentication(accounts, uses))
     if settings.tls_client_ca is not None:
         kinds.append(CertificateAuthentication(accounts))
     return Authentication(*kinds, directory=accounts)

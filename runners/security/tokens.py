@@ -7,10 +7,11 @@ once, when they are made, and kept nowhere. `commissaire token …` changes the 
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from domain import spans
 from domain.roles import Role
 from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
 from web.authentication.authentication import Identity
@@ -18,8 +19,6 @@ from web.authentication.tokens import Token, digest, new_token
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 HASH = re.compile(r"[0-9a-f]{64}")
-SPAN = re.compile(r"([1-9]\d{0,4})([hdw])", re.ASCII)
-HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 
 
 class KnownToken(NamedTuple):
@@ -78,10 +77,10 @@ def expiry(text: str, now: datetime) -> datetime:
 
     Raises ChangeRefused for anything else, and for what has passed.
     """
-    span = SPAN.fullmatch(text)
     try:
-        if span is not None:
-            return now + timedelta(hours=int(span[1]) * HOURS[span[2]])
+        end = spans.after(text, now)
+        if end is not None:
+            return end
         day = date.fromisoformat(text)
     except (ValueError, OverflowError):
         raise ChangeRefused(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from domain.log.engine import PersistenceError
 from domain.log.recorder import now
 from projections import clusters
+from projections.accounts.register import AccountRegister
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
 from runners.database.checkpointer import Checkpointer
@@ -27,6 +28,7 @@ from runners.os_support.log_lines import ServiceLog
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
+from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault
 from runners.service.accounts import FirstStart, open_accounts
 from runners.service.factories import Factories, make_ssh, oldest_report
@@ -45,11 +47,13 @@ from runners.service.supervisor import Supervisor
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource
 from web.app import HostKeys, Options, RequestLog, Stores, application
+from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
+from web.resources.account_book import AccountBook
 from web.resources.health import Observation
 
 if TYPE_CHECKING:
@@ -101,14 +105,16 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _keep_house(storage, supervisor, ownership)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
-        local = LocalLogin(settings, lines)
-        authentication = authentication_of(settings, accounts, queue, lines, local)
+        local, basic = LocalLogin(settings, lines), BasicAuthentication(accounts, queue)
+        uses = SessionUses(storage.log_reads, storage.writer)
+        authentication = authentication_of(settings, accounts, basic, uses, lines, local)
         app = application(
             Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
             _options(settings, window),
+            AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
         serving = await listen(settings, app, tls, lines)

@@ -14,11 +14,12 @@ from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
+from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault, WrongMasterKey, master_key
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource, WrongSource, open_sources
 from web.authentication.authentication import Authentication
-from web.authentication.password_queue import PasswordQueue
+from web.authentication.basic import BasicAuthentication
 
 DATA_MODE = 0o700
 
@@ -88,13 +89,16 @@ def _has_sqlite_database(settings: Settings) -> bool:
 def authentication_of(
     settings: Settings,
     accounts: Accounts,
-    queue: PasswordQueue,
+    basic: BasicAuthentication,
+    uses: SessionUses,
     lines: ServiceLog,
     local: LocalLogin,
 ) -> Authentication:
     """Every kind of credentials that the settings turn on."""
     try:
-        return authenticators.authentication(settings, accounts, queue, lines, os.environ, local)
+        return authenticators.authentication(
+            settings, accounts, basic, uses, lines, os.environ, local
+        )
     except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 

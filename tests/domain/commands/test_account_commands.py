@@ -15,7 +15,7 @@ from domain.roles import Standing, standing
 from projections.accounts import queries
 from projections.accounts.queries import Everybody
 from projections.accounts.register import AccountRegister
-from tests.support.stores import Store, done, store
+from tests.support.stores import ACT, Store, done, store
 
 __all__ = ["store"]
 
@@ -23,6 +23,7 @@ REGISTER = AccountRegister()
 ADMIN, VIEWER = Standing("admin"), Standing("viewer")
 HASH, OTHER_HASH = b"$2b$04$one", b"$2b$04$two"
 ENDS = "2026-01-02T15:04:05.000006"
+PAST = "2026-01-01T00:00:00.000000"
 LATER = "2027-01-02T15:04:05.000006"
 
 
@@ -83,7 +84,7 @@ def test_what_a_user_made_or_opened_ends_with_the_user(door: Door) -> None:
     door.do(account_commands.add_user, "ada", VIEWER, HASH)
     door.do(account_commands.create_token, "hers", VIEWER, b"1" * 32, owner="ada", expires=LATER)
     door.do(account_commands.create_token, "nobodys", VIEWER, b"2" * 32)
-    door.do(account_commands.start_session, "s-1", "ada", b"3" * 32, ENDS)
+    door.do(account_commands.start_session, "s-1", "ada", b"3" * 32, ends=ENDS)
     door.do(account_commands.remove_user, "ada")
     left = door.everybody()
     assert (left.users, left.sessions) == ((), ())
@@ -95,16 +96,18 @@ def test_what_a_user_made_or_opened_ends_with_the_user(door: Door) -> None:
 def test_another_password_ends_the_sessions_but_the_one_that_asked(door: Door) -> None:
     door.do(account_commands.add_user, "ada", VIEWER, HASH)
     for name in ("s-1", "s-2"):
-        door.do(account_commands.start_session, name, "ada", name.encode(), ENDS)
+        door.do(account_commands.start_session, name, "ada", name.encode(), ends=ENDS)
     door.do(account_commands.change_user, "ada", hashed=OTHER_HASH, but_session="s-2")
     assert [session.id for session in door.everybody().sessions] == ["s-2"]
 
 
 def test_sessions_that_have_expired_are_said_to_have_ended_at_the_next_log_in(door: Door) -> None:
-    door.do(account_commands.start_session, "old", "ada", b"1", "2026-01-01T00:00:00.000000")
-    door.do(account_commands.start_session, "new", "ada", b"2", ENDS)
+    door.do(account_commands.start_session, "old", "ada", b"1", ends=PAST)
+    door.do(account_commands.start_session, "new", "ada", b"2", ends=ENDS)
     assert [session.id for session in door.everybody().sessions] == ["new"]
     assert door.subjects_of_hashes() == ["session/new"]
+    door.do(account_commands.start_session, "idle", "ada", b"3", ends=ENDS, idle_since=ACT.at)
+    assert [session.id for session in door.everybody().sessions] == ["idle"]
 
 
 @pytest.mark.parametrize(
