@@ -263,6 +263,9 @@ class Writer:
         loss = self._continuity.compare(appending.tx, appending.head)
         if loss is None:
             self._continuity.advance(appending.head, appending.tx.server)
+        if loss is not None or self._continuity.has_moved:
+            self._projections.judge(appending.tx)
+        if loss is None:
             self._continuity.leave_gap(appending.tx, appending.head)
             return
         self._aggregates.clear()
