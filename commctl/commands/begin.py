@@ -1,5 +1,6 @@
 """`commctl upgrade|restart|deploy`: the plan, a question, the start, and the watch to its end."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -9,13 +10,19 @@ from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.records import Plan, Record
 from commctl.selectors import selection
 from commctl.session import Session, session
+from commctl.show.table import SHORT_ID, Column
 from commctl.show.times import age, seconds
-from commctl.watch.watching import SHORT, Watching
+from commctl.watch.watching import Watching
 
 PLANS = 3
 """So often a plan is made anew where the fleet has changed since."""
 SKIPPED_SHOWN = 20
 CONFLICT = 409
+PLANNED = (
+    Column("address", "address"),
+    Column("what", "what", "status"),
+    Column("reason", "reason", "folds", 1),
+)
 
 Parallel = Annotated[
     str | None,
@@ -174,7 +181,7 @@ def _begin(
                 raise
             use.out.say("The plan is another one by now:")
             continue
-        use.out.say(f"operation {begun['id'][:SHORT]} by {begun['actor']}")
+        use.out.say(f"operation {begun['id'][:SHORT_ID]} by {begun['actor']}")
         if detach:
             use.out.record({"operation": begun["id"]}, begun, begun["id"])
             return DONE
@@ -193,9 +200,8 @@ def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record
 
 def _show(use: Session, plan: Plan, *, whole: bool = False) -> None:
     """For people, before they are asked; with `whole` it is the result."""
-    if whole and use.out.form in ("json", "jsonl", "name", "tsv"):
-        shown = {"hosts": plan["hosts"], "skipped": [s["address"] for s in plan["skipped"]]}
-        use.out.record({**shown, "plan": plan["plan"]}, plan, plan["plan"])
+    if whole and use.out.form in ("json", "jsonl"):
+        use.out.record({}, plan, "")
         return
     say = use.out.say
     many, skipped = len(plan["hosts"]), plan["skipped"]
@@ -204,14 +210,23 @@ def _show(use: Session, plan: Plan, *, whole: bool = False) -> None:
     version = f" to {plan['version']}" if plan["version"] else ""
     all_of = f"{many} of {many + len(skipped)} hosts"
     say(f"{plan['kind']} of {plan['cluster']}{version}: {all_of}, {limits}{more}")
+    if whole:
+        use.out.rows(PLANNED, _rows(use, plan))
+        return
     for number, one in enumerate(skipped):
         if number == SKIPPED_SHOWN:
             say(f"  and {len(skipped) - SKIPPED_SHOWN} more: commctl host why")
             break
         say(f"  {one['address']}  {_why(use, one['address'], one['reason'])}")
-    if whole:
-        for number, address in enumerate(plan["hosts"], 1):
-            use.out.line(f"{number:>4}  {address}")
+
+
+def _rows(use: Session, plan: Plan) -> Iterator[Record]:
+    drained = set(plan["drained"])
+    for address in plan["hosts"]:
+        yield {"address": address, "what": "drained" if address in drained else "taken"}
+    for one in plan["skipped"]:
+        why = _why(use, one["address"], one["reason"])
+        yield {"address": one["address"], "what": "skipped", "reason": why}
 
 
 def _failures(most: int) -> str:

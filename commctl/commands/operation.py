@@ -12,9 +12,10 @@ from commctl.exits import DONE, Refused, WrongUse
 from commctl.records import Operation
 from commctl.session import Session, session
 from commctl.show.operations import OPERATION_HOSTS, OPERATIONS, operation_shown
+from commctl.show.table import SHORT_ID
 from commctl.show.text import cleaned
 from commctl.show.times import seconds
-from commctl.watch.watching import SHORT, Watching
+from commctl.watch.watching import Watching
 
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 PREFIX = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")
@@ -51,7 +52,7 @@ def find(use: Session, name: str | None) -> Operation:
         elif operation["id"] < name:  # ids begin with their time
             break
     if len(found) > 1:
-        some = ", ".join(operation["id"][: SHORT + 5] for operation in found[:5])
+        some = ", ".join(operation["id"][: SHORT_ID + 5] for operation in found[:5])
         raise WrongUse(f"{len(found)} operations begin with {name}: {some}")
     if not found:
         raise Refused(f"No operation begins with {name}.")
@@ -140,7 +141,7 @@ def retry(
     before = find(use, operation)["id"]
     position = use.api.position()
     begun = use.api.retry(before)
-    use.out.say(f"operation {begun['id'][:SHORT]} by {begun['actor']}")
+    use.out.say(f"operation {begun['id'][:SHORT_ID]} by {begun['actor']}")
     if detach:
         use.out.record({"operation": begun["id"]}, begun, begun["id"])
         return DONE

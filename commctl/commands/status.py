@@ -9,13 +9,11 @@ from commctl.records import Fleet
 from commctl.session import Session, session
 from commctl.show.hosts import cluster_shown, host_shown
 from commctl.show.operations import operation_shown
-from commctl.show.table import SIGNS
+from commctl.show.table import SHORT_ID, SIGNS
 from commctl.show.text import cleaned, folded
 from commctl.show.times import age
 
 INDENT = 2
-SHORT = 13
-"""Of an id: its time in milliseconds."""
 
 
 def status(
@@ -130,7 +128,7 @@ class Page:
             self._heading("Needs a person")
         for need in needs:
             what = str(need["what"]).replace("_", " ")
-            of = f" of operation {need['operation'][:SHORT]}" if need.get("operation") else ""
+            of = f" of operation {need['operation'][:SHORT_ID]}" if need.get("operation") else ""
             self._say(f"{what}{of}: {_named(need)}", str(need["cure"]))
 
     def _failed(self) -> None:
@@ -148,10 +146,10 @@ class Page:
             counts = {state: n for state, n in operation["counts"].items() if n}
             told = ", ".join(f"{n} {state}" for state, n in counts.items())
             since = age(operation["started_at"], self._use.out.now)
-            what = f"{operation['id'][:SHORT]}  {operation['kind']} of {operation['cluster']}"
+            what = f"{operation['id'][:SHORT_ID]}  {operation['kind']} of {operation['cluster']}"
             more = "" if operation["status"] == "in_process" else f" ({operation['status']})"
             self._say(f"{what}{more}: {told}; by {operation['actor']}, {since} ago",
-                      f"commctl op watch {operation['id'][:SHORT]}")  # fmt: skip
+                      f"commctl op watch {operation['id'][:SHORT_ID]}")  # fmt: skip
 
 
 def _named(group: Any) -> str:

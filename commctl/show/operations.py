@@ -6,7 +6,7 @@ from commctl.records import Operation
 from commctl.show.table import Column
 
 OPERATIONS = (
-    Column("id", "id"),
+    Column("id", "id", "id"),
     Column("kind", "kind"),
     Column("cluster", "cluster"),
     Column("status", "status", "status"),

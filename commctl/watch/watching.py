@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from commctl.exits import OF_OPERATION, Ended, Left, TimedOut
 from commctl.session import Session
+from commctl.show.table import SHORT_ID
 from commctl.show.text import cleaned, json_text
 from commctl.show.times import exact, read, stopwatch
 from commctl.streams import Listener, Silence, Told, follow
@@ -23,8 +24,6 @@ SILENCE_S = 60.0
 """In a pipe, silence is told of so often."""
 AWAY_S = 2.0
 """A service that is away for shorter is not worth a word."""
-SHORT = 13
-"""So many characters of an id tell one operation from another: its time in milliseconds."""
 FAILED_SHOWN = 20
 TAIL_LINES = 15
 
@@ -57,7 +56,7 @@ class Watching:
         return OF_OPERATION[self.progress.status]
 
     def _goes_on(self) -> tuple[str, ...]:
-        short = self.name[:SHORT]
+        short = self.name[:SHORT_ID]
         return (
             f"operation {short} goes on; watch it again: commctl op watch {short}",
             f"cancel it: commctl op cancel {short}",
@@ -138,7 +137,7 @@ class Watching:
             length = f" in {stopwatch(took.total_seconds())}"
         counts = {state: n for state, n in record["counts"].items() if n}
         told = ", ".join(f"{n} {state}" for state, n in counts.items())
-        why = f": {record['reason']}" if record["reason"] else ""
+        why = f": {record['reason']}" if record["status"] == "failed" else ""
         use.out.say(
             f"{record['kind']} of {record['cluster']} {record['status']}{length}: {told}{why}"
         )
@@ -147,10 +146,10 @@ class Watching:
             use.out.say(f"  {host.address}  {host.outcome}: {host.reason}")
         if len(bad) > FAILED_SHOWN:
             use.out.say(
-                f"  and {len(bad) - FAILED_SHOWN} more: commctl op show {self.name[:SHORT]}"
+                f"  and {len(bad) - FAILED_SHOWN} more: commctl op show {self.name[:SHORT_ID]}"
             )
         if bad:
-            short = self.name[:SHORT]
+            short = self.name[:SHORT_ID]
             use.out.say(f"What was said: commctl op output {short} {bad[0].address}")
             use.out.say(f"Again what was left undone: commctl op retry {short}")
 

@@ -50,7 +50,7 @@ def test_in_a_pipe_nothing_begins_without_y(operator: Operator, rolled: Rolled) 
 
 
 def test_skipped_and_failed_hosts_have_a_status_of_their_own(
-    operator: Operator, rolled: Rolled, service: Service
+    operator: Operator, rolled: Rolled, service: Service, fleet: Fleet
 ) -> None:
     rolled.hosts[0].set("package_status", 1)
     failed = operator.run("upgrade", rolled.cluster, "-y", status=4)
@@ -61,10 +61,15 @@ def test_skipped_and_failed_hosts_have_a_status_of_their_own(
     assert "commctl op retry" in partial.stderr
     rolled.hosts[0].set("package_status", 0)
     assert operator.run("op", "retry", rolled.cluster).stdout.endswith("\tfinished\t\n")
-    rolled.hosts[1].stop()
-    service.wait_for_status(rolled.hosts[1].address, "failed")
+    locked = fleet.add("fedora", user="ops")
+    locked.sudo("password")
+    service.register(locked, cluster=rolled.cluster)
+    service.wait_for_status(locked.address, "failed")
     plan = operator.run("upgrade", rolled.cluster, "--plan")
-    assert f"commctl host check {rolled.hosts[1].address}" in plan.stderr
+    assert "3 of 4 hosts" in plan.stderr
+    skipped = plan.stdout.splitlines()[-1].split("\t")
+    assert skipped[:2] == [locked.address, "skipped"]
+    assert skipped[2].endswith(f"commctl host check {locked.address}")
 
 
 def test_cancelled_and_left_and_out_of_time(operator: Operator, rolled: Rolled) -> None:
@@ -104,9 +109,10 @@ def test_an_operation_on_a_terminal(operator: Operator, rolled: Rolled, columns:
         terminal.press("p")
         terminal.see("paused")
         terminal.press("r")
+        terminal.see("last ended")
+        assert terminal.colours
         assert terminal.end() == 0
         screen = terminal.screen
-        assert terminal.colours
     assert "finished in" in screen
     assert "3 done" in screen
     assert "running" not in screen, "what was drawn in place is gone"
