@@ -12,8 +12,8 @@ from runners.ssh.client import Ssh, SshFailure, Target
 from runners.steps.detached_step import as_root
 from tests.fleet import Fleet, Host
 from tests.runners.steps.remote_steps import start, until
-from tests.support.user_certificates import certified
 from tests.support.service import wait_for
+from tests.support.user_certificates import certified
 
 YESTERDAY = "19000:0:99999:7::19000:"
 LONG_AGO = "1:0:30:7:::"
