@@ -54,7 +54,7 @@ class HostDriver:
         self._outcomes = StepOutcomes(writer, now, ownership)
         self._command = CommandStep(log, self._outcomes, now)
         self._reboot = RebootStep(log, self._outcomes)
-        self._health = HealthStep(self._outcomes, nodes, now)
+        self._health = HealthStep(self._outcomes, nodes)
         self._node = NodeStep(self._outcomes, nodes)
         self._observed: defaultdict[str, Observed] = defaultdict(Observed)
         """By `OPERATION ADDRESS`."""
@@ -79,13 +79,18 @@ class HostDriver:
         # As of now: the operation follows the log while others read it.
         progress, cancel_at = replace(progress), operation.cancel_at
         host = await self._log.load(address)
-        step = HostStep(operation, host, progress, self._now(), cancel_at)
         observed = self._observed[f"{name} {address}"]
+
+        def passed_s(since: str) -> float:
+            return observed.passed_s(since, self._now())
+
+        passed_s(progress.step_at)  # its time is counted from here on, whoever asks for it
+        step = HostStep(operation, host, progress, cancel_at, passed_s)
         try:
             with defects_as_failures("step", partial(self._on_defect, address), passing=True):
                 return await self._take(step, observed, is_cancelling)
         except HostKeyChanged as changed:
-            if step.is_rebooting and step.elapsed_s <= step.limit_s:
+            if step.is_rebooting and not step.is_late:
                 # What asks for the key of its disk while it boots has a host key of its own.
                 passing = HostUnusable("unreachable", changed.reason, passing=True)
                 return await self._out_of_reach(step, observed, passing)
@@ -141,7 +146,7 @@ class HostDriver:
         lose_touch = partial(self._outcomes.lose_touch, step, failed)
         if step.progress.step == "health":
             observed.healthy_since = None
-            if step.elapsed_s > step.limit_s:
+            if step.is_late:
                 words = f"It was not healthy for {step.healthy_for_s:g} s."
                 await lose_touch(operation_commands.fail_host, words)
         elif step.progress.step != "drain" and step.progress.sent:
