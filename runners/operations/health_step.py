@@ -25,12 +25,14 @@ class HealthStep:
             observed.healthy_since = None
             if step.is_late:
                 await self._outcomes.fail(step, f"{not_healthy}: {why_not}")
+            await self._outcomes.tell_wait(step, observed, why_not)
             return Requeue(HEALTH_LOOK_S, Priority.CONTINUED)
         clock = asyncio.get_running_loop().time()
         unseen_s, observed.healthy_at = clock - observed.healthy_at, clock
         same_boot = observed.healthy_boot_id == report.boot_id
         if observed.healthy_since is None or not same_boot or unseen_s > GAP_S:
             observed.healthy_since, observed.healthy_boot_id = clock, report.boot_id
+        await self._outcomes.tell_wait(step, observed, "")
         left_s = step.healthy_for_s - (clock - observed.healthy_since)
         if left_s <= 0:
             await self._outcomes.finish(step, {})

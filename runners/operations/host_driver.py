@@ -29,7 +29,7 @@ from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.protocols import Writes
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.steps.contact import Connector
-from runners.steps.system_commands import StepImpossible
+from runners.steps.system_commands import StepImpossible, waits_for
 
 
 class HostDriver:
@@ -106,22 +106,30 @@ class HostDriver:
         # Nothing that a container manager is asked for is checked on the host.
         permitted(self._ownership, address)
         if step.progress.step == "uncordon":
-            return await self._node.uncordon(step)
+            return await self._node.uncordon(step, observed)
         if await self._ended_without_contact(step):
             return Requeue(0.0, Priority.CONTINUED)
         async with self._connector(step.host) as session:
-            observed.failed_contacts, observed.silent_since = 0, None
+            if not observed.answered:
+                await self._outcomes.tell_wait(step, observed, await self._said(step))
+            observed.failed_contacts, observed.silent_since, observed.answered = 0, None, True
             match step.progress.step:
                 case "drain":
                     await session.watch(step.step_id)  # no pod leaves for a host that is away
                     permitted(self._ownership, address)  # the host may have taken long to answer
-                    return await self._node.drain(step)
+                    return await self._node.drain(step, observed)
                 case "reboot":
                     return await self._reboot.tick(step, session)
                 case "health":
                     return await self._health.tick(step, session, observed)
                 case _:
                     return await self._command.tick(step, session, is_cancelling)
+
+    async def _said(self, step: HostStep) -> str:
+        """What the host said last that its step waits for: beside that, it is the host itself."""
+        if step.progress.step in ("upgrade", "deploy"):
+            return waits_for(await self._log.output(*step.key))
+        return ""
 
     async def _ended_without_contact(self, step: HostStep) -> bool:
         """Whether the step was cancelled in time, or is impossible: nothing is sent then."""
@@ -150,7 +158,11 @@ class HostDriver:
                 words = f"It was not healthy for {step.healthy_for_s:g} s."
                 await lose_touch(operation_commands.fail_host, words)
         elif step.progress.step != "drain" and step.progress.sent:
-            if _is_given_up(step, failed):
+            if not _is_given_up(step, failed):
+                pass
+            elif failed.nothing_began:
+                await lose_touch(operation_commands.fail_host, "Nothing of its step has begun.")
+            else:
                 words = "What became of its step is not known."
                 await lose_touch(operation_commands.mark_unknown, words)
         else:
@@ -158,13 +170,15 @@ class HostDriver:
             silent_s = observed.silent_for_s() if is_draining else step.elapsed_s
             if not failed.passing or silent_s > min(CONTACT_LIMIT_S, step.limit_s):
                 await lose_touch(operation_commands.fail_host, "Nothing was sent to it.")
-        observed.failed_contacts += 1
+        if not (step.is_rebooting and failed.passing):
+            await self._outcomes.tell_wait(step, observed, failed.reason)
+        observed.failed_contacts, observed.answered = observed.failed_contacts + 1, False
         return Requeue(CONTACT_PAUSES.after(observed.failed_contacts), Priority.CONTINUED)
 
 
 def _is_given_up(step: HostStep, failed: HostUnusable) -> bool:
     """Whether a host that was sent a step has not answered for too long."""
     if step.cancelling and not step.is_rebooting:
-        return step.cancelled_for_s > CANCEL_LIMIT_S
+        return failed.nothing_began or step.cancelled_for_s > CANCEL_LIMIT_S
     limit_s = step.limit_s if failed.passing else min(step.limit_s, REFUSED_LIMIT_S)
     return step.elapsed_s > limit_s

@@ -17,6 +17,8 @@ CANCEL_LIMIT_S = 60.0
 """A step that has not provably stopped so long after it was cancelled is unknown."""
 REFUSED_LIMIT_S = 300.0
 """A host that answers, but does not let us log in any more, is given up after so long."""
+TELL_EVERY_S = 30.0
+"""What a host is waited for is recorded at once, and another reason not sooner than this."""
 CONTACT_PAUSES = Pauses(0.5, 5.0, growth=1.5)
 """Before a host that could not be reached is contacted again."""
 HEALTH_LOOK_S = 2.0
@@ -113,6 +115,10 @@ class Observed:
 
     failed_contacts: int = 0
     """How many contacts in a row have failed."""
+    answered: bool = False
+    """Whether the last contact has not failed."""
+    told_at: float = 0.0
+    """The loop's time at which it was recorded what the host is waited for."""
     silent_since: float | None = None
     """The loop's time of the first of them, while the host's node is drained."""
     healthy_since: float | None = None
