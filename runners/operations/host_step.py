@@ -17,7 +17,7 @@ CANCEL_LIMIT_S = 60.0
 """A step that has not provably stopped so long after it was cancelled is unknown."""
 REFUSED_LIMIT_S = 300.0
 """A host that answers, but does not let us log in any more, is given up after so long."""
-TELL_EVERY_S = 30.0
+TELL_EVERY_S = 10.0
 """What a host is waited for is recorded at once, and another reason not sooner than this."""
 CONTACT_PAUSES = Pauses(0.5, 5.0, growth=1.5)
 """Before a host that could not be reached is contacted again."""
