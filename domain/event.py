@@ -5,6 +5,7 @@ module that it lives in. Events hold plain JSON values only.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from eventsourcing.utils import register_topic
@@ -27,6 +28,11 @@ class Act(NamedTuple):
     """UTC in `TIME_FORMAT`."""
     note: str = ""
     """Why, in the words of whoever does it."""
+
+
+def earlier(at: str, seconds: float) -> str:
+    """The time so many seconds before another; both in `TIME_FORMAT`."""
+    return (datetime.fromisoformat(at) - timedelta(seconds=seconds)).strftime(TIME_FORMAT)
 
 
 TOPICS: "dict[str, type[Event]]" = {}

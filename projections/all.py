@@ -2,7 +2,7 @@
 
 from domain.log.transaction import EngineName
 from projections import clusters, container_managers, hosts, networks, operations
-from projections.beside_the_log import heartbeats, node_reports, outputs
+from projections.beside_the_log import heartbeats, idempotency_keys, node_reports, outputs
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 
@@ -22,5 +22,6 @@ def beside_the_log(engine: EngineName) -> list[str]:
         heartbeats.heartbeats_schema(engine),
         *outputs.schema(engine),
         *node_reports.schema(engine),
+        *idempotency_keys.schema(engine),
         *checkpoints.schema(engine),
     ]

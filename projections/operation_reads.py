@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from domain.log.recorder import POSITION_MAX
 from domain.log.transaction import Transaction
 from projections.hosts import Answer, later
 
@@ -14,12 +15,30 @@ DONE: dict[str, str] = {"deploy": "deployed", "upgrade": "upgraded", "restart": 
 """What v0 calls the hosts that are done."""
 
 
+PAGE_DEFAULT, PAGE_MAX = 100, 1_000
+
+
 class Filter(NamedTuple):
     """Which operations of the list. `None` means any."""
 
     cluster: str | None = None
     status: str | None = None
     kind: str | None = None
+    actor: str | None = None
+
+
+class Place(NamedTuple):
+    """Which part of a list: so many, from after the place where the one before ended."""
+
+    limit: int = PAGE_DEFAULT
+    after: int | None = None
+
+
+class Page(NamedTuple):
+    """A JSON list of records, and where it ended; None where nothing follows."""
+
+    body: bytes
+    next: int | None
 
 
 def operation(tx: Transaction, name: str) -> Answer | None:
@@ -32,18 +51,44 @@ def operation(tx: Transaction, name: str) -> Answer | None:
     return Answer(f'{found[0][:-1]},"hosts":[{hosts}]}}'.encode(), found[1])
 
 
-def operations(tx: Transaction, which: Filter) -> bytes:
-    """A JSON list of operations without their hosts, newest first."""
-    conditions, params = ["1 = 1"], []
+def without_hosts(tx: Transaction, name: str) -> Answer | None:
+    """An operation without its hosts."""
+    found = tx.execute("SELECT record, tag FROM operations WHERE id = ?", (name,)).fetchone()
+    return Answer(found[0].encode(), found[1]) if found else None
+
+
+def operations(tx: Transaction, which: Filter, place: Place) -> Page:
+    """A page of operations without their hosts, newest first."""
+    conditions, params = ["position < ?"], [POSITION_MAX if place.after is None else place.after]
     for column, wanted in which._asdict().items():
         if wanted is not None:
             conditions.append(f"{column} = ?")
             params.append(wanted)
     sql = f"""
-        SELECT record FROM operations WHERE {" AND ".join(conditions)} ORDER BY position DESC
+        SELECT position, record FROM operations WHERE {" AND ".join(conditions)}
+        ORDER BY position DESC LIMIT {place.limit + 1}
     """  # noqa: S608 - every value is bound
-    rows = tx.execute(sql, params).fetchall()
-    return f"[{','.join(row[0] for row in rows)}]".encode()
+    return _page(tx.execute(sql, params).fetchall(), place)
+
+
+def hosts(tx: Transaction, name: str, outcome: str | None, place: Place) -> Page | None:
+    """A page of an operation's hosts: those it takes in order, then those it skips."""
+    if tx.execute("SELECT 1 FROM operations WHERE id = ?", (name,)).fetchone() is None:
+        return None
+    condition = "" if outcome is None else "AND outcome = ?"
+    sql = f"""
+        SELECT number, record FROM operation_hosts WHERE operation = ? AND number > ? {condition}
+        ORDER BY number LIMIT {place.limit + 1}
+    """  # noqa: S608 - every value is bound
+    after = -1 if place.after is None else place.after
+    params = (name, after) if outcome is None else (name, after, outcome)
+    return _page(tx.execute(sql, params).fetchall(), place)
+
+
+def _page(rows: Sequence[tuple[int, str]], place: Place) -> Page:
+    shown = rows[: place.limit]
+    body = f"[{','.join(row[1] for row in shown)}]".encode()
+    return Page(body, shown[-1][0] if len(rows) > place.limit else None)
 
 
 def v0_record(tx: Transaction, name: str) -> Answer:
@@ -108,7 +153,20 @@ def is_occupied(tx: Transaction, address: str) -> bool:
     return tx.execute(sql, (address,)).fetchone() is not None
 
 
-def takes_part(tx: Transaction, name: str, address: str) -> bool:
-    """Whether a host is in an operation."""
-    sql = "SELECT 1 FROM operation_hosts WHERE id = ?"
-    return tx.execute(sql, (f"{name} {address}",)).fetchone() is not None
+class Part(NamedTuple):
+    """A host in an operation; once it is over nothing more is done there."""
+
+    outcome: str
+    is_over: bool
+
+
+def part(tx: Transaction, name: str, address: str) -> Part | None:
+    """How far an operation has come with a host; None where it has nothing to do with it."""
+    sql = """
+        SELECT h.outcome, o.is_over FROM operation_hosts h JOIN operations o ON o.id = h.operation
+        WHERE h.id = ?
+    """
+    found = tx.execute(sql, (f"{name} {address}",)).fetchone()
+    if found is None:
+        return None
+    return Part(found[0], bool(found[1]) or found[0] not in ("waiting", "in_process"))

@@ -13,7 +13,7 @@ from domain.event import Recorded
 from projections.projection import Projection, tag
 from projections.tables import Rows, Table, TableAccess
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class OperationRow:
     cluster: str
     kind: str
     status: str
+    actor: str
     is_over: int
     tag: str
     record: str
@@ -61,6 +62,7 @@ OPERATIONS = Table(
             cluster {text} NOT NULL,
             kind {text} NOT NULL,
             status {text} NOT NULL,
+            actor {text} NOT NULL,
             is_over BIGINT NOT NULL,
             tag {text} NOT NULL,
             record {text} NOT NULL
@@ -69,7 +71,10 @@ OPERATIONS = Table(
         "CREATE INDEX IF NOT EXISTS {table}_by_position ON {table} (position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_cluster ON {table} (cluster, position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_end ON {table} (is_over, position)",
-        "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (kind, status)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (status, position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_kind ON {table} (kind, position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_actor ON {table} (actor, position)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_kind_and_status ON {table} (kind, status)",
     ),
 )
 
@@ -88,6 +93,7 @@ OPERATION_HOSTS = Table(
         ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_operation ON {table} (operation, number)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_outcome ON {table} (operation, outcome, number)",
         "CREATE INDEX IF NOT EXISTS {table}_by_address ON {table} (address, outcome)",
     ),
 )
@@ -139,11 +145,13 @@ def _begin(
         "kind": event.kind,
         "cluster": event.cluster,
         "version": event.version,
+        "targets": _targets(event),
         "options": Options(**event.options).plain(),  # those of before had fewer
         "status": "in_process",
         "cancelling": False,
         "reason": "",
         "actor": event.actor,
+        "note": event.note,
         "predecessor": event.predecessor or None,
         "started_at": event.at,
         "finished_at": None,
@@ -166,8 +174,22 @@ def _begin(
         hosts.put(OperationHostRow(f"{name} {address}", name, number, address, outcome, text))
     text = orjson.dumps(record).decode()
     return OperationRow(
-        name, recorded.position, event.cluster, event.kind, "in_process", 0, "", text
+        name,
+        recorded.position,
+        event.cluster,
+        event.kind,
+        "in_process",
+        event.actor,
+        0,
+        "",
+        text,
     )
+
+
+def _targets(event: events.Started) -> dict[str, Any] | None:
+    """The filters that it was begun with; of addresses only how many, as its hosts are they."""
+    named = event.targets
+    return {"hosts": len(named)} if isinstance(named, list) else named
 
 
 def _fold(

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from domain.log.engine import OperationalError, Stopped, StorageFull
+from domain.log.engine import OperationalError, Stopped, StorageFull, TakesNoWrites, Unusable
 from domain.refusal import Refusal
 from web.authentication.authentication import (
     Forbidden,
@@ -60,5 +60,9 @@ def problem_of(error: Exception) -> Problem:
             return Problem("unavailable", str(error))
         case StorageFull():
             return Problem("storage_full", "The disk is full.")
+        case Unusable():
+            return Problem("unavailable", f"The database refuses what it is asked ({error}).")
+        case TakesNoWrites():
+            return Problem("unavailable", f"The database takes no writes ({error}): try again.")
         case _:  # OperationalError
             return Problem("unavailable", "The database cannot be reached: try again.")

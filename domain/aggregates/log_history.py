@@ -50,8 +50,8 @@ class WentBack(LogEvent):
     def lost(self, position: int, recorded_at: str | None) -> bool:
         """Whether what had this position is lost, or may be; `recorded_at` is of what has it now.
 
-        Others appended beyond what was known before this process noticed, and where it cannot
-        tell where the loss begins, what is older than what it knew was there before.
+        Others appended beyond what was known before this process noticed, and what is older than
+        what it knew was there before: where the loss begins is not known to the position.
         """
         if not self.common_position < position <= self.skipped_position:
             return False
@@ -59,7 +59,7 @@ class WentBack(LogEvent):
             return True
         if position > self.known_position:
             return False
-        return self.common_position > 0 or recorded_at > self.known_recorded_at
+        return recorded_at > self.known_recorded_at
 
     def names(self, subject: str) -> bool:
         """Whether a change of this subject is among those that are named."""

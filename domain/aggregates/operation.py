@@ -30,6 +30,7 @@ from domain.aggregates.operation_events import (
     StepDone,
     StepSent,
     StepWaits,
+    Targets,
 )
 from domain.aggregates.rolling_policy import (
     DRAIN_TIMEOUT_S,
@@ -69,6 +70,7 @@ class OperationRequest:
     cluster: str
     version: str
     options: Options
+    targets: Targets = None
 
 
 class Operation(Aggregate[AnyOperationEvent]):
@@ -84,6 +86,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         self.successor = ""
         self.hosts: dict[str, HostProgress] = {}
         self.skipped: list[str] = []
+        self.members = 0
         self.changed_at = ""
         self.cancel_at = ""
         # Kept by outcome, in order of joining: a large fleet is asked about after each event.
@@ -107,9 +110,7 @@ class Operation(Aggregate[AnyOperationEvent]):
     @cached_property
     def limits(self) -> Limits:
         """The limits in numbers of hosts, from the options."""
-        return rolling_policy.limits(
-            self.request.options, len(self.hosts), len(self.hosts) + len(self.skipped)
-        )
+        return rolling_policy.limits(self.request.options, len(self.hosts), self.members)
 
     @property
     def step_timeout_s(self) -> float:
@@ -137,16 +138,26 @@ class Operation(Aggregate[AnyOperationEvent]):
         hosts: list[tuple[str, int]],
         skipped: list[tuple[str, str]],
         predecessor: str = "",
+        members: int = 0,
     ) -> None:
-        """Begin. `hosts`: address and attempts before; `skipped`: address and why."""
-        kind, cluster, version, options = (
-            request.kind,
-            request.cluster,
-            request.version,
-            request.options.plain(),
-        )
+        """Begin. `hosts`: address and attempts before; `skipped`: address and why.
+
+        `members`: how many the cluster has.
+        """
         taken, left = [list(host) for host in hosts], [list(host) for host in skipped]
-        self.emit(Started(kind, cluster, version, options, taken, left, predecessor))
+        self.emit(
+            Started(
+                request.kind,
+                request.cluster,
+                request.version,
+                request.options.plain(),
+                taken,
+                left,
+                predecessor,
+                members if members > len(taken) + len(left) else 0,
+                request.targets,
+            )
+        )
 
     def start_host(self, address: str, container_manager: str = "") -> None:
         """Take a host in hand; the policy decided that it is its turn."""
@@ -302,7 +313,10 @@ class Operation(Aggregate[AnyOperationEvent]):
     def _begin(self, event: Started) -> None:
         self._become("in_process")
         options = Options(**event.options)
-        self.request = OperationRequest(event.kind, event.cluster, event.version, options)
+        self.request = OperationRequest(
+            event.kind, event.cluster, event.version, options, event.targets
+        )
+        self.members = event.members or len(event.hosts) + len(event.skipped)
         self.predecessor = event.predecessor
         self.skipped = [address for address, _ in event.skipped]
         self.hosts = {a: HostProgress("waiting", attempts=tried) for a, tried in event.hosts}

@@ -11,6 +11,10 @@ Evidence = dict[str, str | int | None]
 """What proves an outcome: exit status, boot ids, digest and size of the output, packages."""
 
 
+Targets = list[str] | dict[str, Any] | None
+"""Which members: addresses in order of joining, the filters as they were asked for, or all."""
+
+
 class OperationEvent(Event):
     """Something that happened to an operation."""
 
@@ -22,6 +26,9 @@ class Started(OperationEvent):
     """Somebody asked for it. `hosts` in order: address, and how often it was tried before.
 
     `skipped`: address, and why. `predecessor`: the operation that this one retries, or "".
+    `targets`: the members that were asked for, the filters that they were asked for by, or `null`
+    for all; others are neither in `hosts` nor in `skipped`. `members`: how many the cluster had;
+    0 where it had no others.
     """
 
     TOPIC: ClassVar[str] = "operation.started"
@@ -32,6 +39,8 @@ class Started(OperationEvent):
     hosts: list[list[Any]]
     skipped: list[list[str]]
     predecessor: str
+    members: int = 0
+    targets: Targets = None
 
 
 @dataclass(frozen=True)

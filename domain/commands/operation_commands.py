@@ -4,9 +4,12 @@ The runner records what it did and found with these; each outcome decides in the
 what follows from it, so the limits of an operation hold whatever is in flight.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Literal
+
+import orjson
 
 from domain.aggregates.host import READY
 from domain.aggregates.host_events import FailureKind
@@ -18,6 +21,7 @@ from domain.refusal import conflict, invalid
 
 STAYS_CORDONED = "Its node stays cordoned: a retry that succeeds ends that, or kubectl uncordon."
 Wish = Literal["paused", "in_process", "cancelled"]
+PLAN_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,42 @@ class Plan:
     skipped: list[tuple[str, str]]
     limits: Limits
     drained: list[str]
+    members: int
+
+    @property
+    def digest(self) -> str:
+        """The same for two plans that do the same; why a host is skipped does not matter."""
+        wanted = self.request
+        decided = (
+            *(wanted.kind, wanted.cluster, wanted.version, wanted.options.plain()),
+            [address for address, _ in self.hosts],
+            [address for address, _ in self.skipped],
+            *(self.drained, self.limits.parallel, self.limits.failures, self.limits.unavailable),
+        )
+        return blake2b(orjson.dumps(decided), digest_size=PLAN_BYTES).hexdigest()
 
 
-def plan(unit: Unit, request: OperationRequest) -> Plan:
-    """Which members it takes. Changes nothing."""
+def plan(unit: Unit, request: OperationRequest, matching: Collection[str] = ()) -> Plan:
+    """Which members it takes. Changes nothing.
+
+    `matching`: those that the filters let through, where there are filters.
+    """
     cluster = unit.cluster(request.cluster)
     cluster.must_exist()
-    request = _decided(unit, request)
-    return _plan(unit, request, dict.fromkeys(cluster.members, 0))
+    request = _asked(unit, request)
+    return _plan(unit, request, dict.fromkeys(_targeted(unit, request, matching), 0))
+
+
+def _targeted(unit: Unit, request: OperationRequest, matching: Collection[str]) -> Collection[str]:
+    """The addresses that are asked for, in order of joining."""
+    members = unit.cluster(request.cluster).members
+    if request.targets is None:
+        return members
+    wanted = set(request.targets if isinstance(request.targets, list) else matching)
+    targeted = [address for address in members if address in wanted]
+    if not targeted:
+        raise conflict(f"No member of cluster {request.cluster} is what hosts asks for.", "hosts")
+    return targeted
 
 
 def _plan(unit: Unit, request: OperationRequest, candidates: dict[str, int]) -> Plan:
@@ -55,8 +87,8 @@ def _plan(unit: Unit, request: OperationRequest, candidates: dict[str, int]) -> 
             why = f": {host.failure.reason}" if host.failure else "."
             skipped.append((address, f"It is {host.status}{why}"))
     drained = [a for a, _ in hosts if request.options.drain and _manager_of(unit, request, a)]
-    found = limits(request.options, len(hosts), len(candidates))
-    return Plan(request, hosts, skipped, found, drained)
+    found = limits(request.options, len(hosts), max(len(members), len(candidates)))
+    return Plan(request, hosts, skipped, found, drained, len(members))
 
 
 def _decided(unit: Unit, request: OperationRequest) -> OperationRequest:
@@ -74,6 +106,18 @@ def _decided(unit: Unit, request: OperationRequest) -> OperationRequest:
     return request
 
 
+def _asked(unit: Unit, request: OperationRequest) -> OperationRequest:
+    """With the members that it names in order of joining, and all else as it comes to."""
+    request = _decided(unit, request)
+    if not isinstance(request.targets, list):
+        return request
+    members, wanted = unit.cluster(request.cluster).members, set(request.targets)
+    if wanted - members.keys():
+        stranger = next(address for address in request.targets if address not in members)
+        raise conflict(f"{stranger} is no member of cluster {request.cluster}.", "hosts")
+    return replace(request, targets=[address for address in members if address in wanted])
+
+
 def _manager_of(unit: Unit, request: OperationRequest, address: str) -> str:
     """The container manager that a host is a node of, where that is one that runs pods."""
     name = unit.cluster(request.cluster).container_manager
@@ -82,11 +126,20 @@ def _manager_of(unit: Unit, request: OperationRequest, address: str) -> str:
     return name if runs_pods and manager is not None and address in manager.nodes else ""
 
 
-def start(unit: Unit, name: str, request: OperationRequest) -> str:
-    """Begin an operation, and give its id: that of the very same, where that is in process."""
+def start(
+    unit: Unit,
+    name: str,
+    request: OperationRequest,
+    matching: Collection[str] = (),
+    digest: str | None = None,
+) -> str:
+    """Begin an operation, and give its id: that of the very same, where that is in process.
+
+    `matching` is as for `plan`; with `digest` it is begun only where that is the plan's.
+    """
     cluster = unit.cluster(request.cluster)
     cluster.must_exist()
-    request = _decided(unit, request)
+    request = _asked(unit, request)
     if cluster.operation:
         current = unit.operation(cluster.operation)
         same = current.request == request and not current.predecessor
@@ -94,8 +147,10 @@ def start(unit: Unit, name: str, request: OperationRequest) -> str:
         if same and not current.is_cancelling:
             return current.name
     cluster.start_operation(name)
-    found = plan(unit, request)
-    unit.operation(name).start(request, found.hosts, found.skipped)
+    found = plan(unit, request, matching)
+    if digest not in (None, found.digest):
+        raise conflict("The plan is another one by now: ask for it again with dry_run.", "plan")
+    unit.operation(name).start(request, found.hosts, found.skipped, members=found.members)
     return name
 
 
@@ -126,7 +181,9 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     wish = None if before.request.options.drain is not False else False
     request = replace(before.request, options=replace(before.request.options, drain=wish))
     found = _plan(unit, _decided(unit, request), in_order | undone)
-    unit.operation(name).start(found.request, found.hosts, found.skipped, predecessor)
+    unit.operation(name).start(
+        found.request, found.hosts, found.skipped, predecessor, found.members
+    )
     return name
 
 

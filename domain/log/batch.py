@@ -18,6 +18,10 @@ from domain.refusal import Refusal
 class Projections(Protocol):
     """The read models, as far as the log needs to know them."""
 
+    def judge(self, tx: Transaction) -> None:
+        """Find out anew what can be read and written: another server may have less of it."""
+        ...
+
     def follow(self, tx: Transaction, position: int) -> None:
         """Bring what is behind up to this position, before anything is added to it."""
         ...

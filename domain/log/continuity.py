@@ -97,22 +97,32 @@ class Loss(NamedTuple):
         return max(self.known.position, self.found.position) + POSITIONS_SKIPPED
 
 
+class Known(NamedTuple):
+    """What a process knew of the log, as far as the next one on its data directory needs it."""
+
+    heads: Sequence[Place] = (NOWHERE,)
+    """Oldest first; the last one is the newest entry that it had seen."""
+    server: Server | None = None
+    changes: Sequence[Change] = ()
+    """Its own, oldest first."""
+
+
 class Continuity:
     """What one process knows of the log, by its writer and by all who read along.
 
-    `accepted` names the server whose log is right, though it is no continuation of what is known:
-    until this process goes on with another one, which that server would be no continuation of.
+    `known` is what the process before knew. `accepted` names the server whose log is right, though
+    it is no continuation of that: until this process goes on with another one, which that server
+    would be no continuation of.
     """
 
-    def __init__(
-        self, known: Place = NOWHERE, server: Server | None = None, accepted: str | None = None
-    ) -> None:
+    def __init__(self, known: Known = Known(), accepted: str | None = None) -> None:  # noqa: B008 - immutable
         self._accepted = accepted
         self._lock = threading.Lock()
-        self._heads: deque[Place] = deque([known], HEADS_KEPT)
-        self._changes: deque[Change] = deque(maxlen=CHANGES_KEPT)
-        self.server = server
+        self._heads: deque[Place] = deque(known.heads, HEADS_KEPT)
+        self._changes: deque[Change] = deque(known.changes, CHANGES_KEPT)
+        self.server = known.server
         """The database server that was asked last, where it is known."""
+        self._moved_at: Place | None = None
         self._wrong_server: OtherLog | None = None
         self.wrong_file: OtherLog | None = None
         """Why nothing is written to the file any more, until the service is started again."""
@@ -129,6 +139,19 @@ class Continuity:
     def known(self) -> Place:
         """The newest entry that anybody in this process has seen."""
         return self._heads[-1]
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it goes on with another server, and the writer has not left its gap there yet."""
+        return self._moved_at is not None
+
+    def kept(self, heads: int, changes: int) -> Known:
+        """So much of it, for the next process: of heads the newest, and a few of those before."""
+        with self._lock:
+            known = list(self._heads)
+            own = list(self._changes)
+        older = known[: -heads // 2][:: max(1, 2 * HEADS_KEPT // heads)]
+        return Known([*older, *known[-heads // 2 :]], self.server, own[-changes:])
 
     def follow(self, tx: Transaction) -> None:
         """Somebody reads on: raises `LogWentBack` where the log is not what was known."""
@@ -166,9 +189,18 @@ class Continuity:
             if head.position > self._heads[-1].position:
                 self._heads.append(head)
 
+    def leave_gap(self, tx: Transaction, found: Place) -> None:
+        """After a promotion: give out no position that clients of others may know of what was lost,
+        though we knew none of it; under the append lock."""
+        moved_at = self._moved_at
+        if moved_at is not None:
+            if not recorder.has_gap(tx, moved_at.position, POSITIONS_SKIPPED):
+                recorder.skip(tx, found.position + POSITIONS_SKIPPED)
+            self._moved_at = None
+
     def note(self, recorded: Sequence[Recorded]) -> None:
         """Changes that this process made, and that somebody may have been told of."""
-        self._changes.extend(
+        changes = [
             Change(
                 position,
                 at,
@@ -178,7 +210,9 @@ class Continuity:
                 event.actor,
             )
             for position, at, event in recorded
-        )
+        ]
+        with self._lock:
+            self._changes.extend(changes)
 
     def begin_anew(self, loss: Loss) -> None:
         """What is lost was said, and in the log: from here on this log is the one that is known."""
@@ -188,10 +222,13 @@ class Continuity:
             lost = set(loss.changes)
             self._changes = deque((c for c in self._changes if c not in lost), CHANGES_KEPT)
             self._go_on_with(loss.server)
+            self._moved_at = None
         self.losses += 1
         self.changes_lost += len(loss.changes)
 
     def _go_on_with(self, server: Server | None) -> None:
+        if self.server not in (None, server) and self._moved_at is None:
+            self._moved_at = self._heads[-1]
         self.server = server
         if server is not None and str(server) != self._accepted:
             self._accepted = None
@@ -241,10 +278,16 @@ def _common(tx: Transaction, heads: Sequence[Place]) -> int:
 
 
 def is_lost(tx: Transaction, position: int) -> bool:
-    """Whether what had this position was lost when the log went back, or may have been."""
+    """Whether what had this position was lost when the log went back, or may have been; or it is in
+    a gap that was left after a promotion, for what somebody may have known of what was lost."""
     stored = recorder.stream(tx, f"{LogHistory.KIND}/{NAME}")
     found = recorder.place(tx, position)
     recorded_at = found.recorded_at if found.position == position else None
+    if (
+        recorded_at is None
+        and recorder.next_after(tx, position) - found.position > POSITIONS_SKIPPED
+    ):
+        return True
     return any(
         event.lost(position, recorded_at)
         for event in map(to_event, stored)

@@ -37,6 +37,7 @@ __all__ = [
     "Stopped",
     "StorageFull",
     "StoredEvent",
+    "TakesNoWrites",
     "Unusable",
 ]
 
@@ -59,6 +60,10 @@ class Stopped(OperationalError):
 
 class Unusable(OperationalError):
     """The database answers, but refuses: a right was revoked, or a table is not where it was."""
+
+
+class TakesNoWrites(OperationalError):
+    """The server answers, but takes no writes: a standby, or one that was set so."""
 
 
 class LogWentBack(OperationalError):

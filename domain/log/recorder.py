@@ -60,6 +60,13 @@ PLACE_BEFORE = """
     SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events WHERE position <= ?
     ORDER BY position DESC LIMIT 1
 """
+NEXT = "SELECT coalesce(min(position), 0) FROM stored_events WHERE position > ?"
+GAP = """
+    SELECT 1 FROM (
+        SELECT position - lag(position, 1, ?) OVER (ORDER BY position) AS step
+        FROM stored_events WHERE position > ?
+    ) AS steps WHERE step > ? LIMIT 1
+"""
 TOUCHED = "SELECT DISTINCT originator_id FROM stored_events WHERE position > ?"
 
 VERSION_MAX = POSITION_MAX = 2**63 - 1
@@ -177,6 +184,17 @@ def skip(tx: Transaction, position: int) -> None:
     if last < position:
         for statement in SKIP[tx.engine]:
             tx.execute(statement, (position,))
+
+
+def next_after(tx: Transaction, position: int) -> int:
+    """The first position after this one; 0 where there is none."""
+    (found,) = tx.execute(NEXT, (position,)).fetchone()
+    return int(found)
+
+
+def has_gap(tx: Transaction, after: int, positions: int) -> bool:
+    """Whether, beyond a position, so many were never given to anything that is stored, in a row."""
+    return tx.execute(GAP, (after, after, positions)).fetchone() is not None
 
 
 def holds(tx: Transaction, stored: StoredEvent) -> bool:

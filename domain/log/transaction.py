@@ -58,6 +58,11 @@ class Transaction(Protocol):
         """Who is asked; `None` where that is a standby, or may not be known."""
         ...
 
+    @property
+    def place(self) -> str:
+        """Host and port of who is asked; "" where that is a file."""
+        ...
+
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
         """Run one statement with bound parameters."""
         ...
@@ -75,6 +80,7 @@ class SQLiteTransaction:
 
     engine: EngineName = "sqlite"
     server = NO_SERVER
+    place = ""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.execute = connection.execute
@@ -96,6 +102,11 @@ class PostgresTransaction:
     def server(self) -> Server | None:
         """Asked again for each transaction where a pooler may have chosen another."""
         return self._connection.server or self._connection.identity()
+
+    @property
+    def place(self) -> str:
+        """As the URL names it."""
+        return self._connection.place
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:
         """Run one statement with bound parameters."""

@@ -33,6 +33,7 @@ from domain.log.engine import (
     PersistenceError,
     Stopped,
     StorageFull,
+    TakesNoWrites,
     Unusable,
 )
 from domain.log.jobs import Job, deliver, fail, refuse
@@ -96,6 +97,8 @@ class Writer:
         """How many commits had so many commands; those that changed nothing share none."""
         self.storage_was_full_at: float | None = None
         """By `time.monotonic()`; `None` again as soon as something was stored."""
+        self.refused: tuple[float, OperationalError] | None = None
+        """When, by the same clock, and why the database refused to store something, likewise."""
 
     @property
     def waiting(self) -> int:
@@ -201,6 +204,8 @@ class Writer:
             except OperationalError as passing:
                 self._aggregates.clear()
                 error = passing
+                if isinstance(passing, TakesNoWrites | Unusable):
+                    self.refused = time.monotonic(), passing
                 time.sleep(RETRY_PAUSE_S)
             except Exception as defect:  # noqa: BLE001 - whoever asked gets it
                 self._aggregates.clear()
@@ -219,6 +224,8 @@ class Writer:
         what = "is too busy" if isinstance(error, Contended) else "cannot be reached"
         if isinstance(error, Unusable):
             what = f"refuses what it is asked ({error})"
+        elif isinstance(error, TakesNoWrites):
+            what = f"takes no writes ({error})"
         refuse(late, "unavailable", f"The database {what}: nothing was changed, try again.")
         return [job for job in jobs if job.deadline > now]
 
@@ -256,6 +263,10 @@ class Writer:
         loss = self._continuity.compare(appending.tx, appending.head)
         if loss is None:
             self._continuity.advance(appending.head, appending.tx.server)
+        if loss is not None or self._continuity.has_moved:
+            self._projections.judge(appending.tx)
+        if loss is None:
+            self._continuity.leave_gap(appending.tx, appending.head)
             return
         self._aggregates.clear()
         self._position = -1
@@ -309,7 +320,7 @@ class Writer:
         """It is durable: tell everybody. Nothing here may fail a command that is done."""
         if batch.wrote:
             self.commits[len(batch.done)] += 1
-            self.storage_was_full_at = None
+            self.storage_was_full_at = self.refused = None
         if batch.loss is not None:
             self._continuity.begin_anew(batch.loss)
             self._tell(self._on_loss, batch.loss)

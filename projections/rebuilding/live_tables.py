@@ -72,13 +72,17 @@ class LiveTables:
     def look(self, engine: Engine) -> None:
         """Find out what has to be made anew, and what can be read and written until then."""
         with engine.snapshot() as tx:
-            found, head = made(tx), recorder.head(tx).position
-            for projection in self.projections:
-                self.outdated.pop(projection.name, None)
-                if isinstance(self.stopped.get(projection.name), BeingBuilt):
-                    del self.stopped[projection.name]
-                if head:
-                    self._judge(tx, projection, found.get(projection.name), head)
+            self.judge(tx)
+
+    def judge(self, tx: Transaction) -> None:
+        """As `look`, in a transaction: a server that took over may have lost what was made anew."""
+        found, head = made(tx), recorder.head(tx).position
+        for projection in self.projections:
+            self.outdated.pop(projection.name, None)
+            if isinstance(self.stopped.get(projection.name), BeingBuilt):
+                del self.stopped[projection.name]
+            if head:
+                self._judge(tx, projection, found.get(projection.name), head)
 
     def _judge(
         self, tx: Transaction, projection: Projection, found: Made | None, head: int

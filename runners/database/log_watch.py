@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from domain.event import Act, Recorded
-from domain.log.continuity import Continuity, Loss
-from domain.log.engine import NOWHERE, LogWentBack, Place, Server
+from domain.log.continuity import Change, Continuity, Known, Loss
+from domain.log.engine import LogWentBack, Place, Server
 from domain.log.follower import Pull, after
 from domain.log.recorder import now
 from domain.log.transaction import NO_SERVER, Transaction
@@ -24,6 +24,9 @@ from projections.reads import Reads
 
 KEEP_EVERY_S = 5.0
 """How often what is known of the log is kept for the next process on this data directory."""
+HEADS_KEPT = 400
+CHANGES_KEPT = 1000
+"""So much of it."""
 LINES_MAX = 1000
 """So many lost changes are written to the service's log, one a line."""
 
@@ -45,6 +48,7 @@ class LogWatch:
         self.writer: Writer | None = None
         self._file = file
         self._kept: tuple[Place, Server | None] = (continuity.known, continuity.server)
+        self._found_loss = False
         self._log = log
         self._asked: Future[Any] | None = None
         self._loop = asyncio.get_running_loop()
@@ -52,6 +56,10 @@ class LogWatch:
     @property
     def is_under_way(self) -> bool:
         """Whether somebody found that the log went back, and it is not said in the log yet."""
+        return self._found_loss and self._is_asked
+
+    @property
+    def _is_asked(self) -> bool:
         return self._asked is not None and not self._asked.done()
 
     def pull(self, reads: Reads) -> Pull:
@@ -59,10 +67,13 @@ class LogWatch:
 
         async def pull(position: int) -> Sequence[Recorded]:
             try:
-                return await reads.fresh(self._read, position)
+                found = await reads.fresh(self._read, position)
             except LogWentBack:
-                self._have_it_said()
+                self._have_it_noticed(loss=True)
                 raise
+            if self.continuity.has_moved:
+                self._have_it_noticed(loss=False)
+            return found
 
         return pull
 
@@ -105,18 +116,20 @@ class LogWatch:
     def keep(self) -> None:
         """Write down what is known, where that has changed."""
         known = (self.continuity.known, self.continuity.server)
-        if known != self._kept and known[1] not in (None, NO_SERVER):
-            with suppress(OSError):  # the next process knows less, and this one says so elsewhere
-                _write(self._file, *known)
-                self._kept = known
+        if self.continuity.has_moved or known[1] in (None, NO_SERVER) or known == self._kept:
+            return
+        with suppress(OSError):  # the next process knows less, and this one says so elsewhere
+            _write(self._file, self.continuity.kept(HEADS_KEPT, CHANGES_KEPT))
+            self._kept = known
 
     def _read(self, tx: Transaction, position: int) -> Sequence[Recorded]:
         self.continuity.follow(tx)
         return after(tx, position)
 
-    def _have_it_said(self) -> None:
+    def _have_it_noticed(self, *, loss: bool) -> None:
         """Any command will do: the writer compares before it decides one."""
-        if self.writer is not None and not self.is_under_way:
+        if self.writer is not None and not self._is_asked:
+            self._found_loss = loss
             with suppress(Refusal):  # the service is stopping
                 self._asked = self.writer.submit(Act("log", "log/main", now()), lambda unit: None)
 
@@ -125,18 +138,30 @@ class LogWatch:
             forget(loss)
 
 
-def known_before(file: Path) -> tuple[Place, Server | None]:
+def known_before(file: Path) -> Known:
     """What the process before on this data directory knew of the log; nothing where none says."""
     try:
         kept = json.loads(file.read_bytes())
         head = Place(int(kept["position"]), str(kept["recorded_at"]), int(kept["append_id"]))
-        return head, Server(int(kept["system"]), int(kept["timeline"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return NOWHERE, None
+        # Older versions kept the head alone.
+        heads = [Place(int(p), str(at), int(id_)) for p, at, id_ in kept.get("heads", ())]
+        changes = [
+            Change(int(position), str(at), str(subject), int(version), str(type_), str(actor))
+            for position, at, subject, version, type_, actor in kept.get("changes", ())
+        ]
+        server = Server(int(kept["system"]), int(kept["timeline"]))
+        return Known(heads if heads[-1:] == [head] else [head], server, changes)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return Known()
 
 
-def _write(file: Path, head: Place, server: Server | None) -> None:
-    kept = {**head._asdict(), **(server or NO_SERVER)._asdict()}
+def _write(file: Path, known: Known) -> None:
+    kept = {
+        **known.heads[-1]._asdict(),
+        **(known.server or NO_SERVER)._asdict(),
+        "heads": known.heads,
+        "changes": known.changes,
+    }
     written = file.with_suffix(".new")
     written.write_text(json.dumps(kept))
     written.replace(file)

@@ -17,6 +17,8 @@ from runners.scheduling.backoff import Pauses
 from runners.settings.reading import VARIABLE_PREFIX
 from runners.settings.settings import Settings
 
+LOOK_EVERY_S = 1.0
+"""How often to look whether something is to be made anew, after a failover that lost it."""
 RETRY_PAUSES = Pauses(5.0, 300.0)
 """Before the next try, where a rebuild failed."""
 LINE_BYTES_MAX = 64 * 1024
@@ -24,7 +26,7 @@ STOP_TIMEOUT_S = 5.0
 
 
 class Rebuilding:
-    """A runner that has nothing more to do once all is made anew."""
+    """A runner that mostly has nothing to do: all is made anew soon after a start."""
 
     def __init__(
         self, settings: Settings, engine: Engine, models: LiveTables, log: Callable[..., None]
@@ -35,8 +37,13 @@ class Rebuilding:
         self._log = log
 
     async def run(self) -> None:
-        """Until cancelled: try until every read model is of this version, or has met an event that
-        it cannot handle."""
+        """Until cancelled: make every read model of this version, unless it meets an event that it
+        cannot handle, at the start and whenever a failover has lost that."""
+        while True:
+            await self._make_all()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _make_all(self) -> None:
         failures = 0
         while names := sorted(self._models.outdated):
             self._log("projection.rebuilding", reasons=dict(self._models.outdated))
@@ -45,7 +52,6 @@ class Rebuilding:
                 self._log("projection.rebuild_failed", level="error", reason=failed)
                 failures += 1
                 await asyncio.sleep(RETRY_PAUSES.after(failures))
-        await asyncio.Event().wait()
 
     async def _rebuild(self, names: Sequence[str]) -> str:
         """One try; gives why it failed, or nothing."""

@@ -72,6 +72,7 @@ CLAIM = """
 RELEASE = "UPDATE lease_claims SET member = '' WHERE shard = ANY(?) AND member = ?"
 RELEASE_ALL = "UPDATE lease_claims SET member = '' WHERE member = ?"
 LEAVE = "DELETE FROM lease_members WHERE name = ?"
+TABLES = ("lease_members", "lease_claims")
 FENCE = """
     SELECT 1 FROM lease_claims c JOIN lease_members m ON m.name = c.member
     WHERE c.shard = ? AND c.member = ? AND c.epoch = ? AND m.until > clock_timestamp()

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from domain.log.engine import PersistenceError
+from domain.log.engine import OperationalError, PersistenceError, TakesNoWrites, Unusable
 from domain.log.unit import Unit
 from domain.refusal import conflict
 from runners.leases.lease_table import LeaseSnapshot, Table, Taken
@@ -69,6 +69,8 @@ class Leases:
         self._expiry: asyncio.TimerHandle | None = None
         self.tally = Tally()
         self.resigned = False
+        self.refused: PersistenceError | None = None
+        """Why the database refuses what leases need, where it does though it answers."""
 
     # What process managers ask
 
@@ -151,8 +153,12 @@ class Leases:
             if not self._me:
                 await self._join()
             await self._look()
-        except PersistenceError:
-            pass  # the database is away: if it stays so, the lease runs out
+            self.refused = None
+        except PersistenceError as error:
+            # Where it is only away, or busy, the lease runs out if it stays so.
+            is_passing = isinstance(error, OperationalError)
+            is_refused = isinstance(error, TakesNoWrites | Unusable)
+            self.refused = error if is_refused or not is_passing else None
 
     async def _join(self) -> None:
         me, asked_at = self._new_name(), self._clock()

@@ -5,8 +5,10 @@ who work.
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from domain.log.engine import Engine, PersistenceError
+from domain.log.rights import must_be_usable
 from projections.fleet_figures import LogSize, fleet_figures, log_size
 from projections.reads import ThreadedReads
 from runners.os_support.shared_answer import SharedAnswer
@@ -21,10 +23,18 @@ SIZE_WAIT_S = 0.5
 class DatabaseProbe:
     """One question at a time is on its way, whoever and however many ask."""
 
-    def __init__(self, engine: Engine, timeout_s: float = PROBE_TIMEOUT_S) -> None:
+    def __init__(
+        self, engine: Engine, tables: Iterable[str] = (), timeout_s: float = PROBE_TIMEOUT_S
+    ) -> None:
         self._reads = ThreadedReads(engine, timeout_s)
         self.figures = SharedAnswer(lambda: self._reads.fresh(fleet_figures), "probe")
         """How it stands now. Raises `PersistenceError` where the database does not answer."""
+        self.tables = list(tables)
+        """What the service needs."""
+        self.must_be_usable = SharedAnswer(
+            lambda: self._reads.fresh(must_be_usable, tuple(self.tables)), "rights"
+        )
+        """Raises `TakesNoWrites` or `Unusable` where the next change would be refused."""
         self._sizing: asyncio.Task[None] | None = None
         self._size = LogSize()
         self._size_wanted = 0
@@ -41,6 +51,7 @@ class DatabaseProbe:
     async def close(self) -> None:
         """Ask no more."""
         await self.figures.close()
+        await self.must_be_usable.close()
         if self._sizing is not None:
             self._sizing.cancel()
             await asyncio.wait((self._sizing,))

@@ -34,7 +34,7 @@ class Observer:
 
     def watch_database(self, live_tables: LiveTables, writer: Writer) -> None:
         """What is kept, and what changes it."""
-        self.checks["database"] = readiness.database(self.probe, live_tables)
+        self.checks["database"] = readiness.database(self.probe, live_tables, writer)
         self.checks["writer"] = readiness.writing(writer)
         self.collectors.append(metrics.commits(writer))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from domain.log.clock import LogClock
-from domain.log.engine import PersistenceError, Place, Unusable
+from domain.log.engine import PersistenceError, Place, TakesNoWrites, Unusable
 from domain.log.follower import Follower
 from domain.log.writer import Writer
 from projections.fleet_figures import FleetFigures
@@ -25,6 +25,8 @@ FREE_BYTES_MIN = 32 * 1024 * 1024
 """Less free space than this in the data directory is too little to go on with."""
 FULL_FOR_S = 60.0
 """How long a disk counts as full after it said so; where nothing is written nobody else tells."""
+REFUSED_FOR_S = 30.0
+"""Likewise how long a database that refused a change counts as one that does."""
 BEHIND_FOR_S = 10.0
 """How long a runner may stand still behind the head of the log."""
 
@@ -32,6 +34,8 @@ ACTIONS = {
     "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
     "database.refuses": "Give the service's account what it needs; it goes on by itself. Where"
     " tables are gone, restart it: it makes them anew.",
+    "database.read_only": "Let the server take writes, or promote its standby; the service goes"
+    " on by itself.",
     "log.other": "Stop the wrong server, or start with --accept-log as the reason says.",
     "log.went_back": "Wait: the service goes on by itself with what the database has.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
@@ -84,24 +88,34 @@ class Readiness:
         ]
 
 
-def database(probe: DatabaseProbe, live_tables: LiveTables) -> Check:
-    """The database answers, and the read models say all that the log says."""
+def database(
+    probe: DatabaseProbe,
+    live_tables: LiveTables,
+    writer: Writer,
+    clock: Callable[[], float] = time.monotonic,
+) -> Check:
+    """The database answers and takes changes, and the read models say all that the log says."""
 
     async def check() -> Fault | None:
         try:
-            found = await probe.figures()
-        except Unusable as error:
-            return _halted(live_tables) or Fault(
-                "database.refuses", f"The database refuses what it is asked: {error}."
-            )
+            found, _ = await asyncio.gather(probe.figures(), probe.must_be_usable())
         except PersistenceError as error:
             # What is being built may be no table that could be asked yet.
-            return _halted(live_tables) or Fault(
-                "database.away", f"The database does not answer: {error}."
-            )
-        return _halted(live_tables) or _behind(found, live_tables)
+            return _halted(live_tables) or _refusal(error)
+        if fault := _halted(live_tables) or _behind(found, live_tables):
+            return fault
+        at, refused = writer.refused or (0.0, None)
+        return _refusal(refused) if refused and clock() - at < REFUSED_FOR_S else None
 
     return check
+
+
+def _refusal(error: PersistenceError) -> Fault:
+    if isinstance(error, Unusable):
+        return Fault("database.refuses", f"The database refuses what it is asked: {error}.")
+    if isinstance(error, TakesNoWrites):
+        return Fault("database.read_only", f"The database takes no writes: {error}.")
+    return Fault("database.away", f"The database does not answer: {error}.")
 
 
 def _halted(live_tables: LiveTables) -> Fault | None:
@@ -204,6 +218,8 @@ def leases(held: Leases, running: Check) -> Check:
     """This process may work on hosts, though there may be more processes than work."""
 
     async def check() -> Fault | None:
+        if held.refused is not None and not held.resigned:
+            return _refusal(held.refused)
         if not held.is_member and not held.resigned:
             return Fault("leases.lost", "It works on no host: its lease could not be renewed.")
         return await running()

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from domain.refusal import unavailable
 from runners.os_support.log_lines import ServiceLog, described
+from runners.security.local_login import LocalLogin, WithLocalLogin
 from runners.security.tokens import TokensFile
 from runners.settings.settings import Settings
 from web.authentication.authentication import (
@@ -96,6 +97,7 @@ def authentication(
     queue: PasswordQueue,
     lines: ServiceLog,
     environ: Mapping[str, str],
+    local: LocalLogin,
 ) -> Authentication:
     """All kinds that the settings ask for, in the order in which they are asked.
 
@@ -106,7 +108,7 @@ def authentication(
         lambda broken: lines.write("tokens_file.broken", level="error", reason=str(broken)),
     )
     kinds: list[RenewingAuthenticator] = [
-        TokenAuthentication(tokens),
+        TokenAuthentication(WithLocalLogin(tokens, local)),
         BasicAuthentication(users, queue),
         *(
             Bounded(name, plugged_in, settings.authenticator_timeout_s)

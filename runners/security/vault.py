@@ -144,6 +144,9 @@ class Vault:
             ) from None
 
 
+TABLE = "vault"
+
+
 def _schema(engine: EngineName) -> str:
     return f"""
         CREATE TABLE IF NOT EXISTS vault (

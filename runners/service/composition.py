@@ -16,7 +16,7 @@ from runners.database.checkpointer import Checkpointer
 from runners.database.rebuild_supervisor import Rebuilding
 from runners.hosts.login_trial import SshLoginTrial
 from runners.http_server.server import Server
-from runners.leases.lease_table import LeaseTable
+from runners.leases.lease_table import TABLES, LeaseTable
 from runners.leases.leases import Leases
 from runners.leases.ownership import Ownership, SingleProcess
 from runners.observability import metrics, readiness
@@ -24,6 +24,7 @@ from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.log_lines import ServiceLog
+from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
 from runners.security.users import UsersFile
 from runners.security.vault import Vault
@@ -95,7 +96,8 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _keep_house(storage, supervisor, ownership)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
-        authentication = authentication_of(settings, users, queue, lines)
+        local = LocalLogin(settings, lines)
+        authentication = authentication_of(settings, users, queue, lines, local)
         app = application(
             Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
@@ -105,6 +107,8 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
         serving = await listen(settings, app, tls, lines)
+        stack.callback(local.withdraw)
+        local.announce(serving.address)
         observer.collectors += [
             metrics.http(counts, queue),
             metrics.connections(serving.server),
@@ -126,7 +130,7 @@ def _observer(
     stack: AsyncExitStack,
 ) -> Observer:
     """Whoever answers `/readyz` and `/metrics`."""
-    observer = Observer(DatabaseProbe(storage.engine))
+    observer = Observer(DatabaseProbe(storage.engine, storage.tables))
     stack.push_async_callback(observer.probe.close)
     observer.watch_database(storage.live_tables, storage.writer)
     observer.watch_files(settings, users, storage.writer, lines)
@@ -226,6 +230,7 @@ async def _ownership_of(
         table.create()
     except PersistenceError as error:
         raise CannotServe(f"the database cannot be used: {error}") from None
+    observer.probe.tables += TABLES
     storage.log_watch.forget.append(lambda loss: leases.begin_anew())
     await leases.start()
     supervisor.run("leases", leases.run())

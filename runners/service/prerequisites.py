@@ -13,6 +13,7 @@ from runners.http_server.tls import Tls, WrongTls
 from runners.os_support.directory_lock import DataDirectoryTaken, DataLock
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
+from runners.security.local_login import LocalLogin
 from runners.security.users import UsersFile, hash_password
 from runners.security.vault import Vault, WrongMasterKey, master_key
 from runners.settings.settings import Settings
@@ -104,11 +105,15 @@ def _has_sqlite_database(settings: Settings) -> bool:
 
 
 def authentication_of(
-    settings: Settings, users: UsersFile, queue: PasswordQueue, lines: ServiceLog
+    settings: Settings,
+    users: UsersFile,
+    queue: PasswordQueue,
+    lines: ServiceLog,
+    local: LocalLogin,
 ) -> Authentication:
     """Every kind of credentials that the settings turn on."""
     try:
-        return authenticators.authentication(settings, users, queue, lines, os.environ)
+        return authenticators.authentication(settings, users, queue, lines, os.environ, local)
     except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 

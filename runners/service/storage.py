@@ -5,19 +5,21 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from domain.log.clock import LogClock
-from domain.log.continuity import Continuity, Loss
-from domain.log.engine import NOWHERE, Engine, OtherLog, PersistenceError, Place
-from domain.log.engine import Server as DatabaseServer
+from domain.log.continuity import Continuity, Known, Loss
+from domain.log.engine import Engine, OtherLog, PersistenceError, Place
 from domain.log.follower import Follower
 from domain.log.recorder import LogRecorder, newest
+from domain.log.rights import LOG, tables_created_by
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
+from projections.projection import positions_schema
 from projections.reads import Reads, reads
 from projections.rebuilding.live_tables import LiveTables
 from runners.database.log_watch import LogWatch, known_before
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
+from runners.security.vault import TABLE as VAULT
 from runners.security.vault import Vault, WrongMasterKey
 from runners.service.fleet_reader import FleetReader
 from runners.service.prerequisites import EXIT_WRONG_SETTING, CannotServe
@@ -43,6 +45,15 @@ class Storage:
     """The newest entry at the start."""
     followers: list[Follower] = field(default_factory=list)
 
+    @property
+    def tables(self) -> list[str]:
+        """What it needs of the database."""
+        read_models = [table.name for each in PROJECTIONS for table in each.tables]
+        others = tables_created_by(
+            (positions_schema(self.engine.name), *beside_the_log(self.engine.name))
+        )
+        return [LOG, VAULT, *others, *read_models]
+
     def follow(self, of: Reads | None = None) -> Follower:
         """A reader of the log, from the head at the start."""
         self.followers.append(Follower(self.head.position, self.log_watch.pull(of or self.answers)))
@@ -61,7 +72,7 @@ def open_storage(
 ) -> Storage:
     """Open the database and start the writer; both end with the stack."""
     engine = open_engine(settings, stack, lines)
-    continuity = Continuity(*_known_log(settings), settings.accept_log)
+    continuity = Continuity(_known_log(settings), settings.accept_log)
     live_tables, found = _open_database(engine, vault, continuity)
     clock = _clock(settings, found, lines)
     log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
@@ -91,9 +102,9 @@ def open_storage(
     return storage
 
 
-def _known_log(settings: Settings) -> tuple[Place, DatabaseServer | None]:
+def _known_log(settings: Settings) -> Known:
     """What an earlier process knew of the log; of a file nothing is kept, it has no servers."""
-    return (NOWHERE, None) if settings.database is None else known_before(settings.known_log_file)
+    return Known() if settings.database is None else known_before(settings.known_log_file)
 
 
 def _clock(settings: Settings, found: Place, lines: ServiceLog) -> LogClock:

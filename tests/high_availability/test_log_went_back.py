@@ -1,6 +1,8 @@
 """The standby that takes over had not received everything: what is lost is said, and nothing else
 goes wrong."""
 
+import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.end_to_end.processes.several import several
 from tests.high_availability.pair import Pair
+from tests.high_availability.traffic import lost
 from tests.support.service import Service, wait_for
 
 QUIET = ("--no-runners", "--command-timeout-s", "20")
@@ -138,7 +141,8 @@ def test_after_a_restart_across_a_failover_only_ids_that_were_lost_are_refused(
         put(one, "kept", "web")
         with pair.standby_misses():
             put(one, "lost")
-            one.stop()  # what the next process knows is the head alone
+            one.stop()
+        only_the_head_is_kept(one)  # as older versions do
         pair.fail_over()
         one.start()
         wait_for(lambda: one.client.put("/cluster/after").status_code == 201)
@@ -150,6 +154,79 @@ def test_after_a_restart_across_a_failover_only_ids_that_were_lost_are_refused(
             assert {id_: _resumed(service, id_) for id_ in (*there, 3)} == {
                 id_: 409 if id_ == 3 else 200 for id_ in (*there, 3)
             }
+
+
+def only_the_head_is_kept(service: Service) -> None:
+    """For the next process, of what this one knew."""
+    file = service.data / "log.json"
+    kept = json.loads(file.read_bytes())
+    file.write_text(json.dumps({k: v for k, v in kept.items() if k not in ("heads", "changes")}))
+
+
+def test_what_a_process_answered_before_it_was_restarted_across_a_failover_is_named(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(1, tmp_path, [pair.url], *QUIET) as (service,):
+        put(service, "kept", "web")
+        with pair.standby_misses():
+            put(service, "lost")
+            assert service.client.delete("/cluster/web").status_code == 200
+            service.stop()
+        pair.fail_over()
+        service.start()
+        put(service, "after")
+        gone = {("cluster.created", "cluster/lost"), ("cluster.removed", "cluster/web")}
+        assert lost(service) == gone
+        (event,) = went_back(service)
+        assert {tuple(change.split()[1:3]) for change in event["changes"]} == gone
+        assert event["common_position"] == 2
+        detail = service.client.get("/cluster/lost").json()["detail"]
+        assert "the database lost what it had of it" in detail
+
+
+def test_what_was_lost_unseen_by_those_who_go_on_has_ids_that_nothing_else_gets(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(2, tmp_path, [pair.url] * 2, *QUIET) as (one, other):
+        put(one, "kept")
+        wait_for(lambda: other.client.put("/cluster/web").status_code == 201)
+        other.send(signal.SIGSTOP)  # it sees nothing of what is lost
+        with pair.standby_misses():
+            put(one, *(f"lost{n}" for n in range(40)))
+            ids = {int(event["id"]) for event in one.client.get("/events").json()}
+            one.kill()  # and nobody who saw it goes on
+        pair.fail_over()
+        other.send(signal.SIGCONT)
+        wait_for(lambda: other.client.put("/cluster/after").status_code == 201)
+        there = {int(event["id"]) for event in other.client.get("/events").json()}
+        assert ids & there == {1, 2}
+        assert {id_: _resumed(other, id_) for id_ in (*sorted(there), 3, 20, 42)} == {
+            **dict.fromkeys(sorted(there), 200),
+            **dict.fromkeys((3, 20, 42), 409),
+        }
+
+
+def test_a_stream_ends_with_an_id_that_is_refused_where_nobody_knows_what_is_common(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(1, tmp_path, [pair.url], *QUIET) as (service,):
+        put(service, "kept", "web")
+        with pair.standby_misses():
+            put(service, "lost")
+            service.stop()
+            (service.data / "log.json").unlink()
+            service.start()  # and knows nothing but the lost head
+            url = f"{service.url}/api/v0/events/stream?after=0"
+            login = ("admin", service.password)
+            with httpx.stream("GET", url, auth=login, timeout=60) as stream:
+                lines = stream.iter_lines()
+                heard = [next(line for line in lines if line.startswith("id: ")) for _ in range(3)]
+                pair.fail_over()
+                wait_for(lambda: service.client.put("/cluster/after").status_code == 201)
+                heard += [line for line in lines if line.startswith("id")]
+        assert heard == ["id: 1", "id: 2", "id: 3", "id: 3"]
+        assert went_back(service)[0]["common_position"] == 0
+        assert [_resumed(service, id_) for id_ in (2, 3)] == [200, 409]
 
 
 def _resumed(service: Service, last_id: int) -> int:

@@ -36,6 +36,40 @@ def test_tables_whose_creation_was_lost_are_missed_in_words_and_a_restart_makes_
 
 
 @pytest.mark.parametrize(
+    "before",
+    [
+        "DELETE FROM projection_positions WHERE name = 'clusters'",
+        pytest.param(
+            "UPDATE projection_positions SET version = 0 WHERE name = 'clusters'",
+            marks=pytest.mark.proof,
+        ),
+    ],
+    ids=["never-made", "older"],
+)
+def test_a_read_model_that_was_made_anew_and_lost_is_made_anew_again(
+    pair: Pair, tmp_path: Path, before: LiteralString
+) -> None:
+    flags = ("--no-runners", "--command-timeout-s", "3")
+    with several(1, tmp_path, [pair.url], *flags) as (service,):
+        assert service.client.put("/cluster/kept").status_code == 201
+        service.stop()
+        with superuser(pair.first, f"/{pair.database}") as admin:
+            admin.execute("DELETE FROM clusters")  # as of a version that kept no clusters
+            admin.execute(before)
+        with pair.standby_misses():
+            service.start()
+            assert service.client.get("/clusters").json() == ["kept"]
+            assert (
+                service.client.put("/cluster/kept").status_code == 201
+            )  # the same again: no event
+        pair.fail_over()
+        wait_for(lambda: service.client.put("/cluster/after").status_code == 201)
+        wait_for(lambda: service.client.get("/clusters").status_code == 200)
+        assert service.client.get("/clusters").json() == ["after", "kept"]
+        must_be_well(service)
+
+
+@pytest.mark.parametrize(
     "how",
     [
         "DROP TABLE clusters",

@@ -2,19 +2,17 @@
 
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 from domain.log.transaction import Transaction
 from projections.fleet import queries
 from projections.fleet.queries import HostFilter, HostPage, Page
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
+from web.http.pages import link_to
 from web.http.replies import STORED, Reply, digested, json_body, tagged
 from web.http.requests import POSITION_KEY, Request
 from web.resources.at_time import asked_at, told
 from web.resources.fleet_filter import filter_of, page_of
-
-PAGE_PATH = "/api/v0/fleet/hosts"
 
 
 class Fleet:
@@ -46,7 +44,7 @@ class Fleet:
             page = await self._reads.scan(queries.hosts, which, wanted)
         headers = [*STORED]
         if page.next is not None:
-            headers.append((b"link", _next_link(query, page.next)))
+            headers.append(link_to(request, page.next))
         return tagged(request, page.body, headers)
 
     async def facets(self, request: Request) -> Reply:
@@ -61,9 +59,3 @@ class Fleet:
 
 def _past_page(tx: Transaction, which: HostFilter, wanted: Page) -> HostPage:
     return queries.hosts(tx, which, wanted, past=True)
-
-
-def _next_link(query: bytes, after: str) -> bytes:
-    pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True)
-    pairs = [pair for pair in pairs if pair[0] != "after"]
-    return f'<{PAGE_PATH}?{urlencode([*pairs, ("after", after)])}>; rel="next"'.encode()

@@ -87,6 +87,8 @@ def filter_of(query: bytes) -> HostFilter:
 def checked_filter(given: Mapping[str, object]) -> HostFilter:
     """The same of values that are texts, but for `label`: a list of texts."""
     text = {name: str(given[name]) for name in FILTERS if given.get(name) is not None}
+    if isinstance(given.get("reboot_needed"), bool):
+        text["reboot_needed"] = text["reboot_needed"].lower()
     labels = given.get("label") or []
     if not isinstance(labels, list):
         labels = [labels]
@@ -109,6 +111,16 @@ def checked_filter(given: Mapping[str, object]) -> HostFilter:
         labels=tuple(dict.fromkeys(str(label) for label in labels)),
         reboot_needed=REBOOT_NEEDED[text["reboot_needed"]] if "reboot_needed" in text else None,
     )
+
+
+def told_filter(which: HostFilter) -> dict[str, Any]:
+    """A filter as an object of a body; always the same for the same hosts."""
+    told = {name: value for name, value in which._asdict().items() if value is not None}
+    if labels := sorted(told.pop("labels")):
+        told["label"] = labels
+    if which.reboot_needed is not None:
+        told["reboot_needed"] = {1: True, 0: False, -1: "unknown"}[which.reboot_needed]
+    return told
 
 
 def page_of(query: bytes) -> Page:

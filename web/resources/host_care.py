@@ -1,9 +1,8 @@
 """What people do for hosts at any time: label them, and have them looked at now."""
 
-from datetime import datetime, timedelta
 from hashlib import blake2b
 
-from domain.event import TIME_FORMAT, Act
+from domain.event import earlier
 from domain.labels import checked_labels
 from domain.log import recorder
 from domain.log.unit import Unit
@@ -73,7 +72,7 @@ class HostCare:
 
     async def _check(self, request: Request, addresses: list[str]) -> Reply:
         act = request.act()
-        not_since = _earlier(act, CHECK_PAUSE_S)
+        not_since = earlier(act.at, CHECK_PAUSE_S)
 
         def ask(unit: Unit) -> int:
             before = recorder.head(unit.tx).position
@@ -85,11 +84,6 @@ class HostCare:
 
         position = await self._writer.perform(act, ask)
         return Reply(json_body({"hosts": addresses, "position": position}), 202, UNSTORED)
-
-
-def _earlier(act: Act, seconds: float) -> str:
-    at = datetime.strptime(act.at, TIME_FORMAT) - timedelta(seconds=seconds)  # noqa: DTZ007 - UTC, as all times of the log
-    return at.strftime(TIME_FORMAT)
 
 
 def _has(wanted: list[bytes], body: bytes) -> bool:

@@ -2,13 +2,12 @@
 
 from domain.log.continuity import lost_with
 from domain.refusal import not_found
-from projections.hosts import Answer
 from projections.reads import Reads
 
 
-async def must_not_be_lost(reads: Reads, answer: Answer | None, subject: str) -> None:
+async def must_not_be_lost(reads: Reads, found: object, subject: str) -> None:
     """Refuse what is not there, and was before the database lost it; `subject` as in events."""
-    if answer is not None:
+    if found is not None:
         return
     lost = await reads.point(lost_with, subject)
     if lost is not None:

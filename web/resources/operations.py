@@ -1,64 +1,35 @@
-"""Rolling operations over HTTP: begin, watch and steer them."""
+"""Rolling operations over HTTP: watch and steer them."""
 
-import asyncio
-from collections.abc import Mapping
-from typing import Annotated, Any, get_args
-
-from pydantic import Field
+import re
+from typing import get_args
 
 from domain.aggregates import rolling_policy
-from domain.aggregates.operation import OperationRequest
-from domain.aggregates.rolling_policy import Kind, Options
+from domain.aggregates.rolling_policy import Kind, Outcome
 from domain.commands import operation_commands
-from domain.commands.operation_commands import Plan
+from domain.log.recorder import POSITION_MAX
 from domain.log.transaction import Transaction
 from domain.log.writer import Writer
 from domain.names import quoted
 from domain.refusal import invalid, not_found
-from domain.timed_id import timed_id
 from projections import clusters, operation_reads
-from projections.beside_the_log import outputs
 from projections.hosts import Answer
-from projections.operation_reads import Filter
+from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX, Filter, Place
 from projections.reads import Reads
-from web.http.query_string import cluster_name, parameters
-from web.http.replies import (
-    INERT,
-    NO_STORE,
-    NOSNIFF,
-    UNSTORED,
-    Reply,
-    answered,
-    digested,
-    json_body,
+from web.http.pages import paged
+from web.http.query_string import (
+    TEXT,
+    TEXT_CHARACTERS_MAX,
+    cluster_name,
+    number,
+    parameters,
 )
+from web.http.replies import Reply, answered
 from web.http.requests import Request
-from web.http.shown_text import shown
 from web.resources.lost import must_not_be_lost
 from web.routing.route import Handler
 from web.schemas import bodies
-from web.schemas.operation_bodies import (
-    DeployBody,
-    OperationBody,
-    RestartBody,
-    StateBody,
-    UpgradeBody,
-)
-from web.schemas.path_names import address_in, known_cluster
-
-ACCEPTED: Mapping[Kind, type[OperationBody]] = {
-    "deploy": DeployBody,
-    "upgrade": UpgradeBody,
-    "restart": RestartBody,
-}
-PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
-ATTACHMENT = (b"content-disposition", b'attachment; filename="output"')
-# Any: annotations.
-OUTPUT_QUERY: dict[str, Any] = {
-    "raw": Annotated[
-        str, Field(description="The bytes as they came, as a file. It has no value.", max_length=0)
-    ]
-}
+from web.schemas.operation_bodies import StateBody
+from web.schemas.path_names import known_cluster
 
 
 class Operations:
@@ -67,47 +38,6 @@ class Operations:
     def __init__(self, writer: Writer, reads: Reads) -> None:
         self._writer = writer
         self._reads = reads
-
-    def start(self, kind: Kind) -> Handler:
-        """The handler that begins an operation of a kind."""
-
-        async def handle(request: Request) -> Reply:
-            cluster = known_cluster(request)
-            body = await bodies.read(request, ACCEPTED[kind])
-            wanted = _wanted(kind, cluster, body)
-            if body.dry_run:
-                return await self._plan(request, wanted)
-            name = timed_id()
-            begun, record = await self._writer.perform(
-                request.act(),
-                lambda unit: operation_commands.start(unit, name, wanted),
-                lambda tx, id_: (id_, operation_reads.v0_record(tx, id_).body),
-            )
-            return _created(begun, record)
-
-        handle.__doc__ = f"Begin a{'n' if kind == 'upgrade' else ''} {kind} of a cluster."
-        return handle
-
-    async def _plan(self, request: Request, wanted: OperationRequest) -> Reply:
-        found: Plan = await self._writer.perform(
-            request.act(), lambda unit: operation_commands.plan(unit, wanted)
-        )
-        return Reply(
-            json_body(
-                {
-                    "cluster": wanted.cluster,
-                    "kind": wanted.kind,
-                    "version": wanted.version,
-                    "options": found.request.options.plain(),
-                    "hosts": [address for address, _ in found.hosts],
-                    "drained": found.drained,
-                    "skipped": [{"address": a, "reason": why} for a, why in found.skipped],
-                    "max_parallel": found.limits.parallel,
-                    "max_failures": found.limits.failures,
-                    "max_unavailable": found.limits.unavailable,
-                }
-            )
-        )
 
     def latest(self, kind: Kind) -> Handler:
         """The handler that shows the latest operation of a kind on a cluster."""
@@ -124,97 +54,60 @@ class Operations:
 
     async def index(self, request: Request) -> Reply:
         """Every operation ever run, newest first, or those that the query asks for."""
-        which = filter_of(request.scope["query_string"])
+        query = request.scope["query_string"]
+        which = filter_of(query)
         if which.cluster and not await self._reads.point(_is_known, which.cluster):
             raise not_found(f"There is no cluster {which.cluster}, and it has had no operation.")
-        return digested(request, await self._reads.scan(operation_reads.operations, which))
+        page = await self._reads.scan(operation_reads.operations, which, place_of(query))
+        return paged(request, page)
 
     async def show(self, request: Request) -> Reply:
         """One operation with its hosts."""
-        name = _id(request)
-        answer = await self._reads.scan(operation_reads.operation, name)
+        name = id_in(request)
+        query = (
+            operation_reads.operation
+            if _with_hosts(request.scope["query_string"])
+            else operation_reads.without_hosts
+        )
+        answer = await self._reads.scan(query, name)
         await must_not_be_lost(self._reads, answer, f"operation/{name}")
-        return answered(request, _found(answer))
+        return answered(request, existing(answer))
+
+    async def hosts(self, request: Request) -> Reply:
+        """A page of the hosts of one operation: those that it takes in order, then the others."""
+        name, query = id_in(request), request.scope["query_string"]
+        outcome = outcome_of(query)
+        page = await self._reads.scan(operation_reads.hosts, name, outcome, place_of(query))
+        await must_not_be_lost(self._reads, page, f"operation/{name}")
+        if page is None:
+            raise not_found(f"There is no operation {name}: GET /api/v0/operations lists them.")
+        return paged(request, page)
 
     async def steer(self, request: Request) -> Reply:
         """Pause, resume or cancel."""
-        name = _id(request)
+        name = id_in(request)
         wanted = await bodies.read(request, StateBody)
         record = await self._writer.perform(
             request.act(),
             lambda unit: operation_commands.steer(unit, name, wanted.state),
-            lambda tx, _: _found(operation_reads.operation(tx, name)).body,
+            lambda tx, _: existing(operation_reads.operation(tx, name)).body,
         )
         return Reply(record, 201)
 
-    async def retry(self, request: Request) -> Reply:
-        """Begin anew over what was left undone."""
-        predecessor = _id(request)
-        await bodies.read(request, bodies.NothingElse)
-        name = timed_id()
-        begun, record = await self._writer.perform(
-            request.act(),
-            lambda unit: operation_commands.retry(unit, name, predecessor),
-            lambda tx, id_: (id_, _found(operation_reads.operation(tx, id_)).body),
-        )
-        return _created(begun, record)
 
-    async def output(self, request: Request) -> Reply:
-        """What a host's step has said so far.
-
-        Characters that a terminal or a page would obey are shown (`\\x1b`); with `?raw` they are as
-        they came, and the answer is a file to be kept.
-        """
-        name, address = _id(request), address_in(request)
-        raw = _is_raw(request.scope["query_string"])
-        said = await self._reads.fresh(_output, name, address)
-        if said is None:
-            raise not_found(f"There is no host {quoted(address)} in operation {quoted(name)}.")
-        if raw:
-            return Reply(said, 200, (PLAIN_TEXT, ATTACHMENT, NO_STORE, NOSNIFF, INERT))
-        text = await asyncio.to_thread(shown, said)
-        return Reply(text, 200, (PLAIN_TEXT, NO_STORE, NOSNIFF, INERT))
-
-
-def _id(request: Request) -> str:
+def id_in(request: Request) -> str:
+    """The id in a path. Refuses what can be none."""
     text: str = request.path_params["id"]
     if not bodies.OPERATION_ID.fullmatch(text):
         raise not_found(f"There is no operation {quoted(text)}: GET /api/v0/operations lists them.")
     return text
 
 
-def _wanted(kind: Kind, cluster: str, body: OperationBody) -> OperationRequest:
-    version = body.version if isinstance(body, DeployBody) else ""
-    keys = Options.__dataclass_fields__.keys()
-    given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
-    options = rolling_policy.checked_options(kind, given)
-    return OperationRequest(
-        kind, cluster, rolling_policy.checked_version(version) if kind == "deploy" else "", options
-    )
-
-
-def _created(name: str, record: bytes) -> Reply:
-    location = f"/api/v0/operation/{name}".encode()
-    return Reply(record, 201, (*UNSTORED, (b"location", location)))
-
-
-def _found(answer: Answer | None) -> Answer:
+def existing(answer: Answer | None) -> Answer:
+    """The operation, or a refusal where there is none."""
     if answer is None:
         raise not_found("There is no such operation: GET /api/v0/operations lists them.")
     return answer
-
-
-def _output(tx: Transaction, name: str, address: str) -> bytes | None:
-    if not operation_reads.takes_part(tx, name, address):
-        return None
-    return outputs.output(tx, name, address)
-
-
-def _is_raw(query: bytes) -> bool:
-    found = parameters(query, OUTPUT_QUERY)
-    if found.get("raw"):
-        raise invalid("raw takes no value.", "raw")
-    return "raw" in found
 
 
 def _is_known(tx: Transaction, cluster: str) -> bool:
@@ -229,4 +122,31 @@ def filter_of(query: bytes) -> Filter:
             raise invalid(f"{key} must be one of {', '.join(known)}.", key)
     if "cluster" in found:
         cluster_name(found["cluster"])
+    if "actor" in found and not re.fullmatch(TEXT, found["actor"]):
+        raise invalid(f"actor must be 1 to {TEXT_CHARACTERS_MAX} ASCII characters.", "actor")
     return Filter(**found)
+
+
+def outcome_of(query: bytes) -> str | None:
+    """What `?outcome=` asks for. Refuses what is none."""
+    outcome, known = parameters(query, ("outcome",)).get("outcome"), get_args(Outcome)
+    if outcome not in (None, *known):
+        raise invalid(f"outcome must be one of {', '.join(known)}.", "outcome")
+    return outcome
+
+
+def place_of(query: bytes) -> Place:
+    """What `?limit=&after=` asks for. Refuses bad values."""
+    given = parameters(query, ("limit", "after"))
+    limit, after = given.get("limit"), given.get("after")
+    return Place(
+        PAGE_DEFAULT if limit is None else number(limit, "limit", 1, PAGE_MAX),
+        None if after is None else number(after, "after", 0, POSITION_MAX),
+    )
+
+
+def _with_hosts(query: bytes) -> bool:
+    wanted = parameters(query, ("hosts",)).get("hosts", "true")
+    if wanted not in ("true", "false"):
+        raise invalid("hosts must be true or false.", "hosts")
+    return wanted == "true"

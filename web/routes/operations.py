@@ -1,18 +1,26 @@
 """The rows of the table of routes that are about operations."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from domain.aggregates.rolling_policy import Kind, Status
-from web.resources.operations import ACCEPTED, OUTPUT_QUERY, Operations
+from domain.aggregates.rolling_policy import Kind, Outcome, Status
+from domain.log.recorder import POSITION_MAX
+from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX
+from web.events.live_answer import EVENT_STREAM
+from web.http.query_string import TEXT
+from web.resources.operation_starts import ACCEPTED, OperationStarts
+from web.resources.operations import Operations
+from web.resources.step_outputs import OUTPUT_QUERY, StepOutputs
 from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads
 from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse
-from web.schemas.operation_bodies import StateBody
+from web.schemas.operation_bodies import BeginBody, StateBody
 from web.schemas.operation_records import (
     DeployRecord,
+    DigestedPlan,
     ListedOperation,
+    OperationHostRecord,
     OperationRecord,
     PlanRecord,
     RestartRecord,
@@ -28,56 +36,96 @@ V0_RECORDS: dict[Kind, type[Record]] = {
 LOCATION = {"Location": "The operation, at `/api/v0/operation/…`."}
 GONE, CLASH = "not_found", "conflict"
 # Any: annotations.
+PAGES: dict[str, Any] = {
+    "limit": Annotated[
+        int, Field(ge=1, le=PAGE_MAX, description=f"So many at most; {PAGE_DEFAULT} if not said.")
+    ],
+    "after": Annotated[
+        int, Field(ge=0, le=POSITION_MAX, description="Where the page before ended: see `Link`.")
+    ],
+}
+TAKES = {"Accept-Ranges": "`bytes`."}
+PLACE = {"Content-Range": "Which bytes, and of how many."}
+NEXT = {"Link": "The next page; none after the last."}
 QUERY: dict[str, Any] = {
     "cluster": Annotated[Name, Field(description="Only operations on this cluster.")],
     "status": Annotated[Status, Field(description="Only operations of this status.")],
     "kind": Annotated[Kind, Field(description="Only operations of this kind.")],
+    "actor": Annotated[
+        str, Field(pattern=TEXT, description="Only operations that this user asked for.")
+    ],
+    **PAGES,
 }
-"""How the parameters of the list are described; `web.resources.operations.filter_of` parses
-them."""
+"""How the parameters of the lists are described; `web.resources.operations` parses them."""
+HOSTS_QUERY: dict[str, Any] = {
+    "outcome": Annotated[Outcome, Field(description="Only hosts with this outcome.")],
+    **PAGES,
+}
+WITH_HOSTS: dict[str, Any] = {
+    "hosts": Annotated[Literal["true", "false"], Field(description="`false`: without its hosts.")]
+}
 
 
-def _begins(shape: Any, body: type[Body], *, plans: bool = False) -> Description:
+def _begins(shape: Any, body: type[Body], *, plan: Any = None) -> Description:
     begun = "The operation was started by this request, or the same one is in process already."
     answers = {201: Content(shape, headers=LOCATION, done=begun)}
-    if plans:
-        answers[200] = Content(PlanRecord, done="Nothing was changed: what would be done.")
+    if plan is not None:
+        answers[200] = Content(plan, done="Nothing was changed: what would be done.")
     return Description(answers, (GONE, CLASH), body)
 
 
-def operation_routes(operations: Operations) -> list[Route]:
+def operation_routes(
+    operations: Operations, starts: OperationStarts, outputs: StepOutputs
+) -> list[Route]:
     """What v0 has for each kind, and what is beyond."""
     v0 = "/api/v0"
     one = f"{v0}/operation/{{id}}"
     output = f"{one}/hosts/{{address}}/output"
     rows = [
         Route("GET", f"{v0}/operations", "viewer", operations.index, _listed()),
-        Route("GET", one, "viewer", operations.show, reads(OperationRecord, GONE)),
+        Route(
+            "POST",
+            f"{v0}/operations",
+            "operator",
+            starts.begin,
+            _begins(OperationRecord, BeginBody, plan=DigestedPlan),
+        ),
+        Route("GET", one, "viewer", operations.show, _shown()),
+        Route("GET", f"{one}/hosts", "viewer", operations.hosts, _hosts_listed()),
         Route("PUT", f"{one}/state", "operator", operations.steer, _steers()),
         Route(
             "PUT",
             f"{one}/retry",
             "operator",
-            operations.retry,
+            starts.retry,
             _begins(OperationRecord, NothingElse),
         ),
-        Route("GET", output, "viewer", operations.output, _output()),
+        Route("GET", output, "viewer", outputs.show, _output()),
     ]
     for kind, record in V0_RECORDS.items():
         path = f"{v0}/cluster/{{name}}/{kind}"
-        begins = _begins(record, ACCEPTED[kind], plans=True)
+        begins = _begins(record, ACCEPTED[kind], plan=PlanRecord)
         rows.append(Route("GET", path, "viewer", operations.latest(kind), reads(record, GONE)))
-        rows.append(Route("PUT", path, "operator", operations.start(kind), begins))
+        rows.append(Route("PUT", path, "operator", starts.start(kind), begins))
     return rows
 
 
 def _listed() -> Description:
-    return reads(list[ListedOperation], GONE, query=QUERY)
+    return reads(list[ListedOperation], GONE, query=QUERY, headers=NEXT)
+
+
+def _shown() -> Description:
+    return reads(OperationRecord | ListedOperation, GONE, query=WITH_HOSTS)
+
+
+def _hosts_listed() -> Description:
+    return reads(list[OperationHostRecord], GONE, query=HOSTS_QUERY, headers=NEXT)
 
 
 def _output() -> Description:
-    text = Content(Text, PLAIN_TEXT)
-    return Description({200: text}, (GONE,), query=OUTPUT_QUERY)
+    text = Content(Text, PLAIN_TEXT, TAKES, also=EVENT_STREAM)
+    part = Content(Text, PLAIN_TEXT, TAKES | PLACE, done="The part that `Range` asks for.")
+    return Description({200: text, 206: part}, (GONE, "range"), query=OUTPUT_QUERY)
 
 
 def _steers() -> Description:

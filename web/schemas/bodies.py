@@ -63,12 +63,13 @@ def _or_said_why(check: Callable[[str], V]) -> Callable[[str], V]:
         try:
             return check(value)
         except Refusal as refusal:
-            raise _refuse(refusal.sentence) from None
+            raise refuse(refusal.sentence) from None
 
     return checked
 
 
-def _refuse(sentence: str) -> PydanticCustomError:
+def refuse(sentence: str) -> PydanticCustomError:
+    """What a check of one key raises: the end of what is told of it."""
     # A template, so that braces in the sentence are not taken for fields.
     return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
 
@@ -80,7 +81,7 @@ def _container_manager(name: str) -> str:
 def _sent_key(text: object) -> bytes:
     """What is behind the base64; empty where it is none."""
     if not isinstance(text, str):
-        raise _refuse("must be a string")
+        raise refuse("must be a string")
     try:
         return base64.b64decode(WHITE_SPACE.sub("", text), validate=True)
     except (binascii.Error, ValueError):
@@ -90,13 +91,13 @@ def _sent_key(text: object) -> bytes:
 def _private_key(text: object) -> bytes:
     raw = _sent_key(text)
     if not raw:
-        raise _refuse(NO_KEY)
+        raise refuse(NO_KEY)
     return raw
 
 
 def _fingerprint(text: str) -> str:
     if not HOST_KEY.fullmatch(text):
-        raise _refuse("must be a fingerprint as ssh-keygen -l shows it: SHA256: and 43 characters")
+        raise refuse("must be a fingerprint as ssh-keygen -l shows it: SHA256: and 43 characters")
     return text
 
 

@@ -40,7 +40,7 @@ class CheckBody(Exact):
     model_config = example()
 
 
-class FleetCheckBody(Exact):
+class HostFilters(Exact):
     """Which hosts, by the filters of `/fleet/hosts`; all where nothing is said."""
 
     q: Find | None = None
@@ -48,7 +48,11 @@ class FleetCheckBody(Exact):
     kind: FailureKind | None = None
     cluster: Name | None = None
     os: Find | None = None
-    label: list[Label] | None = Field(None, max_length=64)
-    reboot_needed: Literal["true", "false", "unknown"] | None = None
+    label: Annotated[list[Label], Field(max_length=64)] | Label | None = None
+    reboot_needed: bool | Literal["true", "false", "unknown"] | None = None
 
     model_config = example(status="failed", label=["role=db"])
+
+
+class FleetCheckBody(HostFilters):
+    """Which hosts are to be looked at now."""

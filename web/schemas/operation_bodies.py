@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from domain.aggregates.rolling_policy import (
     COUNT_MAX,
@@ -10,10 +10,13 @@ from domain.aggregates.rolling_policy import (
     PERCENTAGE,
     STEP_TIMEOUT_S_MAX,
     VERSION,
+    Kind,
     Reboot,
 )
-from web.schemas.bodies import Exact
+from web.http.unknown_keys import unknown
+from web.schemas.bodies import Address, Exact, Name, refuse
 from web.schemas.examples import example
+from web.schemas.fleet_bodies import HostFilters
 from web.schemas.operation_records import DeployRecord, RestartRecord, UpgradeRecord
 
 PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
@@ -86,6 +89,45 @@ class DeployBody(OperationBody):
     reboot: Reboot | None = None
 
     model_config = example(version="27.93", max_parallel=2)
+
+
+def _begun_kind(kind: object) -> object:
+    if kind == "run":
+        raise refuse("run is not there yet: this version begins deploy, upgrade and restart")
+    return kind
+
+
+def _known_filters(hosts: object) -> object:
+    if isinstance(hosts, dict) and (faults := unknown(hosts, HostFilters.model_fields)):
+        raise refuse("; ".join(f"{key} {message}" for key, message in faults))
+    return hosts
+
+
+Hosts = Annotated[
+    Annotated[list[Address], Field(min_length=1)] | HostFilters, BeforeValidator(_known_filters)
+]
+
+
+class BeginBody(OperationBody):
+    """What a POST of an operation asks for: a kind, a cluster, and how careful to be."""
+
+    kind: Annotated[Kind, BeforeValidator(_begun_kind)]
+    cluster: Name
+    hosts: Hosts | None = Field(
+        None,
+        description="Which members: addresses, or the filters of `/fleet/hosts`. Without it: all.",
+    )
+    version: Version | None = Field(None, description="Of a deploy, and of nothing else.")
+    reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
+    plan: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{1,64}$",
+        description="The `plan` of a dry run: 409 where it would be another one now.",
+    )
+
+    model_config = example(
+        kind="upgrade", cluster="web", hosts={"label": "role=db"}, max_parallel="25%"
+    )
 
 
 class StateBody(Exact):

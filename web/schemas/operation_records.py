@@ -132,11 +132,16 @@ class ListedOperation(Record):
     kind: Kind
     cluster: str
     version: str = Field(description="Empty but for a deploy.")
+    targets: dict[str, Any] | None = Field(
+        description="`null`: all members. The filters that it was begun with; where its hosts were"
+        " named, how many (`hosts`). Of a retry, those of its predecessor."
+    )
     options: OptionsRecord
     status: Status
     cancelling: bool = Field(description="It is to be cancelled; steps are being stopped.")
     reason: str
     actor: str = Field(description="Who asked for it.")
+    note: str = Field(description="Why, in their words.")
     predecessor: str | None = Field(description="The operation that this one retries.")
     started_at: Moment
     finished_at: Moment | None
@@ -169,3 +174,12 @@ class PlanRecord(Record):
     max_parallel: int
     max_failures: int
     max_unavailable: int | None
+
+
+class DigestedPlan(PlanRecord):
+    """The same, with a digest of what was decided on."""
+
+    plan: str = Field(
+        description="The same as long as the same would be done to the same hosts; why a host is"
+        " skipped does not matter."
+    )

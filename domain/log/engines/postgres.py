@@ -18,6 +18,7 @@ from domain.log.engine import (
     PersistenceError,
     Place,
     StorageFull,
+    TakesNoWrites,
     Unusable,
 )
 from domain.log.engines.database_watch import DatabaseWatch
@@ -177,6 +178,9 @@ class PostgresEngine:
             try:
                 connection.begin(begin)
                 yield connection
+            except errors.ReadOnlySqlTransaction as error:
+                self._look_elsewhere(connection.place)
+                raise TakesNoWrites(f"{connection.place}: {first_line(error)}") from error
             finally:
                 _roll_back(connection)
                 if connection.closed:
@@ -188,7 +192,7 @@ class PostgresEngine:
         deadline = time.monotonic() + timeout_s
         while True:
             if self._watch.is_away:
-                raise OperationalError(self._servers.why_not or "the database does not answer")
+                raise self._away("the database does not answer")
             left_s = max(0.001, deadline - time.monotonic())
             try:
                 connection = self._pool.getconn(min(left_s, AWAY_LOOK_S))
@@ -196,13 +200,27 @@ class PostgresEngine:
                 self._watch.suspect()
                 if left_s > AWAY_LOOK_S:
                     continue
-                why_not = self._servers.why_not or first_line(error)
-                raise OperationalError(why_not) from error
-            if not connection.broke():
+                raise self._away(first_line(error)) from error
+            was_left = self._servers.was_left(connection.place)
+            if not (connection.broke() or was_left):
                 return connection
             connection.close()
             self._pool.putconn(connection)
-            self._watch.suspect()
+            if not was_left:
+                self._watch.suspect()
+
+    def _away(self, why: str) -> OperationalError:
+        servers = self._servers
+        kind = TakesNoWrites if servers.takes_no_writes else OperationalError
+        return kind(servers.why_not or why)
+
+    def _look_elsewhere(self, place: str) -> None:
+        """Where another server takes writes, go on there."""
+        if not self._servers.are_several:
+            return
+        with suppress(psycopg.Error), self._class.connect() as connection:
+            if connection.place != place:
+                self._servers.leave(place)
 
     def _answers(self) -> bool:
         """Whether anybody could be answered: by a new connection, or by one that there is."""
@@ -245,7 +263,12 @@ def translated() -> Iterator[None]:
         errors.UndefinedTable,
         errors.UndefinedColumn,
         errors.UndefinedFunction,
+        errors.WrongObjectType,  # a view in place of a table
+        errors.DatatypeMismatch,
         errors.RaiseException,  # a trigger that somebody added
+        errors.InternalError_,
+        errors.DataCorrupted,
+        errors.IndexCorrupted,
         errors.InvalidSchemaName,
         errors.InvalidCatalogName,
     ) as error:
@@ -256,7 +279,7 @@ def translated() -> Iterator[None]:
         psycopg.OperationalError,
         psycopg.InterfaceError,
         errors.IdleInTransactionSessionTimeout,
-        errors.ReadOnlySqlTransaction,  # a standby, or a primary that just became one
+        errors.ReadOnlySqlTransaction,
     ) as error:
         raise OperationalError(first_line(error)) from error
     except psycopg.Error as error:

@@ -68,6 +68,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     was_not_replicated = False
     """Whether there was a warning since this was reset: of a commit, that it did not wait for its
     standby to the end."""
+    place = ""
+    """Host and port, as the URL names them."""
     server: Server | None = None
     """Where it goes; not known of a standby, and behind a pooler."""
 

@@ -14,6 +14,8 @@ CONNECT_TIMEOUT_S = 3
 """For each of the servers, where the URL has no `connect_timeout`."""
 DEAD_FOR_S = 60.0
 """A server that swallowed an attempt is tried after the others for so long."""
+READ_ONLY = ("session is read-only", "server is in hot standby mode")
+"""What libpq says of a server that takes no writes, where the primary is wanted."""
 LISTS = ("host", "hostaddr", "port")
 """What may name several, with commas between."""
 
@@ -32,11 +34,15 @@ class Servers:
         if count > 1:  # of several, we want the primary
             params.setdefault("target_session_attrs", "read-write")
         self._each = [_nth(params, number) for number in range(count)]
+        self.are_several = count > 1
         self._dead_until = [0.0] * count
         self._on_use = on_use
         self._in_use = ""
         self.why_not = ""
         """What the last attempt met; "" where it went well."""
+        self.takes_no_writes = False
+        """Whether the last attempt met a server that answers, and takes no writes."""
+        self._left: set[str] = set()
         self.attempts_s = count * float(str(params["connect_timeout"]))
         """How long it takes where every server is dead."""
 
@@ -45,6 +51,7 @@ class Servers:
         now = time.monotonic()
         order = sorted(range(len(self._each)), key=lambda number: self._dead_until[number] > now)
         told: list[str] = []
+        takes_no_writes = False
         for number in order:
             try:
                 connection = attempt(make_conninfo("", **self._each[number]))
@@ -52,17 +59,28 @@ class Servers:
             except psycopg.Error as error:
                 if isinstance(error, errors.ConnectionTimeout):
                     self._dead_until[number] = time.monotonic() + DEAD_FOR_S
+                takes_no_writes |= any(words in str(error) for words in READ_ONLY)
                 told.append(f"{self._shown(number)}: {first_line(error)}")
             else:
+                connection.place = self._shown(number)
                 self._dead_until[number] = 0.0
                 self._note(number)
                 return connection
-        self.why_not = "; ".join(told)
+        self.why_not, self.takes_no_writes = "; ".join(told), takes_no_writes
         raise psycopg.OperationalError(self.why_not)
 
+    def leave(self, place: str) -> None:
+        """It takes no writes any more, and another one does: nothing is read there either."""
+        self._left.add(place)
+
+    def was_left(self, place: str) -> bool:
+        """Whether connections to it are of no use any more."""
+        return place in self._left
+
     def _note(self, number: int) -> None:
-        self.why_not = ""
+        self.why_not, self.takes_no_writes = "", False
         shown = self._shown(number)
+        self._left.discard(shown)
         if shown != self._in_use:
             self._in_use = shown
             self._on_use(shown)

@@ -95,6 +95,14 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":5.0,'
      '"step_timeout_s":0.0,"reboot":"never","drain":true},"hosts":[["10.0.0.7",0]],'
      '"skipped":[],"predecessor":""')),
+    ("operation.started", "operation/0193-9", ('"kind":"upgrade","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":"10%","healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":false},"hosts":[["10.0.0.7",1]],'
+     '"skipped":[],"predecessor":"0193-8","members":30,"targets":["10.0.0.7"]')),
+    ("operation.started", "operation/0193-a", ('"kind":"upgrade","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"if_needed","drain":false},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[],"predecessor":"","members":30,"targets":{"label":["role=db"]}')),
     ("operation.host_started", "operation/0193-8",
      '"address":"10.0.0.7","container_manager":"prod"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
@@ -180,6 +188,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.host_started", "operation/0193-9"),
     ("operation.host_unknown", "operation/0193-9"),
     ("operation.cancel_requested", "operation/0193-9"),
+    ("operation.started", "operation/0193-a"),
     ("cluster.host_left", ""),
     ("host.left_cluster", ""),
     ("cluster.host_joined", ""),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.log.continuity import Continuity
+from domain.log.continuity import Continuity, Known
 from domain.log.engine import OtherLog, Place
 from domain.log.transaction import Server
 
@@ -11,7 +11,7 @@ OLD, NEW = Server(7713, 1), Server(7713, 2)
 
 
 def test_a_server_that_was_accepted_is_refused_again_after_another_failover() -> None:
-    continuity = Continuity(HEAD, NEW, str(OLD))
+    continuity = Continuity(Known([HEAD], NEW), str(OLD))
     continuity._must_be_right(OLD, is_known=False)
     continuity.advance(HEAD, OLD)
     continuity._must_be_right(OLD, is_known=True)

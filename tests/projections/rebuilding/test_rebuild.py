@@ -149,7 +149,7 @@ class SneakingTransaction:
         self._tx = tx
         self._sneak = sneak
         self.engine: EngineName = tx.engine
-        self.server = tx.server
+        self.server, self.place = tx.server, tx.place
         self.execute_each = tx.execute_each
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> Rows:

@@ -13,6 +13,7 @@ import pytest
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
 from runners.security.authenticators import Bounded, WrongAuthenticator, authentication
+from runners.security.local_login import LocalLogin
 from runners.security.users import UsersFile
 from runners.settings.reading import read_settings
 from tests.end_to_end.test_serve import serve
@@ -201,7 +202,9 @@ def test_one_that_cannot_be_used_is_refused_in_a_sentence(
         closing(PasswordQueue(1)) as queue,
         pytest.raises(WrongAuthenticator) as wrong,
     ):
-        authentication(settings, UsersFile(settings.users_file), queue, lines, {})
+        authentication(
+            settings, UsersFile(settings.users_file), queue, lines, {}, LocalLogin(settings, lines)
+        )
     assert str(wrong.value) == f"--authenticator {name}: {words}"
     assert "hidden-word" not in (tmp_path / "log").read_text()
 

@@ -1,0 +1,5 @@
+"""`python -m commctl` is `commctl`."""
+
+from commctl.main import main
+
+main()

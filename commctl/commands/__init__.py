@@ -1,0 +1,1 @@
+"""The commands, a file for each noun or for verbs that belong together."""

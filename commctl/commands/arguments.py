@@ -1,0 +1,49 @@
+"""Options that several commands take, and what they mean."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commctl.exits import Refused, WrongUse
+from commctl.session import Session
+from commctl.show.times import moment
+
+Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS…", help="Hosts.")]
+Selectors = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SELECTOR]…", help="10.0.0.*  web[1-20]  role=db  os=debian"),
+]
+ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name of the cluster.")]
+OfCluster = Annotated[
+    str | None, typer.Option("-c", "--cluster", metavar="NAME", help="Of this cluster.")
+]
+At = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="As it was: -2h, yesterday, 23:00, ISO or @position."),
+]
+Most = Annotated[
+    int | None, typer.Option("-n", metavar="N", min=1, help="So many at most; else all.")
+]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+KeyFile = Annotated[
+    Path, typer.Option("-k", "--key", metavar="FILE", help="Private key; - is standard input.")
+]
+
+
+def time_of(use: Session, text: str | None) -> str | None:
+    """A time that was typed, as the API takes it."""
+    if text is None or not text.startswith("@"):
+        return None if text is None else moment(text, use.out.now)
+    position = position_of(text)
+    found = next(use.api.events(1, after=position - 1), None)
+    if found is None or int(found["id"]) != position:
+        raise Refused(f"There is no event at position {position}.")
+    return found["time"].rstrip("Z")
+
+
+def position_of(text: str) -> int:
+    """Of `@4711`."""
+    if not (text.startswith("@") and text[1:].isdecimal()):
+        raise WrongUse(f"{text!r} is no position: such as @4711.")
+    return int(text[1:])

@@ -1,0 +1,1 @@
+"""Lists of hosts from elsewhere (CSV, Ansible's inventories, lines), and back to Ansible."""

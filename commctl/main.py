@@ -1,0 +1,202 @@
+"""The command `commctl`: which commands there are, options of all of them, and how it ends.
+
+Exit status: 0 done; 1 refused or not found; 2 used wrongly; 3 partial, 4 failed, 5 cancelled: an
+operation; 6 no server or no log-in; 124 --timeout and 130 Ctrl-C, after which it goes on.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from commctl import exits
+from commctl.session import Globals, Session
+from commctl.show.text import cleaned
+
+PROGRAM = "commctl"
+UNTIL_CLOSED = 1
+"""The exit status where whoever reads our output has seen enough."""
+
+# By name: module and attribute below `commctl.commands`, and what it is for.
+COMMANDS = {
+    "status": ("status:status", "What needs a person, and what runs; or how one thing is."),
+    "host": ("host:commands", "Hosts: list, show, why, check, add, import, label, rm …"),
+    "cluster": ("cluster:commands", "Clusters and their members."),
+}
+EVERYTHING = "*"
+COMMON = """
+Options of all commands may stand anywhere. Exit status: 0 done, 1 refused or not found, 2 used
+wrongly, 3 partial, 4 failed, 5 cancelled, 6 no server or no log-in, 124 after --timeout, 130 after
+Ctrl-C; after these two what was begun goes on.
+"""
+VALUED = (
+    "--profile", "-s", "--server", "-o", "--output", "--ca", "--token-file", "--data", "--request",
+    "--note",
+)  # fmt: skip
+SWITCHES = ("-q", "--quiet", "--no-color", "--utc", "--header")
+
+
+def main() -> NoReturn:
+    """The `commctl` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line without the program's name; gives the exit status."""
+    try:
+        ours, theirs = hoisted(arguments)
+        app = application(next(iter(theirs), None))
+        status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except exits.Ended as ended:
+        return _end(ended.status, *ended.sentences)
+    except typer.TyperException as error:
+        return _end(exits.USED_WRONGLY, f"{error.format_message()} (see --help)")
+    except (KeyboardInterrupt, typer.Abort):
+        return _end(exits.INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        # Nor may Python try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNTIL_CLOSED
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return _end(exits.REFUSED, told)
+
+
+def _end(status: int, *sentences: str) -> int:
+    sys.stdout.flush()
+    for sentence in sentences:
+        print(f"{PROGRAM}: {cleaned(sentence)}", file=sys.stderr)
+    return status
+
+
+def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options of all commands, wherever they stand, and everything else."""
+    ours: list[str] = []
+    theirs: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            theirs += [argument, *waiting]
+        elif argument in VALUED:
+            ours += [argument, *islice(waiting, 1)]
+        elif (
+            argument in SWITCHES
+            or argument.partition("=")[0] in VALUED
+            or argument[:2] in ("-o", "-s")  # `-ojson`
+        ):
+            ours.append(argument)
+        else:
+            theirs.append(argument)
+    return ours, theirs
+
+
+def application(wanted: str | None) -> typer.Typer:
+    """The commands; those that are not wanted have a name only, so that it is there soon."""
+    app = typer.Typer(
+        # Plain help: it ends up in files and pages as often as on a screen.
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        help="Look after a fleet of hosts, by a service of Commissaire.",
+        epilog=COMMON,
+    )
+    app.callback()(_commctl)
+    for name, (place, purpose) in COMMANDS.items():
+        if wanted not in (name, EVERYTHING):
+            app.command(name, help=purpose)(_elsewhere)
+            continue
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(f"commctl.commands.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, help=purpose)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def _elsewhere() -> None:
+    """A command that was not asked for."""
+
+
+def whole() -> typer.Typer:
+    """All commands with all that they take."""
+    return application(EVERYTHING)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{PROGRAM} {version()}")
+        raise typer.Exit
+
+
+def version() -> str:
+    """Of this client."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as of
+
+    try:
+        return of("commissaire")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _commctl(
+    ctx: typer.Context,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A server of config.toml.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option("-s", "--server", metavar="URL", help="The service.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="table|wide|json|jsonl|tsv|name", help="The form."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but results.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR does.")] = False,
+    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC, not in your zone.")] = False,
+    header: Annotated[bool, typer.Option("--header", help="Names of columns in a pipe.")] = False,
+    ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificates to trust in TLS.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The token; - is standard input.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Data directory of a service of this machine."),
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option(metavar="ID", help="Kept with changes, such as TICKET-7.")
+    ] = None,
+    note: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why: kept with changes, for all to read.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    ctx.obj = Session(
+        Globals(
+            profile,
+            server,
+            output,
+            quiet,
+            no_color,
+            utc,
+            header,
+            ca,
+            token_file,
+            data,
+            request,
+            note,
+        )
+    )

@@ -1,0 +1,173 @@
+"""Requests: who asks, what is asked again after a lost answer, and how refusals are told."""
+
+import json
+import ssl
+import time
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from commctl import exits
+from commctl.profiles import Password, Server
+
+if TYPE_CHECKING:  # takes a tenth of a second, which `--help` does not have
+    import httpx
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 60.0
+TRIES = 6
+"""Of a request that may be sent again."""
+PAUSE_S, PAUSE_MAX_S = 0.2, 3.0
+AT_ONCE = 16
+"""So many requests of a bulk are under way at most."""
+BODY_SHOWN_CHARACTERS = 300
+AGAIN = ("GET", "HEAD", "PUT", "DELETE")
+"""What may be sent again: the answer is the same."""
+BUSY = 503
+
+
+class Answer(NamedTuple):
+    """What came back: JSON, or text where it is none."""
+
+    body: Any  # JSON
+    position: int | None
+    """The position of the log that it is as of."""
+    next: str | None
+    """The path of the next page."""
+    headers: "httpx.Headers"
+
+
+class Transport:
+    """A connection to one service. Fit for several threads."""
+
+    def __init__(self, server: Server, request: str | None = None, note: str | None = None) -> None:
+        import httpx
+
+        self.server = server
+        self._was_there = False
+        headers = {"Accept": "application/json", "User-Agent": "commctl"}
+        if server.credentials is not None:
+            headers["Authorization"] = _authorization(server)
+        if request is not None:
+            headers["X-Request-ID"] = request
+        if note is not None:
+            headers["Commissaire-Note"] = note
+        self.http = httpx.Client(
+            base_url=f"{server.url}/api/v0/",
+            headers=headers,
+            verify=tls_context(server),
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=AT_ONCE + 2, max_keepalive_connections=AT_ONCE),
+            # Neither a proxy nor ~/.netrc behind our back: credentials go where they are meant to.
+            trust_env=False,
+        )
+
+    def request(
+        self,
+        verb: str,
+        path: str,
+        query: "dict[str, Any] | None" = None,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Ask. Raises NoServer, NoLogin or Refused."""
+        import httpx
+
+        may_repeat = verb in AGAIN or "Idempotency-Key" in (headers or {})
+        content = None if body is None else json.dumps(body).encode()
+        for left in reversed(range(TRIES)):
+            pause = min(PAUSE_S * 2 ** (TRIES - 1 - left), PAUSE_MAX_S)
+            try:
+                answer = self.http.request(
+                    verb, _path(path), params=_query(query), content=content, headers=headers
+                )
+            except httpx.ConnectError as error:
+                # Nothing was sent. Where it has answered before it may only be restarting.
+                if not left or not self._was_there:
+                    raise self.nobody(error) from None
+            except httpx.TransportError as error:
+                if not left or not may_repeat:
+                    raise self.nobody(error) from None
+            else:
+                self._was_there = True
+                if answer.status_code != BUSY or not left:
+                    return self._told(answer)
+            time.sleep(pause)
+        raise AssertionError("the last try is answered or raises")
+
+    def nobody(self, error: Exception) -> exits.NoServer:
+        """What is said where there is no answer."""
+        why = str(error) or type(error).__name__
+        sentences = [f"{self.server.url} does not answer: {why}."]
+        if not self.server.is_chosen:
+            sentences.append("Another server: -s URL, COMMCTL_SERVER, or `commctl login URL`.")
+        return exits.NoServer(*sentences)
+
+    def _told(self, answer: "httpx.Response") -> Answer:
+        if answer.status_code >= 400:
+            raise self.refusal(answer)
+        position = answer.headers.get("commissaire-position")
+        following = answer.links.get("next", {}).get("url")
+        is_json = "json" in answer.headers.get("content-type", "")
+        return Answer(
+            answer.json() if is_json else answer.text,
+            int(position) if position else None,
+            following,
+            answer.headers,
+        )
+
+    def refusal(self, answer: "httpx.Response") -> exits.Ended:
+        """What an answer that is none means."""
+        try:
+            problem = answer.json()
+            detail, kind = str(problem["detail"]), str(problem["type"]).rpartition(":")[2]
+            faults = [f"{f['key']}: {f['message']}" for f in problem.get("errors", [])]
+        except (ValueError, KeyError, TypeError):
+            detail, kind, faults = answer.text[:BODY_SHOWN_CHARACTERS], "", []
+            if answer.status_code == 404:
+                detail = f"{self.server.url} has no such resource: is it Commissaire?"
+        said = [detail, *(fault for fault in faults if not fault.endswith(detail))]
+        code = answer.status_code
+        if code == 401:
+            return exits.NoLogin(f"{self.server.url} wants a log-in: `commctl login`.")
+        if code == 429 or (code == 403 and not self._is_let_in()):
+            return exits.NoLogin(*said, f"The log-in is from {self.server.origin}.")
+        return exits.Refused(*said, code=code, kind=kind)
+
+    def _is_let_in(self) -> bool:
+        """Whether what every role may see is seen: then it is the role that is too small."""
+        return self.http.get("clusters", params={}).status_code != 403
+
+
+def tls_context(server: Server) -> ssl.SSLContext:
+    """Whom to trust. Verification is never off."""
+    if not server.url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not asked
+    try:
+        if server.certificate is None:
+            return ssl.create_default_context(cafile=server.ca and str(server.ca))
+        # The service of this machine: whoever has the key of this very certificate, by any name.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        end = "-----END CERTIFICATE-----"
+        context.load_verify_locations(cadata=server.certificate.read_text().partition(end)[0] + end)
+    except (OSError, ssl.SSLError) as error:
+        named = server.certificate or server.ca
+        raise exits.WrongUse(f"{named}: no certificates to trust ({error}).") from None
+    return context
+
+
+def _authorization(server: Server) -> str:
+    known = server.credentials
+    if isinstance(known, Password):
+        return "Basic " + b64encode(f"{known.user}:{known.password}".encode()).decode()
+    return f"Bearer {known}"
+
+
+def _path(path: str) -> str:
+    """Relative to the API; what links say is absolute."""
+    return path.removeprefix("/api/v0").lstrip("/") if path.startswith("/api/v0") else path
+
+
+def _query(query: "dict[str, Any] | None") -> "dict[str, Any] | None":
+    return {k: v for k, v in query.items() if v is not None} if query else None

@@ -1,0 +1,67 @@
+"""An operator at a shell, on the machine of the service or elsewhere."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.commctl.terminal import ROWS, Terminal
+from tests.support.service import Service
+
+LIMIT_S = 60
+
+
+class Operator:
+    """Runs `commctl`. With a service: as whoever may read its data directory."""
+
+    def __init__(self, home: Path, service: Service | None = None, **environment: str) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self.service = service
+        self.environment = {
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "LANG": "C.UTF-8",
+            **({"COMMCTL_DATA": str(service.data)} if service else {}),
+            **environment,
+        }
+
+    def run(
+        self, *arguments: str, stdin: str = "", status: int | None = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """In a pipe; it has to end with this status, whatever it is for None."""
+        done = subprocess.run(
+            [sys.executable, "-m", "commctl", *arguments],
+            input=stdin,
+            env=self.environment | environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+        assert status in (None, done.returncode), (done.returncode, done.stdout, done.stderr)
+        return done
+
+    def rows(self, *arguments: str, status: int = 0) -> list[list[str]]:
+        """The cells of what it prints in a pipe."""
+        printed = self.run(*arguments, status=status).stdout
+        return [line.split("\t") for line in printed.splitlines()]
+
+    def json(self, *arguments: str) -> Any:  # JSON
+        """What it says to a program."""
+        return json.loads(self.run(*arguments, "-o", "json").stdout)
+
+    def terminal(self, *arguments: str, columns: int = 120, rows: int = ROWS) -> Terminal:
+        """In a terminal."""
+        return Terminal([*arguments], self.environment, columns, rows)
+
+    def key_file(self, key: bytes) -> str:
+        """A private key in a file of the operator's own."""
+        path = self.home / "id_ed25519"
+        path.touch(mode=0o600)
+        path.write_bytes(key)
+        return str(path)

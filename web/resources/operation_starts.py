@@ -1,0 +1,171 @@
+"""Rolling operations are begun over HTTP, as v0 has it and by one request for every kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.aggregates import rolling_policy
+from domain.aggregates.operation import OperationRequest
+from domain.aggregates.operation_events import Targets
+from domain.aggregates.rolling_policy import Kind, Options
+from domain.commands import operation_commands
+from domain.commands.operation_commands import Plan
+from domain.log.unit import Unit
+from domain.log.writer import Writer
+from domain.refusal import invalid
+from domain.timed_id import timed_id
+from projections import operation_reads
+from projections.fleet import queries
+from projections.fleet.queries import HostFilter
+from web.http.replies import UNSTORED, Reply, json_body
+from web.http.requests import Request
+from web.resources.fleet_filter import checked_filter, told_filter
+from web.resources.idempotency import OnceOnly
+from web.resources.operations import existing, id_in
+from web.routing.route import Handler
+from web.schemas import bodies
+from web.schemas.fleet_bodies import HostFilters
+from web.schemas.operation_bodies import (
+    BeginBody,
+    DeployBody,
+    OperationBody,
+    RestartBody,
+    UpgradeBody,
+)
+from web.schemas.path_names import known_cluster
+
+ACCEPTED: Mapping[Kind, type[OperationBody]] = {
+    "deploy": DeployBody,
+    "upgrade": UpgradeBody,
+    "restart": RestartBody,
+}
+MEMBERS_MAX = 1_000_000
+
+
+class OperationStarts:
+    """The handlers of `POST /operations`, `PUT /cluster/{name}/deploy` …, and retries."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def start(self, kind: Kind) -> Handler:
+        """The handler that begins an operation of a kind."""
+
+        async def handle(request: Request) -> Reply:
+            cluster = known_cluster(request)
+            body = await bodies.read(request, ACCEPTED[kind])
+            version = body.version if isinstance(body, DeployBody) else ""
+            wanted = _wanted(kind, cluster, version, body)
+            if body.dry_run:
+                planned: Plan = await self._writer.perform(
+                    request.act(), lambda unit: operation_commands.plan(unit, wanted)
+                )
+                return Reply(json_body(_told(planned)))
+            name = timed_id()
+            begun, record = await self._writer.perform(
+                request.act(),
+                lambda unit: operation_commands.start(unit, name, wanted),
+                lambda tx, id_: (id_, operation_reads.v0_record(tx, id_).body),
+            )
+            return _created(begun, record)
+
+        handle.__doc__ = f"Begin a{'n' if kind == 'upgrade' else ''} {kind} of a cluster."
+        return handle
+
+    async def begin(self, request: Request) -> Reply:
+        """Begin an operation of any kind, on all members of a cluster or on some."""
+        body = await bodies.read(request, BeginBody)
+        which = _filter_of(body)
+        version = _version_of(body)
+        targets: Targets = told_filter(which) if which else None
+        if isinstance(body.hosts, list):
+            targets = body.hosts
+        wanted = _wanted(body.kind, body.cluster, version, body, targets)
+        once = OnceOnly(request, body)
+        name = timed_id()
+        if body.dry_run:
+            planned: Plan = await self._writer.perform(
+                request.act(),
+                lambda unit: operation_commands.plan(unit, wanted, _matching(unit, which)),
+            )
+            return Reply(json_body(_told(planned) | {"plan": planned.digest}))
+
+        def start(unit: Unit) -> str:
+            if before := once.begun(unit):
+                return before
+            matching = _matching(unit, which)
+            begun = operation_commands.start(unit, name, wanted, matching, body.plan)
+            return once.remember(unit, begun)
+
+        begun, record = await self._writer.perform(
+            request.act(),
+            start,
+            lambda tx, id_: (id_, existing(operation_reads.operation(tx, id_)).body),
+        )
+        return _created(begun, record)
+
+    async def retry(self, request: Request) -> Reply:
+        """Begin anew over what was left undone."""
+        predecessor = id_in(request)
+        await bodies.read(request, bodies.NothingElse)
+        name = timed_id()
+        begun, record = await self._writer.perform(
+            request.act(),
+            lambda unit: operation_commands.retry(unit, name, predecessor),
+            lambda tx, id_: (id_, existing(operation_reads.operation(tx, id_)).body),
+        )
+        return _created(begun, record)
+
+
+def _wanted(
+    kind: Kind, cluster: str, version: str, body: OperationBody, targets: Targets = None
+) -> OperationRequest:
+    keys = Options.__dataclass_fields__.keys()
+    given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
+    options = rolling_policy.checked_options(kind, given)
+    if kind == "deploy":
+        version = rolling_policy.checked_version(version)
+    return OperationRequest(kind, cluster, version, options, targets)
+
+
+def _version_of(body: BeginBody) -> str:
+    if body.kind == "deploy" and body.version is None:
+        raise invalid("version is missing: a deploy needs it.", "version")
+    if body.kind != "deploy" and body.version is not None:
+        raise invalid(f"version is of a deploy: an {body.kind} has none.", "version")
+    return body.version or ""
+
+
+def _filter_of(body: BeginBody) -> HostFilter | None:
+    """Which hosts the filters mean, of the members of the cluster."""
+    if not isinstance(body.hosts, HostFilters):
+        return None
+    which = checked_filter(body.hosts.model_dump(exclude_none=True))
+    if which.cluster not in (None, body.cluster):
+        raise invalid("hosts.cluster is another one than cluster.", "hosts")
+    return which._replace(cluster=body.cluster)
+
+
+def _matching(unit: Unit, which: HostFilter | None) -> list[str]:
+    """As of now, in the transaction that decides."""
+    return queries.addresses(unit.tx, which, MEMBERS_MAX) if which else []
+
+
+def _told(plan: Plan) -> dict[str, Any]:
+    wanted = plan.request
+    return {
+        "cluster": wanted.cluster,
+        "kind": wanted.kind,
+        "version": wanted.version,
+        "options": wanted.options.plain(),
+        "hosts": [address for address, _ in plan.hosts],
+        "drained": plan.drained,
+        "skipped": [{"address": a, "reason": why} for a, why in plan.skipped],
+        "max_parallel": plan.limits.parallel,
+        "max_failures": plan.limits.failures,
+        "max_unavailable": plan.limits.unavailable,
+    }
+
+
+def _created(name: str, record: bytes) -> Reply:
+    location = f"/api/v0/operation/{name}".encode()
+    return Reply(record, 201, (*UNSTORED, (b"location", location)))
