@@ -47,7 +47,7 @@ def history(tx: Transaction, subject: str, after: int, limit: int) -> Page | Non
     """
     if not next(recorder.stream(tx, subject, lte=1), None):
         return None
-    found = search.page(tx, Filter(subject=subject), after, limit, PAGE_BYTES_MAX)
+    found = search.page(tx, Filter((subject,)), after, limit, PAGE_BYTES_MAX)
     teller = Teller(subject)
     if found.entries:
         teller.catch_up(tx, found.entries[0].stored.originator_version - 1)

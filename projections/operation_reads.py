@@ -153,7 +153,20 @@ def is_occupied(tx: Transaction, address: str) -> bool:
     return tx.execute(sql, (address,)).fetchone() is not None
 
 
-def takes_part(tx: Transaction, name: str, address: str) -> bool:
-    """Whether a host is in an operation."""
-    sql = "SELECT 1 FROM operation_hosts WHERE id = ?"
-    return tx.execute(sql, (f"{name} {address}",)).fetchone() is not None
+class Part(NamedTuple):
+    """A host in an operation; once it is over nothing more is done there."""
+
+    outcome: str
+    is_over: bool
+
+
+def part(tx: Transaction, name: str, address: str) -> Part | None:
+    """How far an operation has come with a host; None where it has nothing to do with it."""
+    sql = """
+        SELECT h.outcome, o.is_over FROM operation_hosts h JOIN operations o ON o.id = h.operation
+        WHERE h.id = ?
+    """
+    found = tx.execute(sql, (f"{name} {address}",)).fetchone()
+    if found is None:
+        return None
+    return Part(found[0], bool(found[1]) or found[0] not in ("waiting", "in_process"))

@@ -15,6 +15,7 @@ from web.authentication.authentication import Authentication
 from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
+from web.events.output_stream import Followers
 from web.exception_handlers import exception_handlers
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
@@ -34,6 +35,7 @@ from web.resources.offered_keys import ParseKey
 from web.resources.operation_starts import OperationStarts
 from web.resources.operations import Operations
 from web.resources.sessions import Sessions
+from web.resources.step_outputs import StepOutputs
 from web.resources.tokens import Tokens
 from web.resources.users import Users
 from web.routes.accounts import account_routes
@@ -108,13 +110,14 @@ def application(
     hosts = Hosts(
         writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
     )
+    outputs = StepOutputs(reads, Followers(lambda: options.window.is_over), options.listeners_max)
     described = SelfDescription()
     routes = described.routes = [
         *service_routes(observation or Observation(authentication), described),
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
         *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
-        *operation_routes(Operations(writer, reads), OperationStarts(writer)),
+        *operation_routes(Operations(writer, reads), OperationStarts(writer), outputs),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),

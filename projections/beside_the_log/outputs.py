@@ -39,10 +39,14 @@ def add(tx: Transaction, operation: str, address: str, place: int, content: byte
     tx.execute(sql, (operation, address, place, content, at))
 
 
-def output(tx: Transaction, operation: str, address: str) -> bytes:
-    """All that is kept of a host's output in an operation."""
-    sql = "SELECT content FROM outputs WHERE operation = ? AND address = ? ORDER BY place"
-    return b"".join(bytes(row[0]) for row in tx.execute(sql, (operation, address)).fetchall())
+def output(tx: Transaction, operation: str, address: str, place: int = 0) -> bytes:
+    """What is kept of a host's output in an operation, from where a piece begins."""
+    sql = """
+        SELECT content FROM outputs WHERE operation = ? AND address = ? AND place >= ?
+        ORDER BY place
+    """
+    rows = tx.execute(sql, (operation, address, place)).fetchall()
+    return b"".join(bytes(row[0]) for row in rows)
 
 
 def purge(tx: Transaction, before: str) -> None:

@@ -58,14 +58,14 @@ def history(
     given = {"subject": subject, "type": kind, "actor": actor, "since": since, "until": until}
     which = chosen({name: text for name, text in given.items() if text is not None})
     with existing_database(config, data, database) as engine:
-        if which.subject is not None:
-            _must_be_known(engine, which.subject)
+        for subject in which.subjects:
+            _must_be_known(engine, subject)
         for records in _pages(engine, which, follow=follow):
             if as_json:
                 for record in records:
                     show_json(record)
             elif records:
-                _show(records, with_subject=which.subject is None)
+                _show(records, with_subject=not which.subjects)
             sys.stdout.flush()
 
 

@@ -4,45 +4,27 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
-
-from domain.log.engine import PersistenceError
 from domain.log.reading import search
 from domain.log.reading.search import Filter
 from domain.log.transaction import Transaction
 from projections.reads import Reads
-from web.authentication.presence import Presence, presence_of
 from web.events.cloud_events import cloud_event
+from web.events.live_answer import EVENT_STREAM, PIECE_BYTES, LiveAnswer
 from web.events.live_window import EventWindow, LeftBehind, frame
-from web.http.replies import INERT, NO_STORE, NOSNIFF, Header
-from web.http.requests import RENEW_EVERY_S
+
+__all__ = ["EVENT_STREAM", "EventStream"]
 
 PAGE_EVENTS = 500
 PAGE_BYTES = 256 * 1024
-PIECE_BYTES = 64 * 1024
-"""What is handed to a connection at once: it is asked for more when most of that is sent."""
 LIFE_S = 3600.0
 """After which a client has to come back, and to say who it is."""
 RETRY_MS = (500, 3000)
 """How soon it shall come back: not all at the same moment."""
-LAST_PIECE_S = 0.3
-"""How long a client may take to read what is under way to it when its stream has to end."""
-END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 TOO_SLOW = b": too slow, come back with Last-Event-ID\n\n"
 WENT_BACK = b": the log went back, come back and go on from this id\n"
 
-EVENT_STREAM = "text/event-stream"
-HEADERS: tuple[Header, ...] = (
-    (b"content-type", EVENT_STREAM.encode()),
-    NO_STORE,
-    NOSNIFF,
-    INERT,
-    (b"x-accel-buffering", b"no"),  # nginx would keep it back
-)
 
-
-class EventStream(Response):
+class EventStream(LiveAnswer):
     """An answer that goes on until the client leaves, is too slow, has to come back, or may not."""
 
     def __init__(
@@ -53,49 +35,22 @@ class EventStream(Response):
         which: Filter,
         is_admitted: Callable[[], Awaitable[bool]],
     ) -> None:
-        # Not `super().__init__`: there is no body, and no length.
-        self.status_code = 200
-        self.background = None
-        self.raw_headers = [*HEADERS]
+        super().__init__(is_admitted)
         self._window = window
         self._reads = reads
         self._position = position
         self._begun_anew = window.begun_anew
         self._which = which
-        self._is_admitted = is_admitted
-        self._gone = False
-        self._waiting: asyncio.Future[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send events until the stream ends."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        if scope["method"] == "HEAD":
-            await send(END)
-            return
-        leaving = asyncio.create_task(self._wait_until_gone(receive))
-        watching = asyncio.create_task(self._watch_admission(presence_of(scope)))
+    def begin(self) -> None:
+        """The window keeps events from now on."""
         self._window.listeners += 1
-        try:
-            try:
-                await self._speak(send)
-            except PersistenceError:
-                pass  # the database is away: it comes back, and so does the client
-            finally:
-                self._window.listeners -= 1
-                leaving.cancel()
-            await send(END)
-        finally:
-            watching.cancel()
 
-    async def _speak(self, send: Send) -> None:
-        async for said in self._all():
-            for start in range(0, len(said), PIECE_BYTES):
-                if self._gone:
-                    return
-                piece = said[start : start + PIECE_BYTES]
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    def end(self) -> None:
+        """It need not keep them for this one any more."""
+        self._window.listeners -= 1
 
-    async def _all(self) -> AsyncIterator[bytes]:
+    async def all(self) -> AsyncIterator[bytes]:
         """What is said, piece by piece; the position is that of what was said last."""
         window = self._window
         yield b"retry: %d\n\n" % random.randint(*RETRY_MS)  # noqa: S311 - no secret
@@ -137,26 +92,6 @@ class EventStream(Response):
     @property
     def _is_over(self) -> bool:
         return self._gone or self._window.is_over
-
-    async def _wait_until_gone(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._stop()
-
-    async def _watch_admission(self, presence: Presence) -> None:
-        """End it soon after whoever listens has lost their credentials."""
-        while True:
-            if not await self._is_admitted():
-                break
-            await asyncio.sleep(RENEW_EVERY_S)
-        self._stop()
-        await asyncio.sleep(LAST_PIECE_S)
-        presence.hang_up()
-
-    def _stop(self) -> None:
-        self._gone = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
 
 
 def _page(tx: Transaction, position: int, which: Filter) -> tuple[bytes, int]:

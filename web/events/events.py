@@ -1,7 +1,7 @@
 """The event log over HTTP, as CloudEvents."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -18,7 +18,7 @@ from projections.reads import Reads
 from web.events.cloud_events import BATCH_TYPE, batch, cloud_event
 from web.events.event_stream import EventStream
 from web.events.live_window import EventWindow
-from web.http.query_string import TEXT, TEXT_CHARACTERS_MAX, moment, number, parameters
+from web.http.query_string import TEXT, TEXT_CHARACTERS_MAX, moment, number, parameters, repeated
 from web.http.replies import INERT, NOSNIFF, REVALIDATE, Header, Reply, tagged
 from web.http.requests import Request
 
@@ -26,7 +26,9 @@ LIMIT = 100
 LIMIT_MAX = 1000
 PAGE_BYTES_MAX = 1024 * 1024
 PATH = "/api/v0/events"
-PARAMETERS = ("after", "limit", *Filter._fields)
+SUBJECTS_MAX = 50
+"""So many subjects one stream may be of."""
+PARAMETERS = ("after", "limit", "subject", "type", "actor", "since", "until")
 
 BATCH: Header = (b"content-type", BATCH_TYPE.encode())
 
@@ -65,11 +67,12 @@ class Events:
 
         It begins with what happens next, or after `Last-Event-ID` (or `after`, or at `since`).
         """
-        given = parameters(request.scope["query_string"], PARAMETERS)
+        query = request.scope["query_string"]
+        given = parameters(query, [name for name in PARAMETERS if name != "subject"])
         for name in ("limit", "until"):
             if name in given:
                 raise invalid(f"{name} is for /events: a stream goes on and on.", name)
-        which = filter_of(given)
+        which = filter_of(given, repeated(query, "subject"))
         resumed = _resumed(request)
         after = resumed or given.get("after")
         if self._window.listeners >= self._listeners_max:
@@ -113,7 +116,9 @@ def _page(tx: Transaction, wanted: Wanted) -> tuple[bytes, int | None]:
 
 
 def _next(wanted: Wanted, position: int) -> bytes:
-    given = {k: v for k, v in wanted.which._asdict().items() if v is not None}
+    given = {k: v for k, v in wanted.which._asdict().items() if v}
+    if subjects := given.pop("subjects", ()):
+        given["subject"] = subjects[0]
     return next_link(PATH, {"after": position, "limit": wanted.limit, **given})
 
 
@@ -136,21 +141,27 @@ def page_of(given: Mapping[str, str]) -> tuple[int, int]:
     )
 
 
-def filter_of(given: dict[str, str]) -> Filter:
+def filter_of(given: Mapping[str, str], subjects: Sequence[str] = ()) -> Filter:
     """The filter that parameters of a query, or options of a command, say."""
-    for name in ("subject", "actor"):
-        if name in given and not re.fullmatch(TEXT, given[name]):
+    subjects = [given["subject"]] if "subject" in given else subjects
+    texts = [("subject", text) for text in subjects]
+    texts += [("actor", given["actor"])] if "actor" in given else []
+    for name, text in texts:
+        if not re.fullmatch(TEXT, text):
             raise invalid(f"{name} must be 1 to {TEXT_CHARACTERS_MAX} ASCII characters.", name)
+    if len(subjects) > SUBJECTS_MAX:
+        raise invalid(f"One stream is of {SUBJECTS_MAX} subjects at most.", "subject")
     topic = given.get("type")
     if topic is not None and topic not in TYPES:
         raise invalid(f"There is no type of event like that: {_like(topic)}.", "type")
     times = {name: moment(given[name], name) for name in ("since", "until") if name in given}
-    return Filter(_subject(given.get("subject")), topic, given.get("actor"), **times)
+    named = tuple(dict.fromkeys(map(_subject, subjects)))
+    return Filter(named, topic, given.get("actor"), **times)
 
 
-def _subject(text: str | None) -> str | None:
+def _subject(text: str) -> str:
     """A subject as the log names it, however the address of a host is written."""
-    kind, _, name = (text or "").partition("/")
+    kind, _, name = text.partition("/")
     if kind == "host":
         with suppress(Refusal):  # what is no address is in no log
             return f"host/{host_address(name)}"

@@ -37,7 +37,7 @@ class StreamedEvent(NamedTuple):
     def passes(self, which: Filter) -> bool:
         """Whether a filter lets it through; times are not asked about."""
         return (
-            which.subject in (None, self.subject)
+            (not which.subjects or self.subject in which.subjects)
             and which.type in (None, self.type)
             and which.actor in (None, self.actor)
         )

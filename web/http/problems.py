@@ -48,6 +48,7 @@ KINDS: dict[str, Kind] = {
     "verb": Kind(405, "This path does not take this verb"),
     "timeout": Kind(408, "The request came too slowly", (CLOSE,)),
     "body_size": Kind(413, "The body is too large"),
+    "range": Kind(416, "There is no such part of it"),
     "too_many_failures": Kind(429, "Too many failed log-ins"),
     "head_size": Kind(431, "The head of the request is too large", (CLOSE,)),
     "defect": Kind(500, "The service made a mistake"),

@@ -265,7 +265,11 @@ def _success(route: Route, content: Content, schemas: Schemas) -> Schema:
     return {
         "description": content.done or route.summary,
         "headers": _headers(*(["ETag"] if route.description.is_tagged else [])) | more,
-        "content": {content.media_type: {"schema": schema}},
+        "content": {
+            media_type: {"schema": schema}
+            for media_type in (content.media_type, content.also)
+            if media_type
+        },
     }
 
 

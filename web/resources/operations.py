@@ -1,10 +1,7 @@
 """Rolling operations over HTTP: watch and steer them."""
 
-import asyncio
 import re
-from typing import Annotated, Any, get_args
-
-from pydantic import Field
+from typing import get_args
 
 from domain.aggregates import rolling_policy
 from domain.aggregates.rolling_policy import Kind, Outcome
@@ -15,7 +12,6 @@ from domain.log.writer import Writer
 from domain.names import quoted
 from domain.refusal import invalid, not_found
 from projections import clusters, operation_reads
-from projections.beside_the_log import outputs
 from projections.hosts import Answer
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX, Filter, Place
 from projections.reads import Reads
@@ -27,23 +23,13 @@ from web.http.query_string import (
     number,
     parameters,
 )
-from web.http.replies import INERT, NO_STORE, NOSNIFF, Reply, answered
+from web.http.replies import Reply, answered
 from web.http.requests import Request
-from web.http.shown_text import shown
 from web.resources.lost import must_not_be_lost
 from web.routing.route import Handler
 from web.schemas import bodies
 from web.schemas.operation_bodies import StateBody
-from web.schemas.path_names import address_in, known_cluster
-
-PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
-ATTACHMENT = (b"content-disposition", b'attachment; filename="output"')
-# Any: annotations.
-OUTPUT_QUERY: dict[str, Any] = {
-    "raw": Annotated[
-        str, Field(description="The bytes as they came, as a file. It has no value.", max_length=0)
-    ]
-}
+from web.schemas.path_names import known_cluster
 
 
 class Operations:
@@ -108,22 +94,6 @@ class Operations:
         )
         return Reply(record, 201)
 
-    async def output(self, request: Request) -> Reply:
-        """What a host's step has said so far.
-
-        Characters that a terminal or a page would obey are shown (`\\x1b`); with `?raw` they are as
-        they came, and the answer is a file to be kept.
-        """
-        name, address = id_in(request), address_in(request)
-        raw = _is_raw(request.scope["query_string"])
-        said = await self._reads.fresh(_output, name, address)
-        if said is None:
-            raise not_found(f"There is no host {quoted(address)} in operation {quoted(name)}.")
-        if raw:
-            return Reply(said, 200, (PLAIN_TEXT, ATTACHMENT, NO_STORE, NOSNIFF, INERT))
-        text = await asyncio.to_thread(shown, said)
-        return Reply(text, 200, (PLAIN_TEXT, NO_STORE, NOSNIFF, INERT))
-
 
 def id_in(request: Request) -> str:
     """The id in a path. Refuses what can be none."""
@@ -138,19 +108,6 @@ def existing(answer: Answer | None) -> Answer:
     if answer is None:
         raise not_found("There is no such operation: GET /api/v0/operations lists them.")
     return answer
-
-
-def _output(tx: Transaction, name: str, address: str) -> bytes | None:
-    if not operation_reads.takes_part(tx, name, address):
-        return None
-    return outputs.output(tx, name, address)
-
-
-def _is_raw(query: bytes) -> bool:
-    found = parameters(query, OUTPUT_QUERY)
-    if found.get("raw"):
-        raise invalid("raw takes no value.", "raw")
-    return "raw" in found
 
 
 def _is_known(tx: Transaction, cluster: str) -> bool:

@@ -6,7 +6,14 @@ from web.events.events import PATH, Events
 from web.events.histories import Histories
 from web.routing.description import Content, Description, reads
 from web.routing.route import Route
-from web.schemas.event_records import FILTERS, HISTORY_QUERY, QUERY, CloudEvent, HistoryRecord
+from web.schemas.event_records import (
+    FILTERS,
+    HISTORY_QUERY,
+    QUERY,
+    SUBJECTS,
+    CloudEvent,
+    HistoryRecord,
+)
 from web.schemas.records import Text
 
 LINK = {"Link": "Where the log goes on, the address of the next page, with `rel=next`."}
@@ -15,7 +22,7 @@ TOLD = reads(list[HistoryRecord], "not_found", query=HISTORY_QUERY, headers=LINK
 STREAMED = Description(
     {200: Content(Text, EVENT_STREAM)},
     ("conflict",),
-    query={name: QUERY[name] for name in ("after", "since", *FILTERS)},
+    query={name: QUERY[name] for name in ("after", "since", *FILTERS)} | {"subject": SUBJECTS},
 )
 
 

@@ -7,9 +7,11 @@ from pydantic import Field
 from domain.aggregates.rolling_policy import Kind, Outcome, Status
 from domain.log.recorder import POSITION_MAX
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX
+from web.events.live_answer import EVENT_STREAM
 from web.http.query_string import TEXT
 from web.resources.operation_starts import ACCEPTED, OperationStarts
-from web.resources.operations import OUTPUT_QUERY, Operations
+from web.resources.operations import Operations
+from web.resources.step_outputs import OUTPUT_QUERY, StepOutputs
 from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads
 from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse
@@ -42,6 +44,8 @@ PAGES: dict[str, Any] = {
         int, Field(ge=0, le=POSITION_MAX, description="Where the page before ended: see `Link`.")
     ],
 }
+TAKES = {"Accept-Ranges": "`bytes`."}
+PLACE = {"Content-Range": "Which bytes, and of how many."}
 NEXT = {"Link": "The next page; none after the last."}
 QUERY: dict[str, Any] = {
     "cluster": Annotated[Name, Field(description="Only operations on this cluster.")],
@@ -70,7 +74,9 @@ def _begins(shape: Any, body: type[Body], *, plan: Any = None) -> Description:
     return Description(answers, (GONE, CLASH), body)
 
 
-def operation_routes(operations: Operations, starts: OperationStarts) -> list[Route]:
+def operation_routes(
+    operations: Operations, starts: OperationStarts, outputs: StepOutputs
+) -> list[Route]:
     """What v0 has for each kind, and what is beyond."""
     v0 = "/api/v0"
     one = f"{v0}/operation/{{id}}"
@@ -94,7 +100,7 @@ def operation_routes(operations: Operations, starts: OperationStarts) -> list[Ro
             starts.retry,
             _begins(OperationRecord, NothingElse),
         ),
-        Route("GET", output, "viewer", operations.output, _output()),
+        Route("GET", output, "viewer", outputs.show, _output()),
     ]
     for kind, record in V0_RECORDS.items():
         path = f"{v0}/cluster/{{name}}/{kind}"
@@ -117,8 +123,9 @@ def _hosts_listed() -> Description:
 
 
 def _output() -> Description:
-    text = Content(Text, PLAIN_TEXT)
-    return Description({200: text}, (GONE,), query=OUTPUT_QUERY)
+    text = Content(Text, PLAIN_TEXT, TAKES, also=EVENT_STREAM)
+    part = Content(Text, PLAIN_TEXT, TAKES | PLACE, done="The part that `Range` asks for.")
+    return Description({200: text, 206: part}, (GONE, "range"), query=OUTPUT_QUERY)
 
 
 def _steers() -> Description:

@@ -26,6 +26,8 @@ class Content:
     shape: Shape
     media_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
+    also: str = ""
+    """Another media type, for those who accept it: a stream of events."""
     done: str = ""
     """What was done, where this is answered; of a GET, its route says what is shown."""
 

@@ -108,4 +108,8 @@ QUERY: dict[str, Any] = {
     "since": Annotated[Time, Field(description="Only what was recorded then or later.")],
     "until": Annotated[Time, Field(description="Only what was recorded then or before.")],
 }
+SUBJECTS = Annotated[
+    list[Text],
+    Field(max_length=50, description="Only of this subject; of any of several."),
+]
 HISTORY_QUERY = {name: QUERY[name] for name in ("after", "limit")}

@@ -2,14 +2,14 @@
 it finds, so that no question about a long log takes long.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import orjson
 
 from domain.log.engine import StoredEvent
 from domain.log.reading import as_of
-from domain.log.recorder import POSITION_MAX, Entry
+from domain.log.recorder import POSITION_MAX, Entry, head
 from domain.log.transaction import EngineName, Transaction
 
 EXAMINED_MAX = 20_000
@@ -19,9 +19,10 @@ CHUNK_EVENTS = 100
 
 
 class Filter(NamedTuple):
-    """Which events. Times are when an event was recorded, and count themselves."""
+    """Which events; of all subjects where none is named. Times are when an event was recorded, and
+    count themselves."""
 
-    subject: str | None = None
+    subjects: tuple[str, ...] = ()
     type: str | None = None
     actor: str | None = None
     since: str | None = None
@@ -73,9 +74,13 @@ def page(tx: Transaction, which: Filter, after: int, limit: int, bytes_max: int)
         after = max(after, last_recorded(tx, which.since, before=True))
     if which.until is not None:
         last = last_recorded(tx, which.until)
-    if which.subject is not None:
-        section = _stream(tx, which, after, last)
-    elif which.type is None and which.actor is None:
+    if which.subjects:
+        parts = [
+            _collect(tx, which, _stream(tx, subject, after, last), limit, bytes_max)
+            for subject in which.subjects
+        ]
+        return parts[0] if len(parts) == 1 else _merged(parts, limit, bytes_max)
+    if which.type is None and which.actor is None:
         section = _log(tx, after, last, limit + 1)  # what is looked at is found
     else:
         section = _log(tx, after, last, EXAMINED_MAX)
@@ -104,18 +109,36 @@ def _log(tx: Transaction, after: int, last: int, examined: int) -> _Section:
     return _Section(IN_LOG, (), after, end, end, count == examined, 0)
 
 
-def _stream(tx: Transaction, which: Filter, after: int, last: int) -> _Section:
-    subject = which.subject or ""
+def _stream(tx: Transaction, subject: str, after: int, last: int) -> _Section:
     newest = tx.execute(LAST_VERSION, (subject,)).fetchone()[0] or 0
 
     def position(version: int) -> int:
         return int(tx.execute(VERSION, (subject, version)).fetchone()[0])
 
     begin = _last(0, newest, lambda version: position(version) <= after)
-    stop = _last(begin, newest, lambda version: position(version) <= last)
+    stop = newest
+    if last < POSITION_MAX:
+        stop = _last(begin, newest, lambda version: position(version) <= last)
     end = min(stop, begin + EXAMINED_MAX)
-    reached = position(end) if end > begin else after
+    # Where nothing follows in the stream, all of the log was looked at.
+    reached = position(end) if end < stop else max(after, min(last, head(tx).position))
     return _Section(IN_STREAM, (subject,), begin, end, reached, end < stop, 3)
+
+
+def _merged(parts: Sequence[Page], limit: int, bytes_max: int) -> Page:
+    """Several streams in log order, as far as all of them were looked at."""
+    whole = max(part.position for part in parts)
+    reached = min((part.position for part in parts if part.more), default=whole)
+    entries = sorted(
+        (entry for part in parts for entry in part.entries if entry.position <= reached),
+        key=lambda entry: entry.position,
+    )
+    size = 0
+    for count, entry in enumerate(entries):
+        size += len(entry.stored.state)
+        if count == limit or (count and size > bytes_max):
+            return Page(entries[:count], entries[count - 1].position, more=True)
+    return Page(entries, reached, any(part.more for part in parts))
 
 
 def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, bytes_max: int) -> Page:

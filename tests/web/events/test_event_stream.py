@@ -200,6 +200,44 @@ def test_filters_are_those_of_events(service: WebService, api: httpx.Client) -> 
         assert f"id: {head}" in ids
 
 
+def test_one_stream_is_of_several_subjects_live_and_resumed(
+    service: WebService, api: httpx.Client
+) -> None:
+    for name in ("web", "db", "cache"):
+        api.put(f"/cluster/{name}")
+    query = "?subject=cluster/web&subject=cluster/cache&subject=cluster/web&subject=host/10.0.0.9"
+
+    def of_both() -> list[dict[str, Any]]:
+        return [
+            event for event in logged(api) if event["subject"] in ("cluster/web", "cluster/cache")
+        ]
+
+    with listening(service, query, "0") as resumed, listening(service, query) as live:
+        for path in ("web", "db", "cache"):
+            api.delete(f"/cluster/{path}")
+        assert resumed.events(4) == of_both()
+        assert live.events(2) == of_both()[2:]
+    with listening(service, f"{query}&type=cluster.removed", "0") as removed:
+        assert removed.events(2) == of_both()[2:]
+    assert api.get("/events/stream?" + "&".join(["subject=x/1"] * 51)).status_code == 400
+    assert api.get("/events/stream?subject=x/1&subject=").status_code == 400
+    assert api.get("/events?subject=x/1&subject=x/2").status_code == 400
+
+
+def test_a_stream_of_a_subject_that_is_quiet_is_quiet(
+    service: WebService, api: httpx.Client
+) -> None:
+    """It looked at the same page again and again, and told the same id each time."""
+    api.put("/cluster/web")
+    api.put("/cluster/db")
+    with listening(service, "?subject=cluster/web", "0") as listener:
+        assert len(listener.events(1)) == 1
+        api.put("/cluster/cache")
+        head = logged(api)[-1]["id"]
+        service.run(beat(service))
+        assert [f"id: {head}"] in islice(listener.blocks, 3)
+
+
 async def beat(service: WebService) -> None:
     """The time for a heartbeat has come."""
     service.live.beat()
