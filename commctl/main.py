@@ -19,6 +19,7 @@ from commctl.session import Globals, Session
 from commctl.show.text import cleaned
 
 PROGRAM = "commctl"
+COMPLETE_VARIABLE = "_COMMCTL_COMPLETE"
 UNTIL_CLOSED = 1
 """The exit status where whoever reads our output has seen enough."""
 
@@ -31,6 +32,15 @@ COMMANDS = {
     "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),
     "deploy": ("begin:deploy", "Bring a cluster's hosts to a version, a few at a time."),
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
+    "history": ("history:history", "Who did what, when."),
+    "diff": ("diff:diff", "What changed between two times."),
+    "network": ("resource:networks", "Networks of clusters."),
+    "container-manager": ("resource:container_managers", "Container managers of clusters."),
+    "api": ("tools:api", "Ask the API for anything."),
+    "profile": ("tools:profiles", "Servers that are known."),
+    "open": ("tools:open_page", "Open the service in a browser."),
+    "completion": ("tools:completion", "What a shell reads to complete commands."),
+    "version": ("tools:version", "The versions of client and service."),
 }
 EVERYTHING = "*"
 COMMON = """
@@ -53,6 +63,10 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line without the program's name; gives the exit status."""
     try:
+        if COMPLETE_VARIABLE in os.environ:
+            from commctl.manual import complete
+
+            complete()
         ours, theirs = hoisted(arguments)
         app = application(next(iter(theirs), None))
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
@@ -122,7 +136,9 @@ def application(wanted: str | None) -> typer.Typer:
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, help=purpose)
         else:
-            app.command(name)(found)
+            # A time such as -2h is no option.
+            settings = {"ignore_unknown_options": True} if name == "diff" else None
+            app.command(name, context_settings=settings)(found)
     return app
 
 
