@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 
             complete()
         ours, theirs = hoisted(arguments)
-        app = application(next(iter(theirs), None))
+        app = application(*theirs[:2])
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return int(status or 0)
@@ -115,8 +115,11 @@ def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return ours, theirs
 
 
-def application(wanted: str | None) -> typer.Typer:
-    """The commands; those that are not wanted have a name only, so that it is there soon."""
+def application(wanted: str | None = None, verb: str | None = None) -> typer.Typer:
+    """The commands; those that are not wanted have a name only, so that it is there soon.
+
+    Of a noun all verbs are there, unless the one that is wanted is among them.
+    """
     app = typer.Typer(
         # Plain help: it ends up in files and pages as often as on a screen.
         rich_markup_mode=None,
@@ -134,12 +137,26 @@ def application(wanted: str | None) -> typer.Typer:
         module, _, attribute = place.partition(":")
         found = getattr(import_module(f"commctl.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
+            _only(found, verb)
             app.add_typer(found, name=name, help=purpose)
         else:
             # A time such as -2h is no option.
             settings = {"ignore_unknown_options": True} if name == "diff" else None
             app.command(name, context_settings=settings)(found)
     return app
+
+
+def _only(group: typer.Typer, verb: str | None) -> None:
+    """What each option of the others means takes long to find out."""
+    names = {command.name for command in group.registered_commands}
+    if verb in names:
+        group.registered_commands = [c for c in group.registered_commands if c.name == verb]
+        group.registered_groups = []
+        group.callback()(_noun)  # one command alone would be the noun itself
+
+
+def _noun() -> None:
+    """Of a noun there are verbs."""
 
 
 def _elsewhere() -> None:

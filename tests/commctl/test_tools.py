@@ -193,13 +193,15 @@ def test_completions_and_manuals_are_made_of_the_commands(operator: Operator) ->
 
 
 def test_help_is_quick_and_a_list_is_soon_there(operator: Operator, service: Service) -> None:
+    environment = {k: v for k, v in operator.environment.items() if not k.startswith("COV")}
+
     def best(*command: str) -> float:
         """CPU of the quickest of five: others use the machine too."""
         taken = []
         for _ in range(5):
             with Path("/dev/null").open("wb") as nowhere:
                 process = subprocess.Popen(
-                    [sys.executable, *command], env=operator.environment, stdout=nowhere
+                    [sys.executable, *command], env=environment, stdout=nowhere
                 )
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -208,8 +210,10 @@ def test_help_is_quick_and_a_list_is_soon_there(operator: Operator, service: Ser
         return min(taken)
 
     python = best("-c", "pass")
-    assert best("-m", "commctl", "--help") - python < 0.3
-    assert best("-m", "commctl", "host", "list") - python < 0.5
+    # How much slower this machine is now than one where that import takes 0.07 s.
+    slower = max(1.0, (best("-c", "import typer") - python) / 0.07)
+    assert best("-m", "commctl", "--help") - python < 0.3 * slower
+    assert best("-m", "commctl", "host", "list") - python < 0.5 * slower
 
 
 def test_versions(operator: Operator, service: Service) -> None:
