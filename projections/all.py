@@ -2,7 +2,13 @@
 
 from domain.log.transaction import EngineName
 from projections import clusters, container_managers, hosts, networks, operations
-from projections.beside_the_log import heartbeats, idempotency_keys, node_reports, outputs
+from projections.beside_the_log import (
+    heartbeats,
+    host_looks,
+    idempotency_keys,
+    node_reports,
+    outputs,
+)
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 
@@ -23,5 +29,6 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *outputs.schema(engine),
         *node_reports.schema(engine),
         *idempotency_keys.schema(engine),
+        *host_looks.schema(engine),
         *checkpoints.schema(engine),
     ]

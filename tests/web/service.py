@@ -90,7 +90,9 @@ class WebService:
         clients: Clients | None,
         sources: Collection[str],
         listeners_max: int,
+        second_look_s: float,
     ) -> None:
+        self.second_look_s = second_look_s
         self.engine = engine
         self._listeners_max = listeners_max
         self.log: list[dict[str, object]] = []
@@ -138,6 +140,7 @@ class WebService:
                 sources=self._sources,
                 window=self.live,
                 listeners_max=self._listeners_max,
+                second_look_s=self.second_look_s,
             ),
         )
         self.table = [route for route in self.app.routes if isinstance(route, Route)]
@@ -226,6 +229,7 @@ def serving(
     clients: Clients | None = None,
     sources: Collection[str] = (),
     listeners_max: int = LISTENERS_MAX,
+    second_look_s: float = 0.0,
 ) -> Iterator[WebService]:
     """The service, for as long as a test needs it."""
     engine: Engine = (
@@ -233,7 +237,9 @@ def serving(
         if database_url.startswith("postgresql")
         else SQLiteEngine(directory / "commissaire.db")
     )
-    service = WebService(engine, limits, server_limits, clients, sources, listeners_max)
+    service = WebService(
+        engine, limits, server_limits, clients, sources, listeners_max, second_look_s
+    )
     try:
         yield service
     finally:
