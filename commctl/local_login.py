@@ -42,6 +42,11 @@ def find_local(data: Path | None, environ: Mapping[str, str]) -> Local | None:
     return _read(HERE / FILE, any_owner=False) or _read(INSTALLED / FILE, any_owner=True)
 
 
+def read_again(path: Path) -> Local | None:
+    """What a file that was believed before says by now."""
+    return _read(path, any_owner=True)
+
+
 def _read(path: Path, *, any_owner: bool) -> Local | None:
     try:
         with path.open("rb") as file:

@@ -27,6 +27,10 @@ COMMANDS = {
     "status": ("status:status", "What needs a person, and what runs; or how one thing is."),
     "host": ("host:commands", "Hosts: list, show, why, check, add, import, label, rm …"),
     "cluster": ("cluster:commands", "Clusters and their members."),
+    "upgrade": ("begin:upgrade", "Upgrade a cluster's hosts, a few at a time."),
+    "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),
+    "deploy": ("begin:deploy", "Bring a cluster's hosts to a version, a few at a time."),
+    "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
 }
 EVERYTHING = "*"
 COMMON = """

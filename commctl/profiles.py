@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from commctl.exits import NoLogin, WrongUse
-from commctl.local_login import find_local
+from commctl.local_login import Local, find_local
 from commctl.secret_files import read_secret
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -42,6 +42,8 @@ class Server:
     """A file of certificates to trust in place of the system's."""
     certificate: Path | None = None
     """The only certificate to trust, by any name: of a service of this machine."""
+    local: Path | None = None
+    """The file that a service of this machine lets us in by; anew each time that it starts."""
     origin: str = "nowhere"
     """Where the credentials are from, for people."""
     is_chosen: bool = False
@@ -84,10 +86,20 @@ def find_server(chosen: Chosen, environ: Mapping[str, str]) -> Server:
     if found is not None:
         return replace(server, credentials=found[0], origin=found[1])
     if local is not None and server.url == local.url:
-        return replace(
-            server, credentials=local.token, origin=str(local.path), certificate=local.certificate
-        )
+        return let_in_by(local, server)
     return server
+
+
+def let_in_by(local: Local, server: Server) -> Server:
+    """A service of this machine, as it says now that it is reached."""
+    return replace(
+        server,
+        url=own_url(local.url),
+        credentials=local.token,
+        certificate=local.certificate,
+        local=local.path,
+        origin=str(local.path),
+    )
 
 
 def _credentials(

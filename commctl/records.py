@@ -143,6 +143,7 @@ class Event(TypedDict, total=False):
     type: str
     subject: str
     time: str
+    at: str
     actor: str
     correlationid: str
     note: str

@@ -7,7 +7,8 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commctl import exits
-from commctl.profiles import Password, Server
+from commctl.local_login import read_again
+from commctl.profiles import Password, Server, let_in_by
 
 if TYPE_CHECKING:  # takes a tenth of a second, which `--help` does not have
     import httpx
@@ -23,6 +24,7 @@ BODY_SHOWN_CHARACTERS = 300
 AGAIN = ("GET", "HEAD", "PUT", "DELETE")
 """What may be sent again: the answer is the same."""
 BUSY = 503
+NOT_LET_IN = (401, 403)
 
 
 class Answer(NamedTuple):
@@ -44,15 +46,13 @@ class Transport:
 
         self.server = server
         self._was_there = False
-        headers = {"Accept": "application/json", "User-Agent": "commctl"}
-        if server.credentials is not None:
-            headers["Authorization"] = _authorization(server)
+        headers = {"Accept": "application/json", "User-Agent": "commctl", **_authorization(server)}
         if request is not None:
             headers["X-Request-ID"] = request
         if note is not None:
             headers["Commissaire-Note"] = note
         self.http = httpx.Client(
-            base_url=f"{server.url}/api/v0/",
+            base_url=_base(server),
             headers=headers,
             verify=tls_context(server),
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
@@ -82,17 +82,30 @@ class Transport:
                 )
             except httpx.ConnectError as error:
                 # Nothing was sent. Where it has answered before it may only be restarting.
-                if not left or not self._was_there:
+                if not left or not (self._was_there or self.renew()):
                     raise self.nobody(error) from None
+                self.renew()
             except httpx.TransportError as error:
                 if not left or not may_repeat:
                     raise self.nobody(error) from None
             else:
                 self._was_there = True
+                if answer.status_code in NOT_LET_IN and left and self.renew():
+                    continue
                 if answer.status_code != BUSY or not left:
                     return self._told(answer)
             time.sleep(pause)
         raise AssertionError("the last try is answered or raises")
+
+    def renew(self) -> bool:
+        """Whether the service of this machine was started anew, and lets us in by a new token."""
+        found = self.server.local and read_again(self.server.local)
+        if not found or found.token == self.server.credentials:
+            return False
+        self.server = let_in_by(found, self.server)
+        self.http.base_url = _base(self.server)
+        self.http.headers.update(_authorization(self.server))
+        return True
 
     def nobody(self, error: Exception) -> exits.NoServer:
         """What is said where there is no answer."""
@@ -157,11 +170,18 @@ def tls_context(server: Server) -> ssl.SSLContext:
     return context
 
 
-def _authorization(server: Server) -> str:
+def _base(server: Server) -> str:
+    return f"{server.url}/api/v0/"
+
+
+def _authorization(server: Server) -> dict[str, str]:
     known = server.credentials
+    if known is None:
+        return {}
     if isinstance(known, Password):
-        return "Basic " + b64encode(f"{known.user}:{known.password}".encode()).decode()
-    return f"Bearer {known}"
+        pair = b64encode(f"{known.user}:{known.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {"Authorization": f"Bearer {known}"}
 
 
 def _path(path: str) -> str:

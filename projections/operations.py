@@ -215,8 +215,7 @@ def _fold(
             changes = {"outcome": "in_process", "step": step, "started_at": event.at}
             _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
         case events.StepWaits():
-            changes = {"reason": event.reason}
-            _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
+            _wait(hosts, f"{name} {event.address}", record["counts"], event.reason)
         case events.StepDone():
             changes = {"step": event.next} | _told(event.evidence)
             _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)
@@ -237,6 +236,13 @@ def _fold(
 def _told(evidence: Evidence) -> dict[str, Any]:
     """A reason beside a step that went well: what was kept back, say."""
     return {"reason": evidence["told"]} if "told" in evidence else {}
+
+
+def _wait(hosts: Rows[OperationHostRow], key: str, counts: dict[str, int], reason: str) -> None:
+    """What a step waits for; afterwards, what an earlier step had to tell."""
+    row = hosts.get(key)
+    told = orjson.loads(row.record)["evidence"].get("told", "") if row is not None else ""
+    _change(hosts, key, counts, {"reason": reason or told}, {})
 
 
 def _end(

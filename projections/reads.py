@@ -14,6 +14,8 @@ from projections.loop_turn import Turn
 
 TIMEOUT_S = 10.0
 """How long a read that runs beside the event loop may take, its turn included."""
+SUSPECT_AFTER_S = 1.0
+"""How long a read waits before it is looked whether the database is away."""
 THREADS = 4
 """How many reads run beside the event loop at once; the others wait for their turn."""
 HOT_ROWS_MAX = 20_000
@@ -87,12 +89,19 @@ class ThreadedReads:
 
     async def point(self, query: "Query[T]", *args: Any) -> T:
         """Run a query in a thread."""
+        self._engine.must_answer()
         loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(self._threads, partial(self._run, query, args))
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await loop.run_in_executor(self._threads, partial(self._run, query, args))
+                while not (await asyncio.wait((answer,), timeout=SUSPECT_AFTER_S))[0]:
+                    self._engine.must_answer()
+                    self._engine.suspect()
+                return answer.result()
         except TimeoutError:
             raise OperationalError("the database did not answer in time") from None
+        finally:
+            answer.cancel()
 
     scan = fresh = point
 

@@ -26,6 +26,9 @@ from commctl.show.hosts import HOSTS, host_shown
 from commctl.show.times import age
 
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+NEXT = {"host_key": "host hostkey show {}", "authentication": "host key rotate {} -k KEYFILE"}
+NEXT_ELSE = "host check {}"
+"""What mends a failure, or shows that it is mended, by its kind."""
 STATUSES = "investigating|bootstrapping|disassociated|active|failed"
 
 
@@ -98,7 +101,7 @@ def why(ctx: typer.Context, addresses: Annotated[list[str] | None, typer.Argumen
             continue
         use.out.paragraph(f"{name}  failed {since} ago: {host['reason']}")
         use.out.paragraph(cure, 2)
-        use.out.line(f"  → commctl host check {name}")
+        use.out.line(f"  → commctl {NEXT.get(host['kind'] or '', NEXT_ELSE).format(name)}")
     if not told:
         use.out.say("No host has failed.")
     return DONE

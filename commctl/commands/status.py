@@ -8,7 +8,8 @@ from commctl.exits import DONE, Refused
 from commctl.records import Fleet
 from commctl.session import Session, session
 from commctl.show.hosts import cluster_shown, host_shown
-from commctl.show.table import SIGNS
+from commctl.show.operations import operation_shown
+from commctl.show.table import SHORT_ID, SIGNS
 from commctl.show.text import cleaned, folded
 from commctl.show.times import age
 
@@ -43,13 +44,19 @@ def _show_one(use: Session, name: str) -> int:
             if show(use, name):
                 return DONE
         except Refused as refused:
-            if refused.code not in (400, 404):
+            if refused.code not in (0, 400, 404):
                 raise
     raise Refused(f"There is no operation, host or cluster {name}.")
 
 
 def _show_operation(use: Session, name: str) -> bool:
-    return False
+    from commctl.commands.operation import PREFIX, find
+
+    if not PREFIX.fullmatch(name) or name in use.api.clusters():
+        return False
+    found = find(use, name)
+    use.out.record(operation_shown(found), found, found["id"])
+    return True
 
 
 def _show_host(use: Session, name: str) -> bool:
@@ -121,7 +128,7 @@ class Page:
             self._heading("Needs a person")
         for need in needs:
             what = str(need["what"]).replace("_", " ")
-            of = f" of operation {need['operation'][:8]}" if need.get("operation") else ""
+            of = f" of operation {need['operation'][:SHORT_ID]}" if need.get("operation") else ""
             self._say(f"{what}{of}: {_named(need)}", str(need["cure"]))
 
     def _failed(self) -> None:
@@ -139,10 +146,10 @@ class Page:
             counts = {state: n for state, n in operation["counts"].items() if n}
             told = ", ".join(f"{n} {state}" for state, n in counts.items())
             since = age(operation["started_at"], self._use.out.now)
-            what = f"{operation['id'][:8]}  {operation['kind']} of {operation['cluster']}"
+            what = f"{operation['id'][:SHORT_ID]}  {operation['kind']} of {operation['cluster']}"
             more = "" if operation["status"] == "in_process" else f" ({operation['status']})"
             self._say(f"{what}{more}: {told}; by {operation['actor']}, {since} ago",
-                      f"commctl op watch {operation['id'][:8]}")  # fmt: skip
+                      f"commctl op watch {operation['id'][:SHORT_ID]}")  # fmt: skip
 
 
 def _named(group: Any) -> str:

@@ -137,7 +137,12 @@ class Output:
         """A line for people, on standard error."""
         if not self.quiet:
             sys.stdout.flush()
-            print(cleaned(text), file=sys.stderr, flush=True)
+            shown = cleaned(text)
+            if sys.stderr.isatty() and width(shown) > self.columns:
+                indent = len(shown) - len(shown.lstrip())
+                first, *more = folded(shown.strip(), max(self.columns - indent - 4, 24))
+                shown = "\n".join([" " * indent + first, *(" " * (indent + 4) + m for m in more)])
+            print(shown, file=sys.stderr, flush=True)
 
     def ask(self, question: str, *, yes: bool) -> bool:
         """Whether a person agrees. In a pipe nobody is asked: `-y` has to be there."""

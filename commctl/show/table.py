@@ -14,6 +14,9 @@ FOLDED_COLUMNS_MIN = 24
 LOOKED_AT_ROWS = 100
 """So many rows say how wide the columns are; wider ones later push what follows."""
 
+SHORT_ID = 13
+"""So many characters of an operation's id tell it from others: its time in milliseconds."""
+
 # Word, shape, colour (SGR), in this order.
 SIGNS = {
     "active": ("●", "32"), "ok": ("●", "32"), "done": ("●", "32"), "finished": ("●", "32"),
@@ -33,7 +36,7 @@ class Column(NamedTuple):
     name: str
     of: "str | Callable[[Any], object]"
     kind: str = "text"
-    """`text`, `time`, `status`, `folds` (takes what is left of the width), or `number`."""
+    """`text`, `time`, `status`, `id`, `folds` (takes what is left of the width), or `number`."""
     drop: int = 0
     """0: never dropped, it identifies; else the greater, the earlier. 9: only in wide forms."""
 
@@ -136,6 +139,8 @@ class Layout:
         if column.kind == "time" and self._fits is not None:
             return short(None if value is None else str(value), self._now)
         text = plain(column, record)
+        if column.kind == "id" and self._fits is not None:
+            return text[:SHORT_ID]
         if column.kind == "status" and self._shapes and text in SIGNS:
             return f"{text} {SIGNS[text][0]}"
         return text

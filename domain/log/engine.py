@@ -138,6 +138,14 @@ class Engine(Protocol):
         """Read one consistent state, from any thread."""
         ...
 
+    def must_answer(self) -> None:
+        """Raise where the database was found to be away: nobody needs to wait for it."""
+        ...
+
+    def suspect(self) -> None:
+        """Somebody waits for it: find out beside them whether it is away."""
+        ...
+
     def scrub(self) -> None:
         """Make what was deleted before unreadable in the files of the database."""
         ...

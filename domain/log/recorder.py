@@ -46,6 +46,7 @@ STREAM = """
     WHERE originator_id = ? AND originator_version > ? AND originator_version <= ?
     ORDER BY originator_version
 """
+HAS_STREAM = "SELECT 1 FROM stored_events WHERE originator_id = ? LIMIT 1"
 LOG = """
     SELECT position, recorded_at, originator_id, originator_version, topic, state
     FROM stored_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?
@@ -137,6 +138,11 @@ def stream(
     """One aggregate's events, oldest first."""
     for row in tx.execute(STREAM, (originator_id, gt, lte)).fetchall():
         yield StoredEvent(row[0], row[1], row[2], bytes(row[3]))
+
+
+def has_stream(tx: Transaction, originator_id: str) -> bool:
+    """Whether an aggregate has any events."""
+    return tx.execute(HAS_STREAM, (originator_id,)).fetchone() is not None
 
 
 def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Entry]:

@@ -24,11 +24,20 @@ T = TypeVar("T")
 class HostUnusable(Exception):
     """The host cannot be worked with; `reason` is for people.
 
-    `passing`: whether that may change in a moment, without anybody's doing.
+    `passing`: whether that may change in a moment, without anybody's doing. `nothing_began`: the
+    host said that nothing of the step that it was sent has begun.
     """
 
-    def __init__(self, kind: FailureKind, reason: str, *, passing: bool = False) -> None:
+    def __init__(
+        self,
+        kind: FailureKind,
+        reason: str,
+        *,
+        passing: bool = False,
+        nothing_began: bool = False,
+    ) -> None:
         super().__init__(reason)
+        self.nothing_began = nothing_began
         self.kind: FailureKind = kind
         self.reason = reason
         self.passing = passing

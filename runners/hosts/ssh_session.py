@@ -64,7 +64,12 @@ class HostSessions:
             if failure.kind == "ours":
                 raise LocalFailure(failure.sentence) from failure
             kind = KINDS.get(failure.kind, "unreachable")
-            raise HostUnusable(kind, failure.sentence, passing=failure.passing) from failure
+            raise HostUnusable(
+                kind,
+                failure.sentence,
+                passing=failure.passing,
+                nothing_began=failure.nothing_began,
+            ) from failure
 
     async def _target(self, host: Host) -> Target:
         try:

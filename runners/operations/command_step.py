@@ -45,7 +45,7 @@ class CommandStep:
         """Watch the step for the time of one session, or until it is over or to be cancelled."""
         if step.cancelling:
             report = await session.cancel(step.step_id)
-        elif step.is_late(self._now()):  # what has not begun by now is not to begin
+        elif step.is_late:  # what has not begun by now is not to begin
             report = await session.watch(step.step_id)
         elif await self._may_send(step):
             report = await session.start(step.step_id, commands_of(step))
@@ -64,7 +64,7 @@ class CommandStep:
             if is_over and not has_more:
                 await self._tell_wait(step, waits, b"")
                 return await self._settle(step, session, report)
-            if not is_over and (step.cancelling or step.is_late(self._now())):
+            if not is_over and (step.cancelling or step.is_late):
                 return await self._stop(step, session)
             if asyncio.get_running_loop().time() > until or is_cancelling():
                 return NEXT

@@ -29,7 +29,7 @@ from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.protocols import Writes
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.steps.contact import Connector
-from runners.steps.system_commands import StepImpossible
+from runners.steps.system_commands import StepImpossible, waits_for
 
 
 class HostDriver:
@@ -54,7 +54,7 @@ class HostDriver:
         self._outcomes = StepOutcomes(writer, now, ownership)
         self._command = CommandStep(log, self._outcomes, now)
         self._reboot = RebootStep(log, self._outcomes)
-        self._health = HealthStep(self._outcomes, nodes, now)
+        self._health = HealthStep(self._outcomes, nodes)
         self._node = NodeStep(self._outcomes, nodes)
         self._observed: defaultdict[str, Observed] = defaultdict(Observed)
         """By `OPERATION ADDRESS`."""
@@ -79,13 +79,18 @@ class HostDriver:
         # As of now: the operation follows the log while others read it.
         progress, cancel_at = replace(progress), operation.cancel_at
         host = await self._log.load(address)
-        step = HostStep(operation, host, progress, self._now(), cancel_at)
         observed = self._observed[f"{name} {address}"]
+
+        def passed_s(since: str) -> float:
+            return observed.passed_s(since, self._now())
+
+        passed_s(progress.step_at)  # its time is counted from here on, whoever asks for it
+        step = HostStep(operation, host, progress, cancel_at, passed_s)
         try:
             with defects_as_failures("step", partial(self._on_defect, address), passing=True):
                 return await self._take(step, observed, is_cancelling)
         except HostKeyChanged as changed:
-            if step.is_rebooting and step.elapsed_s <= step.limit_s:
+            if step.is_rebooting and not step.is_late:
                 # What asks for the key of its disk while it boots has a host key of its own.
                 passing = HostUnusable("unreachable", changed.reason, passing=True)
                 return await self._out_of_reach(step, observed, passing)
@@ -101,22 +106,30 @@ class HostDriver:
         # Nothing that a container manager is asked for is checked on the host.
         permitted(self._ownership, address)
         if step.progress.step == "uncordon":
-            return await self._node.uncordon(step)
+            return await self._node.uncordon(step, observed)
         if await self._ended_without_contact(step):
             return Requeue(0.0, Priority.CONTINUED)
         async with self._connector(step.host) as session:
-            observed.failed_contacts, observed.silent_since = 0, None
+            if not observed.answered:
+                await self._outcomes.tell_wait(step, observed, await self._said(step))
+            observed.failed_contacts, observed.silent_since, observed.answered = 0, None, True
             match step.progress.step:
                 case "drain":
                     await session.watch(step.step_id)  # no pod leaves for a host that is away
                     permitted(self._ownership, address)  # the host may have taken long to answer
-                    return await self._node.drain(step)
+                    return await self._node.drain(step, observed)
                 case "reboot":
                     return await self._reboot.tick(step, session)
                 case "health":
                     return await self._health.tick(step, session, observed)
                 case _:
                     return await self._command.tick(step, session, is_cancelling)
+
+    async def _said(self, step: HostStep) -> str:
+        """What the host said last that its step waits for: beside that, it is the host itself."""
+        if step.progress.step in ("upgrade", "deploy"):
+            return waits_for(await self._log.output(*step.key))
+        return ""
 
     async def _ended_without_contact(self, step: HostStep) -> bool:
         """Whether the step was cancelled in time, or is impossible: nothing is sent then."""
@@ -141,11 +154,15 @@ class HostDriver:
         lose_touch = partial(self._outcomes.lose_touch, step, failed)
         if step.progress.step == "health":
             observed.healthy_since = None
-            if step.elapsed_s > step.limit_s:
+            if step.is_late:
                 words = f"It was not healthy for {step.healthy_for_s:g} s."
                 await lose_touch(operation_commands.fail_host, words)
         elif step.progress.step != "drain" and step.progress.sent:
-            if _is_given_up(step, failed):
+            if not _is_given_up(step, failed):
+                pass
+            elif failed.nothing_began:
+                await lose_touch(operation_commands.fail_host, "Nothing of its step has begun.")
+            else:
                 words = "What became of its step is not known."
                 await lose_touch(operation_commands.mark_unknown, words)
         else:
@@ -153,13 +170,15 @@ class HostDriver:
             silent_s = observed.silent_for_s() if is_draining else step.elapsed_s
             if not failed.passing or silent_s > min(CONTACT_LIMIT_S, step.limit_s):
                 await lose_touch(operation_commands.fail_host, "Nothing was sent to it.")
-        observed.failed_contacts += 1
+        if not (step.is_rebooting and failed.passing):
+            await self._outcomes.tell_wait(step, observed, failed.reason)
+        observed.failed_contacts, observed.answered = observed.failed_contacts + 1, False
         return Requeue(CONTACT_PAUSES.after(observed.failed_contacts), Priority.CONTINUED)
 
 
 def _is_given_up(step: HostStep, failed: HostUnusable) -> bool:
     """Whether a host that was sent a step has not answered for too long."""
     if step.cancelling and not step.is_rebooting:
-        return step.cancelled_for_s > CANCEL_LIMIT_S
+        return failed.nothing_began or step.cancelled_for_s > CANCEL_LIMIT_S
     limit_s = step.limit_s if failed.passing else min(step.limit_s, REFUSED_LIMIT_S)
     return step.elapsed_s > limit_s

@@ -1,8 +1,8 @@
 """One step of one host of an operation, with its limits, and what is observed of the host."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from domain.aggregates.host import Host
@@ -17,11 +17,16 @@ CANCEL_LIMIT_S = 60.0
 """A step that has not provably stopped so long after it was cancelled is unknown."""
 REFUSED_LIMIT_S = 300.0
 """A host that answers, but does not let us log in any more, is given up after so long."""
+TELL_EVERY_S = 10.0
+"""What a host is waited for is recorded at once, and another reason not sooner than this."""
 CONTACT_PAUSES = Pauses(0.5, 5.0, growth=1.5)
 """Before a host that could not be reached is contacted again."""
 HEALTH_LOOK_S = 2.0
 AFTER_LIMIT_S = 0.1
 """So long after its limit a step is looked at once more, and then fails."""
+GAP_S = 120.0
+"""Of a time in which nobody looked (a frozen process, a suspended machine) so much counts towards a
+limit: what became of the host meanwhile is seen by the next looks."""
 UNCORDON_LIMIT_S = 60.0
 """A node that could not be uncordoned for so long has failed; it is uncordoned later."""
 
@@ -40,14 +45,15 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True)
 class HostStep:
-    """One step of one host, as of the events up to `at`."""
+    """One step of one host, as of the events when it was loaded."""
 
     operation: Operation
     host: Host
     progress: HostProgress
-    at: str
     cancel_at: str
     """When the operation was cancelled; "" where it was not."""
+    passed_s: Callable[[str], float]
+    """Seconds since a time of an event; see `Observed.passed_s`."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -71,13 +77,13 @@ class HostStep:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the step began."""
-        return seconds_between(self.progress.step_at, self.at)
+        """Seconds since the step began, by now."""
+        return self.passed_s(self.progress.step_at)
 
     @property
     def cancelled_for_s(self) -> float:
-        """Seconds since the operation was cancelled."""
-        return seconds_between(self.cancel_at, self.at)
+        """Seconds since the operation was cancelled, by now."""
+        return self.passed_s(self.cancel_at)
 
     @property
     def healthy_for_s(self) -> float:
@@ -97,9 +103,10 @@ class HostStep:
             case _:
                 return self.operation.step_timeout_s
 
-    def is_late(self, at: str) -> bool:
-        """Whether the step has taken too long at this time, which may be later than `at`."""
-        return seconds_between(self.progress.step_at, at) > self.limit_s
+    @property
+    def is_late(self) -> bool:
+        """Whether the step has taken too long by now."""
+        return self.elapsed_s > self.limit_s
 
 
 @dataclass
@@ -108,11 +115,19 @@ class Observed:
 
     failed_contacts: int = 0
     """How many contacts in a row have failed."""
+    answered: bool = False
+    """Whether the last contact has not failed."""
+    told_at: float = 0.0
+    """The loop's time at which it was recorded what the host is waited for."""
     silent_since: float | None = None
     """The loop's time of the first of them, while the host's node is drained."""
     healthy_since: float | None = None
     """The loop's time since which the host has been healthy, in the boot `healthy_boot_id`."""
     healthy_boot_id: str = ""
+    healthy_at: float = 0.0
+    """The loop's time at which it was healthy last."""
+    _passed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By the time of an event: the seconds counted since, and the loop's time then."""
 
     def silent_for_s(self) -> float:
         """How long contacts have failed, from the first call of this on."""
@@ -120,3 +135,17 @@ class Observed:
         if self.silent_since is None:
             self.silent_since = clock
         return clock - self.silent_since
+
+    def passed_s(self, since: str, at: str) -> float:
+        """Seconds between an event and now, which `at` is by the machine's clock.
+
+        That clock is believed once, when it is asked about the event for the first time; after that
+        it may jump, and the steady clock counts.
+        """
+        clock = asyncio.get_running_loop().time()
+        if since not in self._passed:
+            self._passed[since] = max(0.0, seconds_between(since, at)), clock
+        counted_s, counted_at = self._passed[since]
+        counted_s += min(clock - counted_at, GAP_S)
+        self._passed[since] = counted_s, clock
+        return counted_s

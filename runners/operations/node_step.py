@@ -10,7 +10,7 @@ from typing import Protocol
 from runners.container_managers.connections import NoSuchManager
 from runners.container_managers.failure import ManagerFailed
 from runners.container_managers.kubernetes import Draining
-from runners.operations.host_step import AFTER_LIMIT_S, HostStep
+from runners.operations.host_step import AFTER_LIMIT_S, HostStep, Observed
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
 
@@ -119,20 +119,22 @@ class NodeStep:
         self._outcomes = outcomes
         self._nodes = nodes
 
-    async def drain(self, step: HostStep) -> Requeue:
+    async def drain(self, step: HostStep, observed: Observed) -> Requeue:
         """Cordon the node, and evict its pods until all have left."""
         name, address = step.key
         found = await self._nodes.drained(step.progress.container_manager, address, name)
-        return await self._record(step, found, "Its node could not be drained")
+        return await self._record(step, observed, found, "Its node could not be drained")
 
-    async def uncordon(self, step: HostStep) -> Requeue:
+    async def uncordon(self, step: HostStep, observed: Observed) -> Requeue:
         """Undo the cordon of the operation."""
         name, address = step.key
         found = await self._nodes.uncordoned(step.progress.container_manager, address, name)
         words = "All was done, but its node could not be uncordoned"
-        return await self._record(step, found, words)
+        return await self._record(step, observed, found, words)
 
-    async def _record(self, step: HostStep, found: NodeResult, words: str) -> Requeue:
+    async def _record(
+        self, step: HostStep, observed: Observed, found: NodeResult, words: str
+    ) -> Requeue:
         """The step is done, or has failed for good, or is repeated until its limit."""
         left_s = step.limit_s - step.elapsed_s
         if found.done:
@@ -143,5 +145,6 @@ class NodeStep:
             reason = f"{words} within {step.limit_s:g} s: {found.why_not}"
             await self._outcomes.fail(step, reason)
         else:
+            await self._outcomes.tell_wait(step, observed, found.why_not)
             return Requeue(min(found.again_s, left_s + AFTER_LIMIT_S), Priority.CONTINUED)
         return Requeue(0.0, Priority.CONTINUED)

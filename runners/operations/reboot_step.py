@@ -56,7 +56,7 @@ class RebootStep:
             await self._outcomes.fail(step, f"It refused to reboot: {why}", evidence)
             await session.clear(step.step_id)
             return Requeue(0.0, Priority.CONTINUED)
-        is_late = step.elapsed_s > step.limit_s
+        is_late = step.is_late
         if is_late or (step.cancelling and report.state in ("absent", "waiting")):
             report = await session.cancel(step.step_id)  # it has not begun, and is not to begin
         elif report.state in ("absent", "waiting"):  # the connection broke before it was sent

@@ -1,5 +1,6 @@
 """What came of a step of a host, and how it is recorded."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -10,7 +11,7 @@ from domain.log.unit import Unit
 from domain.refusal import conflict
 from runners.hosts.outcomes import HostKeyChanged, HostUnusable
 from runners.leases.ownership import Ownership
-from runners.operations.host_step import HostStep
+from runners.operations.host_step import TELL_EVERY_S, HostStep, Observed
 from runners.scheduling.protocols import Writes
 
 ACTOR = "runner:rolling"
@@ -46,10 +47,23 @@ class StepOutcomes:
         result: T = await self._writer.perform(act, self._ownership.fenced(address, of_the_log))
         return result
 
+    async def tell_wait(self, step: HostStep, observed: Observed, reason: str) -> None:
+        """Record what the step waits for, "" for nothing any more, unless that is known."""
+        told, clock = step.progress.waits_for, asyncio.get_running_loop().time()
+        is_soon = bool(told and reason) and clock - observed.told_at < TELL_EVERY_S
+        if reason != told and not is_soon:
+            await self.record(step, operation_commands.wait, step.progress.step, reason)
+            step.progress.waits_for, observed.told_at = reason, clock
+
     async def finish(self, step: HostStep, evidence: Evidence, *, reboot: bool = False) -> None:
         """The step is done; `reboot`: whether the host is to be rebooted next."""
-        name = step.progress.step
-        await self.record(step, operation_commands.finish_step, name, evidence, reboot=reboot)
+
+        def finish(unit: Unit, name: str, address: str) -> None:
+            operation_commands.wait(unit, name, address, step.progress.step, "")
+            finish_step = operation_commands.finish_step
+            finish_step(unit, name, address, step.progress.step, evidence, reboot=reboot)
+
+        await self.record(step, finish)
 
     async def fail(
         self,
@@ -59,7 +73,10 @@ class StepOutcomes:
         *,
         cut_short: bool = False,
     ) -> None:
-        """The step, and with it the host, has failed; `cut_short`: because it was cancelled."""
+        """The step, and with it the host, has failed.
+
+        `cut_short`: its commands had begun, and were killed since it was cancelled.
+        """
         fail, name = operation_commands.fail_host, step.progress.step
         await self.record(step, fail, name, reason, evidence or {}, cut_short=cut_short)
 

@@ -1,4 +1,7 @@
-"""Private keys of hosts as people send them: read once, kept in memory, never shown."""
+"""Private keys of hosts as people send them: read once, kept in memory, never shown.
+
+A user certificate of OpenSSH may stand beside its key: the line of ssh-keygen's `…-cert.pub`.
+"""
 
 import base64
 import binascii
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import asyncssh
+from asyncssh.public_key import SSHOpenSSHCertificate
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from domain.refusal import Refusal
@@ -14,6 +18,7 @@ from domain.refusal import Refusal
 KEY_BYTES_MAX = 16 * 1024  # an RSA key of 8192 bits is 6.4 KiB
 RSA_BITS_MIN = 1024  # sshd's own limit (RequiredRSASize of sshd_config)
 RSA_BITS_MAX = 8192  # a signature with a longer one takes a tenth of a second and more
+USER_CERTIFICATE = 1  # SSH2_CERT_TYPE_USER of OpenSSH's PROTOCOL.certkeys; hosts' are 2
 PROBE = b"signed to see whether the key is whole"
 
 ALGORITHMS = {
@@ -34,6 +39,11 @@ _PUBLIC = re.compile(
     rb"-{4,5} ?BEGIN [A-Z0-9 ]*(PUBLIC KEY|CERTIFICATE)|^\s*(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA",
     re.MULTILINE,
 )
+_CERTIFICATE = re.compile(
+    rb"^\s*((?:ssh|ecdsa)-[a-z0-9-]+-cert-v01@openssh\.com AAAA\S+)", re.MULTILINE
+)
+_ONE_LINE = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY----- +\S")
+_INDENTED = re.compile(rb"^[ \t]+-----(BEGIN|END) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class PrivateKey:
     """As in SSH: `ssh-rsa`, `ssh-ed25519`, `ecdsa-sha2-nistp256` …"""
     fingerprint: str
     """`SHA256:…` of the public key, as `ssh-keygen -l` prints it."""
+    certificate: asyncssh.SSHCertificate | None = field(default=None, repr=False, compare=False)
+    """What an authority says of the key. A host that does not take it may take the key alone."""
 
 
 def decode_base64(text: str) -> bytes:
@@ -65,14 +77,14 @@ def read_private_key(raw: bytes) -> PrivateKey:
     """The one private key in a file's bytes; a Refusal that says what is wrong with it otherwise.
 
     Takes PKCS#1, SEC1 and PKCS#8 in PEM, and OpenSSH's own format. Costs a few milliseconds of
-    CPU (RSA 8192: 40).
+    CPU (RSA 8192: 40). A certificate has to be of this key, of a user, and valid today.
     """
     _refuse_what_is_no_private_key(raw)
     block = _the_one_block(raw)
     try:
         # The full check tests primes for 0.2 s at 4096 bits; a signature tells damage as well.
         key = asyncssh.import_private_key(block, unsafe_skip_rsa_key_validation=True)
-        accepted = _accepted(key)
+        accepted = _accepted(key, _certificate(raw, key))
         _try_out(key)
     except Refusal:
         raise
@@ -84,14 +96,18 @@ def read_private_key(raw: bytes) -> PrivateKey:
                 "The private key has a passphrase, which nobody could type here: send a copy"
                 " without one (ssh-keygen -p -N '' -f COPY)."
             ) from None
-        raise _refusal(f"The private key is damaged and cannot be read. {READABLE}.") from None
+        raise _refusal(f"The private key is damaged{_how(raw)}. {READABLE}.") from None
     return accepted
 
 
 def kept_private_key(raw: bytes) -> PrivateKey:
-    """The same of bytes that `read_private_key` took before: a fourth of the work."""
+    """The same of bytes that `read_private_key` took before: a fourth of the work.
+
+    A certificate may have ended since: the host says so.
+    """
     key = asyncssh.import_private_key(_the_one_block(raw), unsafe_skip_rsa_key_validation=True)
-    return _accepted(key)
+    line = _CERTIFICATE.search(raw)
+    return _accepted(key, asyncssh.import_certificate(line[1]) if line else None)
 
 
 def _refuse_what_is_no_private_key(raw: bytes) -> None:
@@ -114,8 +130,40 @@ def _the_one_block(raw: bytes) -> bytes:
         raise _refusal(f"DSA keys are refused by today's sshd. {READABLE}.")
     block = _BLOCK.search(raw)
     if block is None:
-        raise _refusal(f"The private key is cut short: its END line is missing. {READABLE}.")
+        how = _how(raw) or " or cut short: its END line is missing"
+        raise _refusal(f"The private key is damaged{how}. {READABLE}.")
     return block.group() + b"\n"
+
+
+def _how(raw: bytes) -> str:
+    """How copying damages keys most often, where it is seen; "" elsewhere."""
+    if b"\\n" in raw:
+        return ": the two characters \\n stand where its lines should end"
+    if _ONE_LINE.search(raw):
+        return ": spaces stand where its lines should end"
+    if _INDENTED.search(raw):
+        return ": its lines are indented"
+    return ""
+
+
+def _certificate(raw: bytes, key: asyncssh.SSHKey) -> asyncssh.SSHCertificate | None:
+    """The certificate beside the key, if there is one. Raises Refusal."""
+    lines = _CERTIFICATE.findall(raw)
+    if not lines:
+        return None
+    if len(lines) > 1:
+        raise _refusal("There are several certificates beside the key: send the one that logs in.")
+    try:
+        certificate = asyncssh.import_certificate(lines[0])
+    except (asyncssh.KeyImportError, ValueError):
+        raise _refusal("The certificate beside the key is damaged and cannot be read.") from None
+    if certificate.key.public_data != key.public_data:
+        raise _refusal("The certificate belongs to another key than the private key beside it.")
+    try:
+        cast(SSHOpenSSHCertificate, certificate).validate(USER_CERTIFICATE, None)
+    except ValueError as error:
+        raise _refusal(f"The certificate beside the key cannot log in: {error}.") from None
+    return certificate
 
 
 def _try_out(key: asyncssh.SSHKey) -> None:
@@ -127,7 +175,7 @@ def _try_out(key: asyncssh.SSHKey) -> None:
         raise ValueError("the halves of the key differ")
 
 
-def _accepted(key: asyncssh.SSHKey) -> PrivateKey:
+def _accepted(key: asyncssh.SSHKey, certificate: asyncssh.SSHCertificate | None) -> PrivateKey:
     algorithm = key.get_algorithm()
     if algorithm == "ssh-dss":
         raise _refusal(f"DSA keys are refused by today's sshd. {READABLE}.")
@@ -140,7 +188,7 @@ def _accepted(key: asyncssh.SSHKey) -> PrivateKey:
                 f"The RSA key has {bits} bits; {RSA_BITS_MIN} to {RSA_BITS_MAX} can be used"
                 " (ssh-keygen -t ed25519 makes a good new key)."
             )
-    return PrivateKey(key, algorithm, key.get_fingerprint())
+    return PrivateKey(key, algorithm, key.get_fingerprint(), certificate)
 
 
 def _refusal(sentence: str) -> Refusal:

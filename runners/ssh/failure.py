@@ -34,7 +34,10 @@ class SshFailure(Exception):
     messages without end), facts, ours (this machine has nothing left to connect with; it says
     nothing of the host).
     `sentence` is for people. `passing` says whether trying again a little later may help.
+    `nothing_began`: whether the host said that nothing of what was asked for has begun.
     """
+
+    nothing_began = False
 
     def __init__(self, kind: str, sentence: str, passing: bool) -> None:
         super().__init__(sentence)

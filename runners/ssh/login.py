@@ -49,6 +49,8 @@ CIPHERS = (
 # time, in which the event loop stands still. The last has RSA keys that it makes up.
 KEY_EXCHANGES = "-gss-*,diffie-hellman-group-exchange-*,rsa2048-sha256"
 
+CertifiedKey = list[tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]]
+
 Trust = Callable[[HostKey], Awaitable[None]]
 """Called on first contact, after the host has proved its key and before ours is offered. What it
 raises ends the login."""
@@ -126,7 +128,9 @@ class _Visitor(asyncssh.SSHClient):
 
     def __init__(self, target: Target, trust: Trust | None, algorithms: list[str]) -> None:
         self._pinned = target.pinned
-        self._keys = [target.key.key]
+        self._keys: list[asyncssh.SSHKey | CertifiedKey] = [target.key.key]
+        if target.key.certificate is not None:
+            self._keys = [[(target.key.key, target.key.certificate)]]
         self._algorithms = algorithms
         self._trust = trust if target.pinned is None else None
         self._wire: asyncssh.SSHClientConnection | None = None
@@ -198,8 +202,8 @@ class _Visitor(asyncssh.SSHClient):
         self._accepted = shown
         return True
 
-    async def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
-        """Our key, once; asyncssh calls this where the host wants a key."""
+    async def public_key_auth_requested(self) -> asyncssh.SSHKey | CertifiedKey | None:
+        """Our key, once, its certificate first; asyncssh calls this where the host wants a key."""
         await self.trusted_key()
         return self._keys.pop() if self._keys else None
 

@@ -125,7 +125,7 @@ async def _ask(
     run: str = "",
     not_after: int | None = None,
 ) -> StepReport:
-    """Raises SshFailure where the host did not answer, or its answer makes no sense."""
+    """Raises SshFailure where the host did not answer, refused, or makes no sense."""
     if not _ID.fullmatch(step_id):
         raise ValueError(f"{step_id!r} cannot be the id of a step")
     nonce = secrets.token_hex(NONCE_BYTES)
@@ -193,6 +193,10 @@ def parse(output: Output, nonce: str) -> StepReport:
         # It gets into the log: a host is not believed what it could not mean.
         sentence = f"The host's words on a step make no sense: “{plain(' '.join(lines))}”."
         raise SshFailure("command", sentence, passing=False)
+    if refused := plain(told.get("refused", "")):
+        failure = SshFailure("command", f"The host takes no step: {refused}.", passing=False)
+        failure.nothing_began = state in ("absent", "waiting")
+        raise failure
     return StepReport(
         state=state,  # type: ignore[arg-type]  # checked above
         exit_status=int(status) if status != "" else None,

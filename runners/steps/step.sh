@@ -164,6 +164,7 @@ cancel() {
         fi
     done
     [ ! -d /run/systemd/system ] || systemctl reset-failed "$unit" >/dev/null 2>&1
+    :
 }
 
 clear() {
@@ -171,6 +172,8 @@ clear() {
     rm -f "$step/output" "$step/run" "$step/out" "$step/drained" "$step/detach" \
         "$step"/claim.* "$step"/status.* "$step"/run.* "$step"/packages.*
 }
+
+brief() { printf %s "$1" | head -c 300 | tr '\n' ' '; }
 
 tell() {
     state=absent
@@ -196,7 +199,7 @@ tell() {
     [ ! -e "$step/output" ] || size=$(($(wc -c <"$step/output")))
     printf '\n%s begin\n' "$nonce"
     printf '%s=%s\n' state "$state" status "$status" begun "$begun" boot_id "$boot_id" \
-        size "$size" uptime "$(uptime)" reborn "$reborn" late "$late" detach "$(head -c 300 "$step/detach" 2>/dev/null | tr '\n' ' ')"
+        size "$size" uptime "$(uptime)" reborn "$reborn" late "$late" refused "$(brief "$refused")" detach "$(brief "$(cat "$step/detach" 2>/dev/null)")"
     echo
     if [ "$size" -gt "$offset" ]; then
         tail -c +$((offset + 1)) "$step/output" | head -c "$most"
@@ -207,5 +210,6 @@ tell() {
 # Whoever was held up, or whose words were, does nothing here any more: others work on this host.
 late=
 [ -z "$not_after" ] || [ "$(uptime)" -lt "$not_after" ] || late=yes
-[ "$verb" = tell ] || [ -n "$late" ] || "$verb"
+refused= # the words of whoever could not do it
+[ "$verb" = tell ] || [ -n "$late" ] || { refused=$("$verb" 2>&1) && refused=; }
 tell

@@ -13,23 +13,27 @@ import httpx
 import psycopg
 import pytest
 
+from domain.log.engines.postgres import PostgresEngine
 from tests.faults.proxy import Proxy
 from tests.high_availability.pair import Pair
 from tests.support.postgres import HOST, SUPERUSER, PostgresServer
 from tests.support.service import Service, wait_for
 
 AT_ONCE_S = 1.0
+FOUND_S = 9.0
+"""That a server is silent; it is four seconds where the machine has time. A statement has ten."""
+SILENT = "127.0.0.7"
 START_LIMIT_S = 30.0
 CONNECTIONS = 3
 CLIENTS = 8
 CHANGES = 120
 
 
-@pytest.fixture
-def dead_port() -> Iterator[int]:
+@contextmanager
+def swallowing(host: str, port: int = 0) -> Iterator[int]:
     """A port of a machine that swallows every attempt to connect."""
     with socket.socket() as listener:
-        listener.bind((HOST, 0))
+        listener.bind((host, port))
         listener.listen(0)
         waiting = [socket.socket() for _ in range(3)]  # nobody accepts: its queue is full
         for one in waiting:
@@ -38,6 +42,13 @@ def dead_port() -> Iterator[int]:
         yield int(listener.getsockname()[1])
         for one in waiting:
             one.close()
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """Of such a machine."""
+    with swallowing(HOST) as port:
+        yield port
 
 
 def command(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -76,6 +87,43 @@ def test_a_first_server_that_swallows_everything_holds_nobody_up(
         assert f'"event":"database.connected","host":"{place}"' in service.read_log()
         checked = command(service, "log", "check")
         assert checked.returncode == 0, checked.stderr
+
+
+def test_a_name_of_several_addresses_is_reached_at_the_one_that_answers(
+    postgres_server: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the name's addresses are is said by the test; the machines at them are real."""
+    tcp = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    found = [(*tcp, (address, 0)) for address in (SILENT, HOST)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
+    url = postgres_url.replace(f"@{HOST}:", "@database.test:") + "?connect_timeout=2"
+    with swallowing(SILENT, postgres_server.port):
+        engine = PostgresEngine(url)
+        for _ in range(2):
+            with engine.snapshot() as tx:
+                assert tx.execute("SELECT 1").fetchone() == (1,)
+                assert tx.place == f"database.test:{postgres_server.port}"
+        engine.close()
+
+
+def test_who_reads_right_after_the_cut_waits_until_it_is_found_and_no_longer(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    proxy = Proxy(HOST, postgres_server.port)
+    url = postgres_url.replace(f":{postgres_server.port}/", f":{proxy.port}/")
+    with (
+        Service(tmp_path / "service", url, "--command-timeout-s", "30") as service,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        assert service.client.put("/cluster/web").status_code == 201
+        proxy.freeze()
+        began = time.monotonic()
+        answers = [clients.submit(service.client.get, "/cluster/web") for _ in range(CLIENTS)]
+        assert {answer.result().status_code for answer in answers} == {503}
+        assert time.monotonic() - began < FOUND_S
+        proxy.thaw()
+        wait_for(lambda: service.client.get("/cluster/web").status_code == 200)
+    proxy.close()
 
 
 def test_a_right_that_is_revoked_ends_no_process_and_is_named(

@@ -31,6 +31,7 @@ def put(service: Service, *names: str) -> None:
 def went_back(service: Service) -> list[dict[str, Any]]:
     """What the log says of it."""
     found = service.client.get("/events", params={"type": "log.went_back"})
+    assert found.status_code == 200, found.text + service.read_log()[-3000:]
     return [dict(event["data"]) for event in found.json()]
 
 

@@ -84,7 +84,9 @@ def drops_who_is_not_ready(patch: pytest.MonkeyPatch) -> None:
 
 def makes_up_ids(patch: pytest.MonkeyPatch) -> None:
     """Asks for each step under an id of the moment, which no host has seen before."""
-    patch.setattr(HostStep, "step_id", property(lambda task: f"{task.at}-{task.progress.step}"))
+    patch.setattr(
+        HostStep, "step_id", property(lambda task: f"{task.elapsed_s}-{task.progress.step}")
+    )
 
 
 def sends_before_it_says_so(patch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ class DatabaseWatch:
         self._lock = threading.Lock()
         self._is_asking = False
         self._closed = threading.Event()
+        self._answered = 0
         self.is_away = False
 
     def suspect(self) -> None:
@@ -26,13 +27,20 @@ class DatabaseWatch:
             self._is_asking = True
         threading.Thread(target=self._ask, name="database watch", daemon=True).start()
 
+    def answered(self) -> None:
+        """Somebody was answered: it is not away, whatever is found by who asked before that."""
+        self._answered += 1
+        self.is_away = False
+
     def close(self) -> None:
         """Ask no more."""
         self._closed.set()
 
     def _ask(self) -> None:
         while not self._closed.is_set():
-            self.is_away = not self._answers()
+            before = self._answered
+            is_away = not self._answers()
+            self.is_away = is_away and before == self._answered
             if not self.is_away:
                 break
             self._closed.wait(ASK_EVERY_S)

@@ -39,6 +39,7 @@ SCHEMA_SILENCE_TIMEOUT_S = STATEMENT_TIMEOUT_S + SILENCE_TIMEOUT_S
 AWAY_LOOK_S = 0.5
 """How often whoever waits for a connection looks whether the database was found to be away."""
 WATCH_TIMEOUT_S = 1.0
+WATCH_CONNECT_TIMEOUT_S = 2
 """How long the database may take to answer when it is asked whether it is away."""
 RECONNECT_TIMEOUT_S = 2.0
 """After which the pool starts anew: its pauses double, and a server that is back must not wait."""
@@ -106,16 +107,20 @@ class PostgresEngine:
         self._servers = Servers(url, on_use)
         self._class = connections_to(self._servers)
         self._watch = DatabaseWatch(self._answers)
-        self._wait_s = max(POOL_WAIT_TIMEOUT_S, self._servers.attempts_s + 1)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             connection_class=self._class,
             min_size=1,
             max_size=connections_max,
-            timeout=self._wait_s,
+            timeout=POOL_WAIT_TIMEOUT_S,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
             open=False,
         )
         self._pool.open()
+
+    @property
+    def _wait_s(self) -> float:
+        """For a connection: each address of each server gets its try."""
+        return max(POOL_WAIT_TIMEOUT_S, self._servers.attempts_s + 1)
 
     @contextmanager
     def append(self, lock_timeout_s: float) -> Iterator[PostgresAppending]:
@@ -143,6 +148,15 @@ class PostgresEngine:
             yield PostgresTransaction(connection)
             connection.rollback()
 
+    def must_answer(self) -> None:
+        """Raise where it was found to be away."""
+        if self._watch.is_away:
+            raise self._away("the database does not answer")
+
+    def suspect(self) -> None:
+        """Find out whether it is away."""
+        self._watch.suspect()
+
     def scrub(self) -> None:
         """Let VACUUM take the dead rows of the vault out of its pages."""
         with self._connection(SCHEMA_SILENCE_TIMEOUT_S) as connection:
@@ -169,15 +183,22 @@ class PostgresEngine:
 
     @contextmanager
     def _connection(
-        self, silence_s: float, timeout_s: float | None = None, begin: LiteralString = ""
+        self,
+        silence_s: float,
+        timeout_s: float | None = None,
+        begin: LiteralString = "",
+        *,
+        is_watch: bool = False,
     ) -> Iterator[Connection]:
         with translated():
             # `connection()` would commit at the end: what is not committed on purpose is not.
-            connection = self._live_connection(self._wait_s if timeout_s is None else timeout_s)
+            wait_s = self._wait_s if timeout_s is None else timeout_s
+            connection = self._live_connection(wait_s, is_watch=is_watch)
             connection.silence_timeout_s = silence_s
             try:
                 connection.begin(begin)
                 yield connection
+                self._watch.answered()
             except errors.ReadOnlySqlTransaction as error:
                 self._look_elsewhere(connection.place)
                 raise TakesNoWrites(f"{connection.place}: {first_line(error)}") from error
@@ -187,12 +208,12 @@ class PostgresEngine:
                     self._watch.suspect()
                 self._pool.putconn(connection)
 
-    def _live_connection(self, timeout_s: float) -> Connection:
+    def _live_connection(self, timeout_s: float, *, is_watch: bool) -> Connection:
         """One that did not break while it was idle, which a restart does to all of them."""
         deadline = time.monotonic() + timeout_s
         while True:
-            if self._watch.is_away:
-                raise self._away("the database does not answer")
+            if not is_watch:
+                self.must_answer()
             left_s = max(0.001, deadline - time.monotonic())
             try:
                 connection = self._pool.getconn(min(left_s, AWAY_LOOK_S))
@@ -225,11 +246,11 @@ class PostgresEngine:
     def _answers(self) -> bool:
         """Whether anybody could be answered: by a new connection, or by one that there is."""
         with suppress(psycopg.Error):
-            self._class.connect().close()
+            self._class.connect(limit_s=WATCH_CONNECT_TIMEOUT_S).close()
             return True
         with (
             suppress(PersistenceError),
-            self._connection(WATCH_TIMEOUT_S, WATCH_TIMEOUT_S) as connection,
+            self._connection(WATCH_TIMEOUT_S, WATCH_TIMEOUT_S, is_watch=True) as connection,
         ):
             connection.execute("SELECT 1")
             return True

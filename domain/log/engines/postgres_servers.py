@@ -1,5 +1,6 @@
 """The servers that a URL names: each gets its try, and a dead one is tried last for a while."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
@@ -16,6 +17,8 @@ DEAD_FOR_S = 60.0
 """A server that swallowed an attempt is tried after the others for so long."""
 READ_ONLY = ("session is read-only", "server is in hot standby mode")
 """What libpq says of a server that takes no writes, where the primary is wanted."""
+ADDRESSES_MAX = 8
+"""So many addresses of a name are tried."""
 LISTS = ("host", "hostaddr", "port")
 """What may name several, with commas between."""
 
@@ -43,19 +46,27 @@ class Servers:
         self.takes_no_writes = False
         """Whether the last attempt met a server that answers, and takes no writes."""
         self._left: set[str] = set()
-        self.attempts_s = count * float(str(params["connect_timeout"]))
-        """How long it takes where every server is dead."""
+        self._addresses = [1] * count
+        self._silent_until: dict[str, float] = {}
+        self._connect_timeout_s = float(str(params["connect_timeout"]))
 
-    def connect(self, attempt: Callable[[str], C]) -> C:
-        """A connection to the first that takes one. Raises `psycopg.OperationalError`."""
+    @property
+    def attempts_s(self) -> float:
+        """How long it takes where every server is dead."""
+        return sum(self._addresses) * self._connect_timeout_s
+
+    def connect(self, attempt: Callable[[str], C], limit_s: int | None = None) -> C:
+        """A connection to the first that takes one. Raises `psycopg.OperationalError`.
+
+        `limit_s` is for each, where the URL's is longer.
+        """
         now = time.monotonic()
         order = sorted(range(len(self._each)), key=lambda number: self._dead_until[number] > now)
         told: list[str] = []
         takes_no_writes = False
         for number in order:
             try:
-                connection = attempt(make_conninfo("", **self._each[number]))
-                connection.introduce()
+                connection = self._reached(number, attempt, limit_s)
             except psycopg.Error as error:
                 if isinstance(error, errors.ConnectionTimeout):
                     self._dead_until[number] = time.monotonic() + DEAD_FOR_S
@@ -68,6 +79,28 @@ class Servers:
                 return connection
         self.why_not, self.takes_no_writes = "; ".join(told), takes_no_writes
         raise psycopg.OperationalError(self.why_not)
+
+    def _reached(self, number: int, attempt: Callable[[str], C], limit_s: int | None) -> C:
+        """To the first of its addresses that takes one; libpq gives them one limit together."""
+        params, now = self._each[number], time.monotonic()
+        if limit_s is not None:
+            params = params | {"connect_timeout": min(limit_s, int(self._connect_timeout_s))}
+        addresses = _addresses(params)
+        self._addresses[number] = len(addresses)
+        failed: psycopg.Error = psycopg.OperationalError("it has no address")
+        for address in sorted(addresses, key=lambda one: self._silent_until.get(one, 0.0) > now):
+            chosen = params | {"hostaddr": address} if address else params
+            try:
+                connection = attempt(make_conninfo("", **chosen))
+                connection.introduce()
+            except psycopg.Error as error:
+                if isinstance(error, errors.ConnectionTimeout):
+                    self._silent_until[address] = time.monotonic() + DEAD_FOR_S
+                failed = error
+            else:
+                self._silent_until.pop(address, None)
+                return connection
+        raise failed
 
     def leave(self, place: str) -> None:
         """It takes no writes any more, and another one does: nothing is read there either."""
@@ -99,7 +132,7 @@ def connections_to(servers: Servers) -> type[Connection]:
 
         @classmethod
         def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
-            return servers.connect(super().connect)
+            return servers.connect(super().connect, kwargs.get("limit_s"))
 
     return ToServers
 
@@ -114,3 +147,16 @@ def _nth(params: dict[str, Any], number: int) -> dict[str, Any]:
     lists = {name: str(params[name]).split(",") for name in LISTS if params.get(name)}
     chosen = {name: v[number] if len(v) > 1 else v[0] for name, v in lists.items()}
     return params | chosen
+
+
+def _addresses(params: dict[str, Any]) -> list[str]:
+    """All that a host's name has, where these are several; else "", for the driver to find."""
+    host = str(params.get("host") or "")
+    if not host or host.startswith(("/", "@")) or params.get("hostaddr"):
+        return [""]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:  # the driver says what is wrong with it
+        return [""]
+    each = list(dict.fromkeys(str(address[0]) for *_, address in found))[:ADDRESSES_MAX]
+    return each if len(each) > 1 else [""]

@@ -179,6 +179,12 @@ class SQLiteEngine:
                     raise Contended("a long read keeps the old state of the database")
                 time.sleep(SCRUB_PAUSE_S)
 
+    def must_answer(self) -> None:
+        """A file is never away."""
+
+    def suspect(self) -> None:
+        """A file is never away."""
+
     def execute_schema(self, statements: Sequence[str]) -> None:
         """Create what does not exist yet."""
         with self._writing(LOCK_TIMEOUT_S) as connection:

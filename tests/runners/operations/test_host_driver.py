@@ -1,6 +1,8 @@
 """One host of an operation against a host that is played by hand: late, hostile, or away."""
 
+import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -101,6 +103,13 @@ class Stage:
         """The time, as events have it."""
         return self.now.strftime(TIME_FORMAT)
 
+    def wait(self, seconds: float) -> None:
+        """So much time goes by, for all clocks."""
+        self.now += timedelta(seconds=seconds)
+        loop = asyncio.get_running_loop()
+        later = loop.time() + seconds - time.monotonic()
+        loop.time = lambda: time.monotonic() + later  # type: ignore[method-assign]
+
     async def _no_crash(self) -> None:
         pass
 
@@ -166,6 +175,31 @@ async def test_a_step_whose_time_was_over_before_it_began_is_not_begun(stage: St
     told = await stage.until_over()
     assert "start" not in stage.host.asked
     assert told == "operation.host_failed Its step had not begun within 60 s, and never will."
+
+
+@pytest.mark.parametrize("jump", [A_DAY, -A_DAY], ids=["ahead", "back"])
+async def test_a_clock_that_jumps_ends_no_step_before_its_time(
+    stage: Stage, jump: timedelta
+) -> None:
+    send(stage)
+    stage.host.away = True
+    assert await stage.tick()
+    stage.now += jump
+    stage.wait(LIMIT_S - 1)
+    assert await stage.tick(), "it has time left"
+    stage.wait(2.0)
+    told = await stage.until_over()
+    assert told == "operation.host_unknown It is away. What became of its step is not known."
+
+
+async def test_of_a_time_in_which_nobody_looked_a_part_counts() -> None:
+    stage = Stage("restart")
+    assert await stage.tick()  # requested
+    stage.host.away = True
+    stage.wait(A_DAY.total_seconds())
+    assert await stage.tick(), "the network may be behind us"
+    stage.host.away, stage.host.reborn = False, True
+    assert (await stage.until_over()).startswith("operation.host_done")
 
 
 async def test_a_step_that_ended_while_the_service_was_away_is_done(stage: Stage) -> None:
@@ -240,7 +274,7 @@ async def test_a_step_that_cannot_be_asked_after_a_cancellation_is_unknown(stage
     stage.host.away = True
     cancel(stage)
     assert await stage.tick(), "it is asked again"
-    stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
+    stage.wait(CANCEL_LIMIT_S + 1)
     told = await stage.until_over()
     assert told == "operation.host_unknown It is away. What became of its step is not known."
     assert stage.log.unit.operations[NAME].state == "cancelled"
@@ -252,7 +286,7 @@ async def test_a_reboot_that_was_requested_is_waited_for_though_it_was_cancelled
     stage.log.do(act, lambda unit: operation_commands.request_reboot(unit, NAME, A, "before"))
     stage.host.away = True
     cancel(stage)
-    stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
+    stage.wait(CANCEL_LIMIT_S + 1)
     assert await stage.tick(), "large machines take minutes"
     stage.host.away = False
     assert await stage.until_over() == "operation.host_done "
@@ -264,7 +298,7 @@ async def test_a_step_that_cannot_be_stopped_is_unknown(stage: Stage) -> None:
     stage.host.state, stage.host.immortal = "running", True
     cancel(stage)
     assert await stage.tick(), "it is tried again"
-    stage.now += timedelta(seconds=CANCEL_LIMIT_S + 1)
+    stage.wait(CANCEL_LIMIT_S + 1)
     told = await stage.until_over()
     assert told == "operation.host_unknown Its step could not be stopped."
 

@@ -2,13 +2,20 @@
 
 import base64
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncssh
 import pytest
 
 from domain.refusal import Refusal
-from runners.security.private_keys import KEY_BYTES_MAX, decode_base64, read_private_key
+from runners.security.private_keys import (
+    KEY_BYTES_MAX,
+    decode_base64,
+    kept_private_key,
+    read_private_key,
+)
+from tests.support.user_certificates import certified
 
 KINDS = {
     "ssh-rsa": ("rsa", "2048"),
@@ -130,6 +137,41 @@ def test_damaged_keys_are_refused(line: int) -> None:
 def test_a_key_without_its_end_is_refused() -> None:
     pem = asyncssh.generate_private_key("ssh-ed25519").export_private_key()
     assert "cut short" in refusal_of(pem[: len(pem) // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda pem: pem.replace(b"\n", b" "), "spaces stand where its lines should end"),
+        (lambda pem: pem.replace(b"\n", b"\\n"), "two characters \\n stand where"),
+        (lambda pem: b"".join(b"    " + line for line in pem.splitlines(True)), "indented"),
+    ],
+    ids=["spaces", "letters", "indents"],
+)
+def test_how_copying_damaged_a_key_is_said(damage: Callable[[bytes], bytes], words: str) -> None:
+    pem = asyncssh.generate_private_key("ssh-ed25519").export_private_key()
+    assert words in refusal_of(damage(pem))
+
+
+def test_a_certificate_is_taken_beside_its_key_on_either_side(tmp_path: Path) -> None:
+    made = certified(tmp_path, "-n", "root")
+    for raw in (made.key + made.certificate, made.certificate + made.key):
+        assert read_private_key(raw).certificate is not None
+        kept = kept_private_key(raw)
+        assert kept.certificate is not None
+        assert kept == read_private_key(made.key)
+
+
+def test_certificates_that_cannot_log_in_are_refused(tmp_path: Path) -> None:
+    expired = certified(tmp_path, "-V", "20200101:20200102")
+    assert "expired" in refusal_of(expired.key + expired.certificate)
+    another = asyncssh.generate_private_key("ssh-ed25519").export_private_key()
+    assert "another key" in refusal_of(another + expired.certificate)
+    assert "several certificates" in refusal_of(expired.key + expired.certificate * 2)
+    assert "damaged" in refusal_of(expired.key + expired.certificate[:200] + b"\n")
+    (tmp_path / "host").mkdir()
+    of_a_host = certified(tmp_path / "host", "-h")
+    assert "type" in refusal_of(of_a_host.key + of_a_host.certificate)
 
 
 def test_base64_may_be_broken_into_lines() -> None:

@@ -1,6 +1,8 @@
 """What a host says when it lets nobody in, or runs nothing as root, is passed on in its words."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from runners.steps.detached_step import as_root
 from tests.fleet import Fleet, Host
 from tests.runners.steps.remote_steps import start, until
 from tests.support.service import wait_for
+from tests.support.user_certificates import certified
 
 YESTERDAY = "19000:0:99999:7::19000:"
 LONG_AGO = "1:0:30:7:::"
@@ -54,6 +57,22 @@ async def test_a_second_factor_is_told_from_a_key_that_is_not_known(host: Host) 
     assert "took the key of ops and wants a second factor" in failure.sentence
     host.let_in()
     assert "is its public half" in (await refusal(host)).sentence
+
+
+async def test_a_certificate_beside_the_key_logs_in_where_plain_keys_do_not(
+    host: Host, tmp_path: Path
+) -> None:
+    made = certified(tmp_path, "-n", "ops")
+    host.path("/etc/ssh/authority.pub").write_text(made.authority)
+    host.let_in()
+    host.sshd("TrustedUserCAKeys /etc/ssh/authority.pub")
+    plain = replace(target(host), key=read_private_key(made.key))
+    with pytest.raises(SshFailure):
+        async with Ssh(per_host_interval_s=0).connect(plain):
+            pass
+    key = read_private_key(made.key + made.certificate)
+    async with Ssh(per_host_interval_s=0).connect(replace(plain, key=key)) as session:
+        assert (await session.run("id -un")).stdout == b"ops\n"
 
 
 async def test_an_expired_account_is_told_in_the_words_of_pam(host: Host) -> None:

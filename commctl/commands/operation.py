@@ -1,0 +1,179 @@
+"""`commctl op …`: operations that run, and those that ran."""
+
+import re
+import sys
+from typing import Annotated
+
+import typer
+
+from commctl.commands.arguments import Most, OfCluster
+from commctl.commands.begin import Timeout
+from commctl.exits import DONE, Refused, WrongUse
+from commctl.records import Operation
+from commctl.session import Session, session
+from commctl.show.operations import OPERATION_HOSTS, OPERATIONS, operation_shown
+from commctl.show.table import SHORT_ID
+from commctl.show.text import cleaned
+from commctl.show.times import seconds
+from commctl.watch.watching import Watching
+
+commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+PREFIX = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")
+ID_CHARACTERS = 36
+LIST_ROWS = 20
+BAD = ("failed", "unknown")
+
+Which = Annotated[
+    str | None,
+    typer.Argument(metavar="[OP|CLUSTER]", help="4 characters of an id, or a cluster: its newest."),
+]
+
+
+def find(use: Session, name: str | None) -> Operation:
+    """The operation that is meant: the newest of all, of a cluster, or whose id begins so."""
+    if name is None:
+        newest = next(use.api.operations(1), None)
+        if newest is None:
+            raise Refused("There was no operation so far.")
+        return newest
+    if len(name) == ID_CHARACTERS and PREFIX.fullmatch(name):
+        return use.api.operation(name)
+    if name in use.api.clusters():
+        newest = next(use.api.operations(1, cluster=name), None)
+        if newest is None:
+            raise Refused(f"There was no operation of cluster {name} so far.")
+        return newest
+    if not PREFIX.fullmatch(name):
+        raise Refused(f"There is no cluster {name}, and no operation begins so.")
+    found: list[Operation] = []
+    for operation in use.api.operations():
+        if operation["id"].startswith(name):
+            found.append(operation)
+        elif operation["id"] < name:  # ids begin with their time
+            break
+    if len(found) > 1:
+        some = ", ".join(operation["id"][: SHORT_ID + 5] for operation in found[:5])
+        raise WrongUse(f"{len(found)} operations begin with {name}: {some}")
+    if not found:
+        raise Refused(f"No operation begins with {name}.")
+    return found[0]
+
+
+@commands.command("list")
+def list_operations(
+    ctx: typer.Context,
+    cluster: OfCluster = None,
+    status: Annotated[
+        str | None,
+        typer.Option(metavar="in_process|paused|finished|partial|failed|cancelled"),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(metavar="upgrade|deploy|restart")] = None,
+    actor: Annotated[str | None, typer.Option("--by", metavar="USER")] = None,
+    most: Most = None,
+) -> int:
+    """List operations, newest first; 20 on a terminal, if -n does not say."""
+    use = session(ctx)
+    if most is None and use.out.is_terminal:
+        most = LIST_ROWS
+    found = use.api.operations(most, cluster=cluster, status=status, kind=kind, actor=actor)
+    use.out.rows(OPERATIONS, found, "operation")
+    return DONE
+
+
+@commands.command("show")
+def show_operation(ctx: typer.Context, operation: Which = None) -> int:
+    """An operation with its hosts."""
+    use = session(ctx)
+    found = find(use, operation)
+    hosts = use.api.operation_hosts(found["id"])
+    if not use.out.for_people:
+        use.out.record(operation_shown(found), {**found, "hosts": list(hosts)}, found["id"])
+        return DONE
+    use.out.record(operation_shown(found), found, found["id"])
+    use.out.line("")
+    use.out.rows(OPERATION_HOSTS, hosts, "host")
+    return DONE
+
+
+@commands.command("watch")
+def watch(ctx: typer.Context, operation: Which = None, timeout: Timeout = None) -> int:
+    """Watch an operation to its end; the exit status says how it ended."""
+    use = session(ctx)
+    limit_s = None if timeout is None else seconds(timeout)
+    return Watching(use, find(use, operation)["id"], None, limit_s).to_the_end()
+
+
+def _steer(ctx: typer.Context, name: str | None, state: str) -> int:
+    use = session(ctx)
+    found = use.api.steer(find(use, name)["id"], state)
+    use.out.record(operation_shown(found), found, found["id"])
+    return DONE
+
+
+@commands.command("pause")
+def pause(ctx: typer.Context, operation: Which = None) -> int:
+    """Begin no further host."""
+    return _steer(ctx, operation, "paused")
+
+
+@commands.command("resume")
+def resume(ctx: typer.Context, operation: Which = None) -> int:
+    """Go on."""
+    return _steer(ctx, operation, "in_process")
+
+
+@commands.command("cancel")
+def cancel(ctx: typer.Context, operation: Which = None) -> int:
+    """End what runs, and prove that it has ended."""
+    return _steer(ctx, operation, "cancelled")
+
+
+@commands.command("retry")
+def retry(
+    ctx: typer.Context,
+    operation: Which = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Do not watch: print its id.")] = False,
+    timeout: Timeout = None,
+) -> int:
+    """Begin anew over what an operation left undone, and watch it."""
+    use = session(ctx)
+    limit_s = None if timeout is None else seconds(timeout)
+    before = find(use, operation)["id"]
+    position = use.api.position()
+    begun = use.api.retry(before)
+    use.out.say(f"operation {begun['id'][:SHORT_ID]} by {begun['actor']}")
+    if detach:
+        use.out.record({"operation": begun["id"]}, begun, begun["id"])
+        return DONE
+    return Watching(use, begun["id"], position, limit_s).to_the_end()
+
+
+@commands.command("failed")
+def failed(ctx: typer.Context, operation: Which = None) -> int:
+    """Its hosts that failed, or of which nobody knows; `-o name` feeds xargs."""
+    use = session(ctx)
+    name = find(use, operation)["id"]
+    hosts = (host for outcome in BAD for host in use.api.operation_hosts(name, outcome))
+    use.out.rows(OPERATION_HOSTS, hosts, "host")
+    return DONE
+
+
+@commands.command("output")
+def output(
+    ctx: typer.Context,
+    operation: Annotated[str, typer.Argument(metavar="OP|CLUSTER")],
+    host: Annotated[str, typer.Argument(metavar="HOST")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on to its end.")] = False,
+    tail: Annotated[int | None, typer.Option(metavar="N", min=1, help="The last lines.")] = None,
+) -> int:
+    """What a step has said on a host."""
+    use = session(ctx)
+    path = f"operation/{find(use, operation)['id']}/hosts/{host}/output"
+    if follow:
+        from commctl.watch.output import follow_output
+
+        return follow_output(use, path, tail)
+    text = str(use.api.get(path))
+    lines = text.splitlines(keepends=True)
+    sys.stdout.write(cleaned("".join(lines[-tail:] if tail else lines), lines=True))
+    return DONE

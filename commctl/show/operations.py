@@ -1,0 +1,52 @@
+"""How operations are shown."""
+
+from typing import Any
+
+from commctl.records import Operation
+from commctl.show.table import Column
+
+OPERATIONS = (
+    Column("id", "id", "id"),
+    Column("kind", "kind"),
+    Column("cluster", "cluster"),
+    Column("status", "status", "status"),
+    Column("started", "started_at", "time", 2),
+    Column("ended", "finished_at", "time", 4),
+    Column("by", "actor", drop=3),
+    Column("hosts", lambda o: told(o["counts"]), "folds", 1),
+    Column("note", lambda o: o.get("note"), drop=5),
+    Column("reason", "reason", drop=9),
+)
+OPERATION_HOSTS = (
+    Column("address", "address"),
+    Column("outcome", "outcome", "status"),
+    Column("step", "step", drop=3),
+    Column("attempts", "attempts", "number", 5),
+    Column("started", "started_at", "time", 4),
+    Column("ended", "finished_at", "time", 2),
+    Column("reason", "reason", "folds", 1),
+)
+
+
+def told(counts: dict[str, int]) -> str:
+    """`3 done, 1 failed`."""
+    return ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+
+
+def operation_shown(operation: Operation) -> dict[str, Any]:
+    """An operation, in the words of people."""
+    options = {k: v for k, v in operation["options"].items() if v not in (None, "", 0, False)}
+    return {
+        "operation": operation["id"],
+        "kind": f"{operation['kind']} {operation['version']}".strip(),
+        "cluster": operation["cluster"],
+        "status": "cancelling" if operation["cancelling"] else operation["status"],
+        "reason": operation["reason"],
+        "hosts": told(operation["counts"]),
+        "by": operation["actor"],
+        "note": operation.get("note"),
+        "started": operation["started_at"],
+        "ended": operation["finished_at"],
+        "options": options,
+        "again": operation["predecessor"],
+    }

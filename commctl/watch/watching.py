@@ -1,0 +1,205 @@
+"""Watch an operation to its end, whatever becomes of the connection; how the command then ends."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from commctl.exits import OF_OPERATION, Ended, Left, TimedOut
+from commctl.session import Session
+from commctl.show.table import SHORT_ID
+from commctl.show.text import cleaned, json_text
+from commctl.show.times import exact, read, stopwatch
+from commctl.streams import Listener, Silence, Told, follow
+from commctl.watch.keys import Keys
+from commctl.watch.progress import Progress
+from commctl.watch.screen import Screen
+
+if TYPE_CHECKING:
+    from commctl.api import Api
+
+LOOK_S = 0.25
+"""How often a screen is drawn anew, and keys are asked for."""
+SILENCE_S = 60.0
+"""In a pipe, silence is told of so often."""
+AWAY_S = 2.0
+"""A service that is away for shorter is not worth a word."""
+FAILED_SHOWN = 20
+TAIL_LINES = 15
+
+
+class Watching:
+    """One operation that is watched."""
+
+    def __init__(self, use: Session, name: str, after: int | None, timeout_s: float | None) -> None:
+        answer = use.api.transport.request("GET", f"operation/{name}", {"hosts": "false"})
+        hosts = use.api.operation_hosts(name)
+        self._use = use
+        self.name = str(answer.body["id"])
+        self.progress = Progress(answer.body, hosts)
+        after = (answer.position or 0) if after is None else after
+        subject = f"operation/{self.name}"
+        self._listener = Listener(follow(use.api.transport, after, [subject]))
+        self._until = None if timeout_s is None else time.monotonic() + timeout_s
+        self._away = ""
+
+    def to_the_end(self) -> int:
+        """The exit status, by what became of it. Raises TimedOut or Left, and then it goes on."""
+        try:
+            if self._use.out.is_terminal and self._use.out.form in ("table", "wide"):
+                self._on_a_terminal()
+            else:
+                self._in_a_pipe()
+        except KeyboardInterrupt:
+            raise Left(*self._goes_on()) from None
+        self._tell_the_end()
+        return OF_OPERATION[self.progress.status]
+
+    def _goes_on(self) -> tuple[str, ...]:
+        short = self.name[:SHORT_ID]
+        return (
+            f"operation {short} goes on; watch it again: commctl op watch {short}",
+            f"cancel it: commctl op cancel {short}",
+        )
+
+    def _next(self, wait_s: float) -> Told | None:
+        if self._until is not None:
+            left_s = self._until - time.monotonic()
+            if left_s <= 0:
+                raise TimedOut(*self._goes_on())
+            wait_s = min(wait_s, left_s)
+        told = self._listener.next(wait_s)
+        if isinstance(told, Silence):
+            away_s = 0.0 if told.away_since is None else time.monotonic() - told.away_since
+            self._away = (
+                f"{self._use.server.url} does not answer for {away_s:.0f} s; asked again"
+                if away_s > AWAY_S
+                else ""
+            )
+        elif told is not None:
+            self._away = ""
+        return told
+
+    def _in_a_pipe(self) -> None:
+        quiet_since, form = time.monotonic(), self._use.out.form
+        told_away = False
+        while not self.progress.is_over:
+            told = self._next(max(0.0, quiet_since + SILENCE_S - time.monotonic()))
+            if self._away and not told_away:
+                self._use.out.say(self._away)
+            told_away = bool(self._away)
+            if told is not None and not isinstance(told, Silence):
+                line = self.progress.apply(told)
+                quiet_since = time.monotonic()
+                if form == "jsonl":
+                    self._write(json_text(told))
+                elif form in ("tsv", "table", "wide"):
+                    cells = (exact(line.time), *line[1:])
+                    self._write("\t".join(cleaned(cell) for cell in cells))
+            elif time.monotonic() - quiet_since >= SILENCE_S:
+                quiet_since = time.monotonic()
+                self._use.out.say(self._counts())
+
+    def _write(self, line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    def _counts(self) -> str:
+        counts = self.progress.counts
+        told = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
+        return f"{self.progress.status}: {told}"
+
+    def _on_a_terminal(self) -> None:
+        with Keys() as keys:
+            screen = Screen(self._use.out, self.progress)
+            hands = Hands(self._use.api, self.name, self.progress, screen)
+            while not self.progress.is_over:
+                screen.message = self._away or hands.message
+                screen.draw()
+                told = self._next(LOOK_S)
+                while told is not None:  # a backlog is drawn once
+                    if not isinstance(told, Silence):
+                        self.progress.apply(told)
+                    told = self._listener.next(0)
+                if not hands.do(keys.pressed()):
+                    screen.erase()
+                    raise Left(*self._goes_on())
+            screen.erase()
+
+    def _tell_the_end(self) -> None:
+        use, progress = self._use, self.progress
+        record = use.api.operation(self.name)
+        if use.out.form == "json":
+            use.out.record({}, record, self.name)
+        length = ""
+        if record["finished_at"]:
+            took = read(record["finished_at"]) - read(record["started_at"])
+            length = f" in {stopwatch(took.total_seconds())}"
+        counts = {state: n for state, n in record["counts"].items() if n}
+        told = ", ".join(f"{n} {state}" for state, n in counts.items())
+        why = f": {record['reason']}" if record["status"] == "failed" else ""
+        use.out.say(
+            f"{record['kind']} of {record['cluster']} {record['status']}{length}: {told}{why}"
+        )
+        bad = [h for h in progress.hosts.values() if h.outcome in ("failed", "unknown", "skipped")]
+        for host in bad[:FAILED_SHOWN]:
+            use.out.say(f"  {host.address}  {host.outcome}: {host.reason}")
+        if len(bad) > FAILED_SHOWN:
+            use.out.say(
+                f"  and {len(bad) - FAILED_SHOWN} more: commctl op show {self.name[:SHORT_ID]}"
+            )
+        if bad:
+            short = self.name[:SHORT_ID]
+            use.out.say(f"What was said: commctl op output {short} {bad[0].address}")
+            use.out.say(f"Again what was left undone: commctl op retry {short}")
+
+
+class Hands:
+    """What the keys do."""
+
+    def __init__(self, api: "Api", name: str, progress: Progress, screen: Screen) -> None:
+        self._api = api
+        self._name = name
+        self._progress = progress
+        self._screen = screen
+        self._asked = False
+        self.message = ""
+
+    def do(self, key: str) -> bool:
+        """Do what a key stands for; false to leave."""
+        if not key:
+            return True
+        asked, self._asked, self.message = self._asked, False, ""
+        match key:
+            case "q":
+                return False
+            case "p":
+                self._try(lambda: self._api.steer(self._name, "paused"))
+            case "r":
+                self._try(lambda: self._api.steer(self._name, "in_process"))
+            case "c":
+                self._asked = True
+                self.message = "Cancel it? Steps that run are ended. y: yes, any other key: no"
+            case "y" if asked:
+                self._try(lambda: self._api.steer(self._name, "cancelled"))
+            case "o":
+                self._try(self._show_output)
+            case _:
+                pass  # any other key
+        return True
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Ended as ended:
+            self.message = " ".join(ended.sentences)
+
+    def _show_output(self) -> None:
+        running = [host.address for host in self._progress.in_process]
+        address = next(iter([*running, *reversed(self._progress.ended)]), None)
+        if address is None:
+            self.message = "No host has said anything so far."
+            return
+        path = f"operation/{self._name}/hosts/{address}/output"
+        lines = str(self._api.get(path)).splitlines()[-TAIL_LINES:]
+        self._screen.say([f"{address} says:", *(f"  {line}" for line in lines)])
