@@ -2,7 +2,9 @@
 
 from domain.log.transaction import EngineName
 from projections import clusters, container_managers, hosts, networks, operations
+from projections.accounts import projection as accounts
 from projections.beside_the_log import (
+    account_hashes,
     heartbeats,
     host_looks,
     idempotency_keys,
@@ -19,6 +21,7 @@ PROJECTIONS = (
     container_managers.PROJECTION,
     operations.PROJECTION,
     fleet.PROJECTION,
+    accounts.PROJECTION,
 )
 
 
@@ -31,4 +34,5 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *idempotency_keys.schema(engine),
         *host_looks.schema(engine),
         *checkpoints.schema(engine),
+        *account_hashes.schema(engine),
     ]

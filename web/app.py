@@ -23,6 +23,7 @@ from web.http.requests import Limits
 from web.middleware import RequestMiddleware, ServiceLogWrite
 from web.openapi.pages import SelfDescription
 from web.resources import second_looks
+from web.resources.account_book import AccountBook
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
@@ -35,7 +36,11 @@ from web.resources.offered_keys import ParseKey
 from web.resources.operation_starts import OperationStarts
 from web.resources.operations import Operations
 from web.resources.second_looks import SecondLooks
+from web.resources.sessions import Sessions
 from web.resources.step_outputs import StepOutputs
+from web.resources.tokens import Tokens
+from web.resources.users import Users
+from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
@@ -102,6 +107,7 @@ def application(
     authentication: Authentication,
     log: RequestLog,
     options: Options,
+    accounts: AccountBook,
     observation: Observation | None = None,
 ) -> Starlette:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
@@ -126,6 +132,7 @@ def application(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),
         ),
+        *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
         *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
     ]
     if options.elsewhere:
