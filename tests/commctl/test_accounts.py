@@ -34,7 +34,7 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_shown(
     with ada.terminal("login", service.url) as terminal:
         terminal.see("User of ")
         terminal.press("viewer\n")
-        terminal.see("Password of viewer: ")
+        terminal.see("Password of viewer:")
         terminal.press(f"{service.password}\n")
         assert terminal.end() == 0
         assert service.password not in terminal.screen
