@@ -22,6 +22,7 @@ from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
 from web.middleware import RequestMiddleware, ServiceLogWrite
 from web.openapi.pages import SelfDescription
+from web.resources.account_book import AccountBook
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
@@ -33,7 +34,11 @@ from web.resources.networks import Networks
 from web.resources.offered_keys import ParseKey
 from web.resources.operation_starts import OperationStarts
 from web.resources.operations import Operations
+from web.resources.sessions import Sessions
 from web.resources.step_outputs import StepOutputs
+from web.resources.tokens import Tokens
+from web.resources.users import Users
+from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
@@ -97,6 +102,7 @@ def application(
     authentication: Authentication,
     log: RequestLog,
     options: Options,
+    accounts: AccountBook,
     observation: Observation | None = None,
 ) -> Starlette:
     """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
@@ -116,6 +122,7 @@ def application(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),
         ),
+        *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
         *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
     ]
     if options.elsewhere:

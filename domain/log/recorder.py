@@ -6,7 +6,7 @@ anew (`rowid`) and whose transactions take no lock before they read.
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -61,6 +61,7 @@ PLACE_BEFORE = """
     SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events WHERE position <= ?
     ORDER BY position DESC LIMIT 1
 """
+OF_KIND = "SELECT 1 FROM stored_events WHERE originator_id >= ? AND originator_id < ? LIMIT 1"
 NEXT = "SELECT coalesce(min(position), 0) FROM stored_events WHERE position > ?"
 GAP = """
     SELECT 1 FROM (
@@ -207,6 +208,12 @@ def holds(tx: Transaction, stored: StoredEvent) -> bool:
     """Whether this very event is in the log, to the byte."""
     row = tx.execute(EVENT, (stored.originator_id, stored.originator_version)).fetchone()
     return row is not None and (row[0], bytes(row[1])) == (stored.topic, stored.state)
+
+
+def has_any(tx: Transaction, kinds: Iterable[str]) -> bool:
+    """Whether the log says anything of an aggregate of one of these kinds."""
+    # "0" comes after "/", and nothing between them.
+    return any(tx.execute(OF_KIND, (f"{kind}/", f"{kind}0")).fetchone() for kind in kinds)
 
 
 def touched_since(tx: Transaction, position: int) -> list[str]:

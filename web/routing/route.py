@@ -14,14 +14,17 @@ from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from web.authentication.authentication import ROLES, Authentication, Identity, Role
+from domain.roles import ROLES, Role
+from web.authentication.authentication import Authentication, Identity
+from web.authentication.sessions import refuse_forged
 from web.http.problems import KINDS, Problem
 from web.http.query_string import refuse_unknown
 from web.http.requests import NOBODY, READING, ROUTE_KEY, Request
 from web.routing.description import Description
 
 Verb = Literal["GET", "PUT", "POST", "DELETE"]
-Audience = Role | Literal["anyone"]
+Audience = Role | Literal["anyone", "login"]
+"""Who may; `login` is whoever says in the body who they are."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 API = "/api"
@@ -50,7 +53,8 @@ class Route(StarletteRoute):
         """Refuse a row that would leave a door open."""
         if self.verb not in get_args(Verb):
             raise ValueError(f"{self.path}: there is no verb {self.verb!r}")
-        if self.audience not in (*ROLES, "anyone"):
+        others = ("anyone", "login") if self.verb == "POST" else ("anyone",)
+        if self.audience not in (*ROLES, *others):
             raise ValueError(f"{self.verb} {self.path} needs a role, not {self.audience!r}")
         if self.audience == "anyone" and self.is_api:
             raise ValueError(f"{self.verb} {self.path}: nothing under /api is for anyone")
@@ -65,7 +69,7 @@ class Route(StarletteRoute):
     @property
     def is_private(self) -> bool:
         """Whether it asks who is there."""
-        return self.audience != "anyone"
+        return self.audience in ROLES
 
     @property
     def is_api(self) -> bool:
@@ -81,10 +85,10 @@ class Route(StarletteRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for this path, whatever its verb."""
         scope[ROUTE_KEY] = self.path
-        user = await log_in(scope) if self.audience != "anyone" else NOBODY
+        user = await log_in(scope) if self.is_private else NOBODY
         if scope["method"] not in self.methods_taken:
             raise _wrong_verb(self.path, scope["app"].routes)
-        if self.audience != "anyone" and not user.may_act_as(self.audience):
+        if self.audience in ROLES and not user.may_act_as(self.audience):
             raise Problem(
                 "forbidden",
                 f"This takes the role '{self.audience}'; {user.user} has the role '{user.role}'.",
@@ -95,6 +99,7 @@ class Route(StarletteRoute):
             refuse_unknown(scope["query_string"], self.description.query)
         request = Request(scope, receive)
         if scope["method"] not in READING:
+            refuse_forged(scope)
             # Nothing is decided before all that was announced is there, whatever the handler reads.
             await request.body()
         response = await self.handler(request)
