@@ -64,6 +64,8 @@ def test_lost_changes_are_named_and_every_process_goes_on_with_what_there_is(
         assert any(change.endswith("cluster.created cluster/lost0 admin") for change in lost)
         assert first["known_server"] != first["server"]
         assert one.read_log().count('"event":"log.change_lost"') == count + 1
+        figures = httpx.get(f"{one.url}/metrics").text
+        assert f"commissaire_log_changes_lost_total {count + 1}.0" in figures
         assert httpx.get(f"{one.url}/readyz").json()["status"] == "ready"
 
 

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from domain.event import earlier
+from domain.event import shifted
 from domain.labels import checked_labels
 from domain.log import recorder
 from domain.log.unit import Unit
@@ -73,7 +73,7 @@ class HostCare:
 
     async def _check(self, request: Request, addresses: list[str]) -> Reply:
         act = request.act()
-        not_since = earlier(act.at, CHECK_PAUSE_S)
+        not_since = shifted(act.at, -CHECK_PAUSE_S)
 
         def ask(unit: Unit) -> int:
             before = recorder.head(unit.tx).position
