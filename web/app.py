@@ -12,6 +12,7 @@ from domain.log.writer import Writer
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from web.authentication.authentication import Authentication
+from web.console.table import console_routes
 from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
@@ -111,7 +112,10 @@ def application(
     accounts: AccountBook,
     observation: Observation | None = None,
 ) -> Starlette:
-    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
+    """The whole HTTP API, and the console on it.
+
+    It keeps nothing of its own: the collaborators are the caller's.
+    """
     writer, reads, past, secrets = stores.writer, stores.reads, stores.past, host_keys.secrets
     hosts = Hosts(
         writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
@@ -123,6 +127,7 @@ def application(
     outputs = StepOutputs(reads, Followers(is_stopping), options.listeners_max)
     looks = SecondLooks(writer, reads, options.second_look_s, is_stopping)
     described = SelfDescription()
+    histories = Histories(stores.log_reads)
     routes = described.routes = [
         *service_routes(observation or Observation(authentication), described),
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
@@ -131,7 +136,7 @@ def application(
         *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
-            Histories(stores.log_reads),
+            histories,
         ),
         *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
         *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
@@ -139,6 +144,7 @@ def application(
     if options.elsewhere:
         routes = leave_to_others(routes)
     refuse_twins(routes)
+    pages = [] if options.elsewhere else console_routes(routes, histories)
     around = Middleware(
         RequestMiddleware,
         log=log.write,
@@ -148,7 +154,7 @@ def application(
         position=lambda: options.window.head,
     )
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *pages],
         middleware=[around],
         exception_handlers=exception_handlers(log.counts),
     )
