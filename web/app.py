@@ -47,6 +47,7 @@ from web.routes.operations import operation_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routing.not_here import leave_to_others
 from web.routing.route import nothing_here, refuse_twins
+from web.routing.where import Where
 
 LISTENERS_MAX = 1000
 
@@ -154,6 +155,7 @@ def application(
     app.router.default = nothing_here
     app.router.redirect_slashes = False  # a slash at the end does not matter
     app.state.authentication = authentication
+    app.state.where = Where(reads)
     app.state.limits = options.limits
     app.state.now = options.now
     app.state.aside = ThreadPoolExecutor(1, thread_name_prefix="aside")

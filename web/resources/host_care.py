@@ -61,6 +61,7 @@ class HostCare:
     async def check_many(self, request: Request) -> Reply:
         """Have all hosts that the filters let through looked at now."""
         body = await bodies.read(request, FleetCheckBody)
+        request.must_be_allowed_in(body.cluster)
         which = checked_filter(body.model_dump(exclude_none=True))
         found = await self._reads.scan(queries.addresses, which, CHECKED_MAX + 1)
         if len(found) > CHECKED_MAX:

@@ -78,6 +78,7 @@ class OperationStarts:
     async def begin(self, request: Request) -> Reply:
         """Begin an operation of any kind, on all members of a cluster or on some."""
         body = await bodies.read(request, BeginBody)
+        request.must_be_allowed_in(body.cluster)
         which = _filter_of(body)
         version = _version_of(body)
         targets: Targets = told_filter(which) if which else None
