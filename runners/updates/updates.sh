@@ -26,6 +26,7 @@ ask() {
         status=$?
         [ $status != 0 ] && [ "$(uptime_s)" -lt $deadline ] || return
         printf '%s\n' "$said" | grep -Eq -- "$locked" || return
+        echo "commissaire-waits: Another package manager is at work"
         sleep 2
     done
 }
