@@ -1,9 +1,6 @@
 """`/me`, `/users` and `/user/{user}`: who may log in, and what they may do."""
 
-import asyncio
 from typing import Any
-
-import bcrypt
 
 from domain.commands import account_commands
 from domain.log.unit import Unit
@@ -127,12 +124,10 @@ class Users:
         """The hash of a new password; None for none, and for the one that the user has."""
         if password is None:
             return None
-        secret = secret_of(password, "password")
         known = self._book.accounts.users.get(name)
-        is_kept = known is not None and known.hash != NO_PASSWORD
-        if known and is_kept and await asyncio.to_thread(bcrypt.checkpw, secret, known.hash):
-            return None
-        return await self._book.queue.new_hash(secret)
+        before = known.hash if known is not None else NO_PASSWORD
+        hashed = await self._book.queue.new_hash(secret_of(password, "password"), before)
+        return None if hashed == before else hashed
 
 
 def _user_in(request: Request) -> str:
