@@ -125,8 +125,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             metrics.streams(window),
             metrics.ssh(ssh),
         ]
-        timeout_s = settings.shutdown_timeout_s * STOP_SHARE
-        stack.push_async_callback(_wind_down, serving.server, supervisor, timeout_s)
+        stack.push_async_callback(_wind_down, serving.server, supervisor, settings)
         yield Service(
             serving.address, tuple(supervisor.tasks), serving.reload, observer.announce_stop
         )
@@ -255,8 +254,9 @@ async def _ownership_of(
     return leases
 
 
-async def _wind_down(server: Server, supervisor: Supervisor, timeout_s: float) -> None:
+async def _wind_down(server: Server, supervisor: Supervisor, settings: Settings) -> None:
     """Let requests, looks and questions come to an end, side by side."""
+    timeout_s = settings.shutdown_timeout_s * STOP_SHARE
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
         group.create_task(supervisor.shut_down(timeout_s))
