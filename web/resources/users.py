@@ -18,6 +18,7 @@ from web.http.requests import Request
 from web.resources.account_book import AccountBook
 from web.schemas import bodies
 from web.schemas.account_bodies import PasswordBody, UserBody
+from web.schemas.path_names import known_account
 
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
@@ -51,7 +52,7 @@ class Users:
 
     async def show(self, request: Request) -> Reply:
         """One user."""
-        name = _user_in(request)
+        name = known_account(request, "user")
         account = self._book.accounts.users_of_file.get(name)
         if account is not None:
             return digested(request, json_body(_of_file(name, account)))
@@ -85,7 +86,7 @@ class Users:
 
     async def change_password(self, request: Request) -> Reply:
         """Change one's own password; other sessions of the user end."""
-        name = _user_in(request)
+        name = known_account(request, "user")
         body = await bodies.read(request, PasswordBody)
         if request.identity.user != name:
             raise Problem(
@@ -112,7 +113,7 @@ class Users:
 
     async def remove(self, request: Request) -> Reply:
         """Remove a user; the tokens that they made and their sessions end."""
-        name = _user_in(request)
+        name = known_account(request, "user")
         self._book.must_not_be_in_file(name)
         register = self._book.register
         await self._book.writer.perform(
@@ -128,10 +129,6 @@ class Users:
         before = known.hash if known is not None else NO_PASSWORD
         hashed = await self._book.queue.new_hash(secret_of(password, "password"), before)
         return None if hashed == before else hashed
-
-
-def _user_in(request: Request) -> str:
-    return str(request.path_params["user"])
 
 
 def _existing(found: KnownUser | None, name: str) -> KnownUser:
