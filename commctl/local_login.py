@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from commctl.exits import WrongUse
+from commctl.exits import NoServer
 
 FILE = "local.json"
 FILE_BYTES_MAX = 64 * 1024
@@ -36,7 +36,7 @@ def find_local(data: Path | None, environ: Mapping[str, str]) -> Local | None:
     if named is not None:
         found = _read(named / FILE, any_owner=True)
         if found is None:
-            raise WrongUse(f"{named / FILE}: no service that runs has its data there.")
+            raise NoServer(f"{named / FILE}: no service that runs has its data there.")
         return found
     # Root may read what others made: only what is installed is taken from another's hands.
     return _read(HERE / FILE, any_owner=False) or _read(INSTALLED / FILE, any_owner=True)

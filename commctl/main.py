@@ -19,6 +19,7 @@ from commctl.session import Globals, Session
 from commctl.show.text import cleaned
 
 PROGRAM = "commctl"
+COMPLETE_VARIABLE = "_COMMCTL_COMPLETE"
 UNTIL_CLOSED = 1
 """The exit status where whoever reads our output has seen enough."""
 
@@ -31,6 +32,20 @@ COMMANDS = {
     "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),
     "deploy": ("begin:deploy", "Bring a cluster's hosts to a version, a few at a time."),
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
+    "history": ("history:history", "Who did what, when."),
+    "diff": ("diff:diff", "What changed between two times."),
+    "network": ("resource:networks", "Networks of clusters."),
+    "container-manager": ("resource:container_managers", "Container managers of clusters."),
+    "user": ("people:users", "Who may log in, and what they may do."),
+    "token": ("people:tokens", "Tokens for programs."),
+    "login": ("account:login", "Log in to a service."),
+    "logout": ("account:logout", "Revoke the token of a log-in, and forget it."),
+    "whoami": ("account:whoami", "Who we are to the service, and what we may do."),
+    "api": ("tools:api", "Ask the API for anything."),
+    "profile": ("tools:profiles", "Servers that are known."),
+    "open": ("tools:open_page", "Open the service in a browser."),
+    "completion": ("tools:completion", "What a shell reads to complete commands."),
+    "version": ("tools:version", "The versions of client and service."),
 }
 EVERYTHING = "*"
 COMMON = """
@@ -53,8 +68,12 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line without the program's name; gives the exit status."""
     try:
+        if COMPLETE_VARIABLE in os.environ:
+            from commctl.manual import complete
+
+            complete()
         ours, theirs = hoisted(arguments)
-        app = application(next(iter(theirs), None))
+        app = application(*theirs[:2])
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return int(status or 0)
@@ -101,8 +120,11 @@ def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return ours, theirs
 
 
-def application(wanted: str | None) -> typer.Typer:
-    """The commands; those that are not wanted have a name only, so that it is there soon."""
+def application(wanted: str | None = None, verb: str | None = None) -> typer.Typer:
+    """The commands; those that are not wanted have a name only, so that it is there soon.
+
+    Of a noun all verbs are there, unless the one that is wanted is among them.
+    """
     app = typer.Typer(
         # Plain help: it ends up in files and pages as often as on a screen.
         rich_markup_mode=None,
@@ -120,10 +142,26 @@ def application(wanted: str | None) -> typer.Typer:
         module, _, attribute = place.partition(":")
         found = getattr(import_module(f"commctl.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
+            _only(found, verb)
             app.add_typer(found, name=name, help=purpose)
         else:
-            app.command(name)(found)
+            # A time such as -2h is no option.
+            settings = {"ignore_unknown_options": True} if name == "diff" else None
+            app.command(name, context_settings=settings)(found)
     return app
+
+
+def _only(group: typer.Typer, verb: str | None) -> None:
+    """What each option of the others means takes long to find out."""
+    names = {command.name for command in group.registered_commands}
+    if verb in names:
+        group.registered_commands = [c for c in group.registered_commands if c.name == verb]
+        group.registered_groups = []
+        group.callback()(_noun)  # one command alone would be the noun itself
+
+
+def _noun() -> None:
+    """Of a noun there are verbs."""
 
 
 def _elsewhere() -> None:

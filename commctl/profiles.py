@@ -18,7 +18,7 @@ from commctl.secret_files import read_secret
 DEFAULT_URL = "http://127.0.0.1:8000"
 COMMAND_TIMEOUT_S = 60
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-KNOWN = ("server", "ca", "token_file", "token_command", "keyring")
+KNOWN = ("server", "ca", "token_file", "token_name", "token_command", "keyring")
 
 
 class Password(NamedTuple):

@@ -2,8 +2,10 @@
 
 import json
 import ssl
+import sys
 import time
 from base64 import b64encode
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commctl import exits
@@ -42,8 +44,7 @@ class Transport:
     """A connection to one service. Fit for several threads."""
 
     def __init__(self, server: Server, request: str | None = None, note: str | None = None) -> None:
-        import httpx
-
+        httpx = _httpx()
         self.server = server
         self._was_there = False
         headers = {"Accept": "application/json", "User-Agent": "commctl", **_authorization(server)}
@@ -148,7 +149,18 @@ class Transport:
 
     def _is_let_in(self) -> bool:
         """Whether what every role may see is seen: then it is the role that is too small."""
-        return self.http.get("clusters", params={}).status_code != 403
+        return bool(self.http.get("clusters").status_code != 403)
+
+
+def _httpx() -> ModuleType:
+    """The library without its own command line, which takes as long to import as all the rest."""
+    if "httpx" not in sys.modules:
+        sys.modules["httpx._main"] = None  # type: ignore[assignment] # as Python has it: not there
+        import httpx
+
+        del sys.modules["httpx._main"]
+        return httpx
+    return sys.modules["httpx"]
 
 
 def tls_context(server: Server) -> ssl.SSLContext:

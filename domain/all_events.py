@@ -7,7 +7,10 @@ from domain.aggregates import (
     log_history,
     network,
     operation_events,
+    session,
     source,
+    token,
+    user,
 )
 from domain.event import TOPICS
 
@@ -20,7 +23,10 @@ MODULES = (
     log_history,
     network,
     operation_events,
+    session,
     source,
+    token,
+    user,
 )
 """Where event classes are."""
 

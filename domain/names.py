@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from domain.refusal import invalid
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+"""Of new users and tokens; those of old files may be others."""
 OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # Neither "any" (0.0.0.0) nor "many" (224.0.0.0/4).
 IPV4 = re.compile(rf"(?!0\.0\.0\.0$)(?!22[4-9]\.|23[0-9]\.)({OCTET}\.){{3}}{OCTET}", re.ASCII)
@@ -25,6 +27,15 @@ def resource_name(text: str, what: str = "name") -> str:
     if not NAME.fullmatch(text):
         raise invalid(
             f"{quoted(text)} is no {what}: use 1 to 64 of A-Z a-z 0-9 - _.",
+        )
+    return text
+
+
+def account_name(text: str, what: str) -> str:
+    """The name of a new user or token, unchanged, or a refusal."""
+    if not ACCOUNT_NAME.fullmatch(text):
+        raise invalid(
+            f"A {what} name is 1 to 64 of A-Z a-z 0-9 . _ @ + - and begins with a letter or digit."
         )
     return text
 

@@ -2,7 +2,15 @@
 
 from domain.log.transaction import EngineName
 from projections import clusters, container_managers, hosts, networks, operations
-from projections.beside_the_log import heartbeats, idempotency_keys, node_reports, outputs
+from projections.accounts import projection as accounts
+from projections.beside_the_log import (
+    account_hashes,
+    heartbeats,
+    host_looks,
+    idempotency_keys,
+    node_reports,
+    outputs,
+)
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 
@@ -13,6 +21,7 @@ PROJECTIONS = (
     container_managers.PROJECTION,
     operations.PROJECTION,
     fleet.PROJECTION,
+    accounts.PROJECTION,
 )
 
 
@@ -23,5 +32,7 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *outputs.schema(engine),
         *node_reports.schema(engine),
         *idempotency_keys.schema(engine),
+        *host_looks.schema(engine),
         *checkpoints.schema(engine),
+        *account_hashes.schema(engine),
     ]

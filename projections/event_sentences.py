@@ -7,7 +7,17 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
+from domain.aggregates import (
+    cluster,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    session,
+    source,
+    token,
+    user,
+)
 from domain.aggregates import container_manager_events as container_manager
 from domain.event import Event
 
@@ -51,6 +61,26 @@ def _started(event: operation_events.Started) -> str:
     return (
         f"{event.kind} of {event.cluster}{version} began: {len(event.hosts)} hosts{skipped}{again}"
     )
+
+
+def _roles(event: user.Added | user.RoleChanged | token.Created) -> str:
+    more = "".join(f", {role} in cluster {name}" for name, role in event.clusters.items())
+    return f"{event.role}{more}"
+
+
+def _user_added(event: user.Added) -> str:
+    how = "" if event.has_password else ", without a password"
+    return f"added as {_roles(event)}{how}"
+
+
+def _password_changed(event: user.PasswordChanged) -> str:
+    return "has another password" if event.has_password else "has no password any more"
+
+
+def _token_created(event: token.Created) -> str:
+    whose = f" by {event.owner}" if event.owner else ""
+    end = f", until {event.expires}" if event.expires else ""
+    return f"made{whose}, to act as {_roles(event)}{end}"
 
 
 TELLINGS: dict[type[Event], Telling] = {
@@ -114,6 +144,14 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.Retried: "retried by {operation}",
     log_history.WentBack: "went back from position {known_position} to {common_position}",
     log_history.ClockSetBack: "was stamped ahead, up to {recorded_at}: its times begin anew",
+    user.Added: _user_added,
+    user.RoleChanged: lambda event: f"is {_roles(event)} from now on",
+    user.PasswordChanged: _password_changed,
+    user.Removed: "removed: may not log in any more",
+    token.Created: _token_created,
+    token.Revoked: "revoked",
+    session.Started: "{user} logged in, until {ends}",
+    session.Ended: "the session of {user} ended",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
 }
@@ -129,6 +167,11 @@ REASONS = {
     "taken_out": "It was taken out of the cluster.",
     "host_removed": "The host was removed.",
     "cluster_removed": "The cluster was removed.",
+    "revoked": "Somebody took it back.",
+    "user_removed": "The user was removed.",
+    "logged_out": "It was ended.",
+    "password_changed": "The password was changed.",
+    "expired": "Its time had come.",
 }
 """Reasons that events have as one word, in a sentence."""
 

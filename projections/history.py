@@ -12,6 +12,7 @@ from domain.aggregate import Aggregate
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.host import Host
 from domain.aggregates.operation import Operation
+from domain.aggregates.user import User
 from domain.event import Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent
@@ -170,6 +171,13 @@ def _cluster(cluster: Cluster) -> State:
     }
 
 
+def _user(user: User) -> State:
+    if not user.exists:
+        return {}
+    clusters = {f"role_in_{name}": role for name, role in user.standing.clusters}
+    return {"role": user.standing.role, **clusters}
+
+
 def _operation(operation: Operation) -> State:
     return {"status": operation.state} if operation.state else {}
 
@@ -177,6 +185,7 @@ def _operation(operation: Operation) -> State:
 LOOKS: Mapping[str, tuple[type[Aggregate[Any]], Callable[[Any], State]]] = {
     Host.KIND: (Host, _host),
     Cluster.KIND: (Cluster, _cluster),
+    User.KIND: (User, _user),
     Operation.KIND: (Operation, _operation),
 }
 """The aggregates that have something to show, and what."""

@@ -150,6 +150,11 @@ class SQLiteReads:
             self._keep(key, found)
         return cast(T, found)
 
+    def seen(self) -> int:
+        """Another number after every commit of anybody; only on the event loop's thread."""
+        self._forget_if_changed()
+        return self._seen
+
     async def scan(self, query: "Query[T]", *args: Any) -> T:
         """Run a query in a thread, or give what it found when nothing has changed since."""
         self._forget_if_changed()

@@ -12,6 +12,7 @@ R = TypeVar("R")
 
 TEXT: dict[EngineName, str] = {"sqlite": "TEXT", "postgresql": 'TEXT COLLATE "C"'}
 """Text that sorts by code point on both engines."""
+BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 PAGE_ROWS = 2_000
 """How many rows of a whole table are read at once."""
 

@@ -14,6 +14,7 @@ from web.authentication.authentication import (
     TooManyFailures,
     Unauthenticated,
 )
+from web.authentication.sessions import SessionEnded
 from web.http.problems import Problem
 from web.http.replies import Header
 from web.http.request_counts import LoginRefusal, RequestCounts
@@ -51,6 +52,8 @@ def problem_of(error: Exception) -> Problem:
                 (b"www-authenticate", challenge.encode()) for challenge in error.challenges
             ]
             return Problem("unauthenticated", str(error), headers=asked)
+        case SessionEnded():
+            return Problem("session_ended", str(error))
         case Forbidden():
             return Problem("forbidden", str(error))
         case TooManyFailures():

@@ -1,10 +1,18 @@
 """`commctl history`: who did what, when, and what changed."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from commctl.exits import DONE
-from commctl.session import Session
+import typer
+
+from commctl.commands.arguments import Most, position_of, time_of
+from commctl.exits import DONE, Refused, WrongUse
+from commctl.records import Event
+from commctl.session import Session, session
 from commctl.show.table import Column
+from commctl.streams import Silence, follow
+
+SUBJECTS = ("host", "cluster")
 
 
 def _changed(record: Any) -> str:
@@ -19,6 +27,11 @@ def _value(value: object) -> str:
     return "-" if value is None else str(value)
 
 
+def _data(event: Any) -> str:
+    told = (event.get("data") or {}).items()
+    return ", ".join(f"{key}: {_value(value)}" for key, value in told if value not in ("", None))
+
+
 HISTORY = (
     Column("time", "time", "time"),
     Column("who", "actor"),
@@ -29,9 +42,91 @@ HISTORY = (
     Column("because of", lambda r: r.get("request") or r.get("follows_from"), drop=9),
     Column("position", "id", drop=9),
 )
+EVENTS = (
+    Column("time", "time", "time"),
+    Column("who", "actor", drop=2),
+    Column("subject", "subject"),
+    Column("type", "type"),
+    Column("told", _data, "folds", 1),
+    Column("note", "note", drop=3),
+    Column("because of", "correlationid", drop=9),
+    Column("position", "id", drop=9),
+)
 
 
 def show_history(use: Session, subject: str, most: int | None) -> int:
     """The history of one host or cluster."""
     use.out.rows(HISTORY, use.api.history(subject, most), "event")
     return DONE
+
+
+def history(
+    ctx: typer.Context,
+    subject: Annotated[
+        str | None,
+        typer.Argument(metavar="[SUBJECT]", help="A host or cluster, or such as operation/ID."),
+    ] = None,
+    actor: Annotated[str | None, typer.Option(metavar="USER", help="Only what they did.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Such as host.failed.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="-2h, yesterday, 23:00, ISO or @position.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    go_on: Annotated[bool, typer.Option("--follow", help="Go on with what comes.")] = False,
+    most: Most = None,
+) -> int:
+    """What happened, oldest first: when, who, what."""
+    use = session(ctx)
+    named = None if subject is None else subject_of(use, subject)
+    bounded = actor or kind or since or until or go_on
+    if named and named.partition("/")[0] in SUBJECTS and not bounded:
+        return show_history(use, named, most)
+    if go_on and until:
+        raise WrongUse("--follow goes on for ever: leave out --until.")
+    query: dict[str, Any] = {"subject": named, "type": kind, "actor": actor}
+    after = None
+    if since and since.startswith("@"):
+        after = position_of(since) - 1
+    else:
+        query["since"] = time_of(use, since)
+    if go_on:
+        use.out.rows(EVENTS, _followed(use, query, after))
+    else:
+        found = use.api.events(most, **query, until=time_of(use, until), after=after)
+        use.out.rows(EVENTS, found, "event")
+    return DONE
+
+
+def _followed(use: Session, query: dict[str, Any], after: int | None) -> Iterator[Event]:
+    import sys
+
+    position = use.api.position()
+    if after is not None or query["since"]:
+        for event in use.api.events(**query, after=after):
+            position = int(event["id"])
+            yield event
+    subject = query.pop("subject")
+    query.pop("since", None)
+    for told in follow(use.api.transport, position, [subject] if subject else (), **query):
+        sys.stdout.flush()
+        if not isinstance(told, Silence):
+            yield told
+
+
+def subject_of(use: Session, text: str) -> str:
+    """`host/10.0.0.7`, or a name that is one of a host or a cluster."""
+    if "/" in text:
+        return text
+    if text in use.api.clusters():
+        return f"cluster/{text}"
+    for kind in ("host", "cluster"):  # also those that are gone
+        try:
+            next(use.api.history(f"{kind}/{text}", 1), None)
+        except Refused as refused:
+            if refused.code not in (400, 404):
+                raise
+            continue
+        return f"{kind}/{text}"
+    raise Refused(f"Nothing was ever heard of {text}: a subject is such as host/10.0.0.7.")

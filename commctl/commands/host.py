@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from commctl.commands import host_keys
 from commctl.commands.arguments import (
     Addresses,
     At,
@@ -195,3 +196,4 @@ def label_changes(words: Sequence[str]) -> dict[str, str | None]:
 
 
 add_commands(commands)
+host_keys.add_commands(commands)

@@ -6,7 +6,7 @@ anew (`rowid`) and whose transactions take no lock before they read.
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ STREAM = """
     WHERE originator_id = ? AND originator_version > ? AND originator_version <= ?
     ORDER BY originator_version
 """
+HAS_STREAM = "SELECT 1 FROM stored_events WHERE originator_id = ? LIMIT 1"
 LOG = """
     SELECT position, recorded_at, originator_id, originator_version, topic, state
     FROM stored_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?
@@ -60,6 +61,7 @@ PLACE_BEFORE = """
     SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events WHERE position <= ?
     ORDER BY position DESC LIMIT 1
 """
+OF_KIND = "SELECT 1 FROM stored_events WHERE originator_id >= ? AND originator_id < ? LIMIT 1"
 NEXT = "SELECT coalesce(min(position), 0) FROM stored_events WHERE position > ?"
 GAP = """
     SELECT 1 FROM (
@@ -139,6 +141,11 @@ def stream(
         yield StoredEvent(row[0], row[1], row[2], bytes(row[3]))
 
 
+def has_stream(tx: Transaction, originator_id: str) -> bool:
+    """Whether an aggregate has any events."""
+    return tx.execute(HAS_STREAM, (originator_id,)).fetchone() is not None
+
+
 def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Entry]:
     """The next entries of the log after a position, in order. Gaps in positions are normal."""
     return [
@@ -201,6 +208,12 @@ def holds(tx: Transaction, stored: StoredEvent) -> bool:
     """Whether this very event is in the log, to the byte."""
     row = tx.execute(EVENT, (stored.originator_id, stored.originator_version)).fetchone()
     return row is not None and (row[0], bytes(row[1])) == (stored.topic, stored.state)
+
+
+def has_any(tx: Transaction, kinds: Iterable[str]) -> bool:
+    """Whether the log says anything of an aggregate of one of these kinds."""
+    # "0" comes after "/", and nothing between them.
+    return any(tx.execute(OF_KIND, (f"{kind}/", f"{kind}0")).fetchone() for kind in kinds)
 
 
 def touched_since(tx: Transaction, position: int) -> list[str]:

@@ -11,7 +11,10 @@ from domain.aggregates.host import Host
 from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.session import Session
 from domain.aggregates.source import Source
+from domain.aggregates.token import Token
+from domain.aggregates.user import User
 from domain.event import Act, Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent
@@ -105,6 +108,18 @@ class Unit:
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""
         return self._use(Source, name)
+
+    def user(self, name: str) -> User:
+        """The user of this name, existing or not."""
+        return self._use(User, name)
+
+    def token(self, name: str) -> Token:
+        """The token of this name, existing or not."""
+        return self._use(Token, name)
+
+    def session(self, name: str) -> Session:
+        """The session of this id, existing or not."""
+        return self._use(Session, name)
 
     def log_history(self) -> LogHistory:
         """The log itself."""

@@ -4,9 +4,7 @@ Kept in pieces as they came, each at its place in bytes from the start, and dele
 """
 
 from domain.log.transaction import EngineName, Transaction
-from projections.tables import TEXT
-
-BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
+from projections.tables import BYTES, TEXT
 
 
 def schema(engine: EngineName) -> list[str]:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from domain.log.transaction import EngineName, Transaction
 from projections.past.past import FLEET, Scratch
-from projections.tables import TEXT
+from projections.tables import BYTES, TEXT
 
 INTERVAL_EVENTS = 65_536
 """So many positions lie between two checkpoints, or a power of two as many in a long log."""
@@ -26,8 +26,6 @@ COMPRESSION_LEVEL = 1
 
 VERSION = "1 " + " ".join(f"{projection.name}-{projection.version}" for projection in FLEET)
 """Of the image, and of what is in it."""
-
-BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 
 
 class Checkpoint(NamedTuple):

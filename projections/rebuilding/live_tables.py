@@ -68,6 +68,26 @@ class LiveTables:
                 if fits(tx, table) or not columns(tx, table)
             ]
         engine.execute_schema([sql for table in tables for sql in table.schema(engine.name)])
+        if self._begin_what_is_new(engine):
+            self.look(engine)
+
+    def _begin_what_is_new(self, engine: Engine) -> bool:
+        """Begin those at the head that the log says nothing of yet; whether there are any.
+
+        There is nothing to build, however long the log is.
+        """
+        with engine.snapshot() as tx:
+            found = made(tx)
+        missing = [each for each in self.projections if each.name not in found]
+        if not missing:
+            return False
+        with engine.append(LOCK_TIMEOUT_S) as appending:
+            tx, head = appending.tx, appending.head.position
+            new = [each for each in missing if head and not recorder.has_any(tx, _kinds(each))]
+            for each in new:
+                tx.execute(SAVE_POSITION, (each.name, each.version, head))
+            appending.commit()
+        return bool(new)
 
     def look(self, engine: Engine) -> None:
         """Find out what has to be made anew, and what can be read and written until then."""
@@ -203,3 +223,8 @@ class LiveTables:
         tables.flush()
         tx.execute(SAVE_POSITION, (projection.name, projection.version, rows[-1][0]))
         return True
+
+
+def _kinds(projection: Projection) -> list[str]:
+    """The kinds of aggregates whose events it handles."""
+    return sorted({event.TOPIC.partition(".")[0] for event in projection.handles})

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from domain.names import resource_name
+from domain.refusal import Refusal
+from domain.roles import ROLES, Role
 from runners.settings.settings import Settings
-from web.authentication.authentication import ROLES, Role
 
 DatabaseUrl = Annotated[str | None, typer.Option("--database", metavar="URL", help="As of serve.")]
 
@@ -21,6 +23,18 @@ def must_be_kept_there(file: Path, settings: Settings) -> None:
         raise typer.BadParameter(
             f"There is no {file}, and {file.parent} is no data directory of a service: --data"
         )
+
+
+def chosen_clusters(pairs: list[str] | None) -> dict[str, Role]:
+    """Roles in clusters from the command line: `web=operator`."""
+    found: dict[str, Role] = {}
+    for pair in pairs or ():
+        cluster, _, role = pair.partition("=")
+        try:
+            found[resource_name(cluster, "cluster name")] = chosen_role(role)
+        except Refusal as refusal:
+            raise typer.BadParameter(f"--cluster-role: {refusal.sentence}") from None
+    return found
 
 
 def chosen_role(text: str) -> Role:

@@ -1,16 +1,33 @@
-"""`commissaire user …`: who may log in, and what they may do."""
+"""`commissaire user …`: who may log in, and what they may do.
+
+They are in the database, or in the file that `--users` names.
+"""
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli.options import ConfigFile, DataDirectory, chosen_role, must_be_kept_there
-from runners.os_support.json_file import ChangeRefused
+from domain.roles import ROLES, Standing, standing
+from runners.cli.accounts import AccountsOfDatabase, accounts_of_database
+from runners.cli.options import (
+    ConfigFile,
+    DatabaseUrl,
+    DataDirectory,
+    chosen_clusters,
+    chosen_role,
+    must_be_kept_there,
+)
+from runners.cli.output import show_table
+from runners.os_support.json_file import ChangeRefused, check_new_name
 from runners.security.users import DEFAULT_ROLE, UsersFile, hash_password
 from runners.settings.reading import settings_of
-from web.authentication.authentication import NO_PASSWORD, ROLES
+from web.authentication.authentication import NO_PASSWORD
+
+if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
+    from domain.log.unit import Unit
+    from projections.accounts.register import AccountRegister
 
 PASSWORD_INPUT_BYTES_MAX = 4096
 
@@ -21,9 +38,10 @@ UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.
 FileOfUsers = Annotated[str | None, typer.Option("--users", metavar="FILE", help="As of serve.")]
 
 
-def _users_file(config: str | None, data: str | None, users: str | None) -> UsersFile:
-    """The file that `serve` reads with the same options and the same environment."""
-    return UsersFile(settings_of(config=config, data=data, users=users).users_file)
+def _users_file(config: str | None, data: str | None, users: str | None) -> UsersFile | None:
+    """The file that `serve` reads with the same options; None where there is none to be read."""
+    settings = settings_of(config=config, data=data, users=users)
+    return UsersFile(settings.users_file) if settings.users is not None else None
 
 
 @user_commands.command("add")
@@ -32,6 +50,10 @@ def add_user(
     role: Annotated[
         str, typer.Option(metavar="|".join(ROLES), help="What the user may do.")
     ] = DEFAULT_ROLE,
+    cluster_role: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLUSTER=ROLE", help="More in one cluster; may be repeated."),
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
@@ -43,20 +65,49 @@ def add_user(
     ] = False,
     users: FileOfUsers = None,
     data: DataDirectory = None,
+    database: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """Add a user; the password is asked for twice, or read with --password-stdin."""
-    chosen = chosen_role(role)
-    file = _users_file(config, data, users)
-    file.check_addition(name, replace=replace)
-    if no_password:
-        hashed = NO_PASSWORD
-    else:
-        hashed = hash_password(
+    chosen, clusters = chosen_role(role), chosen_clusters(cluster_role)
+    check_new_name("user", name)
+
+    def hashed() -> bytes:
+        if no_password:
+            return NO_PASSWORD
+        return hash_password(
             _password_from_stdin() if password_stdin else _password_from_terminal(name)
         )
-    file.add(name, hashed, chosen, replace=replace)
+
+    file = _users_file(config, data, users)
+    if file is None:
+        with accounts_of_database(config, data, database, writes=True) as accounts:
+            known = {user.name for user in accounts.everybody().users}
+            if name in known and not replace:
+                raise ChangeRefused(
+                    f"There is a user {name} already: --replace changes the password."
+                )
+            _put(accounts, name, standing(chosen, clusters), hashed(), replace=replace)
+    else:
+        if clusters:
+            raise ChangeRefused(f"Users of {file.path} have one role everywhere.")
+        file.check_addition(name, replace=replace)
+        file.add(name, hashed(), chosen, replace=replace)
     print(f"{name} may log in as {chosen}.")
+
+
+def _put(
+    accounts: AccountsOfDatabase, name: str, may: Standing, hashed: bytes, *, replace: bool
+) -> None:
+    from domain.commands import account_commands
+
+    def put(unit: "Unit", register: "AccountRegister") -> None:
+        if replace and unit.user(name).exists:
+            account_commands.change_user(unit, register, name, may, hashed)
+        else:
+            account_commands.add_user(unit, register, name, may, hashed)
+
+    accounts.change(put)
 
 
 @user_commands.command("list")
@@ -64,24 +115,29 @@ def list_users(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False,
     users: FileOfUsers = None,
     data: DataDirectory = None,
+    database: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
     """List the users and their roles."""
     settings = settings_of(config=config, data=data, users=users)
-    must_be_kept_there(settings.users_file, settings)
-    accounts = sorted(UsersFile(settings.users_file).read().items())
+    if settings.users is None:
+        with accounts_of_database(config, data, database) as accounts:
+            found = [(user.name, user.standing) for user in accounts.everybody().users]
+    else:
+        must_be_kept_there(settings.users_file, settings)
+        file = UsersFile(settings.users_file).read()
+        found = [(name, Standing(account.role)) for name, account in sorted(file.items())]
     if as_json:
-        print(json.dumps([{"name": name, "role": account.role} for name, account in accounts]))
-        return
-    # Only here: it takes longer to import than the command to run.
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+        rows = [
+            {"name": name, "role": may.role, "clusters": dict(may.clusters)} for name, may in found
+        ]
+        print(json.dumps(rows))
+    else:
+        show_table(("name", "role", "in clusters"), [(n, m.role, _told(m)) for n, m in found])
 
-    table = Table("name", "role")
-    for name, account in accounts:
-        table.add_row(Text(name), account.role)
-    Console().print(table)
+
+def _told(may: Standing) -> str:
+    return ", ".join(f"{cluster}={role}" for cluster, role in may.clusters)
 
 
 @user_commands.command("remove")
@@ -89,10 +145,21 @@ def remove_user(
     name: UserName,
     users: FileOfUsers = None,
     data: DataDirectory = None,
+    database: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Remove a user, who is then refused at once."""
-    _users_file(config, data, users).remove(name)
+    """Remove a user, who is then refused at once, and so are their tokens."""
+    file = _users_file(config, data, users)
+    if file is None:
+        from domain.commands import account_commands
+
+        with accounts_of_database(config, data, database, writes=True) as accounts:
+            accounts.everybody()  # or a sentence that says why not
+            accounts.change(
+                lambda unit, register: account_commands.remove_user(unit, register, name)
+            )
+    else:
+        file.remove(name)
     print(f"{name} may not log in any more.")
 
 

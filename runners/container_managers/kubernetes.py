@@ -174,11 +174,13 @@ class Kubernetes:
         """Whether the node's condition `Ready` is true."""
         return condition_of(await self._node(node_name(address))).get("status") == "True"
 
-    async def reports(self) -> AsyncIterator[tuple[str, Object]]:
-        """Name and state of every node."""
+    async def reports(self) -> AsyncIterator[tuple[str, Object, list[str]]]:
+        """Name and state of every node, and the operations that cordoned it."""
         async for node in self._list(NODES, {}):
             name = text_of(object_at(node, "metadata").get("name"))
-            yield name, report_of(name, node)
+            notes = annotations_of(node)
+            operations = [text_of(notes.get(key)) for key in (CORDONED, KEPT)]
+            yield name, report_of(name, node), [each for each in operations if each]
 
     async def aclose(self) -> None:
         """Close its connections."""

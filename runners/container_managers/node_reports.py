@@ -1,15 +1,18 @@
 """Asks container managers about their nodes in regular intervals, never while a client waits.
 
 A manager is asked for all of its nodes at once. Its reports are kept beside the log, for all
-processes; where it does not answer, they grow too old to be shown.
+processes; where it does not answer, they grow too old to be shown. A node that carries the cordon
+of an operation that the database lost is to be used again: nobody else would see to that.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import orjson
 
+from domain.commands.fleet_commands import Unit
 from domain.event import Act
 from domain.log.engine import PersistenceError
 from domain.refusal import Refusal
@@ -35,7 +38,7 @@ class Reporting(Protocol):
     """The nodes of one container manager; see `runners.container_managers.kubernetes`. Raises
     `ManagerFailed`."""
 
-    def reports(self) -> AsyncIterator[tuple[str, Object]]: ...
+    def reports(self) -> AsyncIterator[tuple[str, Object, list[str]]]: ...
 
 
 class Reported(Protocol):
@@ -44,6 +47,8 @@ class Reported(Protocol):
     async def managers_with_nodes(self) -> list[str]: ...
 
     async def reports(self, name: str) -> dict[str, str]: ...
+
+    async def lost_operations(self, names: Collection[str]) -> set[str]: ...
 
 
 class NodeReports:
@@ -87,9 +92,10 @@ class NodeReports:
             async with asyncio.timeout(ROUND_TIMEOUT_S):
                 manager = await self._managers(name)
                 at = self._now()
-                said = await self._said(manager)
+                said, cordoned = await self._said(manager)
                 known = await self._reported.reports(name)
                 await self._keep(name, at, said, known)
+                await self._release(name, known, cordoned)
         except (NoSuchManager, ManagerFailed, Refusal, PersistenceError, TimeoutError):
             pass
         except Exception as defect:  # noqa: BLE001 - of one manager, and not to be the end of all
@@ -97,14 +103,17 @@ class NodeReports:
         return None
 
     @staticmethod
-    async def _said(manager: Reporting) -> dict[str, str]:
-        """Reports as JSON, by the name of the node."""
+    async def _said(manager: Reporting) -> tuple[dict[str, str], dict[str, Sequence[str]]]:
+        """Reports as JSON, and operations whose cordons there are, by the name of the node."""
         said: dict[str, str] = {}
-        async for name, report in manager.reports():
+        cordoned: dict[str, Sequence[str]] = {}
+        async for name, report, operations in manager.reports():
             said[name] = orjson.dumps(report).decode()
+            if operations:
+                cordoned[name] = operations
             if len(said) % BREATH_NODES == 0:
                 await asyncio.sleep(0)
-        return said
+        return said, cordoned
 
     async def _keep(self, name: str, at: str, said: dict[str, str], known: dict[str, str]) -> None:
         found = {address: said.get(node_name(address), "") for address in known}
@@ -116,3 +125,21 @@ class NodeReports:
                 lambda tx: node_reports.keep(tx, name, at, changed, silent)
             ),
         )
+
+    async def _release(
+        self, name: str, known: Collection[str], cordoned: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Wish that cordons of operations that were lost are taken away."""
+        of_nodes = {address: cordoned.get(node_name(address), ()) for address in known}
+        operations = {operation for each in of_nodes.values() for operation in each}
+        lost = await self._reported.lost_operations(operations) if operations else set()
+        for address, each in of_nodes.items():
+            for operation in lost.intersection(each):
+                await self._writer.perform(
+                    Act(ACTOR, f"operation/{operation}", self._now()),
+                    partial(_want_uncordon, name=name, address=address, operation=operation),
+                )
+
+
+def _want_uncordon(unit: Unit, *, name: str, address: str, operation: str) -> None:
+    unit.container_manager(name).want_uncordon(address, operation)

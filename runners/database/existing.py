@@ -32,6 +32,10 @@ class DatabaseRefused(Exception):
     """There is no database to work on, or it cannot be used; the sentence says why."""
 
 
+class NoDatabase(DatabaseRefused):
+    """There is none where it was looked for."""
+
+
 @contextmanager
 def existing_database(
     config: str | None, data: str | None, database: str | None, *, writes: bool = False
@@ -66,7 +70,7 @@ def _open(settings: Settings, *, writes: bool) -> "Engine":
         _must_answer(url, settings)
         return PostgresEngine(url, connections_max=CONNECTIONS_MAX)
     if not settings.database_file.exists():
-        raise DatabaseRefused(f"There is no database {settings.database_file}: is --data right?")
+        raise NoDatabase(f"There is no database {settings.database_file}: is --data right?")
     return SQLiteEngine(settings.database_file, read_only=not writes)
 
 
@@ -98,6 +102,6 @@ def _must_have_a_log(engine: "Engine", settings: Settings) -> None:
 
     with engine.snapshot() as tx:
         if tx.execute(EXISTS[engine.name]).fetchone()[0] == 0:
-            raise DatabaseRefused(
+            raise NoDatabase(
                 f"{settings.database_shown} has no log: no service has ever run on it."
             )

@@ -16,8 +16,7 @@ from runners.observability.database_probe import DatabaseProbe
 from runners.observability.metrics import Collector
 from runners.observability.readiness import Check, Readiness
 from runners.os_support.log_lines import ServiceLog
-from runners.security.tokens import TokensFile
-from runners.security.users import UsersFile
+from runners.security.accounts import Accounts
 from runners.security.vault import kept_master_key
 from runners.settings.settings import Settings
 from web.resources.health import Exposition, Part
@@ -44,12 +43,12 @@ class Observer:
         self.collectors.append(metrics.continuity(log_watch.continuity))
 
     def watch_files(
-        self, settings: Settings, users: UsersFile, writer: Writer, lines: ServiceLog
+        self, settings: Settings, accounts: Accounts, writer: Writer, lines: ServiceLog
     ) -> None:
         """The data directory, and what else is read from files."""
         self.checks["disk"] = readiness.disk(settings.data, writer)
-        self.checks["users"] = readiness.users(users)
-        self.checks["tokens"] = readiness.tokens(TokensFile(settings.tokens_file))
+        self.checks["users"] = readiness.users(accounts)
+        self.checks["tokens"] = readiness.tokens(accounts)
         if settings.master_key is None:
             file = settings.vault_key_file
             self.checks["vault"] = readiness.master_key(file, kept_master_key(file))

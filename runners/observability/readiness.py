@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,13 @@ from domain.log.clock import LogClock
 from domain.log.engine import PersistenceError, Place, TakesNoWrites, Unusable
 from domain.log.follower import Follower
 from domain.log.writer import Writer
+from domain.refusal import Refusal
 from projections.fleet_figures import FleetFigures
 from projections.rebuilding.live_tables import BeingBuilt, LiveTables
 from runners.database.log_watch import LogWatch
 from runners.leases.leases import Leases
 from runners.observability.database_probe import DatabaseProbe
-from runners.security.tokens import TokensFile
-from runners.security.users import UsersFile
+from runners.security.accounts import Accounts
 from runners.security.vault import WrongMasterKey, kept_master_key
 from web.resources.health import Part
 
@@ -244,24 +245,28 @@ def master_key(path: Path, in_use: bytes) -> Check:
     return lambda: asyncio.to_thread(look)
 
 
-def users(file: UsersFile) -> Check:
+def users(accounts: Accounts) -> Check:
     """Somebody can log in."""
 
     async def check() -> Fault | None:
-        if broken := file.broken:
+        file = accounts.users_file
+        if file is not None and (broken := file.broken):
             return Fault("users.broken", broken)
-        if not file.users:
-            return Fault("users.none", f"There are no users in {file.path}.")
+        with suppress(Refusal):  # the database's own affair
+            await accounts.refresh()
+            if not accounts.users:
+                return Fault("users.none", "There are no users.")
         return None
 
     return check
 
 
-def tokens(file: TokensFile) -> Check:
-    """What is kept of tokens can be read; none is as good."""
+def tokens(accounts: Accounts) -> Check:
+    """What is kept of tokens in a file can be read; none is as good."""
 
     async def check() -> Fault | None:
-        broken = file.broken
+        file = accounts.tokens_file
+        broken = file.broken if file is not None else ""
         return Fault("tokens.broken", broken) if broken else None
 
     return check

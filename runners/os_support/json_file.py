@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import stat
 import tempfile
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from domain.names import account_name
+from domain.refusal import Refusal
 from projections.loop_turn import Turn
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -24,9 +25,6 @@ LOCK_WAIT_S = 10.0
 LOCK_PAUSE_S = 0.02
 # A file that changes twice within a tick of the kernel's clock can look the same afterwards.
 SETTLED_AFTER_NS = 100_000_000
-
-# What may be added; files of old installations may hold other names.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 Signature = tuple[int, int, int, int]
 T = TypeVar("T")
@@ -171,10 +169,10 @@ class EntriesFile(Generic[T]):
 
 def check_new_name(kind: str, name: str) -> None:
     """Raises ChangeRefused for what no new user or token may be called."""
-    if not NAME.fullmatch(name):
-        raise ChangeRefused(
-            f"A {kind} name is 1 to 64 of A-Z a-z 0-9 . _ @ + - and begins with a letter or digit."
-        )
+    try:
+        account_name(name, kind)
+    except Refusal as refusal:
+        raise ChangeRefused(refusal.sentence) from None
 
 
 def _owner(path: Path) -> tuple[int, int]:

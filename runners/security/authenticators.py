@@ -14,8 +14,9 @@ from typing import Protocol
 
 from domain.refusal import unavailable
 from runners.os_support.log_lines import ServiceLog, described
+from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin, WithLocalLogin
-from runners.security.tokens import TokensFile
+from runners.security.session_uses import SessionUses
 from runners.settings.settings import Settings
 from web.authentication.authentication import (
     Authentication,
@@ -28,7 +29,7 @@ from web.authentication.authentication import (
 )
 from web.authentication.basic import BasicAuthentication
 from web.authentication.certificates import CertificateAuthentication
-from web.authentication.password_queue import PasswordQueue
+from web.authentication.sessions import SessionAuthentication
 from web.authentication.tokens import TokenAuthentication
 
 GROUP = "commissaire.authenticators"
@@ -93,8 +94,9 @@ class Bounded:
 
 def authentication(
     settings: Settings,
-    users: Users,
-    queue: PasswordQueue,
+    accounts: Accounts,
+    basic: BasicAuthentication,
+    uses: SessionUses,
     lines: ServiceLog,
     environ: Mapping[str, str],
     local: LocalLogin,
@@ -103,21 +105,18 @@ def authentication(
 
     Raises WrongAuthenticator.
     """
-    tokens = TokensFile(
-        settings.tokens_file,
-        lambda broken: lines.write("tokens_file.broken", level="error", reason=str(broken)),
-    )
     kinds: list[RenewingAuthenticator] = [
-        TokenAuthentication(WithLocalLogin(tokens, local)),
-        BasicAuthentication(users, queue),
+        TokenAuthentication(WithLocalLogin(accounts, local)),
+        basic,
         *(
             Bounded(name, plugged_in, settings.authenticator_timeout_s)
-            for name, plugged_in in _plugged_in(settings.authenticator, users, environ, lines)
+            for name, plugged_in in _plugged_in(settings.authenticator, accounts, environ, lines)
         ),
     ]
+    kinds.append(SessionAuthentication(accounts, uses))
     if settings.tls_client_ca is not None:
-        kinds.append(CertificateAuthentication(users))
-    return Authentication(*kinds)
+        kinds.append(CertificateAuthentication(accounts))
+    return Authentication(*kinds, directory=accounts)
 
 
 def _plugged_in(

@@ -6,21 +6,19 @@ once, when they are made, and kept nowhere. `commissaire token …` changes the 
 
 import math
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from domain import spans
+from domain.roles import Role
 from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
-from web.authentication.authentication import Identity, Role
-from web.authentication.tokens import PREFIX, Token, digest
+from web.authentication.authentication import Identity
+from web.authentication.tokens import Token, digest, new_token
 
-TOKEN_BYTES = 32
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 HASH = re.compile(r"[0-9a-f]{64}")
-SPAN = re.compile(r"([1-9]\d{0,4})([hdw])", re.ASCII)
-HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 
 
 class KnownToken(NamedTuple):
@@ -60,7 +58,7 @@ class TokensFile(EntriesFile[KnownToken]):
         Raises ChangeRefused, BrokenFile or OSError, and then has changed nothing.
         """
         check_new_name("token", name)
-        token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        token = new_token()
         with self.changing() as tokens:
             if name in tokens:
                 raise ChangeRefused(f"There is a token {name} in {self.path}: revoke it first.")
@@ -79,10 +77,10 @@ def expiry(text: str, now: datetime) -> datetime:
 
     Raises ChangeRefused for anything else, and for what has passed.
     """
-    span = SPAN.fullmatch(text)
     try:
-        if span is not None:
-            return now + timedelta(hours=int(span[1]) * HOURS[span[2]])
+        end = spans.after(text, now)
+        if end is not None:
+            return end
         day = date.fromisoformat(text)
     except (ValueError, OverflowError):
         raise ChangeRefused(

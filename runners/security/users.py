@@ -6,19 +6,15 @@ service reads it again when it changes; `commissaire user …` changes it.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
+from domain.refusal import Refusal
+from domain.roles import Role
 from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
-from web.authentication.authentication import (
-    BCRYPT_COST,
-    NO_PASSWORD,
-    PASSWORD_BYTES_MAX,
-    Account,
-    Role,
-)
+from web.authentication.authentication import BCRYPT_COST, NO_PASSWORD, Account
+from web.authentication.passwords import hashed, secret_of
 
 # A cost of 16 is four seconds for each log-in: more would stop the service, not protect it.
 BCRYPT_COST_MAX = 16
@@ -68,21 +64,10 @@ class UsersFile(EntriesFile[Account]):
 
 def hash_password(password: str, cost: int = BCRYPT_COST) -> bytes:
     """The bcrypt hash of a new password. Raises ChangeRefused for one that could not log in."""
-    # Only here, so that the other commands start faster.
-    import bcrypt
-
-    if not password:
-        raise ChangeRefused("A password must not be empty.")
-    # RFC 7617 allows none in HTTP Basic.
-    if any(unicodedata.category(character) == "Cc" for character in password):
-        raise ChangeRefused("A password must not contain control characters or line ends.")
-    secret = password.encode(errors="surrogateescape")
-    if len(secret) > PASSWORD_BYTES_MAX:
-        raise ChangeRefused(
-            f"A password has at most {PASSWORD_BYTES_MAX} bytes (bcrypt looks at no more);"
-            f" this one has {len(secret)}."
-        )
-    return bcrypt.hashpw(secret, bcrypt.gensalt(cost))
+    try:
+        return hashed(secret_of(password), cost)
+    except Refusal as refusal:
+        raise ChangeRefused(refusal.sentence) from None
 
 
 def _entry(account: Account) -> dict[str, str]:

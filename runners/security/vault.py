@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from domain.commands.fleet_commands import Unit
 from domain.log.engine import Engine
 from domain.log.transaction import EngineName, Transaction
-from projections.tables import TEXT
+from projections.tables import BYTES, TEXT
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # NIST SP 800-38D recommends 96 bits for GCM
@@ -28,7 +28,6 @@ RUNNER_PREFIX = "runner:"
 """What the name of a process manager begins with, and no user's."""
 ROUTINE_READINGS_MAX = 1_000_000
 """First readings by runners that are remembered, 60 bytes each; beyond, all are told again."""
-BYTES: dict[EngineName, str] = {"sqlite": "BLOB", "postgresql": "BYTEA"}
 
 SELECT = "SELECT wrapped_key, ciphertext FROM vault WHERE subject = ?"
 UPSERT = """

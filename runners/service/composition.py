@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from domain.log.engine import PersistenceError
 from domain.log.recorder import now
 from projections import clusters
+from projections.accounts.register import AccountRegister
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
 from runners.database.checkpointer import Checkpointer
@@ -24,17 +25,18 @@ from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.log_lines import ServiceLog
+from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
-from runners.security.users import UsersFile
+from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault
+from runners.service.accounts import FirstStart, open_accounts
 from runners.service.factories import Factories, make_ssh, oldest_report
 from runners.service.prerequisites import (
     CannotServe,
     authentication_of,
     configured_sources,
     hold_data_directory,
-    known_users,
     listen,
     open_vault,
     step_files,
@@ -45,11 +47,14 @@ from runners.service.supervisor import Supervisor
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource
 from web.app import HostKeys, Options, RequestLog, Stores, application
+from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
+from web.resources import second_looks
+from web.resources.account_book import AccountBook
 from web.resources.health import Observation
 
 if TYPE_CHECKING:
@@ -80,10 +85,15 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         tls = tls_files(settings)
         hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
-        users, vault = known_users(settings, lines), open_vault(settings, lines)
+        vault = open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
-        observer = _observer(settings, storage, users, lines, stack)
+        accounts = open_accounts(settings, storage, lines)
+        first_start = FirstStart(settings, storage, accounts, lines)
+        is_first_start_done = await first_start.done()
+        observer = _observer(settings, storage, accounts, lines, stack)
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
+        if not is_first_start_done:
+            supervisor.run("accounts", first_start.run())
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
         ssh = make_ssh(settings)
         if settings.runners:
@@ -96,14 +106,16 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _keep_house(storage, supervisor, ownership)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
-        local = LocalLogin(settings, lines)
-        authentication = authentication_of(settings, users, queue, lines, local)
+        local, basic = LocalLogin(settings, lines), BasicAuthentication(accounts, queue)
+        uses = SessionUses(storage.log_reads, storage.writer)
+        authentication = authentication_of(settings, accounts, basic, uses, lines, local)
         app = application(
             Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
             _options(settings, window),
+            AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
         serving = await listen(settings, app, tls, lines)
@@ -125,7 +137,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
 def _observer(
     settings: Settings,
     storage: Storage,
-    users: UsersFile,
+    accounts: Accounts,
     lines: ServiceLog,
     stack: AsyncExitStack,
 ) -> Observer:
@@ -133,7 +145,7 @@ def _observer(
     observer = Observer(DatabaseProbe(storage.engine, storage.tables))
     stack.push_async_callback(observer.probe.close)
     observer.watch_database(storage.live_tables, storage.writer)
-    observer.watch_files(settings, users, storage.writer, lines)
+    observer.watch_files(settings, accounts, storage.writer, lines)
     observer.checks["clock"] = readiness.clock(storage.clock, storage.head)
     return observer
 
@@ -207,7 +219,13 @@ def _options(settings: Settings, window: EventWindow) -> Options:
         listeners_max=settings.listeners_max,
         oldest_report=partial(oldest_report, settings),
         elsewhere=settings.runners_only,
+        second_look_s=second_looks.LIMIT_S if _somebody_looks(settings) else 0.0,
     )
+
+
+def _somebody_looks(settings: Settings) -> bool:
+    """Whether failed hosts are looked at, in this process or in another."""
+    return settings.runners or settings.database is not None
 
 
 async def _ownership_of(

@@ -1,5 +1,6 @@
 """What the log and the vault say of hosts, for the process managers."""
 
+from collections.abc import Collection
 from typing import cast
 
 from domain.aggregates.container_manager import ContainerManager
@@ -9,6 +10,7 @@ from domain.aggregates.operation_events import AnyOperationEvent
 from domain.aggregates.source import Source
 from domain.event import Recorded
 from domain.log import recorder
+from domain.log.continuity import lost_with
 from domain.log.follower import after
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
@@ -110,6 +112,10 @@ class FleetReader:
         """The nodes of a container manager, each with what is kept of it as JSON, or ""."""
         return await self._reads.fresh(node_reports.nodes, name)
 
+    async def lost_operations(self, names: Collection[str]) -> set[str]:
+        """Those of which the log has nothing but that the database lost them."""
+        return await self._reads.fresh(lost_operations, tuple(sorted(names)))
+
     def forget(self) -> None:
         """The log went back: what is remembered of it may never have been."""
         self._operations = {}
@@ -129,3 +135,12 @@ def events_after(tx: Transaction, aggregate_id: str, version: int) -> list[AnyOp
     """The further events of an operation."""
     stored = recorder.stream(tx, aggregate_id, gt=version)
     return [cast(AnyOperationEvent, to_event(entry)) for entry in stored]
+
+
+def lost_operations(tx: Transaction, names: Collection[str]) -> set[str]:
+    """Operations that are nowhere but in what the log says of its losses."""
+    return {
+        name
+        for name in names
+        if not recorder.has_stream(tx, Operation(name).id) and lost_with(tx, Operation(name).id)
+    }

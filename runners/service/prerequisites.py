@@ -1,7 +1,6 @@
 """What has to be right before the service starts: directory, files and keys, or why it cannot."""
 
 import os
-import secrets
 from contextlib import AsyncExitStack
 
 from starlette.types import ASGIApp
@@ -13,16 +12,16 @@ from runners.http_server.tls import Tls, WrongTls
 from runners.os_support.directory_lock import DataDirectoryTaken, DataLock
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
+from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
-from runners.security.users import UsersFile, hash_password
+from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault, WrongMasterKey, master_key
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource, WrongSource, open_sources
 from web.authentication.authentication import Authentication
-from web.authentication.password_queue import PasswordQueue
+from web.authentication.basic import BasicAuthentication
 
 DATA_MODE = 0o700
-ADMIN_PASSWORD_BYTES = 18
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTING = 2
@@ -46,23 +45,6 @@ def hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
         raise CannotServe(str(taken)) from None
     except OSError as error:
         raise CannotServe(f"--data {settings.data}: {error.strerror}", EXIT_WRONG_SETTING) from None
-
-
-def known_users(settings: Settings, lines: ServiceLog) -> UsersFile:
-    """The users; a fresh data directory gets an admin, whose password is shown this once."""
-    users = UsersFile(
-        settings.users_file,
-        lambda broken: lines.write("users_file.broken", level="error", reason=str(broken)),
-    )
-    if not settings.users_file.exists():
-        if settings.users is not None:
-            sentence = f"--users {settings.users}: there is no such file (`commissaire user add`)"
-            raise CannotServe(sentence, EXIT_WRONG_SETTING)
-        password = secrets.token_urlsafe(ADMIN_PASSWORD_BYTES)
-        users.add("admin", hash_password(password), "admin")
-        print(f"The password of admin, shown only now: {password}", flush=True)
-        lines.write("user_added", user="admin", role="admin")
-    return users
 
 
 def configured_sources(settings: Settings) -> list[ConfiguredSource]:
@@ -106,14 +88,17 @@ def _has_sqlite_database(settings: Settings) -> bool:
 
 def authentication_of(
     settings: Settings,
-    users: UsersFile,
-    queue: PasswordQueue,
+    accounts: Accounts,
+    basic: BasicAuthentication,
+    uses: SessionUses,
     lines: ServiceLog,
     local: LocalLogin,
 ) -> Authentication:
     """Every kind of credentials that the settings turn on."""
     try:
-        return authenticators.authentication(settings, users, queue, lines, os.environ, local)
+        return authenticators.authentication(
+            settings, accounts, basic, uses, lines, os.environ, local
+        )
     except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 

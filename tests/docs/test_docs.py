@@ -1,5 +1,6 @@
 """What the documents say is true: examples run, commands and files exist, settings are known."""
 
+import json
 import re
 import subprocess
 from functools import partial
@@ -42,6 +43,8 @@ def shape(text: str) -> str:
     text = UUID.sub("UUID", text)
     text = re.sub(r'"id":"\d+"', '"id":"POSITION"', text)
     text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT", text)
+    text = re.sub(r'"csrf_token":"[0-9a-f]{48}"', '"csrf_token":"SECRET"', text)
+    text = re.sub(r'"token":"cmsr_[^"]+"', '"token":"SECRET"', text)
     text = re.sub(r'"ssh_priv_key":"[^"]+"', '"ssh_priv_key":"KEY"', text)
     return re.sub(r'"(cpus|memory|space)":[1-9]\d*', r'"\1":N', text)
 
@@ -96,7 +99,8 @@ def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
     host = fleet.add("fedora")
     (directory / "id_ed25519").write_bytes(host.private_key)
     (directory / "token").write_text("A-TOKEN\n")
-    with Service(directory / "service") as service:
+    with Service(directory / "service", named=False) as service:
+        write_passwords(directory, service.password)
         stage = Stage(directory, service, host)
         for command, expected in shown:
             if "-X" in command:
@@ -104,6 +108,16 @@ def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
             else:
                 # "A moment later": the host is looked at meanwhile.
                 wait_for(partial(stage.is_answered, command, expected))
+
+
+def write_passwords(directory: Path, ours: str) -> None:
+    """The files of the examples that have passwords in them."""
+    for name, body in (
+        ("ada.json", {"role": "viewer", "clusters": {"web": "operator"}, "password": ours}),
+        ("passwords.json", {"old": ours, "new": ours}),
+        ("login.json", {"user": "admin", "password": ours}),
+    ):
+        (directory / name).write_text(json.dumps(body))
 
 
 def test_the_example_of_the_readme_answers_what_it_says(tmp_path: Path, fleet: Fleet) -> None:

@@ -88,14 +88,13 @@ def documented(heading: str, number: int, places: Mapping[str, Path], **environm
 
 
 def make_token(service: Service) -> str:
-    """A token, which is in a file of its own."""
-    made = command("token", "create", "ci", "--role", "viewer", "--data", str(service.data))
-    return made.stdout.strip()
+    """A token, which is in the database as users are."""
+    return service.tool("token", "create", "ci", "--role", "viewer")
 
 
 def elsewhere_of(service: Service, directory: Path, url: str | None) -> Service:
     """A service that is not started, with nothing in its data directory."""
-    elsewhere = Service(directory, url)
+    elsewhere = Service(directory, url, named=False)
     shutil.rmtree(elsewhere.data)
     elsewhere.password = service.password
     return elsewhere
@@ -128,7 +127,7 @@ def register_unreachable(service: Service) -> bytes:
 def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path: Path) -> None:
     target = tmp_path / "backups" / "monday"
     apart = {"/root/commissaire-master.key": tmp_path / "apart"}
-    with Service(tmp_path / "here") as service:
+    with Service(tmp_path / "here", named=False) as service:
         here = apart | {"/var/lib/commissaire-service": service.data} | {MONDAY: target}
         key, token = register_unreachable(service), make_token(service)
         load = Load(service)
@@ -139,7 +138,7 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path:
             during = len(load.answered) - len(before)
         assert during > 0, "nobody wrote during the backup: this proves nothing"
         copied = sorted(target.iterdir())
-        assert [p.name for p in copied] == ["commissaire.db", "tokens.json", "users.json"]
+        assert [p.name for p in copied] == ["commissaire.db"]
         assert {oct(path.stat().st_mode & 0o777) for path in copied} == {"0o600"}
         master = (service.data / "master.key").read_bytes().strip()
         for path in copied:
@@ -155,14 +154,12 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path:
 def test_a_dump_of_postgresql_under_load_has_all_that_was_answered_before_it_began(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    files = tmp_path / "files"
-    files.mkdir()
     apart = {
         "/root/commissaire-master.key": tmp_path / "apart",
         "commissaire.dump": tmp_path / "commissaire.dump",
     }
-    with Service(tmp_path / "here", postgres_url) as service:
-        here = apart | {"/var/lib/commissaire-service": service.data, "/var/backups/": files}
+    with Service(tmp_path / "here", postgres_url, named=False) as service:
+        here = apart | {"/var/lib/commissaire-service": service.data}
         register_unreachable(service)
         token, load = make_token(service), Load(service)
         with load.running():
@@ -174,8 +171,7 @@ def test_a_dump_of_postgresql_under_load_has_all_that_was_answered_before_it_beg
         database = postgres_server.create_database()
         url = postgres_server.url(database)
         elsewhere = elsewhere_of(service, tmp_path / "there", url)
-        there = apart | {MONDAY: files, "/var/lib/commissaire-service": elsewhere.data}
-        documented("## Restore", 0, there)
+        there = apart | {"/var/lib/commissaire-service": elsewhere.data}
         documented("## Restore", 1, there, COMMISSAIRE_DATABASE=url)
         with elsewhere:
             must_answer_the_same(service, elsewhere, before, token)

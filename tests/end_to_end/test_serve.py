@@ -74,10 +74,11 @@ def test_a_second_serve_on_the_same_data_directory_is_refused_with_the_holders_n
 
 
 def test_a_fresh_data_directory_gets_an_admin_whose_password_is_shown_once(tmp_path: Path) -> None:
-    service = Service(tmp_path)
+    service = Service(tmp_path, named=False)
     (service.data / "users.json").unlink()
     with service:
         password = service.read_log().partition("shown only now: ")[2].split()[0]
+        assert '"type":"user.added","subject":"user/admin"' in service.read_log()
         answer = httpx.get(f"{service.url}/api/v0/clusters", auth=("admin", password))
         assert answer.json() == []
         service.stop()

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.log.continuity import POSITIONS_SKIPPED
 from tests.end_to_end.processes.several import several
 from tests.high_availability.pair import Pair
 from tests.high_availability.traffic import lost
@@ -63,6 +64,8 @@ def test_lost_changes_are_named_and_every_process_goes_on_with_what_there_is(
         assert any(change.endswith("cluster.created cluster/lost0 admin") for change in lost)
         assert first["known_server"] != first["server"]
         assert one.read_log().count('"event":"log.change_lost"') == count + 1
+        figures = httpx.get(f"{one.url}/metrics").text
+        assert f"commissaire_log_changes_lost_total {count + 1}.0" in figures
         assert httpx.get(f"{one.url}/readyz").json()["status"] == "ready"
 
 
@@ -205,6 +208,21 @@ def test_what_was_lost_unseen_by_those_who_go_on_has_ids_that_nothing_else_gets(
             **dict.fromkeys(sorted(there), 200),
             **dict.fromkeys((3, 20, 42), 409),
         }
+
+
+def test_a_switchover_leaves_one_gap_however_many_processes_go_on(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(2, tmp_path, [pair.url] * 2, *QUIET) as services:
+        put(services[0], "kept")
+        pair.switch_over()
+        for number in range(3):
+            for service in services:
+                name = f"after{number}-{services.index(service)}"
+                wait_for(lambda s=service, n=name: s.client.put(f"/cluster/{n}").is_success)  # type: ignore[misc]  # binds them
+        newest = int(services[0].client.get("/events").json()[-1]["id"])
+        assert POSITIONS_SKIPPED < newest < 2 * POSITIONS_SKIPPED
+        assert went_back(services[0]) == []
 
 
 def test_a_stream_ends_with_an_id_that_is_refused_where_nobody_knows_what_is_common(

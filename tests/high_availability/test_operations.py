@@ -8,6 +8,7 @@ import pytest
 
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.operations.rolled import Rolled, outcomes, reboots, upgrades
+from tests.end_to_end.operations.test_draining import Nodes, server
 from tests.end_to_end.processes.several import several
 from tests.fleet import Fleet
 from tests.fleet.fixtures import fleet
@@ -18,9 +19,10 @@ from tests.high_availability.traffic import (
     must_be_well,
     streams_must_be_whole,
 )
+from tests.runners.container_managers.server import ApiServer
 from tests.support.service import Service, wait_for
 
-__all__ = ["fleet"]
+__all__ = ["fleet", "server"]
 
 pytestmark = pytest.mark.proof
 
@@ -116,6 +118,24 @@ def test_an_operation_whose_start_was_lost_ends_no_process_and_can_be_begun_agai
         record = rolled.over()
         assert outcomes(record) == ["done", "done"], record
         assert [reboots(host) for host in hosts] == [1, 1]
+        must_be_well(one, other)
+
+
+def test_a_node_that_a_lost_operation_cordoned_is_used_again(
+    pair: Pair, tmp_path: Path, fleet: Fleet, server: ApiServer
+) -> None:
+    host = fleet.add("fedora")
+    flags = (*FLAGS, "--node-report-interval-s", "1")
+    with several(2, tmp_path / "site", [pair.url] * 2, *flags) as (one, other):
+        nodes = Nodes(one, server, [host])
+        server.objects.budgets["default", "web-0"] = 1  # its pod may not leave
+        with pair.standby_misses():
+            lost = nodes.begin("upgrade")
+            wait_for(lambda: nodes.is_cordoned(host))
+        pair.fail_over()
+        wait_for(lambda: one.client.get(f"/operation/{lost}").status_code == 404)
+        wait_for(lambda: not nodes.is_cordoned(host))
+        assert upgrades(host) == 0
         must_be_well(one, other)
 
 

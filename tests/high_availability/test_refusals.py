@@ -63,6 +63,29 @@ def test_whichever_table_is_refused_is_named_until_it_is_mended(
             assert '"level":"error"' not in service.read_log()
 
 
+def test_a_search_path_without_the_tables_is_named_until_it_is_mended(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'commissaire'"
+    database = sql.Identifier(postgres_url.rpartition("/")[2])
+    with (
+        Service(tmp_path / "service", postgres_url, *FLAGS) as service,
+        superuser(postgres_server, postgres_url) as admin,
+    ):
+        change = sql.SQL("ALTER DATABASE {} SET search_path = nowhere").format(database)
+        admin.execute(change)
+        admin.execute(end)
+        wait_for(lambda: "does not exist" in said(service))
+        for answer in (service.client.put("/cluster/web"), service.client.get("/clusters")):
+            assert answer.status_code == 503
+            assert "refuses what it is asked" in answer.json()["detail"]
+        change = sql.SQL("ALTER DATABASE {} RESET search_path").format(database)
+        admin.execute(change)
+        admin.execute(end)
+        wait_for(lambda: service.client.put("/cluster/web").status_code == 201)
+        wait_for(lambda: ready(service))
+
+
 def test_a_server_that_takes_no_writes_is_named_and_read_from(
     postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
 ) -> None:

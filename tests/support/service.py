@@ -34,7 +34,8 @@ DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 class Service:
-    """`commissaire serve` on a data directory. Users `admin`, `operator`, `viewer` exist.
+    """`commissaire serve` on a data directory. Users `admin`, `operator`, `viewer` exist: in a file
+    that is `named`, so that they are no part of the log, or else in one that is taken over.
 
     Each start takes a free port; `client` speaks to the process that runs now, as admin. Without
     `warm` it is started by its command line, as wherever the command line is not the usual one.
@@ -46,6 +47,7 @@ class Service:
         database_url: str | None = None,
         *flags: str,
         warm: bool = True,
+        named: bool = True,
         **environment: str,
     ) -> None:
         self.data = directory / "data"
@@ -56,6 +58,7 @@ class Service:
         for role in ("admin", "operator", "viewer"):
             users.add(role, hash_password(self.password, BCRYPT_COST), role)
         self._flags = flags
+        self._named = named
         self._environment = environment
         if database_url is not None and not database_url.startswith("sqlite"):
             self._environment["COMMISSAIRE_DATABASE"] = database_url
@@ -66,6 +69,10 @@ class Service:
         self.trusted: ssl.SSLContext | bool = True
         """What clients trust, where the service speaks TLS."""
         self.client = httpx.Client()
+
+    def names_its_users(self, *, named: bool) -> None:
+        """Whether the next start names the file of users."""
+        self._named = named
 
     def restart_with(self, *flags: str) -> None:
         """Start with further flags."""
@@ -108,7 +115,8 @@ class Service:
 
     def arguments(self) -> list[str]:
         """Those of `commissaire`."""
-        return ["serve", "--port", "0", "--data", str(self.data), *self._flags]
+        named = ["--users", str(self.data / "users.json")] if self._named else []
+        return ["serve", "--port", "0", "--data", str(self.data), *named, *self._flags]
 
     def command(self) -> list[str]:
         """The command line."""
@@ -129,6 +137,19 @@ class Service:
             timeout=60,
             verify=self.trusted,
         )
+
+    def tool(self, *arguments: str, stdin: bytes = b"") -> str:
+        """What another command prints, on the same directory and database, whoever runs."""
+        done = subprocess.run(
+            [sys.executable, "-m", "runners.cli", *arguments, "--data", str(self.data)],
+            input=stdin,
+            capture_output=True,
+            timeout=WAIT_TIMEOUT_S,
+            check=False,
+            env=self.environment(),
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode().strip()
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncssh
 import bcrypt
@@ -27,6 +27,7 @@ from domain.log.follower import Follower, after
 from domain.log.recorder import LogRecorder, head, now
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from projections.accounts.register import AccountRegister
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
 from projections.reads import reads
@@ -34,15 +35,21 @@ from projections.rebuilding.live_tables import LiveTables
 from runners.http_server.connection_pool import Fault
 from runners.http_server.server import Limits as ServerLimits
 from runners.http_server.server import Server
+from runners.security.accounts import Accounts
 from runners.security.private_keys import read_private_key
+from runners.security.session_uses import SessionUses
+from runners.security.users import UsersFile
 from runners.security.vault import Vault
 from web.app import LISTENERS_MAX, HostKeys, Options, RequestLog, Stores, application
 from web.authentication.authentication import Account, Authentication
 from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
+from web.authentication.sessions import SessionAuthentication
+from web.authentication.tokens import TokenAuthentication
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.requests import Limits
+from web.resources.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
 from web.routing.route import Route
 
@@ -70,6 +77,18 @@ class Users:
     users: dict[str, Account] = field(default_factory=dict)
 
 
+class FileOfUsers:
+    """The same as what a file that is named has, which may change at any time."""
+
+    def __init__(self, known: Users) -> None:
+        self._known = known
+
+    @property
+    def users(self) -> dict[str, Account]:
+        """All of them, each time another object."""
+        return dict(self._known.users)
+
+
 def users() -> Users:
     """One user of each role."""
     known = Users()
@@ -90,7 +109,9 @@ class WebService:
         clients: Clients | None,
         sources: Collection[str],
         listeners_max: int,
+        second_look_s: float,
     ) -> None:
+        self.second_look_s = second_look_s
         self.engine = engine
         self._listeners_max = listeners_max
         self.log: list[dict[str, object]] = []
@@ -130,7 +151,7 @@ class WebService:
         self.app = application(
             Stores(self.writer, self._reads, self._reads, self._past),
             HostKeys(self.vault, self._parse, self._try),
-            Authentication(BasicAuthentication(self.users, self._queue)),
+            self._authentication(),
             RequestLog(self._line),
             Options(
                 clients=self._clients or Clients(),
@@ -138,6 +159,10 @@ class WebService:
                 sources=self._sources,
                 window=self.live,
                 listeners_max=self._listeners_max,
+                second_look_s=self.second_look_s,
+            ),
+            AccountBook(
+                self.accounts, AccountRegister(), self.writer, self._queue, self._basic, now
             ),
         )
         self.table = [route for route in self.app.routes if isinstance(route, Route)]
@@ -149,6 +174,19 @@ class WebService:
             on_fault=lambda fault, *_: self.faults.append(fault),
         )
         await self.server.start()
+
+    def _authentication(self) -> Authentication:
+        file = cast(UsersFile, FileOfUsers(self.users))
+        self.accounts = Accounts(self._reads, lambda: None, file, None)
+        self._basic = BasicAuthentication(self.accounts, self._queue)
+        tokens = TokenAuthentication(self.accounts)
+        tokens.challenge = ""  # old clients are told of Basic alone here
+        return Authentication(
+            tokens,
+            self._basic,
+            SessionAuthentication(self.accounts, SessionUses(self._reads, self.writer)),
+            directory=self.accounts,
+        )
 
     def stop(self) -> None:
         """Stop everything."""
@@ -226,6 +264,7 @@ def serving(
     clients: Clients | None = None,
     sources: Collection[str] = (),
     listeners_max: int = LISTENERS_MAX,
+    second_look_s: float = 0.0,
 ) -> Iterator[WebService]:
     """The service, for as long as a test needs it."""
     engine: Engine = (
@@ -233,7 +272,9 @@ def serving(
         if database_url.startswith("postgresql")
         else SQLiteEngine(directory / "commissaire.db")
     )
-    service = WebService(engine, limits, server_limits, clients, sources, listeners_max)
+    service = WebService(
+        engine, limits, server_limits, clients, sources, listeners_max, second_look_s
+    )
     try:
         yield service
     finally:

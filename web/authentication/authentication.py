@@ -6,8 +6,11 @@ answers 401, 403, 429 or 503 for what it raises.
 
 import math
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple, Protocol
 
+from domain.refusal import Refusal
+from domain.roles import Role, Standing, includes
 from web.authentication.presence import presence_of
 
 REALM = "commissaire"
@@ -17,10 +20,6 @@ PASSWORD_BYTES_MAX = 72
 NO_PASSWORD = b""
 # The cost of new hashes: a quarter of a second each.
 BCRYPT_COST = 12
-
-Role = Literal["viewer", "operator", "admin"]
-# Each may do what those before it may.
-ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 
 Observers = Literal["anyone", "local", "viewer"]
 """Who sees figures and reasons without logging in: `local` is whoever is on this machine."""
@@ -40,10 +39,25 @@ class Identity(NamedTuple):
 
     user: str
     role: Role
+    clusters: tuple[tuple[str, Role], ...] = ()
+    """Roles beyond that one in some clusters, as `Standing` has them."""
+
+    @property
+    def standing(self) -> Standing:
+        """What they may do, everywhere and in some clusters."""
+        return Standing(self.role, self.clusters)
 
     def may_act_as(self, role: Role) -> bool:
-        """Whether this identity's role includes what `role` may do."""
-        return ROLES.index(self.role) >= ROLES.index(role)
+        """Whether this identity's role includes what `role` may do, everywhere."""
+        return includes(self.role, role)
+
+    def may_act_in(self, cluster: str, role: Role) -> bool:
+        """Whether it may do in a cluster what `role` may do there; "" is outside of all."""
+        return includes(self.standing.role_in(cluster), role)
+
+    def may_act_somewhere(self, role: Role) -> bool:
+        """Whether there is a cluster in which it may do what `role` may do there."""
+        return any(includes(theirs, role) for _, theirs in self.clusters)
 
 
 class Account(NamedTuple):
@@ -51,10 +65,15 @@ class Account(NamedTuple):
 
     hash: bytes
     role: Role
+    clusters: tuple[tuple[str, Role], ...] = ()
 
     def __repr__(self) -> str:
         """Without the hash, which is nobody's business in a log."""
         return f"Account(role={self.role!r})"
+
+    def identity(self, user: str) -> Identity:
+        """Who it is that comes with this account."""
+        return Identity(user, self.role, self.clusters)
 
     @property
     def cost(self) -> int:
@@ -129,15 +148,44 @@ class RenewingAuthenticator(Authenticator, Protocol):
         """
 
 
-class Authentication:
-    """All kinds of credentials that are on, asked in order."""
+class Directory(Protocol):
+    """Where the accounts are that kinds of credentials go by."""
 
-    def __init__(self, *authenticators: RenewingAuthenticator) -> None:
+    def is_current(self) -> bool:
+        """Whether what is known of them is as of now; never waits, never raises."""
+        ...
+
+    async def refresh(self) -> None:
+        """Have it known as of now. Raises `Refusal` where that cannot be."""
+        ...
+
+
+class AlwaysCurrent:
+    """Accounts that are never behind."""
+
+    def is_current(self) -> bool:
+        """They are."""
+        return True
+
+    async def refresh(self) -> None:
+        """There is nothing to do."""
+
+
+class Authentication:
+    """All kinds of credentials that are on, asked in order, on accounts that are as of now."""
+
+    def __init__(
+        self, *authenticators: RenewingAuthenticator, directory: Directory | None = None
+    ) -> None:
         self._authenticators = authenticators
+        self._directory = directory or AlwaysCurrent()
         self._challenges = tuple(dict.fromkeys(a.challenge for a in authenticators if a.challenge))
 
     def remembered(self, scope: Scope) -> Identity | None:
         """Who is asking, if their credentials were verified a moment ago; never waits."""
+        return self._remembered(scope) if self._directory.is_current() else None
+
+    def _remembered(self, scope: Scope) -> Identity | None:
         for authenticator in self._authenticators:
             identity = authenticator.remembered(scope)
             if identity is not None:
@@ -146,16 +194,28 @@ class Authentication:
         return None
 
     async def renew(self, scope: Scope) -> Identity | None:
-        """Who it is by now that was let in by this request; None where they would not be again."""
+        """Who it is by now that was let in by this request; None where they would not be again.
+
+        A database that does not answer changes nothing.
+        """
+        with suppress(Refusal):
+            await self._directory.refresh()
         admitted_by: RenewingAuthenticator = scope[ADMITTED_BY_KEY]
         return await admitted_by.renew(scope)
 
-    async def authenticate(self, scope: Scope) -> Identity:
+    async def authenticate(self, scope: Scope, *, as_known: bool = False) -> Identity:
         """Who is asking. Raises Unauthenticated, Forbidden, TooManyFailures or LogInsBusy.
 
-        Raises `ClientDisconnect` where the client leaves before that is known.
+        Raises `ClientDisconnect` where the client leaves before that is known, and
+        `Refusal` where the database does not answer; `as_known` goes by what was known
+        last then.
         """
-        identity = self.remembered(scope)
+        try:
+            await self._directory.refresh()
+        except Refusal:
+            if not as_known:
+                raise
+        identity = self._remembered(scope)
         if identity is not None:
             return identity
         return await presence_of(scope).attend(self._identify(scope))
@@ -165,11 +225,18 @@ class Authentication:
             identity = await authenticator.identify(scope)
             if identity is not None:
                 scope[ADMITTED_BY_KEY] = authenticator
-                return identity
+                return identity if self._directory.is_current() else await self._renewed(scope)
         # Malformed credentials, or of a kind that is not on, are wrong ones.
         if authorization(scope) is not None:
             raise Forbidden("These credentials are malformed, or of a kind that is not on.")
         raise Unauthenticated(self._challenges)
+
+    async def _renewed(self, scope: Scope) -> Identity:
+        """Who it is now: the account may have changed while the credentials were checked."""
+        identity = await self.renew(scope)
+        if identity is None:
+            raise Forbidden
+        return identity
 
 
 def authorization(scope: Scope) -> bytes | None:

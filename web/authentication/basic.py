@@ -79,7 +79,7 @@ class BasicAuthentication:
         user, before = scope[ACCOUNT_KEY]
         account = self._account(user)
         same = account is not None and account.hash == before.hash
-        return Identity(user, account.role) if account and same else None
+        return account.identity(user) if account and same else None
 
     async def identify(self, scope: Scope) -> Identity | None:
         """Who is asking; hashes the password, in another thread, where that is needed.
@@ -90,6 +90,14 @@ class BasicAuthentication:
         header = authorization(scope)
         if header is None or header.partition(b" ")[0].lower() != b"basic":
             return None
+        return await self._check(scope, header)
+
+    async def check(self, scope: Scope, user: str, password: str) -> Identity:
+        """Who it is that says so in the body of a request. Raises as `identify` does."""
+        pair = base64.b64encode(f"{user}:{password}".encode(errors="replace"))
+        return await presence_of(scope).attend(self._check(scope, b"Basic " + pair))
+
+    async def _check(self, scope: Scope, header: bytes) -> Identity:
         user, password = _decoded(header)
         pair, client, presence = self._digest(header), client_of(scope), presence_of(scope)
         while True:
@@ -103,7 +111,7 @@ class BasicAuthentication:
                 if account is None or not verdict:
                     raise Forbidden
                 scope[ACCOUNT_KEY] = user, account
-                return Identity(user, account.role)
+                return account.identity(user)
 
     def _account(self, user: str) -> Account | None:
         """The account of a user who has a password."""
@@ -204,7 +212,7 @@ class _RememberedPairs:
         return known
 
     def keep(self, digest: bytes, user: str, account: Account | None) -> None:
-        identity = Identity(user, account.role) if account else None
+        identity = account.identity(user) if account else None
         self._pairs[digest] = _Remembered(user, account, identity, self._clock())
         self._pairs.move_to_end(digest)
         if len(self._pairs) > self._pairs_max:

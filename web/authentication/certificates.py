@@ -1,8 +1,7 @@
 """TLS client certificates: the common name, or a subject alternative name, is the user.
 
 The server has checked the certificate against the CA; here only its names are looked up. The
-user must be in the users file, where the role is: removing the user is how a certificate is
-taken back.
+user must be known, and has a role: removing the user is how a certificate is taken back.
 """
 
 import time
@@ -41,7 +40,7 @@ class CertificateAuthentication:
         for name in certificate.names:
             account = users.get(name)
             if account is not None:
-                return Identity(name, account.role)
+                return account.identity(name)
         return None
 
     async def identify(self, scope: Scope) -> Identity | None:

@@ -18,6 +18,7 @@ import bcrypt
 
 from web.authentication.authentication import LogInsBusy, TooManyFailures
 from web.authentication.login_lines import LoginLines, Rank
+from web.authentication.passwords import hashed
 from web.authentication.presence import Presence
 
 MINUTE_S = 60.0
@@ -136,6 +137,11 @@ class PasswordQueue:
                 self._lines.remove(job)
                 self._left(job)
                 del self._jobs[job.attempt.key]
+
+    async def new_hash(self, secret: bytes) -> bytes:
+        """The hash of a new password; it takes the turn of a log-in."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, hashed, secret)
 
     def close(self) -> None:
         """Gives up what waits; a hash under way ends in its thread."""

@@ -5,6 +5,7 @@ needs to be remembered, and what is revoked or expires counts with the next requ
 """
 
 import re
+import secrets
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -14,6 +15,7 @@ from web.authentication.authentication import REALM, Forbidden, Identity, Scope,
 
 PREFIX = "cmsr_"
 """What every token begins with, so that scanners find one that was published by mistake."""
+TOKEN_BYTES = 32
 SCHEME = b"bearer "
 TOKEN = re.compile(rb"cmsr_[A-Za-z0-9_-]*")
 
@@ -31,6 +33,11 @@ class Tokens(Protocol):
 
     def find(self, digest: bytes) -> Token | None:
         """The token with this digest."""
+
+
+def new_token() -> str:
+    """A token that nobody else has."""
+    return PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def digest(token: bytes) -> bytes:

@@ -44,6 +44,7 @@ KINDS: dict[str, Kind] = {
     # Refusals of HTTP itself
     "unauthenticated": Kind(401, "Credentials are missing"),
     "forbidden": Kind(403, "Not allowed"),
+    "session_ended": Kind(403, "The session has ended"),
     "verb": Kind(405, "This path does not take this verb"),
     "timeout": Kind(408, "The request came too slowly", (CLOSE,)),
     "body_size": Kind(413, "The body is too large"),

@@ -11,6 +11,8 @@ from pydantic.json_schema import JsonSchemaMode
 from web.http.problems import KINDS, Problem
 from web.routing.description import JSON_TYPE, Content, Shape
 from web.routing.route import Route
+from web.routing.where import TOLD
+from web.schemas.account_bodies import AccountName, SessionId
 from web.schemas.bodies import Address, Name, OperationId
 from web.schemas.records import ProblemRecord
 
@@ -20,7 +22,14 @@ Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM_TYPE = "application/problem+json"
 
-PARAMETERS: Mapping[str, Shape] = {"name": Name, "address": Address, "id": OperationId}
+PARAMETERS: Mapping[str, Shape] = {
+    "name": Name,
+    "address": Address,
+    "id": OperationId,
+    "user": AccountName,
+    "token": AccountName,
+    "session": SessionId,
+}
 """What stands in a path in braces, by its name there."""
 
 ABOUT = """Commissaire looks after fleets of hosts over SSH.
@@ -38,10 +47,17 @@ SECURITY_SCHEMES: Schema = {
         "type": "mutualTLS",
         "description": "A client certificate, where the service was started with a CA for these.",
     },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "commissaire",
+        "description": "The cookie of `POST /sessions`; over TLS `__Host-commissaire`. Changes need"
+        " the header `X-CSRF-Token`, too.",
+    },
 }
 
 SAID_BY_ALL = ("defect", "unavailable")
-SAID_TO_STRANGERS = ("unauthenticated", "forbidden", "too_many_failures")
+SAID_TO_STRANGERS = ("unauthenticated", "forbidden", "session_ended", "too_many_failures")
 SAID_OF_BODIES = ("invalid", "timeout", "body_size")
 SAID_OF_CHANGES = ("storage_full",)
 
@@ -148,7 +164,8 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
         "security": [{name: []} for name in SECURITY_SCHEMES] if route.is_private else [],
     }
     if route.is_private:
-        operation["description"] = f"Takes the role `{route.audience}`."
+        there = f", in {TOLD[route.acts_on]} or everywhere" if route.acts_on else ""
+        operation["description"] = f"Takes the role `{route.audience}`{there}."
     if description.body is not None:
         schema = schemas.of(description.body, "validation")
         required = schemas.shared[description.body.__name__].get("required", ())

@@ -120,7 +120,7 @@ class Observation:
     async def metrics(self, request: Request) -> Reply:
         """All figures, for Prometheus. Whoever is not on this machine needs a login."""
         if not self._is_open_to(request.scope):
-            await self._authentication.authenticate(request.scope)
+            await self._authentication.authenticate(request.scope, as_known=True)
         found = await self._figures(request.headers.get("accept", ""))
         kind: Header = (b"content-type", found.content_type.encode())
         return Reply(found.body, 200, (kind, NO_STORE, NOSNIFF, INERT))
@@ -133,7 +133,7 @@ class Observation:
         if self._is_open_to(scope):
             return True
         try:
-            await self._authentication.authenticate(scope)
+            await self._authentication.authenticate(scope, as_known=True)
         except (Unauthenticated, LogInsBusy):
             return False
         return True

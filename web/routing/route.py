@@ -14,14 +14,18 @@ from starlette.routing import BaseRoute, Match
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from web.authentication.authentication import ROLES, Authentication, Identity, Role
+from domain.roles import ROLES, Role
+from web.authentication.authentication import Authentication, Identity
+from web.authentication.sessions import refuse_forged
 from web.http.problems import KINDS, Problem
 from web.http.query_string import refuse_unknown
-from web.http.requests import NOBODY, READING, ROUTE_KEY, Request
+from web.http.requests import NOBODY, READING, ROUTE_KEY, TAKES_KEY, Request, not_allowed
 from web.routing.description import Description
+from web.routing.where import ActsOn, where
 
 Verb = Literal["GET", "PUT", "POST", "DELETE"]
-Audience = Role | Literal["anyone"]
+Audience = Role | Literal["anyone", "login"]
+"""Who may; `login` is whoever says in the body who they are."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 API = "/api"
@@ -29,13 +33,21 @@ API = "/api"
 
 
 class Route(StarletteRoute):
-    """One row of the table: what a verb does with a path, and the least role that it takes.
+    """One row of the table: what a verb does with a path, and the least role that it takes: in the
+    cluster that it acts on, or everywhere. Where the body names the cluster, the handler asks
+    `Request.must_be_allowed_in`.
 
     The first sentence of the handler's docstring says what it does, also to clients.
     """
 
     def __init__(
-        self, verb: Verb, path: str, audience: Audience, handler: Handler, description: Description
+        self,
+        verb: Verb,
+        path: str,
+        audience: Audience,
+        handler: Handler,
+        description: Description,
+        acts_on: ActsOn = "",
     ) -> None:
         super().__init__(path, handler, methods=[verb])
         self.verb = verb
@@ -43,6 +55,7 @@ class Route(StarletteRoute):
         self.audience = audience
         self.handler = handler
         self.description = description
+        self.acts_on = acts_on
         self._fixed_part = path.partition("{")[0]
         self._refuse_mistakes()
 
@@ -50,7 +63,8 @@ class Route(StarletteRoute):
         """Refuse a row that would leave a door open."""
         if self.verb not in get_args(Verb):
             raise ValueError(f"{self.path}: there is no verb {self.verb!r}")
-        if self.audience not in (*ROLES, "anyone"):
+        others = ("anyone", "login") if self.verb == "POST" else ("anyone",)
+        if self.audience not in (*ROLES, *others):
             raise ValueError(f"{self.verb} {self.path} needs a role, not {self.audience!r}")
         if self.audience == "anyone" and self.is_api:
             raise ValueError(f"{self.verb} {self.path}: nothing under /api is for anyone")
@@ -65,7 +79,7 @@ class Route(StarletteRoute):
     @property
     def is_private(self) -> bool:
         """Whether it asks who is there."""
-        return self.audience != "anyone"
+        return self.audience in ROLES
 
     @property
     def is_api(self) -> bool:
@@ -81,24 +95,35 @@ class Route(StarletteRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for this path, whatever its verb."""
         scope[ROUTE_KEY] = self.path
-        user = await log_in(scope) if self.audience != "anyone" else NOBODY
+        user = await log_in(scope) if self.is_private else NOBODY
         if scope["method"] not in self.methods_taken:
             raise _wrong_verb(self.path, scope["app"].routes)
-        if self.audience != "anyone" and not user.may_act_as(self.audience):
-            raise Problem(
-                "forbidden",
-                f"This takes the role '{self.audience}'; {user.user} has the role '{user.role}'.",
-            )
         # Each name once. Invalid UTF-8 becomes U+FFFD: no name has that.
         scope["path_params"] = {key: unquote(value) for key, value in scope["path_params"].items()}
+        if self.audience in ROLES:
+            scope[TAKES_KEY] = self.audience
+            if not (user.may_act_as(self.audience) or await self._may_there(scope, user)):
+                raise not_allowed(user, self.audience)
         if scope["query_string"] and self.is_api:
             refuse_unknown(scope["query_string"], self.description.query)
         request = Request(scope, receive)
         if scope["method"] not in READING:
+            refuse_forged(scope)
             # Nothing is decided before all that was announced is there, whatever the handler reads.
             await request.body()
         response = await self.handler(request)
         await response(scope, receive, send)
+
+    async def _may_there(self, scope: Scope, user: Identity) -> bool:
+        """Whether somebody may do this in the cluster that it acts on, though not everywhere."""
+        if self.audience not in ROLES or not (
+            self.acts_on and user.may_act_somewhere(self.audience)
+        ):
+            return False
+        if self.acts_on == "body":
+            return True  # it depends
+        cluster = await where(scope).cluster(self.acts_on, scope["path_params"])
+        return user.may_act_in(cluster, self.audience)
 
 
 async def log_in(scope: Scope) -> Identity:

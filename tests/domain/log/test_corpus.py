@@ -12,7 +12,10 @@ from domain.aggregates.host import Host
 from domain.aggregates.log_history import LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.session import Session
 from domain.aggregates.source import Source
+from domain.aggregates.token import Token
+from domain.aggregates.user import User
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load
@@ -33,6 +36,9 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     LogHistory,
     Operation,
     Source,
+    User,
+    Token,
+    Session,
 )
 
 

@@ -1,6 +1,5 @@
 """Whoever loses their credentials loses what they opened with them, in every process."""
 
-import json
 import socket
 import threading
 import time
@@ -13,23 +12,15 @@ import httpx
 import pytest
 
 from runners.security.tokens import TokensFile
-from runners.security.users import UsersFile, hash_password
+from runners.security.users import UsersFile
 from tests.end_to_end.processes.several import several
-from tests.runners.cli.test_cli import commissaire
-from tests.support.service import BCRYPT_COST, Service, wait_for
+from tests.support.service import Service, wait_for
 
 ENDS_WITHIN_S = 2.0
 LIMIT_S = 20.0
 STREAM = "/api/v0/events/stream"
 
-Lose = Callable[[Service], None]
-
-
-def tool(service: Service, *arguments: str) -> str:
-    """What `commissaire …` prints, beside the service that runs."""
-    done = commissaire(*arguments, "--data", str(service.data))
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode().strip()
+Lose = Callable[..., None]
 
 
 class Listening:
@@ -63,32 +54,37 @@ def basic(service: Service, user: str) -> str:
     return f"Basic {b64encode(f'{user}:{service.password}'.encode()).decode()}"
 
 
-def users(service: Service) -> UsersFile:
-    return UsersFile(service.data / "users.json")
+def where(service: Service, *, named: bool) -> list[str]:
+    """Where the users are."""
+    return ["--users", str(service.data / "users.json")] if named else []
 
 
-def remove(service: Service) -> None:
-    tool(service, "user", "remove", "operator")
+def remove(service: Service, *, named: bool) -> None:
+    service.tool("user", "remove", "operator", *where(service, named=named))
 
 
-def demote(service: Service) -> None:
-    file = service.data / "users.json"
-    entries = json.loads(file.read_text())
-    entries["operator"]["role"] = "viewer"
-    file.write_text(json.dumps(entries))
+def demote(service: Service, *, named: bool) -> None:
+    change(service, named, "viewer", service.password)
 
 
-def change_password(service: Service) -> None:
-    hashed = hash_password("another", BCRYPT_COST)
-    users(service).add("operator", hashed, "operator", replace=True)
+def change_password(service: Service, *, named: bool) -> None:
+    change(service, named, "operator", "another")
 
 
+def change(service: Service, named: bool, role: str, password: str) -> None:
+    command = ["user", "add", "operator", "--role", role, "--replace", "--password-stdin"]
+    service.tool(*command, *where(service, named=named), stdin=password.encode())
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["of a file", "of the database"])
 @pytest.mark.parametrize("lose", [remove, demote, change_password])
-def test_a_stream_of_a_user_who_loses_what_let_them_in_ends(tmp_path: Path, lose: Lose) -> None:
-    with Service(tmp_path) as service:
+def test_a_stream_of_a_user_who_loses_what_let_them_in_ends(
+    tmp_path: Path, lose: Lose, named: bool
+) -> None:
+    with Service(tmp_path, named=named) as service:
         theirs = Listening(service, basic(service, "operator"))
         others = Listening(service, basic(service, "viewer"))
-        lose(service)
+        lose(service, named=named)
         assert theirs.join(ENDS_WITHIN_S)
         assert service.client.put("/cluster/web").status_code == 201
         wait_for(lambda: "cluster.created" in others.text)
@@ -98,12 +94,12 @@ def test_a_stream_of_a_user_who_loses_what_let_them_in_ends(tmp_path: Path, lose
 
 def test_a_stream_ends_with_its_token(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
-        token = tool(service, "token", "create", "ci", "--role", "viewer")
+        token = service.tool("token", "create", "ci", "--role", "viewer")
         stays = Listening(
-            service, f"Bearer {tool(service, 'token', 'create', 'other', '--role', 'viewer')}"
+            service, f"Bearer {service.tool('token', 'create', 'other', '--role', 'viewer')}"
         )
         listening = Listening(service, f"Bearer {token}")
-        tool(service, "token", "revoke", "ci")
+        service.tool("token", "revoke", "ci")
         assert listening.join(ENDS_WITHIN_S)
         assert not stays.join(0)
 
@@ -119,10 +115,43 @@ def test_in_every_process_a_stream_ends_whether_files_are_shared_or_copied(
         listening += [Listening(service, basic(service, "operator")) for service in both]
         TokensFile(tokens).revoke("ci")
         for service in both:
-            users(service).remove("operator")
+            UsersFile(service.data / "users.json").remove("operator")
         begun = time.monotonic()
         assert all(one.join(LIMIT_S) for one in listening)
         assert max(one.ended_at for one in listening) - begun < ENDS_WITHIN_S
+
+
+def test_in_every_process_what_was_taken_back_is_refused_with_the_next_request(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with several(2, tmp_path, [postgres_url] * 2, "--users", str(nobody(tmp_path))) as (one, two):
+        one.tool("user", "add", "ada", *NAMELESS, stdin=b"secret")
+        ada = [httpx.Client(base_url=f"{s.url}/api/v0", auth=("ada", "secret")) for s in (one, two)]
+        for number in range(10):
+            token = one.tool("token", "create", f"t{number}", "--role", "viewer")
+            bearer = {"Authorization": f"Bearer {token}"}
+            for service in (one, two):
+                url = f"{service.url}/api/v0/hosts"
+                assert httpx.get(url, headers=bearer).status_code == 200
+            one.tool("token", "revoke", f"t{number}")
+            for service in (two, one):
+                url = f"{service.url}/api/v0/hosts"
+                assert httpx.get(url, headers=bearer).status_code == 403
+        assert [client.get("/hosts").status_code for client in ada] == [200, 200]
+        two.tool("user", "remove", "ada")
+        assert [client.get("/hosts").status_code for client in ada] == [403, 403]
+        for client in ada:
+            client.close()
+
+
+NAMELESS = ("--role", "viewer", "--password-stdin")
+
+
+def nobody(directory: Path) -> Path:
+    """A users file in which there is nobody."""
+    file = directory / "nobody.json"
+    file.write_text("{}")
+    return file
 
 
 def test_a_body_that_is_on_its_way_when_its_sender_loses_their_credentials_changes_nothing(
@@ -144,7 +173,7 @@ def slow_put(service: Service, lose: Lose | None, name: str) -> int:
         )
         begun = time.monotonic()
         if lose is not None:
-            lose(service)
+            lose(service, named=True)
         wait_for(lambda: time.monotonic() - begun > 1.5 or None)
         connection.sendall(b"}")
         return int(connection.recv(4096).split()[1])

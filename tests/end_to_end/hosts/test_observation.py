@@ -265,12 +265,13 @@ def test_a_broken_users_file_makes_it_unready_until_it_is_mended(local: Service)
     wait_for(lambda: red(local) == {})
 
 
-def test_a_broken_tokens_file_makes_it_unready(local: Service) -> None:
-    file = local.data / "tokens.json"
-    file.write_text("{")
-    assert red(local)["tokens"]["kind"] == "tokens.broken"
-    file.unlink()
-    wait_for(lambda: red(local) == {})
+def test_a_broken_tokens_file_that_was_named_makes_it_unready(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    with Service(tmp_path, None, "--tokens", str(file)) as service:
+        file.write_text("{")
+        assert red(service)["tokens"]["kind"] == "tokens.broken"
+        file.unlink()
+        wait_for(lambda: red(service) == {})
 
 
 def test_a_read_model_behind_the_log_makes_it_unready_and_the_position_is_named(

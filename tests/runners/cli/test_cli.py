@@ -72,7 +72,7 @@ def test_help_of_serve_tells_every_setting(capsys: pytest.CaptureFixture[str]) -
         (["server"], {}, "No such command 'server'."),
         ([], {}, "Missing command."),
         (["user", "add"], {}, "Missing argument 'NAME'."),
-        (["user", "add", "ada"], {}, "Invalid value: There is no terminal"),
+        (["user", "add", "ada", "--users", "none"], {}, "Invalid value: There is no terminal"),
         (
             ["user", "add", "ada", "--role", "root"],
             {},
@@ -90,8 +90,8 @@ def test_wrong_use_is_one_line_on_stderr_and_status_2(
     assert told.startswith(f"commissaire: {line}")
 
 
-def test_users_are_added_listed_and_removed(tmp_path: Path) -> None:
-    data = ("--data", str(tmp_path))
+def test_users_of_a_file_are_added_listed_and_removed(tmp_path: Path) -> None:
+    data = ("--users", str(tmp_path / "users.json"))
     added = commissaire(
         "user", "add", "ada", "--role", "viewer", "--password-stdin", *data, stdin=b"p w:d\r\n"
     )
@@ -99,24 +99,47 @@ def test_users_are_added_listed_and_removed(tmp_path: Path) -> None:
     entry = json.loads((tmp_path / "users.json").read_text())["ada"]
     assert entry["role"] == "viewer"
     assert bcrypt.checkpw(b"p w:d", entry["hash"].encode())
-    listed = commissaire("user", "list", "--json", environ={"COMMISSAIRE_DATA": str(tmp_path)})
-    assert json.loads(listed.stdout) == [{"name": "ada", "role": "viewer"}]
+    listed = commissaire("user", "list", "--json", environ={"COMMISSAIRE_USERS": data[1]})
+    assert json.loads(listed.stdout) == [{"name": "ada", "role": "viewer", "clusters": {}}]
     table = commissaire("user", "list", "--users", str(tmp_path / "users.json"))
     assert "ada" in table.stdout.decode()
     assert commissaire("user", "remove", "ada", *data).returncode == 0
     assert json.loads((tmp_path / "users.json").read_text()) == {}
 
 
-@pytest.mark.parametrize("what", ["user", "token"])
-def test_a_list_in_a_directory_that_is_none_of_a_service_is_a_wrong_use(
-    tmp_path: Path, what: str
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["user", "list"],
+        ["user", "add", "ada", "--password-stdin"],
+        ["user", "remove", "ada"],
+        ["token", "list"],
+        ["token", "create", "ci", "--role", "viewer"],
+        ["token", "revoke", "ci"],
+    ],
+    ids=" ".join,
+)
+def test_in_a_directory_that_is_none_of_a_service_all_of_them_say_so(
+    tmp_path: Path, arguments: list[str]
 ) -> None:
-    (tmp_path / "notes.txt").touch()
-    done = commissaire(what, "list", "--data", str(tmp_path))
+    (tmp_path / "users.json").write_text("{}")  # of an older version, say
+    done = commissaire(*arguments, "--data", str(tmp_path), stdin=b"secret")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert f"There is no {tmp_path / what}s.json".encode() in done.stderr
-    (tmp_path / "master.key").touch()  # a service was here, and has none of them
-    assert commissaire(what, "list", "--json", "--data", str(tmp_path)).stdout == b"[]\n"
+    assert f"There is no database {tmp_path / 'commissaire.db'}".encode() in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["users.json"]
+    (tmp_path / "commissaire.db").touch()
+    empty = commissaire(*arguments, "--data", str(tmp_path), stdin=b"secret")
+    assert (empty.returncode, empty.stdout) == (2, b"")
+    assert b"has no log" in empty.stderr
+
+
+@pytest.mark.parametrize("what", ["user", "token"])
+def test_a_list_of_a_named_file_that_is_not_there_is_a_wrong_use(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "files" / "of.json"
+    file.parent.mkdir()
+    done = commissaire(what, "list", f"--{what}s", str(file), "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert f"There is no {file}".encode() in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -133,7 +156,7 @@ def test_a_list_in_a_directory_that_is_none_of_a_service_is_a_wrong_use(
 def test_what_fails_is_one_line_on_stderr_and_status_1(
     tmp_path: Path, arguments: list[str], stdin: bytes, line: str
 ) -> None:
-    done = commissaire(*arguments, "--data", str(tmp_path), stdin=stdin)
+    done = commissaire(*arguments, "--users", str(tmp_path / "users.json"), stdin=stdin)
     assert done.returncode == 1
     (told,) = done.stderr.decode().splitlines()
     assert told.startswith(f"commissaire: {line}")
@@ -142,7 +165,8 @@ def test_what_fails_is_one_line_on_stderr_and_status_1(
 
 def test_a_missing_directory_is_a_failure_and_is_not_made(tmp_path: Path) -> None:
     away = tmp_path / "away"
-    done = commissaire("user", "add", "ada", "--password-stdin", "--data", str(away), stdin=b"x")
+    file = ("--users", str(away / "users.json"))
+    done = commissaire("user", "add", "ada", "--password-stdin", *file, stdin=b"x")
     assert done.returncode == 1
     assert done.stderr.decode() == f"commissaire: {away}: No such file or directory\n"
     assert not away.exists()
@@ -156,7 +180,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice_without_echo(
     # getpass asks the terminal that the session has, and setsid gives it one.
     setsid = ["setsid", "--wait", "--ctty", sys.executable, "-m", "runners.cli"]
     child = subprocess.Popen(
-        [*setsid, "user", "add", "ada", "--data", str(tmp_path)],
+        [*setsid, "user", "add", "ada", "--users", str(tmp_path / "users.json")],
         stdin=inside,
         stdout=inside,
         stderr=inside,

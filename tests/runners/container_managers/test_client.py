@@ -319,7 +319,7 @@ async def test_reports_tell_of_every_node(kubernetes: Kubernetes, server: ApiSer
     server.objects.set_ready("10.0.1.0")
     server.objects.set_ready("10.0.1.1", "False", "KubeletNotReady")
     await kubernetes.cordon("10.0.1.0", OPERATION)
-    reports = {name: report async for name, report in kubernetes.reports()}
+    reports = {name: report async for name, report, _ in kubernetes.reports()}
     assert len(reports) == 150
     assert reports["10.0.1.0"] == {
         "node": "10.0.1.0",

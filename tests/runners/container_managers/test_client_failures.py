@@ -163,7 +163,7 @@ async def test_objects_of_another_shape_break_nothing(
 ) -> None:
     server.befall("GET", "", *[Fault(body=body)] * 3)
     assert not await kubernetes.is_ready(A)
-    async for _, report in kubernetes.reports():
+    async for _, report, _ in kubernetes.reports():
         assert report["status"] == "unknown"
     with pytest.raises(ManagerFailed) if b"items" in body else nullcontext():
         await kubernetes.drain(A)

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
+from domain.aggregates.log_history import WentBack
 from domain.commands import fleet_commands
+from domain.log.unit import Unit
 from projections import hosts
 from projections.hosts import HostStatus
 from runners.container_managers.node_reports import NodeReports
@@ -136,3 +138,23 @@ def kept(play: Play) -> list[str]:
     """Addresses that something is kept of."""
     with play.store.engine.snapshot() as tx:
         return [row[0] for row in tx.execute("SELECT address FROM node_reports").fetchall()]
+
+
+async def test_only_the_cordon_of_an_operation_that_the_database_lost_is_taken_back(
+    play: Play, server: ApiServer
+) -> None:
+    def go_back(unit: Unit) -> None:
+        changes = ["7 operation.started operation/lost alice"]
+        unit.log_history().go_back(
+            WentBack("a/1", 9, FIRST, 6, FIRST, 6, 10_009, 1, changes, "", "")
+        )
+
+    await play.do(go_back)
+    kubernetes = await play.managers("prod")
+    await kubernetes.cordon(A, "lost")
+    await kubernetes.cordon(B, "of-another-service")
+    async with reporting(play, FIRST):
+        await until(lambda: "unschedulable" not in server.objects.nodes[A]["spec"])
+        asked = len(server.requests("GET", "/nodes?"))
+        await until(lambda: len(server.requests("GET", "/nodes?")) > asked + 2)
+    assert server.objects.nodes[B_NODE]["spec"]["unschedulable"]

@@ -6,14 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
+from domain.log.writer import Writer
+from projections.reads import Reads
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
+from runners.security.accounts import Accounts
 from runners.security.authenticators import Bounded, WrongAuthenticator, authentication
 from runners.security.local_login import LocalLogin
+from runners.security.session_uses import SessionUses
 from runners.security.users import UsersFile
 from runners.settings.reading import read_settings
 from tests.end_to_end.test_serve import serve
@@ -25,6 +30,7 @@ from web.authentication.authentication import (
     Identity,
     Scope,
 )
+from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
 
 ROOT = Path(__file__).parents[3]
@@ -85,6 +91,11 @@ def service(site: Path, tmp_path: Path) -> Iterator[Service]:
     UsersFile(service.data / "users.json").add("robot", NO_PASSWORD, "operator")
     with service:
         yield service
+
+
+def nobody() -> Accounts:
+    """No accounts at all."""
+    return Accounts(cast(Reads, None), lambda: None, None, None)
 
 
 def ticket(name: str, end: float, key: str = KEY) -> dict[str, str]:
@@ -200,11 +211,12 @@ def test_one_that_cannot_be_used_is_refused_in_a_sentence(
         (tmp_path / "log").open("w") as log,
         closing(ServiceLog(log.fileno())) as lines,
         closing(PasswordQueue(1)) as queue,
-        pytest.raises(WrongAuthenticator) as wrong,
     ):
-        authentication(
-            settings, UsersFile(settings.users_file), queue, lines, {}, LocalLogin(settings, lines)
-        )
+        accounts = nobody()
+        basic, local = BasicAuthentication(accounts, queue), LocalLogin(settings, lines)
+        uses = SessionUses(cast(Reads, None), cast(Writer, None))
+        with pytest.raises(WrongAuthenticator) as wrong:
+            authentication(settings, accounts, basic, uses, lines, {}, local)
     assert str(wrong.value) == f"--authenticator {name}: {words}"
     assert "hidden-word" not in (tmp_path / "log").read_text()
 

@@ -166,7 +166,7 @@ def test_a_first_token_made_by_root_is_for_the_owner_of_the_directory(file: Toke
 
 
 def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path: Path) -> None:
-    data = ("--data", str(tmp_path))
+    data = ("--tokens", str(tmp_path / "tokens.json"))
     made = commissaire("token", "create", "ci", "--role", "operator", "--expires", "30d", *data)
     token = made.stdout.decode().strip()
     assert re.fullmatch(r"cmsr_[A-Za-z0-9_-]{43}", token)
@@ -174,7 +174,10 @@ def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path: Path) 
     assert "ci may act as operator until 20" in made.stderr.decode()
     listed = commissaire("token", "list", "--json", *data)
     (row,) = json.loads(listed.stdout)
-    assert list(row) == ["name", "role", "created", "expires", "expired"]
+    assert list(row) == [
+        *("name", "role", "clusters", "owner"),
+        *("created", "expires", "expired"),
+    ]
     assert (row["name"], row["role"], row["expired"]) == ("ci", "operator", False)
     table = commissaire("token", "list", *data).stdout.decode()
     assert "ci" in table
@@ -196,7 +199,7 @@ def test_tokens_are_made_listed_and_revoked_on_the_command_line(tmp_path: Path) 
 def test_a_wrong_command_is_one_line_and_changes_nothing(
     tmp_path: Path, arguments: list[str], status: int
 ) -> None:
-    done = commissaire(*arguments, "--data", str(tmp_path))
+    done = commissaire(*arguments, "--tokens", str(tmp_path / "tokens.json"))
     assert done.returncode == status
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

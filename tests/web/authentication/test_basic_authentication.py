@@ -11,15 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.roles import ROLES, Role
 from web.authentication.authentication import (
     NO_PASSWORD,
-    ROLES,
     Account,
     Authentication,
     Forbidden,
     Identity,
     LogInsBusy,
-    Role,
     Scope,
     TooManyFailures,
     Unauthenticated,

@@ -1,0 +1,141 @@
+"""`commctl login|logout|whoami`: who we are to a service, and where that is kept."""
+
+import getpass
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commctl.exits import DONE, Ended, Refused, WrongUse
+from commctl.profiles import (
+    Password,
+    Profiles,
+    Server,
+    config_directory,
+    own_url,
+    read_profiles,
+    say_where_from,
+    write_profiles,
+)
+from commctl.records import Record
+from commctl.secret_files import read_secret, write_private
+from commctl.session import Session, session
+
+EXPIRES = "30d"
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read it from standard input.")
+]
+
+
+def login(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Argument(metavar="URL", help="Such as https://commissaire.example")],
+    user: Annotated[str | None, typer.Option("-u", "--user", metavar="USER")] = None,
+    expires: Annotated[
+        str, typer.Option(metavar="SPAN|TIME", help="The end of the token: 12h, 30d, 2w.")
+    ] = EXPIRES,
+    password_stdin: PasswordStdin = False,
+) -> int:
+    """Log in, and speak to this service from now on.
+
+    A user and a password are asked for, and a token with an end is made of them, which is kept for
+    your eyes only; --token-file names one that there is. --profile is what the server is called.
+    """
+    from commctl.api import Api
+
+    use = session(ctx)
+    server = replace(Server(own_url(url), is_chosen=True), ca=_ca(use))
+    profiles = read_profiles(os.environ)
+    name = use.options.profile or server.url.partition("//")[2].replace(":", "-")
+    profile = {"server": server.url}
+    if server.ca is not None:
+        profile["ca"] = str(server.ca)
+    if use.options.token_file is not None:
+        token_file = use.options.token_file.absolute()
+        known = replace(server, credentials=read_secret(token_file), origin=str(token_file))
+        profile["token_file"] = str(token_file)
+        with Api(known) as api:
+            me = api.get("me")
+    else:
+        user = user or _ask(f"User of {server.url}: ")
+        password = ask_password(f"Password of {user}: ", from_stdin=password_stdin)
+        with Api(replace(server, credentials=Password(user, password))) as api:
+            me = api.get("me")
+            token_name = f"commctl-{socket.gethostname().partition('.')[0][:32]}-{int(time.time())}"
+            body: Record = {"role": me["role"], "clusters": me["clusters"], "expires": expires}
+            token = api.put(f"token/{token_name}", body)
+        token_file = config_directory(os.environ) / f"{name}.token"
+        write_private(token_file, f"{token['token']}\n")
+        profile |= {"token_file": str(token_file), "token_name": token_name}
+        use.out.say(f"A token until {token['expires'][:16].replace('T', ' ')} UTC: {token_file}")
+    write_profiles(Profiles(profiles.path, name, {**profiles.by_name, name: profile}))
+    use.out.say(f"{me['name']} ({me['role']}) at {server.url}, profile {name}")
+    return DONE
+
+
+def _ca(use: Session) -> Path | None:
+    named = use.options.ca or os.environ.get("COMMCTL_CA_FILE")
+    return Path(named).expanduser().absolute() if named else None
+
+
+def _ask(question: str) -> str:
+    if not sys.stdin.isatty():
+        raise WrongUse("Nobody is here to ask: -u USER, and --password-stdin.")
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def ask_password(question: str, *, from_stdin: bool, twice: bool = False) -> str:
+    """A password, which nobody sees. Raises WrongUse."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise WrongUse("Nobody is here to ask for a password: --password-stdin.")
+    password = getpass.getpass(question)
+    if twice and getpass.getpass("Once more: ") != password:
+        raise WrongUse("These were two different passwords.")
+    return password
+
+
+def logout(ctx: typer.Context) -> int:
+    """Revoke the token of a log-in, and forget it."""
+    use = session(ctx)
+    profiles = read_profiles(os.environ)
+    name = use.options.profile or profiles.default
+    if name is None or name not in profiles.by_name:
+        raise Refused("There is no log-in to end.")
+    profile = profiles.by_name[name]
+    if "token_name" in profile:
+        try:
+            use.api.delete(f"token/{profile['token_name']}")
+        except Ended as ended:  # what is kept here goes in any case
+            use.out.say(f"The token could not be revoked: {' '.join(ended.sentences)}")
+        with suppress(OSError):
+            Path(profile["token_file"]).unlink()
+    left = {key: known for key, known in profiles.by_name.items() if key != name}
+    default = None if profiles.default == name else profiles.default
+    write_profiles(Profiles(profiles.path, default, left))
+    use.out.say(f"{name} is forgotten.")
+    return DONE
+
+
+def whoami(ctx: typer.Context) -> int:
+    """Who we are to the service, and what we may do."""
+    use = session(ctx)
+    me = use.api.get("me")
+    shown = {
+        "name": me["name"],
+        "role": me["role"],
+        "clusters": me["clusters"],
+        "server": use.server.url,
+        "log-in": say_where_from(use.server),
+    }
+    use.out.record(shown, me, me["name"])
+    return DONE

@@ -1,0 +1,129 @@
+"""A list of hosts is brought in: many at once, a line a row, on after a refusal, also again."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from commctl.commands.bulk import AT_ONCE, Done
+from commctl.exits import Ended, NoLogin, NoServer, Refused, WrongUse
+from commctl.inventories.ansible import read_ansible
+from commctl.inventories.csv_rows import NAMES, read_csv
+from commctl.inventories.entry import Entry
+from commctl.inventories.lines import read_lines
+from commctl.records import Host
+from commctl.secret_files import read_private
+from commctl.session import Session
+
+READERS: dict[str, Callable[[str], Iterator[Entry]]] = {
+    "csv": read_csv,
+    "ansible": read_ansible,
+    "lines": read_lines,
+}
+GROUP_LABEL = "group."
+"""What the label for a group is called: `group.web=yes`."""
+
+
+def read_entries(text: str, form: str | None, name: str) -> list[Entry]:
+    """The hosts of a text, in the form that is named, or that it looks like. Raises WrongUse."""
+    if form is not None and form not in READERS:
+        raise WrongUse(f"--format is one of {', '.join(READERS)}.")
+    return list(READERS[form or _form(text, name)](text))
+
+
+def _form(text: str, name: str) -> str:
+    suffix = Path(name).suffix
+    if suffix in (".csv", ".tsv"):
+        return "csv"
+    if suffix in (".yml", ".yaml", ".ini"):
+        return "ansible"
+    lines = [line.strip() for line in text.splitlines()]
+    first = next((line for line in lines if line and line[0] not in "#;"), "")
+    names = {part.strip().lower() for sign in ",;\t" for part in first.split(sign)}
+    if names & NAMES.keys() and len(first.split()) <= first.count(",") + first.count(";") + 1:
+        return "csv"
+    marks = ("[", "---", "all:", "{")
+    is_ansible = (
+        first.startswith(marks)
+        or "ansible_" in text
+        or any(line.startswith("[") and line.endswith("]") for line in lines)
+    )
+    return "ansible" if is_ansible else "lines"
+
+
+def grouped(entry: Entry, groups: str | None) -> Entry:
+    """With what its groups become: a cluster, labels, or nothing."""
+    if entry.broken or not entry.groups:
+        return entry
+    if groups == "labels":
+        more = {f"{GROUP_LABEL}{name}": "yes" for name in entry.groups}
+        return replace(entry, labels={**more, **entry.labels})
+    if groups == "clusters" and entry.cluster is None:
+        if len(entry.groups) > 1:
+            some = ", ".join(entry.groups)
+            return replace(
+                entry, broken=f"It is in several groups ({some}): a host has one cluster."
+            )
+        return replace(entry, cluster=entry.groups[0])
+    return entry
+
+
+class Import:
+    """Entries on their way into the service."""
+
+    def __init__(self, use: Session, key: Path | None, *, dry_run: bool) -> None:
+        self._api = use.api
+        self._key = key
+        self._dry_run = dry_run
+        self._known: Mapping[str, Host] = {}
+        self._read_key = lru_cache(maxsize=None)(read_private)
+
+    def run(self, entries: Sequence[Entry]) -> Iterator[Done]:
+        """A line for each, in order. Raises NoServer or NoLogin."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._known = {host["address"]: host for host in self._api.hosts()}
+        clusters = {entry.cluster for entry in entries if entry.cluster} - {*self._api.clusters()}
+        if self._key is not None:
+            self._read_key(self._key)  # once, and before all else: it may be standard input
+        if not self._dry_run:
+            for name in sorted(clusters):
+                self._api.put(f"cluster/{name}")
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                yield from pool.map(self._one, entries)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _one(self, entry: Entry) -> Done:
+        try:
+            return Done(entry.address, self._take(entry))
+        except (NoServer, NoLogin):
+            raise
+        except Ended as ended:
+            return Done(entry.address, "refused", " ".join(ended.sentences))
+
+    def _take(self, entry: Entry) -> str:
+        if entry.broken:
+            raise Refused(entry.broken)
+        key = entry.key or self._key
+        if key is None:
+            raise Refused("It has no key: say one for all with -k FILE.")
+        private = self._read_key(key)
+        known = self._known.get(entry.address.lower())
+        if self._dry_run:
+            return "same" if known else "would be added"
+        record = self._api.register(
+            entry.address, private, user=entry.user, port=entry.port, cluster=entry.cluster
+        )
+        known = self._known.get(record["address"])
+        missing = {
+            name: value
+            for name, value in entry.labels.items()
+            if known is None or known["labels"].get(name) != value
+        }
+        if missing:
+            self._api.label(record["address"], missing)
+        if known is None:
+            return "added"
+        return "labelled" if missing else "same"

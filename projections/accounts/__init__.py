@@ -1,0 +1,1 @@
+"""Users, tokens and sessions: who may log in, as the log says."""

@@ -1,0 +1,159 @@
+"""Lists of hosts are brought in, whatever form they have, and given back to Ansible."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commctl.exits import WrongUse
+from commctl.inventories.ansible import read_ansible
+from commctl.inventories.csv_rows import read_csv
+from commctl.inventories.entry import Entry
+from commctl.inventories.importing import read_entries
+from commctl.inventories.lines import read_lines
+from tests.commctl.operator import Operator
+from tests.fleet.keys import new_key
+from tests.support.service import Service
+
+INI = """\
+# the old machines
+bastion.example ansible_user=ops
+[web]
+web[01:03].example ansible_port=2222
+[db]
+db-a ansible_host=127.9.9.1 ansible_ssh_private_key_file=/keys/db
+[site:children]
+web
+db
+[site:vars]
+ansible_user=deploy
+[db:vars]
+ansible_user='dba'
+"""
+YAML = """\
+all:
+  vars: {ansible_user: deploy}
+  hosts:
+    bastion.example: {ansible_user: ops}
+  children:
+    web:
+      hosts:
+        web[01:02].example:
+      vars: {ansible_port: 2222}
+    site:
+      children:
+        db:
+          hosts:
+            db-a: {ansible_host: 127.9.9.1, commissaire_labels: {rack: 7}}
+"""
+
+
+def test_an_ini_inventory_with_ranges_groups_of_groups_and_variables() -> None:
+    assert list(read_ansible(INI)) == [
+        Entry("bastion.example", "ops"),
+        *(Entry(f"web0{n}.example", "deploy", 2222, groups=("web",)) for n in (1, 2, 3)),
+        Entry("127.9.9.1", "dba", key=Path("/keys/db"), labels={"name": "db-a"}, groups=("db",)),
+    ]
+
+
+def test_a_yaml_inventory() -> None:
+    labels = {"rack": "7", "name": "db-a"}
+    assert list(read_ansible(YAML)) == [
+        Entry("bastion.example", "ops"),
+        *(Entry(f"web0{n}.example", "deploy", 2222, groups=("web",)) for n in (1, 2)),
+        Entry("127.9.9.1", "deploy", labels=labels, groups=("db",)),
+    ]
+
+
+def test_csv_with_names_of_columns_in_any_order_and_any_delimiter() -> None:
+    text = "cluster;Hostname;label:role;port\nweb;127.0.0.9;db;22\n;10.0.0.1;;x\n"
+    good, bad = read_csv(text)
+    assert good == Entry("127.0.0.9", None, 22, "web", labels={"role": "db"})
+    assert "no port" in bad.broken
+    with pytest.raises(WrongUse):
+        list(read_csv("10.0.0.1,22\n"))
+
+
+def test_lines() -> None:
+    text = "10.0.0.1  # old\n\nops@db.example:2222 role=db rack=7\n[fd00::1]:22\nfd00::2\na b\n"
+    one, two, three, four, bad = read_lines(text)
+    assert (one.address, three.address, three.port, four.address) == (
+        "10.0.0.1", "fd00::1", 22, "fd00::2",
+    )  # fmt: skip
+    assert two == Entry("db.example", "ops", 2222, labels={"role": "db", "rack": "7"})
+    assert bad.broken
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [(INI, 5), (YAML, 4), ("address,port\n127.0.0.9,22\n", 1), ("127.0.0.9\n127.0.0.8\n", 2)],
+)
+def test_the_form_is_what_it_looks_like(text: str, number: int) -> None:
+    assert len(read_entries(text, None, "-")) == number
+
+
+def test_what_cannot_be_understood_is_told_of_its_row() -> None:
+    (entry,) = read_ansible("[web]\na ansible_host={{ address }}\n")
+    assert "template" in entry.broken
+    with pytest.raises(WrongUse):
+        list(read_ansible("[web]\nweb[1:999999]\n"))
+
+
+def test_a_list_is_brought_in_goes_on_after_a_refusal_and_can_be_run_again(
+    operator: Operator, service: Service
+) -> None:
+    key = operator.key_file(new_key().private)
+    rows = (
+        "address,port,cluster,label:role\n127.9.0.1,9,web,db\nnot an address,9,,\n127.9.0.2,9,,\n"
+    )
+    (operator.home / "hosts.csv").write_text(rows)
+    arguments = ("host", "import", "hosts.csv", "-k", key)
+    told = operator.rows(*arguments, "--dry-run")
+    assert [row[1] for row in told] == ["would be added"] * 3
+    assert operator.run("host", "list").stdout == ""
+    told = operator.rows(*arguments, status=1)
+    assert [row[:2] for row in told] == [
+        ["127.9.0.1", "added"], ["not an address", "refused"], ["127.9.0.2", "added"],
+    ]  # fmt: skip
+    assert [row[1] for row in operator.rows(*arguments, status=1)] == ["same", "refused", "same"]
+    (member,) = operator.json("host", "list", "-c", "web")
+    assert (member["address"], member["labels"]) == ("127.9.0.1", {"role": "db"})
+    other = operator.home / "other"
+    other.touch(mode=0o600)
+    other.write_bytes(new_key().private)
+    refused = operator.rows("host", "import", "hosts.csv", "-k", str(other), status=1)
+    assert [row[1] for row in refused] == ["refused"] * 3
+
+
+def test_groups_become_clusters_or_labels_and_go_back_to_ansible(operator: Operator) -> None:
+    key = operator.key_file(new_key().private)
+    (operator.home / "inventory").write_text("[web]\n127.9.1.[1:2]\n[db]\n127.9.1.3\n")
+    arguments = ("host", "import", "inventory", "-k", key, "-p", "9")
+    operator.run(*arguments, "--groups", "clusters")
+    told = yaml.safe_load(operator.run("host", "list", "-o", "ansible").stdout)
+    groups = told["all"]["children"]
+    assert {name: sorted(group["hosts"]) for name, group in groups.items()} == {
+        "web": ["127.9.1.1", "127.9.1.2"], "db": ["127.9.1.3"],
+    }  # fmt: skip
+    assert {row[1] for row in operator.rows(*arguments, "--groups", "labels")} == {"labelled"}
+    back = operator.run("host", "list", "-o", "ansible").stdout
+    assert {entry.labels["group.web"] for entry in read_ansible(back) if "web" in entry.groups} == {
+        "yes"
+    }
+
+
+def test_a_thousand_hosts_in_seconds_and_all_of_them_listed(
+    operator: Operator, service: Service
+) -> None:
+    key = operator.key_file(new_key().private)
+    lines = "".join(f"127.8.{n // 250}.{n % 250 + 1}\n" for n in range(1000))
+    begun = time.monotonic()
+    done = operator.run("host", "import", "-", "-k", key, "-p", "9", stdin=lines)
+    assert len(done.stdout.splitlines()) == 1000
+    assert all("\tadded\t" in line for line in done.stdout.splitlines())
+    assert time.monotonic() - begun < 60, "seconds, also where the machine is busy"
+    names = operator.run("host", "list", "127.8.*", "-o", "name").stdout.splitlines()
+    assert len(set(names)) == 1000
+    assert len(operator.rows("host", "list", "127.8.0.[1-20]")) == 20
+    assert len(operator.rows("host", "list", "-n", "7")) == 7
