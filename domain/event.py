@@ -30,9 +30,9 @@ class Act(NamedTuple):
     """Why, in the words of whoever does it."""
 
 
-def earlier(at: str, seconds: float) -> str:
-    """The time so many seconds before another; both in `TIME_FORMAT`."""
-    return (datetime.fromisoformat(at) - timedelta(seconds=seconds)).strftime(TIME_FORMAT)
+def shifted(at: str, seconds: float) -> str:
+    """The time so many seconds after another (before it where negative), in `TIME_FORMAT`."""
+    return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).strftime(TIME_FORMAT)
 
 
 TOPICS: "dict[str, type[Event]]" = {}

@@ -6,6 +6,7 @@ from projections.accounts import projection as accounts
 from projections.beside_the_log import (
     account_hashes,
     heartbeats,
+    host_looks,
     idempotency_keys,
     node_reports,
     outputs,
@@ -31,6 +32,7 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *outputs.schema(engine),
         *node_reports.schema(engine),
         *idempotency_keys.schema(engine),
+        *host_looks.schema(engine),
         *checkpoints.schema(engine),
         *account_hashes.schema(engine),
     ]

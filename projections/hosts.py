@@ -234,6 +234,12 @@ class HostStatus(NamedTuple):
         return self.reported if self.said_at >= oldest else self.bare
 
 
+def cluster_of(tx: Transaction, address: str) -> str:
+    """The cluster that a host is a member of; "" for none, and for no host."""
+    found = tx.execute("SELECT cluster FROM hosts WHERE address = ?", (address,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 def host_status(tx: Transaction, address: str) -> HostStatus | None:
     """The status record of one host.
 

@@ -57,6 +57,12 @@ def without_hosts(tx: Transaction, name: str) -> Answer | None:
     return Answer(found[0].encode(), found[1]) if found else None
 
 
+def cluster_of(tx: Transaction, name: str) -> str:
+    """The cluster that an operation is on; "" where there is no such operation."""
+    found = tx.execute("SELECT cluster FROM operations WHERE id = ?", (name,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 def operations(tx: Transaction, which: Filter, place: Place) -> Page:
     """A page of operations without their hosts, newest first."""
     conditions, params = ["position < ?"], [POSITION_MAX if place.after is None else place.after]

@@ -22,6 +22,7 @@ from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
 from web.middleware import RequestMiddleware, ServiceLogWrite
 from web.openapi.pages import SelfDescription
+from web.resources import second_looks
 from web.resources.account_book import AccountBook
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
@@ -34,6 +35,7 @@ from web.resources.networks import Networks
 from web.resources.offered_keys import ParseKey
 from web.resources.operation_starts import OperationStarts
 from web.resources.operations import Operations
+from web.resources.second_looks import SecondLooks
 from web.resources.sessions import Sessions
 from web.resources.step_outputs import StepOutputs
 from web.resources.tokens import Tokens
@@ -45,6 +47,7 @@ from web.routes.operations import operation_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routing.not_here import leave_to_others
 from web.routing.route import nothing_here, refuse_twins
+from web.routing.where import Where
 
 LISTENERS_MAX = 1000
 
@@ -93,6 +96,9 @@ class Options:
     """What container managers said before that time is too old to be shown."""
     elsewhere: bool = False
     """The API is served by other processes, and this one says so."""
+    second_look_s: float = second_looks.LIMIT_S
+    """How long whoever begins an operation waits for members that have failed; 0 where nobody
+    would look at them."""
     now: Callable[[], str] = recorder.now
 
 
@@ -110,14 +116,19 @@ def application(
     hosts = Hosts(
         writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
     )
-    outputs = StepOutputs(reads, Followers(lambda: options.window.is_over), options.listeners_max)
+
+    def is_stopping() -> bool:
+        return options.window.is_over
+
+    outputs = StepOutputs(reads, Followers(is_stopping), options.listeners_max)
+    looks = SecondLooks(writer, reads, options.second_look_s, is_stopping)
     described = SelfDescription()
     routes = described.routes = [
         *service_routes(observation or Observation(authentication), described),
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
         *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
-        *operation_routes(Operations(writer, reads), OperationStarts(writer), outputs),
+        *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),
@@ -144,6 +155,7 @@ def application(
     app.router.default = nothing_here
     app.router.redirect_slashes = False  # a slash at the end does not matter
     app.state.authentication = authentication
+    app.state.where = Where(reads)
     app.state.limits = options.limits
     app.state.now = options.now
     app.state.aside = ThreadPoolExecutor(1, thread_name_prefix="aside")

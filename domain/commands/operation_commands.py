@@ -168,23 +168,28 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
         return before.successor
     if not before.is_over:
         raise conflict(f"Operation {predecessor} is not over yet: wait until it is, or cancel it.")
-    undone = {
-        address: before.hosts[address].attempts if address in before.hosts else 0
-        for address in before.with_outcome("waiting", "failed", "unknown", "skipped")
-    }
-    if not undone:
+    left = undone(before)
+    if not left:
         raise conflict(f"Operation {predecessor} left nothing undone.")
     cluster.start_operation(name)
     before.retry(name)
-    in_order = {address: undone[address] for address in cluster.members if address in undone}
+    in_order = {address: left[address] for address in cluster.members if address in left}
     # The cluster may be another one of that name, without what there was to drain.
     wish = None if before.request.options.drain is not False else False
     request = replace(before.request, options=replace(before.request.options, drain=wish))
-    found = _plan(unit, _decided(unit, request), in_order | undone)
+    found = _plan(unit, _decided(unit, request), in_order | left)
     unit.operation(name).start(
         found.request, found.hosts, found.skipped, predecessor, found.members
     )
     return name
+
+
+def undone(before: Operation) -> dict[str, int]:
+    """What an operation left undone, with the attempts so far."""
+    return {
+        address: before.hosts[address].attempts if address in before.hosts else 0
+        for address in before.with_outcome("waiting", "failed", "unknown", "skipped")
+    }
 
 
 def steer(unit: Unit, name: str, wish: Wish) -> None:

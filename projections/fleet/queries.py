@@ -61,8 +61,12 @@ class HostPage(NamedTuple):
 
 
 SELECT = (
-    "SELECT h.address, h.head, h.last_check, b.last_check, {operation}, {sorted_by} FROM {source}"
+    "SELECT h.address, h.head, h.last_check, b.last_check, {operation}, {next_check}, {sorted_by}"
+    " FROM {source}"
 )
+NEXT_CHECK = """
+    (SELECT l.next_check FROM host_looks l WHERE l.address = h.address AND h.status = 'failed')
+"""
 OPERATION = """
     (SELECT oh.operation FROM operation_hosts oh JOIN operations o ON o.id = oh.operation
      WHERE oh.address = h.address AND oh.outcome IN ('waiting', 'in_process') AND o.is_over = 0
@@ -86,7 +90,10 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
         params.append(address)
     order = "DESC" if descending else "ASC"
     select = SELECT.format(
-        operation="NULL" if past else OPERATION, sorted_by=f"h.{column}", source=source
+        operation="NULL" if past else OPERATION,
+        next_check="NULL" if past else NEXT_CHECK,
+        sorted_by=f"h.{column}",
+        source=source,
     )
     sql = f"""
         {select} LEFT JOIN heartbeats b ON b.address = h.address
@@ -95,16 +102,20 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
         LIMIT {page.limit + 1}
     """
     rows = tx.execute(sql, params).fetchall()
-    records = [_record(*row[1:5]) for row in rows[: page.limit]]
+    records = [_record(*row[1:6]) for row in rows[: page.limit]]
     following = None
     if len(rows) > page.limit:
         last = rows[page.limit - 1]
-        following = _told_place(last[5], last[0])
+        following = _told_place(last[6], last[0])
     return HostPage(f"[{','.join(records)}]".encode(), following)
 
 
-def _record(head: str, checked: str, seen: str | None, operation: str | None) -> str:
-    more = orjson.dumps({"last_check": later(checked, seen), "operation": operation})
+def _record(
+    head: str, checked: str, seen: str | None, operation: str | None, next_check: str | None
+) -> str:
+    more = orjson.dumps(
+        {"last_check": later(checked, seen), "next_check": next_check, "operation": operation}
+    )
     return f"{head},{more[1:].decode()}"
 
 

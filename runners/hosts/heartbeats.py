@@ -1,8 +1,9 @@
-"""Times of checks that found nothing new: written many at a time, and not as events."""
+"""What is learned of hosts and is no event, such as times of checks: written many at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Generic, TypeVar
 
 from domain.event import Act
 from domain.log.engine import PersistenceError
@@ -14,28 +15,38 @@ from domain.refusal import Refusal
 WRITE_EVERY_S = 5.0
 """GET may show a heartbeat that is so old; a crash loses the heartbeats of so long a time."""
 
-Store = Callable[[Transaction, Mapping[str, str]], None]
-"""Stores the times of the last checks by address, except of addresses that were removed."""
+V = TypeVar("V")
 
 
-class Heartbeats:
-    """Gathers heartbeats and writes them in batches, while `running()`."""
+class Gathered(Generic[V]):
+    """Gathers what was learned last of each host, and writes it in batches, while `running()`.
 
-    def __init__(self, writer: Writer, store: Store, actor: str, now: Callable[[], str]) -> None:
+    `store` stores it by address, except of addresses that were removed.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        store: Callable[[Transaction, Mapping[str, V]], None],
+        actor: str,
+        now: Callable[[], str],
+        every_s: float = WRITE_EVERY_S,
+    ) -> None:
         self._writer = writer
         self._store = store
         self._actor = actor
         self._now = now
-        self._seen: dict[str, str] = {}
+        self._every_s = every_s
+        self._seen: dict[str, V] = {}
 
-    def seen(self, address: str, at: str) -> None:
-        """The host answered at this time."""
-        self._seen[address] = at
+    def seen(self, address: str, what: V) -> None:
+        """This is what is known of the host now."""
+        self._seen[address] = what
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Heartbeats are written while the context is open, and at its end."""
-        writing = asyncio.create_task(self._write_for_ever(), name="heartbeats")
+        """It is written while the context is open, and at its end."""
+        writing = asyncio.create_task(self._write_for_ever(), name="gathered")
         try:
             yield
         finally:
@@ -44,7 +55,7 @@ class Heartbeats:
             await self.write()
 
     async def write(self) -> None:
-        """Write the gathered heartbeats; those that the database does not take are kept."""
+        """Write what was gathered; what the database does not take is kept."""
         seen, self._seen = self._seen, {}
         if not seen:
             return
@@ -60,5 +71,9 @@ class Heartbeats:
     async def _write_for_ever(self) -> None:
         with suppress(asyncio.CancelledError):
             while True:
-                await asyncio.sleep(WRITE_EVERY_S)
+                await asyncio.sleep(self._every_s)
                 await asyncio.shield(self.write())
+
+
+class Heartbeats(Gathered[str]):
+    """When hosts answered last, though nothing had changed."""

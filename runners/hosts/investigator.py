@@ -6,7 +6,8 @@ log before they are sent (`runners/bootstrapping/bootstrap.py`).
 
 import math
 import random
-from collections.abc import Callable, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Container, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -40,6 +41,18 @@ class Hosts(Protocol):
     async def unsettled(self) -> list[tuple[str, str]]: ...
 
     async def load(self, address: str) -> Host: ...
+
+
+class Looks(Protocol):
+    """What is kept of looks at hosts that failed; see `runners.hosts.failed_looks`."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """It is written while the context is open."""
+        ...
+
+    def tell(self, address: str, request: str, pause_s: float) -> None:
+        """A look that was asked for at a time has failed; the next comes after a pause."""
+        ...
 
 
 class SetUp(Protocol):
@@ -93,6 +106,7 @@ class Investigator(ProcessManager):
         slow_per_slot: int = SLOW_PER_SLOT,
         ownership: Ownership = SINGLE_PROCESS,
         set_up: SetUp | None = None,
+        looks: Looks | None = None,
     ) -> None:
         super().__init__(parallel, slow_max=slow_per_slot * parallel, ownership=ownership)
         self._outcomes = outcomes
@@ -105,6 +119,7 @@ class Investigator(ProcessManager):
         self._known_pause_max_s = known_pause_max_s
         self._chance = chance
         self._on_defect = on_defect
+        self._looks = looks
         self._tries: dict[str, Tries] = {}
 
     @property
@@ -112,10 +127,16 @@ class Investigator(ProcessManager):
         """Entries in memory: hosts that wait for a tick, and hosts that failed one."""
         return len(self._queue) + len(self._tries)
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """What is known of looks is written meanwhile."""
+        async with self._looks.running() if self._looks else nullcontext(), super().running():
+            yield
+
     async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
         """Hosts that are not set up; those that failed at a random time within the first pause."""
         return [
-            Due(address, self._first_pause_s() if failure else None)
+            Due(address, self._first_pause_s(address) if failure else None)
             for address, failure in await self._hosts.unsettled()
             if self.owns(address, shards)
         ]
@@ -142,7 +163,7 @@ class Investigator(ProcessManager):
                 self._queue.enqueue(address)
             case events.Failed(actor=actor) if actor != ACTOR:  # the watcher missed the host
                 self._tries.pop(address, None)
-                self._queue.enqueue_after(self._first_pause_s(), address)
+                self._queue.enqueue_after(self._first_pause_s(address), address)
             case events.Removed():
                 self._tries.pop(address, None)
                 self._queue.forget(address)
@@ -206,7 +227,13 @@ class Investigator(ProcessManager):
         pause_s = self._pauses.after(tries.failures, self._chance)
         if host.was in READY:
             pause_s = min(pause_s, self._known_pause_max_s)
+        self._tell(host.name, host.check_requested_at, pause_s)
         return Requeue(pause_s, Priority.RETRY)
+
+    def _tell(self, address: str, request: str, pause_s: float) -> None:
+        """A failed host is looked at next after a pause; the last look has answered a request."""
+        if self._looks is not None:
+            self._looks.tell(address, request, pause_s)
 
     def _tries_of(self, host: Host) -> Tries:
         """The tries of this incarnation: an address may be another machine's by now."""
@@ -215,5 +242,7 @@ class Investigator(ProcessManager):
             tries = self._tries[host.name] = Tries(host.incarnation)
         return tries
 
-    def _first_pause_s(self) -> float:
-        return self._pauses.first_s * self._chance.random()
+    def _first_pause_s(self, address: str) -> float:
+        pause_s = self._pauses.first_s * self._chance.random()
+        self._tell(address, "", pause_s)
+        return pause_s

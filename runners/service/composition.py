@@ -53,6 +53,7 @@ from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
+from web.resources import second_looks
 from web.resources.account_book import AccountBook
 from web.resources.health import Observation
 
@@ -218,7 +219,13 @@ def _options(settings: Settings, window: EventWindow) -> Options:
         listeners_max=settings.listeners_max,
         oldest_report=partial(oldest_report, settings),
         elsewhere=settings.runners_only,
+        second_look_s=second_looks.LIMIT_S if _somebody_looks(settings) else 0.0,
     )
+
+
+def _somebody_looks(settings: Settings) -> bool:
+    """Whether failed hosts are looked at, in this process or in another."""
+    return settings.runners or settings.database is not None
 
 
 async def _ownership_of(

@@ -11,13 +11,14 @@ from domain.event import TIME_FORMAT
 from domain.log.recorder import now
 from domain.log.writer import Writer
 from domain.timed_id import timed_id
-from projections.beside_the_log import heartbeats
+from projections.beside_the_log import heartbeats, host_looks
 from runners.bootstrapping.bootstrap import Bootstrap
 from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.container_managers.node_reports import NodeReports
-from runners.hosts import investigator, watcher
+from runners.hosts import failed_looks, investigator, watcher
+from runners.hosts.failed_looks import FailedLooks
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.investigator import SLOW_PER_SLOT, Investigator
 from runners.hosts.outcomes import HostOutcomes
@@ -88,6 +89,9 @@ class Factories:
             on_defect=self._on_defect("investigation.failed"),
             ownership=self.ownership,
             set_up=set_up,
+            looks=FailedLooks(
+                self.writer, host_looks.keep, investigator.ACTOR, now, failed_looks.WRITE_EVERY_S
+            ),
         )
 
     def watcher(self) -> Watcher:

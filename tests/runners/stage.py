@@ -16,9 +16,10 @@ from domain.log.follower import Follower
 from domain.log.recorder import head
 from domain.log.unit import Unit, load
 from domain.log.writer import Writer
-from projections.beside_the_log import heartbeats
+from projections.beside_the_log import heartbeats, host_looks
 from projections.reads import reads
 from runners.hosts import watcher
+from runners.hosts.failed_looks import FailedLooks
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.investigator import ACTOR, Investigator
 from runners.hosts.outcomes import HostOutcomes, HostUnusable, Trust
@@ -155,6 +156,7 @@ class Stage:
                 slow_per_slot=0,  # on a busy machine any look may be slow
                 chance=random.Random(1),
                 on_defect=lambda _, defect: self.defects.append(defect),
+                looks=FailedLooks(writer, host_looks.keep, ACTOR, lambda: NOW, POLL_S),
             )
             self.runner = asyncio.create_task(self._investigator.run(followers[0]))
             runners = [self.runner]
@@ -216,6 +218,13 @@ class Stage:
         """A host as the log has it now."""
         with self.store.engine.snapshot() as tx:
             return load(tx, Host, address)
+
+    def looked_at(self, address: str) -> tuple[str, str] | None:
+        """Which request the last look at a failed host has answered, and when the next is."""
+        sql = "SELECT request, next_check FROM host_looks WHERE address = ?"
+        with self.store.engine.snapshot() as tx:
+            found = tx.execute(sql, (address,)).fetchone()
+        return tuple(found) if found else None
 
     async def until_status(self, address: str, status: str) -> Host:
         """Wait until the log has it so."""

@@ -109,7 +109,9 @@ class WebService:
         clients: Clients | None,
         sources: Collection[str],
         listeners_max: int,
+        second_look_s: float,
     ) -> None:
+        self.second_look_s = second_look_s
         self.engine = engine
         self._listeners_max = listeners_max
         self.log: list[dict[str, object]] = []
@@ -157,6 +159,7 @@ class WebService:
                 sources=self._sources,
                 window=self.live,
                 listeners_max=self._listeners_max,
+                second_look_s=self.second_look_s,
             ),
             AccountBook(
                 self.accounts, AccountRegister(), self.writer, self._queue, self._basic, now
@@ -261,6 +264,7 @@ def serving(
     clients: Clients | None = None,
     sources: Collection[str] = (),
     listeners_max: int = LISTENERS_MAX,
+    second_look_s: float = 0.0,
 ) -> Iterator[WebService]:
     """The service, for as long as a test needs it."""
     engine: Engine = (
@@ -268,7 +272,9 @@ def serving(
         if database_url.startswith("postgresql")
         else SQLiteEngine(directory / "commissaire.db")
     )
-    service = WebService(engine, limits, server_limits, clients, sources, listeners_max)
+    service = WebService(
+        engine, limits, server_limits, clients, sources, listeners_max, second_look_s
+    )
     try:
         yield service
     finally:

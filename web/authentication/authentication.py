@@ -48,8 +48,16 @@ class Identity(NamedTuple):
         return Standing(self.role, self.clusters)
 
     def may_act_as(self, role: Role) -> bool:
-        """Whether this identity's role includes what `role` may do."""
+        """Whether this identity's role includes what `role` may do, everywhere."""
         return includes(self.role, role)
+
+    def may_act_in(self, cluster: str, role: Role) -> bool:
+        """Whether it may do in a cluster what `role` may do there; "" is outside of all."""
+        return includes(self.standing.role_in(cluster), role)
+
+    def may_act_somewhere(self, role: Role) -> bool:
+        """Whether there is a cluster in which it may do what `role` may do there."""
+        return any(includes(theirs, role) for _, theirs in self.clusters)
 
 
 class Account(NamedTuple):

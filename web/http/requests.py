@@ -14,6 +14,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.types import Scope
 
 from domain.event import Act
+from domain.roles import Role
 from web.authentication.authentication import Authentication, Forbidden, Identity
 from web.authentication.tokens import without_tokens
 from web.http.clients import Client
@@ -37,8 +38,9 @@ ID_KEY = "commissaire.request_id"
 ORIGIN_KEY = "commissaire.origin"
 ROUTE_KEY = "commissaire.route"
 POSITION_KEY = "commissaire.position"
-"""Where the ASGI scope has the name of a request, its `Client`, the path of its route, and the
-position of the log that the answer is as of."""
+TAKES_KEY = "commissaire.takes"
+"""Where the ASGI scope has the name of a request, its `Client`, the path of its route, the
+position of the log that the answer is as of, and the role that the route takes."""
 
 T = TypeVar("T")
 
@@ -83,6 +85,15 @@ class Request(StarletteRequest):
     def _shared(self) -> RequestState:
         state: RequestState = self.scope["app"].state
         return state
+
+    def must_be_allowed_in(self, cluster: str | None) -> None:
+        """Refuse whoever has not the role that the route takes in this cluster; none is outside.
+
+        For handlers of routes that act on the cluster of their body.
+        """
+        takes: Role = self.scope[TAKES_KEY]
+        if not self.identity.may_act_in(cluster or "", takes):
+            raise not_allowed(self.identity, takes)
 
     def act(self) -> Act:
         """What the log says of a change that this request makes."""
@@ -168,6 +179,14 @@ class Request(StarletteRequest):
     def _too_large(self) -> Problem:
         most = self._shared.limits.body_bytes_max
         return Problem("body_size", f"A body may have {most} bytes at most.")
+
+
+def not_allowed(who: Identity, takes: Role) -> Problem:
+    """The refusal of somebody whose role is too small, there or everywhere."""
+    theirs = "".join(f", and '{role}' in cluster {name}" for name, role in who.clusters)
+    return Problem(
+        "forbidden", f"This takes the role '{takes}'; {who.user} has the role '{who.role}'{theirs}."
+    )
 
 
 class RequestIds:

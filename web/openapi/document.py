@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode
 from web.http.problems import KINDS, Problem
 from web.routing.description import JSON_TYPE, Content, Shape
 from web.routing.route import Route
+from web.routing.where import TOLD
 from web.schemas.account_bodies import AccountName, SessionId
 from web.schemas.bodies import Address, Name, OperationId
 from web.schemas.records import ProblemRecord
@@ -163,7 +164,8 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
         "security": [{name: []} for name in SECURITY_SCHEMES] if route.is_private else [],
     }
     if route.is_private:
-        operation["description"] = f"Takes the role `{route.audience}`."
+        there = f", in {TOLD[route.acts_on]} or everywhere" if route.acts_on else ""
+        operation["description"] = f"Takes the role `{route.audience}`{there}."
     if description.body is not None:
         schema = schemas.of(description.body, "validation")
         required = schemas.shared[description.body.__name__].get("required", ())

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from domain.event import earlier
+from domain.event import shifted
 from domain.labels import checked_labels
 from domain.log import recorder
 from domain.log.unit import Unit
@@ -61,6 +61,7 @@ class HostCare:
     async def check_many(self, request: Request) -> Reply:
         """Have all hosts that the filters let through looked at now."""
         body = await bodies.read(request, FleetCheckBody)
+        request.must_be_allowed_in(body.cluster)
         which = checked_filter(body.model_dump(exclude_none=True))
         found = await self._reads.scan(queries.addresses, which, CHECKED_MAX + 1)
         if len(found) > CHECKED_MAX:
@@ -72,7 +73,7 @@ class HostCare:
 
     async def _check(self, request: Request, addresses: list[str]) -> Reply:
         act = request.act()
-        not_since = earlier(act.at, CHECK_PAUSE_S)
+        not_since = shifted(act.at, -CHECK_PAUSE_S)
 
         def ask(unit: Unit) -> int:
             before = recorder.head(unit.tx).position

@@ -126,6 +126,7 @@ class Hosts:
         return await self._register(request, address, body)
 
     async def _register(self, request: Request, address: str, body: bodies.HostBody) -> Reply:
+        request.must_be_allowed_in(body.cluster)
         is_new = await self._reads.point(hosts.host, address) is None
         wanted = HostRequest(
             await offered(request, body.ssh_priv_key, self._parse_key, now=is_new),

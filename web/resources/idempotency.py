@@ -3,7 +3,7 @@
 import re
 from hashlib import sha256
 
-from domain.event import earlier
+from domain.event import shifted
 from domain.log.unit import Unit
 from domain.refusal import conflict, invalid
 from projections.beside_the_log import idempotency_keys
@@ -52,4 +52,4 @@ class OnceOnly:
         return operation
 
     def _since(self, unit: Unit) -> str:
-        return earlier(unit.act.at, KEPT_S)
+        return shifted(unit.act.at, -KEPT_S)

@@ -9,6 +9,7 @@ from domain.aggregates.operation_events import Targets
 from domain.aggregates.rolling_policy import Kind, Options
 from domain.commands import operation_commands
 from domain.commands.operation_commands import Plan
+from domain.commands.second_looks import skipped_by_retry, skipped_by_start
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import invalid
@@ -21,6 +22,7 @@ from web.http.requests import Request
 from web.resources.fleet_filter import checked_filter, told_filter
 from web.resources.idempotency import OnceOnly
 from web.resources.operations import existing, id_in
+from web.resources.second_looks import SecondLooks
 from web.routing.route import Handler
 from web.schemas import bodies
 from web.schemas.fleet_bodies import HostFilters
@@ -44,8 +46,9 @@ MEMBERS_MAX = 1_000_000
 class OperationStarts:
     """The handlers of `POST /operations`, `PUT /cluster/{name}/deploy` …, and retries."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, second_looks: SecondLooks) -> None:
         self._writer = writer
+        self._second_looks = second_looks
 
     def start(self, kind: Kind) -> Handler:
         """The handler that begins an operation of a kind."""
@@ -60,6 +63,7 @@ class OperationStarts:
                     request.act(), lambda unit: operation_commands.plan(unit, wanted)
                 )
                 return Reply(json_body(_told(planned)))
+            await self._second_looks.look(request, lambda unit: skipped_by_start(unit, wanted))
             name = timed_id()
             begun, record = await self._writer.perform(
                 request.act(),
@@ -74,6 +78,7 @@ class OperationStarts:
     async def begin(self, request: Request) -> Reply:
         """Begin an operation of any kind, on all members of a cluster or on some."""
         body = await bodies.read(request, BeginBody)
+        request.must_be_allowed_in(body.cluster)
         which = _filter_of(body)
         version = _version_of(body)
         targets: Targets = told_filter(which) if which else None
@@ -81,13 +86,20 @@ class OperationStarts:
             targets = body.hosts
         wanted = _wanted(body.kind, body.cluster, version, body, targets)
         once = OnceOnly(request, body)
-        name = timed_id()
         if body.dry_run:
             planned: Plan = await self._writer.perform(
                 request.act(),
                 lambda unit: operation_commands.plan(unit, wanted, _matching(unit, which)),
             )
             return Reply(json_body(_told(planned) | {"plan": planned.digest}))
+
+        def skipped(unit: Unit) -> list[str]:
+            if once.begun(unit):
+                return []
+            return skipped_by_start(unit, wanted, _matching(unit, which))
+
+        await self._second_looks.look(request, skipped)
+        name = timed_id()
 
         def start(unit: Unit) -> str:
             if before := once.begun(unit):
@@ -107,6 +119,7 @@ class OperationStarts:
         """Begin anew over what was left undone."""
         predecessor = id_in(request)
         await bodies.read(request, bodies.NothingElse)
+        await self._second_looks.look(request, lambda unit: skipped_by_retry(unit, predecessor))
         name = timed_id()
         begun, record = await self._writer.perform(
             request.act(),

@@ -35,6 +35,7 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             "operator",
             care.check_many,
             accepts(CheckRecord, FleetCheckBody),
+            "body",
         ),
         Route(
             "POST",
@@ -42,6 +43,7 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             "operator",
             care.check,
             accepts(CheckRecord, CheckBody, GONE),
+            "host",
         ),
         Route("GET", labels, "viewer", care.show_labels, reads(Labels, GONE)),
         Route(
@@ -50,5 +52,6 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             "operator",
             care.change_labels,
             changes(Labels, GONE, "stale", body=LabelsBody),
+            "host",
         ),
     ]

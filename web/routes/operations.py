@@ -89,16 +89,18 @@ def operation_routes(
             "operator",
             starts.begin,
             _begins(OperationRecord, BeginBody, plan=DigestedPlan),
+            "body",
         ),
         Route("GET", one, "viewer", operations.show, _shown()),
         Route("GET", f"{one}/hosts", "viewer", operations.hosts, _hosts_listed()),
-        Route("PUT", f"{one}/state", "operator", operations.steer, _steers()),
+        Route("PUT", f"{one}/state", "operator", operations.steer, _steers(), "operation"),
         Route(
             "PUT",
             f"{one}/retry",
             "operator",
             starts.retry,
             _begins(OperationRecord, NothingElse),
+            "operation",
         ),
         Route("GET", output, "viewer", outputs.show, _output()),
     ]
@@ -106,7 +108,7 @@ def operation_routes(
         path = f"{v0}/cluster/{{name}}/{kind}"
         begins = _begins(record, ACCEPTED[kind], plan=PlanRecord)
         rows.append(Route("GET", path, "viewer", operations.latest(kind), reads(record, GONE)))
-        rows.append(Route("PUT", path, "operator", starts.start(kind), begins))
+        rows.append(Route("PUT", path, "operator", starts.start(kind), begins, "cluster"))
     return rows
 
 

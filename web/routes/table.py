@@ -84,16 +84,18 @@ def host_routes(hosts: Hosts, credentials: Credentials) -> list[Route]:
     """Hosts, how they are logged in to, and the keys that they prove themselves with."""
     return [
         Route("GET", f"{V0}/hosts", "viewer", hosts.index, LISTS_HOSTS),
-        Route("PUT", f"{V0}/host", "operator", hosts.register_itself, REGISTERS_ITSELF),
+        Route("PUT", f"{V0}/host", "operator", hosts.register_itself, REGISTERS_ITSELF, "body"),
         Route("GET", HOST, "viewer", hosts.show, reads(HostRecord, GONE, query=AT)),
-        Route("PUT", HOST, "operator", hosts.register, REGISTERS),
-        Route("DELETE", HOST, "operator", hosts.remove, removes(GONE, CLASH)),
+        Route("PUT", HOST, "operator", hosts.register, REGISTERS, "body"),
+        Route("DELETE", HOST, "operator", hosts.remove, removes(GONE, CLASH), "host"),
         Route("GET", f"{HOST}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
         Route("GET", f"{HOST}/creds", "admin", credentials.show, tells(CredentialsRecord, *STORED)),
-        Route("PUT", f"{HOST}/creds", "admin", credentials.rotate, ROTATES),
-        Route("GET", HOST_KEY, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE)),
-        Route("PUT", HOST_KEY, "admin", credentials.approve_host_key, APPROVES),
-        Route("DELETE", HOST_KEY, "admin", credentials.forget_host_key, removes(GONE)),
+        Route("PUT", f"{HOST}/creds", "admin", credentials.rotate, ROTATES, "host"),
+        Route(
+            "GET", HOST_KEY, "admin", credentials.show_host_key, reads(HostKeyRecord, GONE), "host"
+        ),
+        Route("PUT", HOST_KEY, "admin", credentials.approve_host_key, APPROVES, "host"),
+        Route("DELETE", HOST_KEY, "admin", credentials.forget_host_key, removes(GONE), "host"),
     ]
 
 
@@ -103,13 +105,22 @@ def cluster_routes(clusters: Clusters) -> list[Route]:
         Route("GET", f"{V0}/clusters", "viewer", clusters.index, reads(Names, query=AT)),
         Route("GET", f"{V0}/cluster", "viewer", clusters.index, reads(Names, query=AT)),
         Route("GET", CLUSTER, "viewer", clusters.show, reads(ClusterRecord, GONE, query=AT)),
-        Route("PUT", CLUSTER, "operator", clusters.create, makes(ClusterRecord, ClusterBody)),
-        Route("DELETE", CLUSTER, "operator", clusters.remove, removes(GONE, CLASH)),
+        Route(
+            "PUT",
+            CLUSTER,
+            "operator",
+            clusters.create,
+            makes(ClusterRecord, ClusterBody),
+            "cluster",
+        ),
+        Route("DELETE", CLUSTER, "operator", clusters.remove, removes(GONE, CLASH), "cluster"),
         Route("GET", MEMBERS, "viewer", clusters.members, reads(Members, GONE, query=AT)),
-        Route("PUT", MEMBERS, "operator", clusters.replace_members, REPLACES),
+        Route("PUT", MEMBERS, "operator", clusters.replace_members, REPLACES, "cluster"),
         Route("GET", MEMBER, "viewer", clusters.show_member, reads(OneMember, GONE, query=AT)),
-        Route("PUT", MEMBER, "operator", clusters.add_member, JOINS),
-        Route("DELETE", MEMBER, "operator", clusters.remove_member, removes(GONE, CLASH)),
+        Route("PUT", MEMBER, "operator", clusters.add_member, JOINS, "cluster"),
+        Route(
+            "DELETE", MEMBER, "operator", clusters.remove_member, removes(GONE, CLASH), "cluster"
+        ),
     ]
 
 

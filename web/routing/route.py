@@ -19,8 +19,9 @@ from web.authentication.authentication import Authentication, Identity
 from web.authentication.sessions import refuse_forged
 from web.http.problems import KINDS, Problem
 from web.http.query_string import refuse_unknown
-from web.http.requests import NOBODY, READING, ROUTE_KEY, Request
+from web.http.requests import NOBODY, READING, ROUTE_KEY, TAKES_KEY, Request, not_allowed
 from web.routing.description import Description
+from web.routing.where import ActsOn, where
 
 Verb = Literal["GET", "PUT", "POST", "DELETE"]
 Audience = Role | Literal["anyone", "login"]
@@ -32,13 +33,21 @@ API = "/api"
 
 
 class Route(StarletteRoute):
-    """One row of the table: what a verb does with a path, and the least role that it takes.
+    """One row of the table: what a verb does with a path, and the least role that it takes: in the
+    cluster that it acts on, or everywhere. Where the body names the cluster, the handler asks
+    `Request.must_be_allowed_in`.
 
     The first sentence of the handler's docstring says what it does, also to clients.
     """
 
     def __init__(
-        self, verb: Verb, path: str, audience: Audience, handler: Handler, description: Description
+        self,
+        verb: Verb,
+        path: str,
+        audience: Audience,
+        handler: Handler,
+        description: Description,
+        acts_on: ActsOn = "",
     ) -> None:
         super().__init__(path, handler, methods=[verb])
         self.verb = verb
@@ -46,6 +55,7 @@ class Route(StarletteRoute):
         self.audience = audience
         self.handler = handler
         self.description = description
+        self.acts_on = acts_on
         self._fixed_part = path.partition("{")[0]
         self._refuse_mistakes()
 
@@ -88,13 +98,12 @@ class Route(StarletteRoute):
         user = await log_in(scope) if self.is_private else NOBODY
         if scope["method"] not in self.methods_taken:
             raise _wrong_verb(self.path, scope["app"].routes)
-        if self.audience in ROLES and not user.may_act_as(self.audience):
-            raise Problem(
-                "forbidden",
-                f"This takes the role '{self.audience}'; {user.user} has the role '{user.role}'.",
-            )
         # Each name once. Invalid UTF-8 becomes U+FFFD: no name has that.
         scope["path_params"] = {key: unquote(value) for key, value in scope["path_params"].items()}
+        if self.audience in ROLES:
+            scope[TAKES_KEY] = self.audience
+            if not (user.may_act_as(self.audience) or await self._may_there(scope, user)):
+                raise not_allowed(user, self.audience)
         if scope["query_string"] and self.is_api:
             refuse_unknown(scope["query_string"], self.description.query)
         request = Request(scope, receive)
@@ -104,6 +113,17 @@ class Route(StarletteRoute):
             await request.body()
         response = await self.handler(request)
         await response(scope, receive, send)
+
+    async def _may_there(self, scope: Scope, user: Identity) -> bool:
+        """Whether somebody may do this in the cluster that it acts on, though not everywhere."""
+        if self.audience not in ROLES or not (
+            self.acts_on and user.may_act_somewhere(self.audience)
+        ):
+            return False
+        if self.acts_on == "body":
+            return True  # it depends
+        cluster = await where(scope).cluster(self.acts_on, scope["path_params"])
+        return user.may_act_in(cluster, self.audience)
 
 
 async def log_in(scope: Scope) -> Identity:

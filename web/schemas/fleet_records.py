@@ -33,6 +33,9 @@ class FleetHost(Record):
     reboot_needed: bool | None = Field(description="Null where nobody can tell.")
     updates: None = Field(description="Not looked up so far.")
     last_check: Checked
+    next_check: str | None = Field(
+        description="When it is looked at next, of a host that failed. UTC; of the past null."
+    )
     operation: str | None = Field(description="The operation that has it in its turn.")
 
     model_config = example(
@@ -53,6 +56,7 @@ class FleetHost(Record):
         reboot_needed=False,
         updates=None,
         last_check="2015-12-17T15:48:18.710454",
+        next_check="2015-12-17T15:50:18.710454",
         operation=None,
     )
 

@@ -7,14 +7,20 @@ import httpx
 import pytest
 
 from tests.web.service import WebService, raw_answers
+from web.routing.where import TOLD
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "access.md"
 
 
 def test_the_table_in_the_document_is_the_one_that_serves(front: WebService) -> None:
-    rows = [f"| {route.verb} | `{route.path}` | {route.audience} |" for route in front.table]
+    rows = [
+        f"| {route.verb} | `{route.path}` | {route.audience} | {TOLD[route.acts_on]} |"
+        for route in front.table
+    ]
     text = DOCUMENT.read_text()
-    table = text.partition("| Verb | Path | Role |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    table = text.partition("| Verb | Path | Role | In |\n|---|---|---|---|\n")[2].partition("\n\n")[
+        0
+    ]
     assert table.splitlines() == rows, "docs/access.md should have:\n" + "\n".join(rows)
 
 
