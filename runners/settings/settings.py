@@ -83,8 +83,8 @@ class Settings(BaseModel):
         None, description="The key that locks the vault itself, instead of a file."
     )
 
-    log_format: Annotated[Literal["json", "text"], Sources("json|text")] = Field(
-        "json", description="Log lines for machines or for people."
+    log_format: Annotated[Literal["json", "text"] | None, Sources("json|text")] = Field(
+        None, description="Log lines for machines or people. Without it: text on a terminal."
     )
     log_requests: bool = Field(True, description="A log line for every request.")
 
