@@ -137,13 +137,13 @@ def command(kind: str, address: str, name: str, others: list[str], number: int) 
 KINDS = [
     "create", "create", "register", "register", "register", "look", "look", "look", "look",
     "join", "join", "leave", "replace", "replace", "remove", "remove_cluster", "supply", "supply",
-    "read", "account", "account", "operate", "operate", "operate", "operate",
+    "read", "operate", "operate", "operate", "operate",
 ]  # fmt: skip
 
 HISTORIES = st.lists(
     st.builds(
         command,
-        st.sampled_from(KINDS),
+        st.sampled_from([*KINDS, "account", "account"]),
         st.sampled_from(ADDRESSES),
         st.sampled_from(NAMES),
         st.lists(st.sampled_from(ADDRESSES), max_size=4),
@@ -155,18 +155,22 @@ HISTORIES = st.lists(
 
 
 def random_history(seed: int, length: int) -> list[Command]:
-    """A history that the seed decides."""
-    chance = random.Random(seed)
-    return [
-        command(
-            chance.choice(KINDS),
-            chance.choice(ADDRESSES),
-            chance.choice(NAMES),
-            chance.sample(ADDRESSES, chance.randrange(4)),
-            chance.randrange(3),
+    """A history that the seed decides; at every tenth command, an account changes as well."""
+    chance, other = random.Random(seed), random.Random(seed)
+    found = []
+    for number in range(length):
+        found.append(
+            command(
+                chance.choice(KINDS),
+                chance.choice(ADDRESSES),
+                chance.choice(NAMES),
+                chance.sample(ADDRESSES, chance.randrange(4)),
+                chance.randrange(3),
+            )
         )
-        for _ in range(length)
-    ]
+        if number % 10 == 0:
+            found.append(command("account", "", other.choice(NAMES), [], other.randrange(3)))
+    return found
 
 
 def carry_out(store: Store, history: Sequence[Command]) -> int:
