@@ -37,6 +37,7 @@ from runners.service.prerequisites import (
     authentication_of,
     configured_sources,
     hold_data_directory,
+    keep_data_directory,
     listen,
     open_vault,
     step_files,
@@ -83,13 +84,15 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
         tls = tls_files(settings)
-        hold_data_directory(settings, stack)
+        lock = hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
         vault = open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
         accounts, first_start = await open_accounts(settings, storage, lines)
         observer = _observer(settings, storage, accounts, lines, stack)
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
+        if lock is not None:
+            supervisor.run("data-lock", keep_data_directory(lock, lines))
         if first_start is not None:
             supervisor.run("accounts", first_start.run())
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
