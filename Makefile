@@ -11,10 +11,11 @@ WORKERS ?= $(shell expr 3 '*' "$$(nproc)")
 SPREAD = $(if $(ARGS),,--numprocesses $(WORKERS) --dist worksteal)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test coverage check format lint types imports proof bench requirements install clean
+.PHONY: help serve demo test coverage check format lint types imports proof bench commctl.pyz requirements \
+    install clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 serve: ## Serve on 127.0.0.1:8000 from ./data (DATA=… for another directory, ARGS=… for flags)
 	@.ci/venv
@@ -49,6 +50,10 @@ imports: install ## Check that imports point down: runners, web, projections, do
 
 proof: tools ## Run the long tests: faults and many seeds
 	@$(BIN)/python -m pytest -m proof -o faulthandler_timeout=1800 $(ARGS)
+
+commctl.pyz: ## Build the operators' command line as one file, for Python 3.11 to 3.13
+	@.ci/venv
+	@.ci/pyz $(ARGS)
 
 bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only host", …)
 	@.ci/packages $$(sed 's/#.*//' bench/packages.txt)

@@ -33,7 +33,7 @@ class Ground:
         directory = self.new_directory("ours")
         if event_count is not None:
             shutil.copytree(self._seed(event_count), directory / "data")
-        service = Ours(directory, None, *UNWATCHED, *flags)
+        service = Ours(directory, None, *UNWATCHED, *flags, named=False)
         service.module = module
         return service
 

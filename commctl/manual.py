@@ -1,4 +1,4 @@
-"""Manual pages and completions, made from the commands themselves."""
+"""Manual pages and completions, made from the commands themselves: `python -m commctl.manual`."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 import typer
 
 from commctl.main import COMMON, COMPLETE_VARIABLE, PROGRAM, whole
+
+SHIPPED = Path(__file__).parent / "shipped"
+SHELLS = ("bash", "zsh", "fish")
 
 
 def completion_script(shell: str) -> str:
@@ -80,7 +83,19 @@ def _roff(text: str) -> str:
     return "\n".join("\\&" + line if line[:1] in ".'" else line for line in escaped.split("\n"))
 
 
-def write_pages(directory: Path) -> None:
-    """Write the manual pages into a directory."""
-    for name, text in pages().items():
-        (directory / name).write_text(text)
+def files() -> dict[str, str]:
+    """What is shipped beside the program, by its place below `commctl/shipped`."""
+    found = {f"man/{name}": text for name, text in pages().items()}
+    return found | {f"completions/{PROGRAM}.{s}": f"{completion_script(s)}\n" for s in SHELLS}
+
+
+def main() -> None:
+    """Write them."""
+    for name, text in files().items():
+        path = SHIPPED / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

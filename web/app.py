@@ -47,7 +47,7 @@ from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routing.not_here import leave_to_others
-from web.routing.route import nothing_here, refuse_twins
+from web.routing.route import Route, nothing_here, refuse_twins
 from web.routing.where import Where
 
 LISTENERS_MAX = 1000
@@ -116,35 +116,15 @@ def application(
 
     It keeps nothing of its own: the collaborators are the caller's.
     """
-    writer, reads, past, secrets = stores.writer, stores.reads, stores.past, host_keys.secrets
-    hosts = Hosts(
-        writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
-    )
-
-    def is_stopping() -> bool:
-        return options.window.is_over
-
-    outputs = StepOutputs(reads, Followers(is_stopping), options.listeners_max)
-    looks = SecondLooks(writer, reads, options.second_look_s, is_stopping)
     described = SelfDescription()
-    histories = Histories(stores.log_reads)
     routes = described.routes = [
         *service_routes(observation or Observation(authentication), described),
-        *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
-        *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
-        *cluster_routes(Clusters(writer, reads, past)),
-        *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
-        *event_routes(
-            Events(stores.log_reads, options.window, options.listeners_max),
-            histories,
-        ),
-        *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
-        *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
+        *_api(stores, host_keys, options, accounts),
     ]
     if options.elsewhere:
         routes = leave_to_others(routes)
     refuse_twins(routes)
-    pages = [] if options.elsewhere else console_routes(routes, histories)
+    pages = [] if options.elsewhere else console_routes(routes, Histories(stores.log_reads))
     around = Middleware(
         RequestMiddleware,
         log=log.write,
@@ -161,8 +141,36 @@ def application(
     app.router.default = nothing_here
     app.router.redirect_slashes = False  # a slash at the end does not matter
     app.state.authentication = authentication
-    app.state.where = Where(reads)
+    app.state.where = Where(stores.reads)
     app.state.limits = options.limits
     app.state.now = options.now
     app.state.aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
     return app
+
+
+def _api(
+    stores: Stores, host_keys: HostKeys, options: Options, accounts: AccountBook
+) -> list[Route]:
+    """The table of all that is below `/api` and not about the service itself."""
+    writer, reads, past, secrets = stores.writer, stores.reads, stores.past, host_keys.secrets
+    hosts = Hosts(
+        writer, reads, past, secrets, host_keys.parse, options.sources, options.oldest_report
+    )
+
+    def is_stopping() -> bool:
+        return options.window.is_over
+
+    outputs = StepOutputs(reads, Followers(is_stopping), options.listeners_max)
+    looks = SecondLooks(writer, reads, options.second_look_s, is_stopping)
+    return [
+        *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
+        *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
+        *cluster_routes(Clusters(writer, reads, past)),
+        *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
+        *event_routes(
+            Events(stores.log_reads, options.window, options.listeners_max),
+            Histories(stores.log_reads),
+        ),
+        *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
+        *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
+    ]

@@ -117,6 +117,8 @@ class RequestMiddleware:
             detail = "The service stopped before it knew the outcome: ask again in a moment."
             return Problem("unavailable", detail)
         self._log_defect(request_id, error)
+        if isinstance(error, MemoryError):
+            return Problem("unavailable", "The service has no memory left for this request.")
         return Problem("defect", f"It is in the service's log as request {request_id}.")
 
     def _log_request(self, scope: Scope, status: int, seconds: float) -> None:

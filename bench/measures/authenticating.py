@@ -2,7 +2,6 @@
 
 import ssl
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,6 @@ from bench.load import sample, tls_sample
 from bench.measures.reading import hosts_in_turn
 from bench.processes import Ours
 from bench.seed import address
-from runners.security.tokens import TokensFile
 from tests.support.certificates import Authority, Pair
 
 FLOOR = 0.85
@@ -71,8 +69,7 @@ def _joined(file: Path, pair: Pair) -> Path:
 
 
 def _token(ours: Ours) -> dict[str, str]:
-    tokens = TokensFile(ours.data / "tokens.json")
-    token = tokens.create("bench", "viewer", datetime.now(UTC), None)
+    token = ours.tool("token", "create", "bench", "--role", "viewer")
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -12,7 +12,7 @@ from commctl.show.times import moment
 Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS…", help="Hosts.")]
 Selectors = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SELECTOR]…", help="10.0.0.*  web[1-20]  role=db  os=debian"),
+    typer.Argument(metavar="SELECTOR…", help="10.0.0.*  web[1-20]  role=db  os=debian"),
 ]
 ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name of the cluster.")]
 OfCluster = Annotated[

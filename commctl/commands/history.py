@@ -64,7 +64,7 @@ def history(
     ctx: typer.Context,
     subject: Annotated[
         str | None,
-        typer.Argument(metavar="[SUBJECT]", help="A host or cluster, or such as operation/ID."),
+        typer.Argument(metavar="SUBJECT", help="A host or cluster, or such as operation/ID."),
     ] = None,
     actor: Annotated[str | None, typer.Option(metavar="USER", help="Only what they did.")] = None,
     kind: Annotated[

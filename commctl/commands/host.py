@@ -17,7 +17,7 @@ from commctl.commands.arguments import (
     Yes,
     time_of,
 )
-from commctl.commands.bulk import each, tell
+from commctl.commands.bulk import AT_ONCE, each, tell
 from commctl.commands.host_care import add_commands
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.secret_files import read_private
@@ -131,7 +131,8 @@ def add_hosts(
             use.api.label(address, pairs)
         return outcome
 
-    status = tell(use, each(addresses, add))
+    # An operation takes the hosts of a cluster in the order in which they joined.
+    status = tell(use, each(addresses, add, at_once=1 if cluster else AT_ONCE))
     if use.out.is_terminal and status == DONE:
         use.out.say(f"How they are in a moment: commctl host check {' '.join(addresses)}")
     return status

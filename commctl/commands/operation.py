@@ -25,7 +25,7 @@ BAD = ("failed", "unknown")
 
 Which = Annotated[
     str | None,
-    typer.Argument(metavar="[OP|CLUSTER]", help="4 characters of an id, or a cluster: its newest."),
+    typer.Argument(metavar="OP|CLUSTER", help="4 characters of an id, or a cluster: its newest."),
 ]
 
 

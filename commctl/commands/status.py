@@ -20,7 +20,7 @@ def status(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="A host, a cluster, or an operation (4 characters)."),
+        typer.Argument(metavar="ID", help="A host, a cluster, or an operation (4 characters)."),
     ] = None,
 ) -> int:
     """What needs a person, and what runs; or how one thing is, whatever it is."""

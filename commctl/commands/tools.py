@@ -14,7 +14,6 @@ from commctl.session import session
 from commctl.show.table import Column
 from commctl.show.text import cleaned, json_text
 
-SHELLS = ("bash", "zsh", "fish")
 VERBS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 PROFILES = (
     Column("name", "name"),
@@ -91,10 +90,10 @@ def open_page(ctx: typer.Context) -> int:
 
 
 def completion(
-    ctx: typer.Context, shell: Annotated[str, typer.Argument(metavar="|".join(SHELLS))]
+    ctx: typer.Context, shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")]
 ) -> int:
     """Print what a shell reads to complete commands: put it where the shell looks for it."""
-    from commctl.manual import completion_script
+    from commctl.manual import SHELLS, completion_script
 
     if shell not in SHELLS:
         raise WrongUse(f"{shell} is none of {', '.join(SHELLS)}.")

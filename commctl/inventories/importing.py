@@ -1,5 +1,6 @@
 """A list of hosts is brought in: many at once, a line a row, on after a refusal, also again."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -20,6 +21,7 @@ READERS: dict[str, Callable[[str], Iterator[Entry]]] = {
     "ansible": read_ansible,
     "lines": read_lines,
 }
+ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*", re.ASCII)
 GROUP_LABEL = "group."
 """What the label for a group is called: `group.web=yes`."""
 
@@ -112,6 +114,8 @@ class Import:
         private = self._read_key(key)
         known = self._known.get(entry.address.lower())
         if self._dry_run:
+            if not ADDRESS.fullmatch(entry.address):
+                raise Refused(f"{entry.address!r} is no host address.")
             return "same" if known else "would be added"
         record = self._api.register(
             entry.address, private, user=entry.user, port=entry.port, cluster=entry.cluster

@@ -148,9 +148,10 @@ class Watching:
             use.out.say(
                 f"  and {len(bad) - FAILED_SHOWN} more: commctl op show {self.name[:SHORT_ID]}"
             )
+        short = self.name[:SHORT_ID]
+        if tried := [host.address for host in bad if host.outcome != "skipped"]:
+            use.out.say(f"What was said: commctl op output {short} {tried[0]}")
         if bad:
-            short = self.name[:SHORT_ID]
-            use.out.say(f"What was said: commctl op output {short} {bad[0].address}")
             use.out.say(f"Again what was left undone: commctl op retry {short}")
 
 

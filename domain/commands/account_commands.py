@@ -73,7 +73,15 @@ class KeptToken(NamedTuple):
 def add_user(
     unit: Unit, register: Register, name: str, standing: Standing, hashed: bytes = b""
 ) -> None:
-    """Let somebody log in, with the password of this hash or with a certificate only."""
+    """Let somebody log in, with the password of this hash or with a certificate only.
+
+    What is left of somebody else of that name, whom a file had, is worthless first.
+    """
+    _end_what_belongs_to(unit, register, name)
+    _add(unit, register, name, standing, hashed)
+
+
+def _add(unit: Unit, register: Register, name: str, standing: Standing, hashed: bytes) -> None:
     user = unit.user(name)
     user.add(standing, has_password=bool(hashed))
     if hashed:
@@ -115,10 +123,7 @@ def remove_user(unit: Unit, register: Register, name: str) -> None:
     if was_admin:
         _must_not_be_the_last(unit, register, name)
     register.destroy(unit, user.id)
-    for token in register.tokens_of(unit.tx, name):
-        unit.token(token).revoke("user_removed")
-        register.destroy(unit, unit.token(token).id)
-    _end_sessions(unit, register, name, "user_removed")
+    _end_what_belongs_to(unit, register, name)
 
 
 def add_first_admin(unit: Unit, register: Register, name: str, hashed: bytes) -> bool:
@@ -199,7 +204,7 @@ def take_over(
         if user.version:
             known.append(user.id)
         else:
-            add_user(unit, register, name, kept.standing, kept.hashed)
+            _add(unit, register, name, kept.standing, kept.hashed)
     for name, token in tokens.items():
         aggregate = unit.token(name)
         if aggregate.version:
@@ -208,6 +213,13 @@ def take_over(
             aggregate.create(token.standing, owner="", expires=token.expires, made=token.made)
             register.keep(unit, aggregate.id, token.hashed)
     return known
+
+
+def _end_what_belongs_to(unit: Unit, register: Register, user: str) -> None:
+    for token in register.tokens_of(unit.tx, user):
+        unit.token(token).revoke("user_removed")
+        register.destroy(unit, unit.token(token).id)
+    _end_sessions(unit, register, user, "user_removed")
 
 
 def _end_sessions(

@@ -10,6 +10,7 @@ import typer
 
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
 from runners.cli.output import show_json, show_table
+from runners.cli.times import said_position, said_time
 from runners.database.existing import DatabaseRefused, existing_database
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
@@ -28,7 +29,9 @@ Subject = Annotated[
     str | None,
     typer.Argument(metavar="SUBJECT", help="Such as host/10.0.0.7 or cluster/web; or all."),
 ]
-Time = typer.Option(metavar="TIME", help="In UTC, such as 2026-11-26 or 2026-11-26T07:19:31.")
+Time = typer.Option(
+    metavar="TIME", help="In UTC: -2h, yesterday, 23:00, 2026-11-26T07:19:31, or @position."
+)
 User = typer.Option(metavar="NAME", help="Only what this user, or runner, did.")
 Type = typer.Option("--type", metavar="TYPE", help="Only events of this type: host.failed.")
 
@@ -55,12 +58,17 @@ def history(
     """
     if follow and until is not None:
         raise typer.BadParameter("--follow goes on for ever: leave out --until.")
-    given = {"subject": subject, "type": kind, "actor": actor, "since": since, "until": until}
+    given = {"subject": subject, "type": kind, "actor": actor}
+    first, last = said_position(since or ""), said_position(until or "")
+    if first is None and since is not None:
+        given["since"] = said_time(since)
+    if last is None and until is not None:
+        given["until"] = said_time(until)
     which = chosen({name: text for name, text in given.items() if text is not None})
     with existing_database(config, data, database) as engine:
         for subject in which.subjects:
             _must_be_known(engine, subject)
-        for records in _pages(engine, which, follow=follow):
+        for records in _pages(engine, which, max((first or 0) - 1, 0), last, follow=follow):
             if as_json:
                 for record in records:
                     show_json(record)
@@ -94,17 +102,23 @@ def _must_be_known(engine: "Engine", subject: str) -> None:
             raise DatabaseRefused(f"Nothing was ever heard of {subject}.")
 
 
-def _pages(engine: "Engine", which: "Filter", *, follow: bool) -> Iterator[list[Record]]:
+def _pages(
+    engine: "Engine", which: "Filter", position: int, last: int | None, *, follow: bool
+) -> Iterator[list[Record]]:
     """Each in a transaction of its own: whoever reads our output may take hours."""
     from domain.log.reading import search
 
     tellers = Tellers()
-    position, more = 0, True
+    more = True
     while more or follow:
         with engine.snapshot() as tx:
             page = search.page(tx, which, position, PAGE_EVENTS, PAGE_BYTES)
-            records = [tellers.of(tx, entry.stored).tell(entry) for entry in page.entries]
-        position, more = page.position, page.more
+            records = [
+                tellers.of(tx, entry.stored).tell(entry)
+                for entry in page.entries
+                if last is None or entry.position <= last
+            ]
+        position, more = page.position, page.more and (last is None or page.position < last)
         yield records
         if not more and follow:
             time.sleep(LOOK_EVERY_S)

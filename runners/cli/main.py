@@ -13,6 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from runners.cli.backup import backup
+from runners.cli.grouped_help import GroupedHelp
 from runners.cli.history import history
 from runners.cli.log import log_commands
 from runners.cli.projections import projection_commands
@@ -159,7 +160,7 @@ def _add_serve() -> None:
     epilog += " Only in the file of --config: " + "; ".join(
         f"{n}: {fields[n].description}" for n in tables
     )
-    app.command("serve", epilog=epilog)(_serve)
+    app.command("serve", cls=GroupedHelp, epilog=epilog)(_serve)
 
 
 _add_serve()

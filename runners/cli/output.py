@@ -6,9 +6,6 @@ from contextlib import contextmanager
 
 from runners.os_support.terminal_text import printable
 
-UNWRAPPED_COLUMNS = 10_000
-"""Of a table that goes into a file or a pipe: one row is one line there."""
-
 
 def show_json(value: object) -> None:
     """One line of JSON on standard output."""
@@ -26,16 +23,27 @@ def show_lines(lines: bytes) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on standard output; what is in it cannot command the terminal."""
+    """A table on standard output; what is in it cannot command the terminal.
+
+    On a terminal nothing is cut: what is too wide folds. In a pipe there are tabs; the
+    header stays, since one command may show several tables.
+    """
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            sys.stdout.write("\t".join(printable(str(value)) for value in row) + "\n")
+        return
     # Only here: it takes longer to import than many a command to run.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for number, column in enumerate(columns):
+        # What identifies comes first, and has its line.
+        table.add_column(column.upper(), overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(printable(str(value))) for value in row))
-    Console(width=None if sys.stdout.isatty() else UNWRAPPED_COLUMNS).print(table)
+    Console().print(table)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import typer
 from domain.refusal import Refusal
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
 from runners.cli.output import progress, show_json, show_table
+from runners.cli.times import said_position, said_time
 from runners.database.existing import existing_database
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
@@ -21,14 +22,19 @@ Subject = Annotated[
     str | None,
     typer.Argument(metavar="SUBJECT", help="Such as host/10.0.0.7, or cluster/web; else all."),
 ]
-At = Annotated[str | None, typer.Option("--at", metavar="TIME", help="As of this time, in UTC.")]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME", help="In UTC: -2h, yesterday, 23:00, ISO, or @position."),
+]
 Position = Annotated[
     int | None,
     typer.Option("--position", metavar="N", min=0, help="As of this position of the log."),
 ]
 Diff = Annotated[
     str | None,
-    typer.Option("--diff", metavar="TIME|N", help="What changed between there and this point."),
+    typer.Option(
+        "--diff", metavar="TIME|N", help="What changed between there and this point, such as -2h."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
 
@@ -80,6 +86,8 @@ def _head(engine: "Engine", point: str | None) -> "Head":
         head = recorder.head(tx)
         if point is None:
             return head
+        known = said_position(point)
+        point = said_time(point) if known is None else str(known)
         if point.isascii() and point.isdigit() and len(point) < 20:
             if int(point) > head.position:
                 raise invalid(f"The log ends at position {head.position}.")

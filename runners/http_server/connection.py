@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from runners.http_server.connection_pool import (
     CROWDED,
     KIBIBYTE,
+    LONG_HEADS,
     NO_HOST,
     SYNTAX,
     UNANNOUNCED,
@@ -41,8 +42,7 @@ sending when the connection closes would lose the answer."""
 TURN_BYTES = 32 * KIBIBYTE
 """After so many bytes in a piece others get their turn: libuv reads on while there is more, up to
 eight megabytes, and everybody would wait for a client that sends faster than we read."""
-REFUSED_PAUSE_S = 0.02
-"""Before more is read of a body that was refused: nobody waits for it, and it costs time."""
+REFUSED_PAUSE_S = 0.02  # before more is read of a body that was refused: nobody waits for it
 
 
 class Connection(HttpToolsProtocol):
@@ -159,6 +159,8 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             if self._request_bytes - self._foreign_bytes > self._limits.header_bytes_max:
                 self._refuse(self._head_too_large())
+            elif not self._pool.has_room_for_head(self, self._request_bytes):
+                self._refuse(LONG_HEADS)
             elif not (self._head_is_timed or self._busy):
                 self._time_head()
         elif self._in_body:

@@ -11,6 +11,11 @@ from uvicorn.server import ServerState
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
 
+HEAD_BYTES_FREE = 4 * KIBIBYTE
+"""So much of a head that is not finished is kept for everybody: nobody has logged in by then."""
+HEADS_BYTES_MAX = 8 * MEBIBYTE
+"""What all heads together may have beyond that."""
+
 
 class Limits(NamedTuple):
     """What a client may do. Sizes in bytes, times in seconds."""
@@ -33,6 +38,7 @@ class Fault(NamedTuple):
 
 
 CROWDED = Fault("crowded", "Too many connections are open: try again in a moment.")
+LONG_HEADS = Fault("crowded", "Too many long heads are on their way: try again in a moment.")
 SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
 UNANNOUNCED = Fault(
     "syntax",
@@ -64,6 +70,9 @@ class ConnectionPool:
     """Those that were answered and wait for the next request, in the order in which they began to.
     """
     empty: asyncio.Event = field(default_factory=asyncio.Event)
+    _beyond: "dict[Evictable, int]" = field(default_factory=dict)
+    """How many bytes of a head that is not finished are more than `HEAD_BYTES_FREE`."""
+    _all_beyond: int = 0
 
     def make_room(self) -> bool:
         """Whether one more connection fits; one that waits for no answer may have to go for it.
@@ -77,7 +86,18 @@ class ConnectionPool:
             return True
         return False
 
+    def has_room_for_head(self, connection: Evictable, head_bytes: int) -> bool:
+        """Whether so much of a head that is not finished may be kept."""
+        beyond = max(0, head_bytes - HEAD_BYTES_FREE)
+        all_beyond = self._all_beyond - self._beyond.get(connection, 0) + beyond
+        if beyond and all_beyond > HEADS_BYTES_MAX:
+            return False
+        if beyond:
+            self._beyond[connection], self._all_beyond = beyond, all_beyond
+        return True
+
     def forget(self, connection: Evictable) -> None:
         """It is gone, or somebody waits for an answer on it."""
         self.unfinished.pop(connection, None)
         self.idle.pop(connection, None)
+        self._all_beyond -= self._beyond.pop(connection, 0)

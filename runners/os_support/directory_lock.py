@@ -3,6 +3,8 @@
 import fcntl
 import os
 import socket
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +12,10 @@ from typing import Self
 
 LOCK_FILE = "serve.lock"
 HOLDER_BYTES_MAX = 512
+CHECK_EVERY_S = 0.5
+"""How often the holder has to `check`."""
+CLAIM_S = 2.5 * CHECK_EVERY_S
+"""A holder whose lock file was deleted gets so much time to notice."""
 
 
 class DataDirectoryTaken(Exception):
@@ -17,13 +23,46 @@ class DataDirectoryTaken(Exception):
 
 
 class DataLock:
-    """Held for as long as the process lives: the kernel lets go of it, even after kill -9."""
+    """Held for as long as the process lives: the kernel lets go of it, even after kill -9.
 
-    def __init__(self, directory: Path) -> None:
+    `database`: whose presence tells that the directory was served before.
+
+    It is of the file that is at the path: whoever deletes or replaces that file takes the lock away
+    from its holder, who notices with the next `check`. Whoever starts and finds no file where there
+    has been a service before waits for longer than that.
+    """
+
+    def __init__(self, directory: Path, database: Path) -> None:
         self._path = directory / LOCK_FILE
+        self._database = database
         self._descriptor = -1
 
     def __enter__(self) -> Self:
+        if self._database.exists() and not self._path.exists():
+            self._path.touch(0o600)
+            time.sleep(CLAIM_S)
+        self._take()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+    def check(self) -> bool:
+        """Whether it was lost with its file, and is held again. Raises `DataDirectoryTaken`."""
+        with suppress(FileNotFoundError):
+            if self._path.samefile(f"/proc/self/fd/{self._descriptor}"):
+                return False
+        lost = self._descriptor
+        self._take()
+        os.close(lost)
+        return True
+
+    def _take(self) -> None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,12 +76,3 @@ class DataLock:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}, {since}\n".encode())
         self._descriptor = descriptor
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._descriptor)

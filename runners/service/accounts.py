@@ -43,7 +43,16 @@ REGISTER = AccountRegister()
 T = TypeVar("T")
 
 
-def open_accounts(settings: Settings, storage: Storage, lines: ServiceLog) -> Accounts:
+async def open_accounts(
+    settings: Settings, storage: Storage, lines: ServiceLog
+) -> "tuple[Accounts, FirstStart | None]":
+    """The accounts, and what is still to be done once read models are whole. Raises CannotServe."""
+    accounts = _accounts(settings, storage, lines)
+    first_start = FirstStart(settings, storage, accounts, lines)
+    return accounts, None if await first_start.done() else first_start
+
+
+def _accounts(settings: Settings, storage: Storage, lines: ServiceLog) -> Accounts:
     """The accounts of the database, and of files. Raises CannotServe for a file that is wrong."""
     if settings.users is not None and not settings.users_file.exists():
         sentence = f"--users {settings.users}: there is no such file (`commissaire user add`)"

@@ -30,13 +30,14 @@ from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
 from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault
-from runners.service.accounts import FirstStart, open_accounts
+from runners.service.accounts import open_accounts
 from runners.service.factories import Factories, make_ssh, oldest_report
 from runners.service.prerequisites import (
     CannotServe,
     authentication_of,
     configured_sources,
     hold_data_directory,
+    keep_data_directory,
     listen,
     open_vault,
     step_files,
@@ -83,16 +84,16 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
         tls = tls_files(settings)
-        hold_data_directory(settings, stack)
+        lock = hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
         vault = open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
-        accounts = open_accounts(settings, storage, lines)
-        first_start = FirstStart(settings, storage, accounts, lines)
-        is_first_start_done = await first_start.done()
+        accounts, first_start = await open_accounts(settings, storage, lines)
         observer = _observer(settings, storage, accounts, lines, stack)
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
-        if not is_first_start_done:
+        if lock is not None:
+            supervisor.run("data-lock", keep_data_directory(lock, lines))
+        if first_start is not None:
             supervisor.run("accounts", first_start.run())
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
         ssh = make_ssh(settings)
@@ -127,8 +128,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             metrics.streams(window),
             metrics.ssh(ssh),
         ]
-        timeout_s = settings.shutdown_timeout_s * STOP_SHARE
-        stack.push_async_callback(_wind_down, serving.server, supervisor, timeout_s)
+        stack.push_async_callback(_wind_down, serving.server, supervisor, settings)
         yield Service(
             serving.address, tuple(supervisor.tasks), serving.reload, observer.announce_stop
         )
@@ -176,6 +176,7 @@ def _look_after_hosts(
     """Start whoever works on hosts over SSH."""
     supervisor.add("investigator", make.investigator(steps))
     supervisor.add("watcher", make.watcher())
+    supervisor.add("updates", make.update_scanner())
     supervisor.add("rolling", make.operation_driver(managers))
 
 
@@ -257,8 +258,9 @@ async def _ownership_of(
     return leases
 
 
-async def _wind_down(server: Server, supervisor: Supervisor, timeout_s: float) -> None:
+async def _wind_down(server: Server, supervisor: Supervisor, settings: Settings) -> None:
     """Let requests, looks and questions come to an end, side by side."""
+    timeout_s = settings.shutdown_timeout_s * STOP_SHARE
     async with asyncio.TaskGroup() as group:
         group.create_task(server.stop(timeout_s))
         group.create_task(supervisor.shut_down(timeout_s))

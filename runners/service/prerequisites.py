@@ -1,5 +1,6 @@
 """What has to be right before the service starts: directory, files and keys, or why it cannot."""
 
+import asyncio
 import os
 from contextlib import AsyncExitStack
 
@@ -9,7 +10,7 @@ from runners.bootstrapping.step_files import Lists, WrongSteps, read_lists
 from runners.http_server.configured_server import ConfiguredServer, tls_of
 from runners.http_server.server import CannotListen
 from runners.http_server.tls import Tls, WrongTls
-from runners.os_support.directory_lock import DataDirectoryTaken, DataLock
+from runners.os_support.directory_lock import CHECK_EVERY_S, DataDirectoryTaken, DataLock
 from runners.os_support.log_lines import ServiceLog
 from runners.security import authenticators
 from runners.security.accounts import Accounts
@@ -35,16 +36,33 @@ class CannotServe(Exception):
         self.status = status
 
 
-def hold_data_directory(settings: Settings, stack: AsyncExitStack) -> None:
-    """Make the data directory, and keep other processes from serving it until the stack ends."""
+def hold_data_directory(settings: Settings, stack: AsyncExitStack) -> DataLock | None:
+    """Make the data directory, and keep other processes from serving it until the stack ends.
+
+    None with a PostgreSQL database, which may be served by several processes.
+    """
     try:
         settings.data.mkdir(mode=DATA_MODE, parents=True, exist_ok=True)
-        if settings.database is None:  # a PostgreSQL database may be served by several processes
-            stack.enter_context(DataLock(settings.data))
+        if settings.database is not None:
+            return None
+        return stack.enter_context(DataLock(settings.data, settings.database_file))
     except DataDirectoryTaken as taken:
         raise CannotServe(str(taken)) from None
     except OSError as error:
         raise CannotServe(f"--data {settings.data}: {error.strerror}", EXIT_WRONG_SETTING) from None
+
+
+async def keep_data_directory(lock: DataLock, lines: ServiceLog) -> None:
+    """See to it, for ever, that the lock is still ours. Raises `CannotServe` where it is not."""
+    while True:
+        await asyncio.sleep(CHECK_EVERY_S)
+        try:
+            if lock.check():
+                lines.write("data_lock.taken_back", level="warning")
+        except DataDirectoryTaken as taken:
+            raise CannotServe(f"its lock file was deleted, and now {taken}") from None
+        except OSError as error:
+            lines.write("data_lock.unchecked", level="error", reason=error.strerror)
 
 
 def configured_sources(settings: Settings) -> list[ConfiguredSource]:

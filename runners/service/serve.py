@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
-from runners.os_support.log_lines import ServiceLog, bridge_logging
+from runners.os_support.log_lines import LogFormat, ServiceLog, bridge_logging
 from runners.os_support.memory import give_back_large_blocks, keep_what_is_there
 from runners.service.composition import service
 from runners.service.prerequisites import CannotServe
@@ -24,7 +24,8 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit status of the process."""
     give_back_large_blocks()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    lines = ServiceLog(sys.stderr.fileno(), settings.log_format)
+    by_reader: LogFormat = "text" if sys.stderr.isatty() else "json"
+    lines = ServiceLog(sys.stderr.fileno(), settings.log_format or by_reader)
     bridge_logging(lines)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -71,7 +71,8 @@ class Settings(BaseModel):
         description="Inventories that may own hosts, a table [sources.NAME] for each.",
     )
     users: OptionalFile = Field(
-        None, description="File of users. Without it: users.json in the data directory."
+        None,
+        description="File of users, who come before those of the database with the same name.",
     )
     master_key_file: OptionalFile = Field(
         None,
@@ -82,8 +83,8 @@ class Settings(BaseModel):
         None, description="The key that locks the vault itself, instead of a file."
     )
 
-    log_format: Annotated[Literal["json", "text"], Sources("json|text")] = Field(
-        "json", description="Log lines for machines or for people."
+    log_format: Annotated[Literal["json", "text"] | None, Sources("json|text")] = Field(
+        None, description="Log lines for machines or people. Without it: text on a terminal."
     )
     log_requests: bool = Field(True, description="A log line for every request.")
 
@@ -200,7 +201,7 @@ class Settings(BaseModel):
     )
 
     tokens: OptionalFile = Field(
-        None, description="File of API tokens. Without it: tokens.json in the data directory."
+        None, description="File of API tokens, beside those of the database."
     )
     authenticator: Names = Field(
         (), description="A further kind of credentials, which is installed; may be repeated."
@@ -336,12 +337,12 @@ class Settings(BaseModel):
 
     @property
     def users_file(self) -> Path:
-        """Where the users are."""
+        """Where users may be: the file that is named, or one of an older version."""
         return self.users or self.data / "users.json"
 
     @property
     def tokens_file(self) -> Path:
-        """Where the API tokens are."""
+        """Where API tokens may be; the same."""
         return self.tokens or self.data / "tokens.json"
 
     @property

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from runners.ssh.command import Output, command_line, run_command
+from runners.ssh.command import Output, StdinScript, command_line, run_command
 from runners.ssh.connect import Lookups, connected_socket
 from runners.ssh.failure import HostKey, HostKeyMismatch, SshFailure
 from runners.ssh.login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
@@ -29,7 +30,7 @@ OUTPUT_BYTES_MAX = 4 * 1024 * 1024  # of one command, stdout and stderr, with lo
 CLOSE_TIMEOUT_S = 2.0
 PARALLEL = 32  # connections at once, over all hosts
 HOST_INTERVAL_S = 1.0  # between the starts of two connections to one address
-ADDRESSES_KEPT = 1000  # more than these are cleared of those whose interval is over
+ADDRESSES_KEPT = 1000  # of those whose interval is not over, and of those that read stdin
 
 Permit = Callable[[], None]
 """Raises where nothing may be sent to the host any more: another process works on it."""
@@ -71,6 +72,7 @@ class Session:
         limits: Limits,
         wire: Wire,
         permit: Permit,
+        stdin_readers: set[str],
     ) -> None:
         self.target = target
         self.host_key = host_key
@@ -78,6 +80,7 @@ class Session:
         self._limits = limits
         self._wire = wire
         self._permit = permit
+        self._stdin_readers = stdin_readers
 
     async def run(
         self,
@@ -91,14 +94,23 @@ class Session:
         Stdin is empty. Raises SshFailure where the script did not run, not where it ended with a
         status; after a failure the session is closed. The limits are the session's unless given.
         """
-        self._permit()
-        return await run_command(
+        run = partial(
+            run_command,
             self._wire,
             self.target.address,
-            command_line(script),
-            self._limits.command_s if timeout_s is None else timeout_s,
-            self._limits.output_bytes if output_bytes is None else output_bytes,
+            timeout_s=self._limits.command_s if timeout_s is None else timeout_s,
+            output_bytes=self._limits.output_bytes if output_bytes is None else output_bytes,
         )
+        if self.target.address not in self._stdin_readers:
+            self._permit()
+            sent = StdinScript(script)
+            output = await run(sent.line, stdin=sent.stdin)
+            if not sent.was_lost(output):
+                return output
+            if len(self._stdin_readers) < ADDRESSES_KEPT:
+                self._stdin_readers.add(self.target.address)
+        self._permit()
+        return await run(command_line(script))
 
 
 class Ssh:
@@ -126,6 +138,8 @@ class Ssh:
         self.open = 0
         """Sessions that are open now."""
         self._lookups = Lookups()
+        self._stdin_readers: set[str] = set()
+        """Addresses whose login scripts read stdin: scripts get there as arguments."""
         # asyncssh tells each step of each connection at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
@@ -145,7 +159,7 @@ class Ssh:
             wire, host_key = await self._log_in(target, trust)
             self.sessions, self.open = self.sessions + 1, self.open + 1
             try:
-                yield Session(target, host_key, self._limits, wire, permit)
+                yield Session(target, host_key, self._limits, wire, permit, self._stdin_readers)
             finally:
                 self.open -= 1
                 await _close(wire)

@@ -1,7 +1,9 @@
 """One command on a host over a connection that is logged in, and its output."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -16,6 +18,7 @@ from runners.ssh.wire import Wire
 LATE_OUTPUT_S = 2.0
 STDERR_BYTES_MAX = 4096  # kept of it, for a sentence
 WORD_CHARACTERS_MAX = 500  # the C shell of the BSDs takes no words of 1024 characters
+NONCE_BYTES = 8
 PIECE_CHARACTERS = WORD_CHARACTERS_MAX // 5  # each may become five
 
 
@@ -44,11 +47,31 @@ class ScriptRunner(Protocol):
     async def run(self, script: str) -> Output: ...
 
 
+class StdinScript:
+    """A script that goes to a host over stdin, so that audit logs get a short line.
+
+    Login scripts may read stdin: what does not arrive whole is not run, and the host says so.
+    """
+
+    def __init__(self, script: str) -> None:
+        mark = f"#{secrets.token_hex(NONCE_BYTES)}"
+        self._lost = f"{mark} lost"
+        self.stdin = f"{mark}\n{script}\n{mark}".encode()
+        self.line = (
+            "exec /bin/sh -c 's=$(PATH=$PATH:/usr/bin:/bin cat); case $s in"
+            f' "{mark}"*"{mark}") eval "$s";; *) echo "{self._lost}";; esac\''
+        )
+
+    def was_lost(self, output: Output) -> bool:
+        """Whether the host says that it got something else."""
+        return self._lost.encode() in output.stdout
+
+
 def command_line(script: str) -> str:
     """A line that runs a script under /bin/sh, from a login shell of any syntax.
 
-    The script is an argument, not stdin, since login scripts may read stdin. In single quotes,
-    only these characters mean something to sh, csh and fish, so printf puts them back:
+    The script is an argument, for hosts whose login scripts read stdin. In single quotes, only
+    these characters mean something to sh, csh and fish, so printf puts them back:
     """
     starts = range(0, len(script), PIECE_CHARACTERS)
     words = [_word(script[start : start + PIECE_CHARACTERS]) for start in starts]
@@ -69,13 +92,16 @@ async def run_command(
     line: str,
     timeout_s: float,
     output_bytes: int,
+    stdin: bytes = b"",
 ) -> Output:
-    """Run a line in the login shell, with empty stdin; any failure closes the connection."""
+    """Run a line in the login shell; any failure closes the connection."""
     wire.begin_command()
     running = _Running(output_bytes, wire.output_came)
     try:
         async with asyncio.timeout(timeout_s):
             channel, _ = await wire.create_session(lambda: running, line, encoding=None)
+            with suppress(BrokenPipeError):  # where it ended at once, its end says more
+                channel.write(stdin)
             channel.write_eof()
             await running.over
     except TimeoutError:

@@ -60,7 +60,8 @@ class Operator:
 
     def terminal(self, *arguments: str, columns: int = 120, rows: int = ROWS) -> Terminal:
         """In a terminal."""
-        return Terminal([*arguments], self.environment, columns, rows)
+        command = [sys.executable, "-m", "commctl", *arguments]
+        return Terminal(command, self.environment, columns, rows)
 
     def key_file(self, key: bytes) -> str:
         """A private key in a file of the operator's own."""

@@ -1,4 +1,4 @@
-"""A pseudo-terminal in which `commctl` runs, and the screen that a person would see."""
+"""A pseudo-terminal in which a command runs, and the screen that a person would see."""
 
 import fcntl
 import os
@@ -7,7 +7,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ class Terminal:
     """A command in a terminal of so many columns."""
 
     def __init__(
-        self, arguments: list[str], environment: Mapping[str, str], columns: int, rows: int = ROWS
+        self, command: list[str], environment: Mapping[str, str], columns: int, rows: int = ROWS
     ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -34,7 +33,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._process = subprocess.Popen(
             # A terminal of its own, which Ctrl-C is sent by.
-            ["setsid", "--ctty", "--wait", sys.executable, "-m", "commctl", *arguments],
+            ["setsid", "--ctty", "--wait", *command],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

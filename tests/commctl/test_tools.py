@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commctl.manual import pages
+from commctl.manual import SHIPPED, files, pages
 from commctl.show.text import cleaned, json_text
 from commctl.show.times import moment
 from tests.commctl.operator import Operator
@@ -186,6 +186,8 @@ def test_completions_and_manuals_are_made_of_the_commands(operator: Operator) ->
         _COMMCTL_COMPLETE="complete_bash", COMP_WORDS="commctl host ch", COMP_CWORD="2"
     )
     assert completed.stdout.split() == ["check"]
+    for name, text in files().items():
+        assert (SHIPPED / name).read_text() == text, "python -m commctl.manual"
     made = pages()
     assert {"commctl.1", "commctl-host.1", "commctl-upgrade.1"} <= made.keys()
     assert "\\-\\-parallel" in made["commctl-upgrade.1"]

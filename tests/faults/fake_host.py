@@ -43,8 +43,8 @@ class AnyKey(asyncssh.SSHServer):
 
 async def tell_facts(process: "asyncssh.SSHServerProcess[str]") -> None:
     """What the script of `runners/hosts/facts.py` would print, or that of
-    `runners/bootstrapping/rendered_step.py`, which comes as an argument."""
-    found = NONCE.search(process.command or "")
+    `runners/bootstrapping/rendered_step.py`, which comes over stdin."""
+    found = NONCE.search(await process.stdin.read())
     if found is None:
         process.stderr.write("this host knows one script only\n")
         process.exit(127)

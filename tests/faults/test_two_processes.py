@@ -82,6 +82,20 @@ def test_after_kill_9_the_data_directory_is_free_though_a_holder_is_written_ther
         assert Client(service).put("/cluster/more").status == 201
 
 
+def test_a_second_service_is_refused_though_the_lock_file_of_the_first_was_deleted(
+    tmp_path: Path,
+) -> None:
+    with Service(tmp_path, None, *ALONE) as service:
+        (service.data / "serve.lock").unlink()
+        second = subprocess.run(
+            service.command(), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert second.returncode == 1
+        assert f"is served already by process {service.pid} on " in second.stderr
+        assert "data_lock.taken_back" in service.log.read_text()
+        assert Client(service).put("/cluster/web").status == 201
+
+
 @pytest.mark.parametrize("engine", ["sqlite"])  # users are in a file on both
 def test_a_user_who_is_added_beside_a_running_service_may_log_in_at_once(service: Service) -> None:
     client = Client(service, "newcomer")

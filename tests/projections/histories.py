@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from domain.aggregates.host_events import FactsGathered, FactsSourced
 from domain.aggregates.operation import OperationRequest
 from domain.aggregates.rolling_policy import Kind, Options
-from domain.commands import fleet_commands, investigation, operation_commands
+from domain.commands import account_commands, fleet_commands, investigation, operation_commands
 from domain.commands.investigation import Subject
 from domain.log.unit import Unit
 from domain.refusal import Refusal
+from domain.roles import standing
+from projections.accounts.register import AccountRegister
 from tests.domain.memory_unit import MemorySecrets, request
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store
 
@@ -39,6 +41,7 @@ class AnySecrets(MemorySecrets):
 
 
 SECRETS = AnySecrets()
+REGISTER = AccountRegister()
 
 
 def looked_at(unit: Unit, address: str, cpus: int) -> None:
@@ -86,6 +89,27 @@ def operated(unit: Unit, name: str, number: int) -> None:
         operation_commands.steer(unit, current, "cancelled")
 
 
+def accounted(unit: Unit, user: str, cluster: str, number: int) -> None:
+    """A user comes, is changed with what belongs to them, or goes."""
+    more = standing("viewer", {cluster: "operator"})
+    if not unit.user(user).exists:
+        account_commands.add_user(unit, REGISTER, user, more, b"hash" if number else b"")
+    elif number == 0:
+        account_commands.remove_user(unit, REGISTER, user)
+    elif number == 1:
+        account_commands.change_user(unit, REGISTER, user, standing("operator"), b"another")
+    else:
+        own = {"owner": user, "expires": "2030-01-02T03:04:05.000006"}
+        token = unit.token(f"{user}-{cluster}")
+        if token.exists:
+            account_commands.revoke_token(unit, REGISTER, token.name)
+        else:
+            account_commands.create_token(unit, REGISTER, token.name, more, b"digest", **own)
+        name, ends = f"{user}-{unit.user(user).version}", "2026-01-02T15:04:05.000006"
+        if not unit.session(name).is_open:
+            account_commands.start_session(unit, REGISTER, name, user, b"digest", ends=ends)
+
+
 def command(kind: str, address: str, name: str, others: list[str], number: int) -> Command:
     """One command, from plain values, so that a failing history can be read."""
     commands: dict[str, Command] = {
@@ -104,6 +128,7 @@ def command(kind: str, address: str, name: str, others: list[str], number: int) 
         "supply": lambda unit: supplied(unit, address, number),
         "operate": lambda unit: operated(unit, name, number),
         "read": lambda unit: unit.host(address).read_credentials(),
+        "account": lambda unit: accounted(unit, name.lower(), "web", number),
     }
     return commands[kind]
 
@@ -118,7 +143,7 @@ KINDS = [
 HISTORIES = st.lists(
     st.builds(
         command,
-        st.sampled_from(KINDS),
+        st.sampled_from([*KINDS, "account", "account"]),
         st.sampled_from(ADDRESSES),
         st.sampled_from(NAMES),
         st.lists(st.sampled_from(ADDRESSES), max_size=4),
@@ -130,18 +155,22 @@ HISTORIES = st.lists(
 
 
 def random_history(seed: int, length: int) -> list[Command]:
-    """A history that the seed decides."""
-    chance = random.Random(seed)
-    return [
-        command(
-            chance.choice(KINDS),
-            chance.choice(ADDRESSES),
-            chance.choice(NAMES),
-            chance.sample(ADDRESSES, chance.randrange(4)),
-            chance.randrange(3),
+    """A history that the seed decides; at every tenth command, an account changes as well."""
+    chance, other = random.Random(seed), random.Random(seed)
+    found = []
+    for number in range(length):
+        found.append(
+            command(
+                chance.choice(KINDS),
+                chance.choice(ADDRESSES),
+                chance.choice(NAMES),
+                chance.sample(ADDRESSES, chance.randrange(4)),
+                chance.randrange(3),
+            )
         )
-        for _ in range(length)
-    ]
+        if number % 10 == 0:
+            found.append(command("account", "", other.choice(NAMES), [], other.randrange(3)))
+    return found
 
 
 def carry_out(store: Store, history: Sequence[Command]) -> int:

@@ -70,6 +70,10 @@ class Service:
         """What clients trust, where the service speaks TLS."""
         self.client = httpx.Client()
 
+    def names_its_users(self, *, named: bool) -> None:
+        """Whether the next start names the file of users."""
+        self._named = named
+
     def restart_with(self, *flags: str) -> None:
         """Start with further flags."""
         self._flags = (*self._flags, *flags)

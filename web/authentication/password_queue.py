@@ -16,7 +16,7 @@ from functools import partial
 
 import bcrypt
 
-from web.authentication.authentication import LogInsBusy, TooManyFailures
+from web.authentication.authentication import NO_PASSWORD, LogInsBusy, TooManyFailures
 from web.authentication.login_lines import LoginLines, Rank
 from web.authentication.passwords import hashed
 from web.authentication.presence import Presence
@@ -138,10 +138,17 @@ class PasswordQueue:
                 self._left(job)
                 del self._jobs[job.attempt.key]
 
-    async def new_hash(self, secret: bytes) -> bytes:
-        """The hash of a new password; it takes the turn of a log-in."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, hashed, secret)
+    async def new_hash(self, secret: bytes, known: bytes = NO_PASSWORD) -> bytes:
+        """The hash of a password that somebody sets: the one that is known, where it is of that.
+
+        It takes the turn of a log-in.
+        """
+
+        def work() -> bytes:
+            is_known = known != NO_PASSWORD and bcrypt.checkpw(secret, known)
+            return known if is_known else hashed(secret)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
         """Gives up what waits; a hash under way ends in its thread."""

@@ -26,6 +26,7 @@ from web.http.requests import Request
 from web.resources.account_book import AccountBook
 from web.schemas import bodies
 from web.schemas.account_bodies import LogInBody
+from web.schemas.path_names import known_account
 
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
@@ -83,7 +84,7 @@ class Sessions:
         return reply
 
     def _known(self, request: Request) -> KnownSession:
-        name = str(request.path_params["session"])
+        name = known_account(request, "session")
         for session in self._book.accounts.known.sessions:
             if session.id == name and self._is_shown(session, request.identity):
                 return session

@@ -20,6 +20,7 @@ from web.http.requests import Request
 from web.resources.account_book import AccountBook, FileToken
 from web.schemas import bodies
 from web.schemas.account_bodies import TokenBody
+from web.schemas.path_names import known_account
 
 LOCAL = "local:"
 """What whoever may read the service's directory is called: they could make tokens anyway."""
@@ -44,7 +45,7 @@ class Tokens:
 
     async def show(self, request: Request) -> Reply:
         """One token; never its text."""
-        name, who = _token_in(request), request.identity
+        name, who = known_account(request, "token"), request.identity
         in_file = self._book.accounts.tokens_of_file.get(name)
         if in_file is not None and who.role == "admin":
             return digested(request, json_body(_of_file(name, in_file)))
@@ -74,7 +75,7 @@ class Tokens:
 
     async def revoke(self, request: Request) -> Reply:
         """Make a token worthless."""
-        name = _token_in(request)
+        name = known_account(request, "token")
         if request.identity.role == "admin":
             self._must_not_be_in_file(name)
         self._known(name, request.identity)
@@ -114,10 +115,6 @@ def end_of(text: str, now: str) -> str:
     if end <= now:
         raise invalid("expires has passed already.", "expires")
     return end
-
-
-def _token_in(request: Request) -> str:
-    return str(request.path_params["token"])
 
 
 def _may_see(who: Identity, owner: str) -> bool:

@@ -1,9 +1,6 @@
 """`/me`, `/users` and `/user/{user}`: who may log in, and what they may do."""
 
-import asyncio
 from typing import Any
-
-import bcrypt
 
 from domain.commands import account_commands
 from domain.log.unit import Unit
@@ -21,6 +18,7 @@ from web.http.requests import Request
 from web.resources.account_book import AccountBook
 from web.schemas import bodies
 from web.schemas.account_bodies import PasswordBody, UserBody
+from web.schemas.path_names import known_account
 
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
@@ -54,7 +52,7 @@ class Users:
 
     async def show(self, request: Request) -> Reply:
         """One user."""
-        name = _user_in(request)
+        name = known_account(request, "user")
         account = self._book.accounts.users_of_file.get(name)
         if account is not None:
             return digested(request, json_body(_of_file(name, account)))
@@ -88,7 +86,7 @@ class Users:
 
     async def change_password(self, request: Request) -> Reply:
         """Change one's own password; other sessions of the user end."""
-        name = _user_in(request)
+        name = known_account(request, "user")
         body = await bodies.read(request, PasswordBody)
         if request.identity.user != name:
             raise Problem(
@@ -115,7 +113,7 @@ class Users:
 
     async def remove(self, request: Request) -> Reply:
         """Remove a user; the tokens that they made and their sessions end."""
-        name = _user_in(request)
+        name = known_account(request, "user")
         self._book.must_not_be_in_file(name)
         register = self._book.register
         await self._book.writer.perform(
@@ -127,16 +125,10 @@ class Users:
         """The hash of a new password; None for none, and for the one that the user has."""
         if password is None:
             return None
-        secret = secret_of(password, "password")
         known = self._book.accounts.users.get(name)
-        is_kept = known is not None and known.hash != NO_PASSWORD
-        if known and is_kept and await asyncio.to_thread(bcrypt.checkpw, secret, known.hash):
-            return None
-        return await self._book.queue.new_hash(secret)
-
-
-def _user_in(request: Request) -> str:
-    return str(request.path_params["user"])
+        before = known.hash if known is not None else NO_PASSWORD
+        hashed = await self._book.queue.new_hash(secret_of(password, "password"), before)
+        return None if hashed == before else hashed
 
 
 def _existing(found: KnownUser | None, name: str) -> KnownUser:

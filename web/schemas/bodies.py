@@ -46,6 +46,8 @@ ABSENT_WHERE_EMPTY = ("cluster", "network", "container_manager", "remote_user", 
 """`""` for these is as if they were not there: old clients fill in whole records."""
 
 HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}", re.ASCII)
+NO_MEMORY = "Not enough memory"
+"""How orjson (3.11) says it, as if the text were wrong."""
 NO_KEY = "must be a private key in base64"
 WHITE_SPACE = re.compile(r"\s+", re.ASCII)
 
@@ -301,7 +303,7 @@ def _is_absent(key: str, value: object) -> bool:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    """A JSON object of unique keys; nothing at all is an empty one."""
+    """A JSON object of unique keys; nothing at all is an empty one. Raises also `MemoryError`."""
     raw = raw.removeprefix(codecs.BOM_UTF8)
     if not raw:
         return {}
@@ -309,7 +311,9 @@ def _object(raw: bytes) -> dict[str, Any]:
         # Strict: no NaN, no invalid UTF-8, no lone surrogates, and a limit to nesting.
         found = orjson.loads(raw)
         OF_UNIQUE_KEYS.decode(raw.decode())
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if str(error).startswith(NO_MEMORY):
+            raise MemoryError from None
         raise Problem("invalid", "The body is no JSON, or has a key twice.") from None
     if not isinstance(found, dict):
         raise Problem("invalid", "The body must be a JSON object: { … }.")

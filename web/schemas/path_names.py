@@ -43,6 +43,17 @@ def known_name(request: Request, what: str) -> str:
         raise not_found(f"There is no {what} {names.quoted(text)}.") from None
 
 
+def known_account(request: Request, what: str) -> str:
+    """The name of a user, token or session that should be there: `what` as the path has it.
+
+    Those of old files may be any text without control characters.
+    """
+    text: str = request.path_params[what]
+    if not text.isprintable():
+        raise not_found(f"There is no {what} {names.quoted(text)}.")
+    return text
+
+
 def known_cluster(request: Request) -> str:
     """The name of a cluster that should be there."""
     return known_name(request, "cluster")

@@ -93,6 +93,17 @@ def test_what_a_user_made_or_opened_ends_with_the_user(door: Door) -> None:
     assert door.store.topics()[-3:] == ["user.removed", "token.revoked", "session.ended"]
 
 
+def test_a_new_user_is_not_given_what_somebody_of_that_name_had_in_a_file(door: Door) -> None:
+    door.do(account_commands.create_token, "old", VIEWER, b"1" * 32, owner="ada", expires=LATER)
+    door.do(account_commands.start_session, "s-1", "ada", b"2" * 32, ends=ENDS)
+    door.do(account_commands.add_user, "ada", VIEWER, HASH)
+    assert (door.everybody().tokens, door.everybody().sessions) == ((), ())
+    door.do(account_commands.create_token, "new", VIEWER, b"3" * 32, owner="ada", expires=LATER)
+    with pytest.raises(Refusal, match="There is a user ada already"):
+        door.do(account_commands.add_user, "ada", VIEWER, HASH)
+    assert [token.name for token in door.everybody().tokens] == ["new"]
+
+
 def test_another_password_ends_the_sessions_but_the_one_that_asked(door: Door) -> None:
     door.do(account_commands.add_user, "ada", VIEWER, HASH)
     for name in ("s-1", "s-2"):

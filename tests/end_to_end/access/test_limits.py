@@ -9,13 +9,14 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.service import Service
+from runners.http_server.connection_pool import HEAD_BYTES_FREE, HEADS_BYTES_MAX
+from tests.support.service import Service, wait_for
 
 SHORT_S = 0.5
 BODY_S = 3.0
@@ -99,6 +100,35 @@ def test_a_head_a_body_and_the_next_request_must_come_in_time(service: Service) 
     assert said(service, b"") == []
     assert said(service, head(service, "GET /api/v0/hosts")) == [200]
     assert 3 * SHORT_S + BODY_S <= time.monotonic() - begin < LONG_S
+
+
+def test_long_heads_that_nobody_finishes_have_so_much_memory_and_no_more(tmp_path: Path) -> None:
+    long = b"GET /api/v0/hosts HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 31_000
+    fit = HEADS_BYTES_MAX // (len(long) - HEAD_BYTES_FREE)
+    with Service(tmp_path) as service, ExitStack() as open_ones:
+        held = [open_ones.enter_context(connect(service)) for _ in range(fit + 8)]
+        for connection in held:
+            connection.sendall(long)
+        turned_away = [c for c in held[fit - 8 :] if _is_answered(c)]
+        assert len(turned_away) >= 8
+        usual = head(service, "GET /api/v0/hosts", "Connection: close")
+        assert said(service, usual[:100], usual[100:]) == [200]
+        for connection in held:
+            connection.close()
+
+        ending = b"\r\n" + b"\r\n".join(usual.split(b"\r\n")[2:])  # without its line and Host
+
+        def has_room() -> bool:
+            return said(service, long, ending) == [200]
+
+        assert wait_for(has_room)
+
+
+def _is_answered(connection: socket.socket) -> bool:
+    connection.settimeout(1.0)
+    with suppress(TimeoutError, ConnectionResetError):
+        return b"503" in connection.recv(100)
+    return False
 
 
 def test_so_many_connections_may_be_open_and_the_idle_ones_go_first(service: Service) -> None:

@@ -2,16 +2,27 @@
 
 import json
 from base64 import b64encode
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
+from domain.log.engine import StoredEvent
+from domain.log.recorder import LogRecorder, head
+from projections.accounts import projection
+from projections.all import PROJECTIONS
+from projections.rebuilding.live_tables import AT_ONCE_POSITIONS
+from projections.rebuilding.scratch import Scratch
 from runners.security.tokens import TokensFile
 from runners.security.users import UsersFile, hash_password
+from tests.end_to_end.test_rebuilding import service_running
 from tests.end_to_end.test_serve import serve
-from tests.support.service import BCRYPT_COST, Service
+from tests.faults.models.whole import database_of, must_be_whole
+from tests.support.service import BCRYPT_COST, Service, wait_for
+from tests.support.stores import Store
 
+LOCK_S = 10
 KEY = b64encode(b"k" * 32).decode()
 
 
@@ -122,3 +133,63 @@ def test_a_named_file_is_read_as_before_beside_the_users_of_the_database(tmp_pat
         assert status_as(service, "viewer") == 403
         assert [event["subject"] for event in events(service)] == ["user/ada"]
         assert (service.data / "users.json").exists()
+
+
+def of_an_older_version(service: Service, database_url: str, *more: str) -> None:
+    """A directory whose log is long, and knows of no accounts: as the version before left it."""
+    with service:
+        assert service.client.put("/cluster/web").status_code == 201
+    with ExitStack() as opened:
+        store = Store(database_of(service, database_url), opened)
+        state = b'{"at":"2026-01-02T03:04:05.000006","actor":"a","correlation":"c"}'
+        LogRecorder(store.engine).insert_events(
+            [
+                StoredEvent("source/rack", version, "source.came_back", state)
+                for version in range(1, AT_ONCE_POSITIONS + 2)
+            ]
+        )
+        tables = [table.name for table in projection.PROJECTION.tables]
+        with store.engine.append(LOCK_S) as appending:
+            newest = head(appending.tx).position
+            for sql in (
+                f"UPDATE projection_positions SET position = {newest}",  # noqa: S608 - our own
+                "DELETE FROM projection_positions WHERE name = 'accounts'",
+                *(f"DROP TABLE {name}" for name in (*tables, "account_hashes")),
+                *more,
+            ):
+                appending.tx.execute(sql)
+            appending.commit()
+
+
+def test_accounts_of_an_older_directory_are_there_at_once_however_long_its_log_is(
+    tmp_path: Path, database_url: str
+) -> None:
+    service = Service(tmp_path / "service", database_url)
+    of_an_older_version(service, database_url)
+    service.names_its_users(named=False)
+    with service:
+        assert service.client.get("/clusters").json() == ["web"]
+        assert service.client.put("/user/ada", json={"role": "viewer"}).status_code == 201
+        assert (service.data / "users.json.taken-over").exists()
+        assert "is being made" not in service.read_log()
+    must_be_whole(database_of(service, database_url))
+
+
+def test_where_a_read_model_has_to_be_made_first_accounts_are_taken_over_afterwards(
+    tmp_path: Path, database_url: str
+) -> None:
+    service = Service(tmp_path / "service", database_url)
+    of_an_older_version(
+        service, database_url, "DELETE FROM projection_positions WHERE name = 'clusters'"
+    )
+    service.names_its_users(named=False)
+    with Scratch(service.data / "rebuild.db", PROJECTIONS):  # nobody else can make it
+        service.start()
+        # Who logs in is known as of the file: the answer is not that they may not.
+        assert service.client.get("/clusters").status_code == 503
+        assert (service.data / "users.json").exists()
+    with service_running(service):
+        wait_for(lambda: not (service.data / "users.json").exists())
+        assert service.client.get("/clusters").json() == ["web"]
+        assert [user["kept_in"] for user in service.client.get("/users").json()] == ["database"] * 3
+    must_be_whole(database_of(service, database_url))

@@ -119,6 +119,32 @@ async def test_login_scripts_do_not_spoil_the_facts(fleet: Fleet, ssh: Ssh, scri
     fleet.remove(host)
 
 
+LOG_BYTES_MAX = 1024
+
+
+@pytest.mark.parametrize("system", ["debian", "busybox"])
+async def test_a_script_is_in_no_argument_that_an_audit_log_would_keep(
+    fleet: Fleet, ssh: Ssh, system: str
+) -> None:
+    host = fleet.add(system)
+    long = "tr '\\0' ' ' </proc/$$/cmdline | wc -c\n" + "# not in a log\n" * 1000
+    printed = await run(ssh, target(host), long)
+    assert 0 < int(printed) < LOG_BYTES_MAX
+    fleet.remove(host)
+
+
+async def test_a_script_that_a_login_script_took_a_piece_of_is_not_run(
+    fleet: Fleet, ssh: Ssh
+) -> None:
+    host = fleet.add("debian")
+    host.login_noise(1)
+    host.path("/root/.bashrc").write_text("read -r taken; head -c 9 >/dev/null\n")
+    script = 'echo once >>/root/ran; read -r more; echo "<$more>"; cat /root/ran'
+    for times in (1, 2):
+        assert await run(ssh, target(host), script) == b"<>\n" + b"once\n" * times
+    fleet.remove(host)
+
+
 async def test_the_first_key_is_reported_and_then_insisted_on(fleet: Fleet, ssh: Ssh) -> None:
     host = fleet.add("fedora")
     async with ssh.connect(target(host)) as session:

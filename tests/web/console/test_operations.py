@@ -12,6 +12,8 @@ from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService, serving
 
 MANY = 150
+TALKER = fleet.address(7)
+"""Alone in the cluster talk, so that what runs there holds up no other test."""
 AT = "2026-01-02T03:04:05.000006"
 
 
@@ -20,6 +22,10 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebService]:
     """A service in which the cluster web has more hosts than anybody begins by mistake."""
     with serving(Path(tmp_path_factory.mktemp("crowd"))) as service:
         fleet.seed(service, MANY)
+        with service.client() as api:
+            api.delete(f"/cluster/db/hosts/{TALKER}").raise_for_status()
+            api.put("/cluster/talk").raise_for_status()
+            api.put(f"/cluster/talk/hosts/{TALKER}").raise_for_status()
         yield service
 
 
@@ -116,17 +122,16 @@ def test_viewers_see_operations_and_begin_none(crowd: WebService) -> None:
 
 
 def test_output_shows_what_a_terminal_would_obey(admin: Browser, crowd: WebService) -> None:
-    _, fields = planned(admin, cluster="db", hosts=fleet.address(7))
+    _, fields = planned(admin, cluster="talk")
     path = admin.post("/operations/begin", fields).headers["location"]
     said = b"\x1b[31m<script>alert(1)</script>\n" + b"x" * 70_000 + b"\nend\n"
     name = path.rpartition("/")[2]
-    host = fleet.address(7)
     crowd.perform(
-        lambda unit: unit.write_beside(lambda tx: outputs.add(tx, name, host, 0, said, AT))
+        lambda unit: unit.write_beside(lambda tx: outputs.add(tx, name, TALKER, 0, said, AT))
     )
-    answer = admin.client.get(f"{path}/hosts/{fleet.address(7)}/output")
+    answer = admin.client.get(f"{path}/hosts/{TALKER}/output")
     assert answer.status_code == 200
     assert "<script" not in answer.text
     assert "This is the end of it." in answer.text
     assert re.search(r"xx\nend", answer.text)
-    assert f"{path}/hosts/{fleet.address(7)}/output?raw" in answer.text
+    assert f"{path}/hosts/{TALKER}/output?raw" in answer.text

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import httpx
+import orjson
 import pytest
 
 from tests.web.service import WebService
@@ -17,6 +18,28 @@ def _nothing_changes(front: WebService) -> Iterator[None]:
     yield
     new = [recorded.event.TOPIC for recorded in front.events[before:]]
     assert [topic for topic in new if topic != "cluster.removed"] in ([], ["cluster.created"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        orjson.JSONDecodeError("Not enough memory to allocate buffer for parsing", "", 0),
+    ],
+    ids=["python", "orjson"],
+)
+def test_a_body_that_there_is_no_memory_for_is_503(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def loads(raw: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr("web.schemas.bodies.orjson.loads", loads)
+    answer = client.put(CLUSTER, content=b'{"network": "default"}')
+    monkeypatch.undo()
+    assert answer.status_code == 503
+    assert "memory" in answer.json()["detail"]
+    assert "retry-after" in answer.headers
 
 
 @pytest.mark.parametrize(
