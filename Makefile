@@ -11,7 +11,7 @@ WORKERS ?= $(shell expr 3 '*' "$$(nproc)")
 SPREAD = $(if $(ARGS),,--numprocesses $(WORKERS) --dist worksteal)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test coverage check format lint types imports proof bench commctl.pyz requirements \
+.PHONY: help serve demo console test coverage check format lint types imports proof bench commctl.pyz requirements \
     install clean
 
 help: ## List the commands
@@ -59,6 +59,9 @@ bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only hos
 	@.ci/packages $$(sed 's/#.*//' bench/packages.txt)
 	@$(BIN)/python -m bench $(ARGS)
 
+console: install ## Fetch the scripts that make pages live, by the lock file (npm)
+	@.ci/console
+
 requirements: install ## Pin all packages anew, with hashes (ARGS=--upgrade for newer ones)
 	@.ci/requirements $(ARGS)
 
@@ -72,7 +75,7 @@ clean: ## Remove what these commands made, but never your data
 
 # What make calls for itself.
 .PHONY: tools format-is-right
-tools: install
+tools: install console
 	@.ci/packages $$(sed 's/#.*//' tests/packages.txt)
 
 format-is-right: install

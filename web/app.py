@@ -12,6 +12,7 @@ from domain.log.writer import Writer
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from web.authentication.authentication import Authentication
+from web.console.live import Live
 from web.console.table import console_routes
 from web.events.events import Events
 from web.events.histories import Histories
@@ -124,7 +125,8 @@ def application(
     if options.elsewhere:
         routes = leave_to_others(routes)
     refuse_twins(routes)
-    pages = [] if options.elsewhere else console_routes(routes, Histories(stores.log_reads))
+    live = Live(options.window, options.listeners_max)
+    pages = console_routes(routes, Histories(stores.log_reads), live)
     around = Middleware(
         RequestMiddleware,
         log=log.write,
@@ -134,7 +136,7 @@ def application(
         position=lambda: options.window.head,
     )
     app = Starlette(
-        routes=[*routes, *pages],
+        routes=routes if options.elsewhere else [*routes, *pages],
         middleware=[around],
         exception_handlers=exception_handlers(log.counts),
     )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from web.console import figures
 from web.console.api import Api
 from web.console.commands import Commands, commands
+from web.console.live import Fragment, Live
 from web.console.pages import Pages, past
 from web.console.words import word
 from web.events.histories import Histories
@@ -37,29 +38,44 @@ class Need(NamedTuple):
 class Now:
     """The first page."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories) -> None:
+    def __init__(self, api: Api, pages: Pages, histories: Histories, live: Live) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
+        self._live = live
 
     async def show(self, request: Request) -> Response:
         """What needs a person, what runs, the clusters, and what changed last."""
-        at = past(request)
-        fleet = await self._api.get(request, "/fleet", at)
-        until = moment(at["at"], "at") if at else None
         return self._pages.show(
             request,
             "now.html",
-            at=until or "",
-            total=fleet["hosts"]["total"],
-            statuses=fleet["hosts"]["status"],
-            needs=_needs(request, fleet),
-            operations=[line(record) for record in fleet["operations"]],
-            clusters=await self._clusters(request, fleet, at),
-            cluster_count=len([name for name in fleet["hosts"]["cluster"] if name]),
-            changes=await self._histories.newest(CHANGES_MAX, until),
+            view="" if past(request) else "/live/now",
             commands=commands(request, "commctl status", "/fleet"),
+            **await self._seen(request),
         )
+
+    async def follow(self, request: Request) -> Response:
+        """The same, whenever it changes."""
+        return self._live.stream(request, "", self._rendered)
+
+    async def _rendered(self, request: Request) -> Fragment:
+        seen = await self._seen(request)
+        return Fragment(self._pages.fragment(request, "live/now.html", **seen))
+
+    async def _seen(self, request: Request) -> Record:
+        at = past(request)
+        fleet = await self._api.get(request, "/fleet", at)
+        until = moment(at["at"], "at") if at else None
+        return {
+            "at": until or "",
+            "total": fleet["hosts"]["total"],
+            "statuses": fleet["hosts"]["status"],
+            "needs": _needs(request, fleet),
+            "operations": [line(record) for record in fleet["operations"]],
+            "clusters": await self._clusters(request, fleet, at),
+            "cluster_count": len([name for name in fleet["hosts"]["cluster"] if name]),
+            "changes": await self._histories.newest(CHANGES_MAX, until),
+        }
 
     async def _clusters(self, request: Request, fleet: Record, at: Record) -> list[Record]:
         if at:

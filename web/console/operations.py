@@ -11,6 +11,7 @@ from domain.aggregates.rolling_policy import Options
 from web.console import figures
 from web.console.api import Api
 from web.console.commands import Commands, commands
+from web.console.live import Fragment, Live
 from web.console.now import line
 from web.console.page_route import Form, one
 from web.console.pages import Pages, see_other
@@ -51,9 +52,10 @@ class Steer(NamedTuple):
 class Operations:
     """The pages of operations, and the forms that steer them."""
 
-    def __init__(self, api: Api, pages: Pages) -> None:
+    def __init__(self, api: Api, pages: Pages, live: Live) -> None:
         self._api = api
         self._pages = pages
+        self._live = live
 
     async def show_all(self, request: Request) -> Response:
         """Operations, newest first, or those that the query asks for."""
@@ -75,27 +77,34 @@ class Operations:
 
     async def show(self, request: Request) -> Response:
         """One operation: hosts in order of turn, limits, what is not done, and steering."""
-        name = str(request.path_params["id"])
-        found = await self._api.get(request, "/operation/{id}", id=name)
-        hosts = found["hosts"]
-        taken = [(h["address"], h["outcome"]) for h in hosts if h["outcome"] != "skipped"]
-        rows = sorted(hosts, key=lambda host: URGENCY.index(host["outcome"]))
+        found = await self._found(request)
+        name, path = found["id"], f"/operation/{found['id']}"
         return self._pages.show(
             request,
             "operation.html",
-            op=line(found),
-            strip=figures.strip(taken[:CELLS_MAX], found["counts"]),
-            gauges=_gauges(found),
-            rows=[row | {"evidence": evidence(row)} for row in rows[:ROWS_MAX]],
-            more=len(rows) - ROWS_MAX,
+            view="" if found["finished_at"] else f"/live{path}?state={_state(found)}",
             steers=_steers(request, found),
             may_act=request.identity.may_act_in(found["cluster"], "operator"),
             may_retry=found["status"] in RETRIED,
-            retry=commands(
-                request, f"commctl op retry {name}", f"/operation/{name}/retry", "PUT", {}
-            ),
-            commands=commands(request, f"commctl op watch {name}", f"/operation/{name}"),
+            retry=commands(request, f"commctl op retry {name}", f"{path}/retry", "PUT", {}),
+            commands=commands(request, f"commctl op watch {name}", path),
+            **_seen(found),
         )
+
+    async def follow(self, request: Request) -> Response:
+        """The same, whenever it changes."""
+        found = await self._found(request)
+        return self._live.stream(request, f"operation/{found['id']}", self._rendered)
+
+    async def _rendered(self, request: Request) -> Fragment:
+        found = await self._found(request)
+        html = self._pages.fragment(request, "live/operation.html", **_seen(found))
+        return Fragment(html, _state(found))
+
+    async def _found(self, request: Request) -> Record:
+        name = str(request.path_params["id"])
+        found: Record = await self._api.get(request, "/operation/{id}", id=name)
+        return found
 
     async def steer(self, request: Request, form: Form) -> Response:
         """Pause, resume or cancel."""
@@ -109,6 +118,25 @@ class Operations:
         name, note = str(request.path_params["id"]), one(form, "note")
         begun = await self._api.change(request, "PUT", "/operation/{id}/retry", {}, note, id=name)
         return see_other(_page(begun["id"]))
+
+
+def _state(found: Record) -> str:
+    """What says what can be pressed."""
+    return f"{found['status']}-cancelling" if found["cancelling"] else str(found["status"])
+
+
+def _seen(found: Record) -> Record:
+    """What everybody sees of an operation: the strip, the limits, and the table."""
+    hosts = found["hosts"]
+    taken = [(h["address"], h["outcome"]) for h in hosts if h["outcome"] != "skipped"]
+    rows = sorted(hosts, key=lambda host: URGENCY.index(host["outcome"]))
+    return {
+        "op": line(found),
+        "strip": figures.strip(taken[:CELLS_MAX], found["counts"]),
+        "gauges": _gauges(found),
+        "rows": [row | {"evidence": evidence(row)} for row in rows[:ROWS_MAX]],
+        "more": len(rows) - ROWS_MAX,
+    }
 
 
 def _page(name: str) -> str:

@@ -57,23 +57,14 @@ class Pages:
     # Any: what a template shows.
     def show(self, request: Request, name: str, status: int = 200, **shown: Any) -> Response:
         """A page, with what every page shows."""
-        now = request.app.state.now()
-        who, session = request.identity, session_of(request.scope)
-        common = {
-            "me": who,
-            "may_operate": who.may_act_as("operator"),
-            "may_administer": who.may_act_as("admin"),
-            "csrf_token": session.csrf_token if session else "",
-            "now": now,
-            "ago": partial(words.ago, now=now),
-            "clock": partial(words.clock, now=now),
-            "path": request.scope["path"],
-            "at": "",
-            "with_query": partial(with_query, request),
-        }
+        context = _common(request) | shown
         return self._templates.TemplateResponse(
-            request, name, common | shown, status_code=status, headers=HEADERS
+            request, name, context, status_code=status, headers=HEADERS
         )
+
+    def fragment(self, request: Request, name: str, **shown: Any) -> str:
+        """A part of a page, as markup."""
+        return self._templates.get_template(name).render(_common(request) | shown)
 
     def problem(self, request: Request, problem: Problem) -> Response:
         """What went wrong, as a page; whoever is not logged in may do that."""
@@ -110,3 +101,23 @@ def with_query(request: Request, **changed: str | None) -> str:
     kept += [(name, value) for name, value in changed.items() if value is not None]
     query = urlencode(kept)
     return f"{request.scope['path']}?{query}" if query else str(request.scope["path"])
+
+
+# Any: what templates show.
+def _common(request: Request) -> dict[str, Any]:
+    """What every page shows."""
+    now = request.app.state.now()
+    who, session = request.identity, session_of(request.scope)
+    return {
+        "me": who,
+        "may_operate": who.may_act_as("operator"),
+        "may_administer": who.may_act_as("admin"),
+        "csrf_token": session.csrf_token if session else "",
+        "now": now,
+        "ago": partial(words.ago, now=now),
+        "clock": partial(words.clock, now=now),
+        "path": request.scope["path"],
+        "at": "",
+        "view": "",
+        "with_query": partial(with_query, request),
+    }

@@ -12,6 +12,7 @@ from web.console.api import Api
 from web.console.clusters import Clusters
 from web.console.host import Host
 from web.console.hosts import Hosts
+from web.console.live import Live
 from web.console.now import Now
 from web.console.operations import Operations
 from web.console.outputs import Outputs
@@ -33,16 +34,16 @@ class StaticMount(Mount):
         await super().handle(scope, receive, send)
 
 
-def console_routes(routes: Sequence[Route], histories: Histories) -> list[BaseRoute]:
+def console_routes(routes: Sequence[Route], histories: Histories, live: Live) -> list[BaseRoute]:
     """All pages, over these routes of the API."""
     static = HashedFiles()
     (readyz,) = (route.handler for route in routes if route.path == "/readyz")
     api, pages = Api(routes), Pages(static)
-    now, hosts = Now(api, pages, histories), Hosts(api, pages)
+    now, hosts = Now(api, pages, histories, live), Hosts(api, pages)
     host = Host(api, pages, histories)
     clusters = Clusters(api, pages, histories)
     operations, starting, outputs = (
-        Operations(api, pages),
+        Operations(api, pages, live),
         Starting(api, pages),
         Outputs(api, pages),
     )
@@ -50,6 +51,8 @@ def console_routes(routes: Sequence[Route], histories: Histories) -> list[BaseRo
     access = Access(api, pages)
     shown: list[tuple[str, PageHandler]] = [
         ("/", now.show),
+        ("/live/now", now.follow),
+        ("/live/operation/{id}", operations.follow),
         ("/hosts", hosts.show),
         ("/host/{address}", host.show),
         ("/clusters", clusters.show_all),

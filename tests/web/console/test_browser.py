@@ -1,0 +1,154 @@
+"""The console in a real browser, with script: it is live, breaks no rule, and is for everybody."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.web.console import fleet
+from tests.web.service import WebService
+from web.console.static_files import DIRECTORY
+
+CHROMIUM = "/usr/bin/chromium"
+LIMIT_MS = 60_000
+AXE = DIRECTORY.parent / "npm/node_modules/axe-core/axe.min.js"
+HAS_SCRIPTS = (DIRECTORY / "vendor/htmx.min.js").is_file() and AXE.is_file()
+needs_scripts = pytest.mark.skipif(not HAS_SCRIPTS, reason="make console could not fetch them")
+RUN_AXE = """
+    axe.run().then(found => JSON.stringify(found.violations.map(
+        each => each.id + ": " + each.nodes.map(node => node.target.join(" ")).join(", "))))
+"""
+PAGES = (
+    "/",
+    "/hosts",
+    f"/host/{fleet.address(9)}",
+    "/clusters",
+    "/cluster/web",
+    "/operations",
+    "/operations/new",
+    "/me",
+    "/users",
+    "/tokens",
+    "/about",
+)
+SCREENS = [(scheme, width) for scheme in ("light", "dark") for width in (360, 1440)]
+
+
+class Seat:
+    """A browser's page, and all that it complained of."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        page.set_default_timeout(LIMIT_MS)
+        page.on("console", lambda said: self._note(said.type, said.text))
+        page.on("pageerror", lambda error: self._note("error", str(error)))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+    def log_in(self) -> None:
+        """As an administrator, from the keyboard."""
+        self.page.goto(f"{self.url}/login")
+        self.page.keyboard.type("admin")
+        self.page.keyboard.press("Tab")
+        self.page.keyboard.type("admin")
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(f"{self.url}/")
+
+
+@pytest.fixture(scope="module")
+def browser(seeded: WebService) -> Iterator[Any]:
+    """Debian's chromium; it goes before the service, which it would keep from stopping."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def seat(browser: Any, service: WebService, **options: Any) -> Seat:
+    """A new window of it, in which somebody has logged in."""
+    made = Seat(browser.new_context(**options).new_page(), service.url)
+    made.log_in()
+    return made
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds; it is put in beside the policy, as a reader's extension would be."""
+    session = page.context.new_cdp_session(page)
+    session.send("Page.enable")
+    world = session.send(
+        "Page.createIsolatedWorld",
+        {"frameId": session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]},
+    )["executionContextId"]
+    session.send("Runtime.evaluate", {"expression": AXE.read_text(), "contextId": world})
+    found = session.send(
+        "Runtime.evaluate",
+        {"expression": RUN_AXE, "contextId": world, "awaitPromise": True, "returnByValue": True},
+    )
+    told: list[str] = json.loads(found["result"]["value"])
+    return told
+
+
+@needs_scripts
+@pytest.mark.parametrize(("scheme", "width"), SCREENS)
+def test_every_page_is_for_everybody_and_breaks_no_rule(
+    browser: Any, seeded: WebService, scheme: str, width: int
+) -> None:
+    sat = seat(browser, seeded, color_scheme=scheme, viewport={"width": width, "height": 900})
+    found: dict[str, list[str]] = {}
+    for path in PAGES:
+        sat.page.goto(seeded.url + path)
+        if told := violations(sat.page):
+            found[path] = told
+        assert sat.page.evaluate("document.documentElement.scrollWidth") <= width, path
+    assert found == {}
+    assert sat.complaints == []
+    sat.page.context.close()
+
+
+@needs_scripts
+def test_an_operation_is_begun_watched_and_steered_without_a_reload(
+    browser: Any, seeded: WebService
+) -> None:
+    sat = seat(browser, seeded)
+    page = sat.page
+    page.goto(f"{seeded.url}/operations/new?cluster=db&kind=restart")
+    page.click("text=Show the plan")
+    page.fill("#note", "TICKET-8")
+    page.click("text=Begin this")
+    page.wait_for_selector("text=TICKET-8")
+    page.wait_for_selector("text=Live: it changes by itself.")
+    name = page.url.rpartition("/")[2]
+    page.evaluate("window.loaded = 'once'")
+    with seeded.client() as api:
+        api.put(f"/operation/{name}/state", json={"state": "paused"}).raise_for_status()
+        resume = page.wait_for_selector("button:has-text('Resume')")
+        assert resume is not None
+        assert page.evaluate("window.loaded") == "once"
+        resume.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("button:has-text('Pause')")
+        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+    assert sat.complaints == []
+    page.context.close()
+
+
+@needs_scripts
+def test_now_tells_of_a_failure_without_a_reload(browser: Any, seeded: WebService) -> None:
+    sat, host = seat(browser, seeded), fleet.address(12)
+    page = sat.page
+    page.wait_for_selector("text=Live: it changes by itself.")
+    page.evaluate("window.loaded = 'once'")
+    page.locator("summary").first.click()
+    seeded.fail(host, "<img src=x onerror=alert(1)>", "facts")
+    page.wait_for_selector("text=facts not understood")
+    assert page.locator("details[open]").count() == 1  # what was opened stays open
+    assert page.evaluate("window.loaded") == "once"
+    assert sat.complaints == []
+    seeded.settle(host)
+    page.context.close()
