@@ -26,6 +26,7 @@ class Host(TypedDict):
     booted_at: str | None
     reboot_needed: bool | None
     last_check: str
+    next_check: str | None
     operation: str | None
 
 

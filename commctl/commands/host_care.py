@@ -18,7 +18,7 @@ from commctl.show.times import seconds
 WELL = ("active", "disassociated")
 LOOK_PAUSE_S, LOOK_PAUSE_MAX_S = 0.2, 1.0
 FAILED_LOOK_S = 15.0
-"""How long a failed host may take to answer: a look that finds it as before is no event."""
+"""How long a failed host may take to answer where the service does not say when it looked."""
 
 
 def add_commands(commands: typer.Typer) -> None:
@@ -112,5 +112,7 @@ class Looks:
         if host["status"] != before["status"] or host["reason"] != before["reason"]:
             return True
         if host["status"] == "failed":
-            return host["last_check"] > before["last_check"] or waited_s > FAILED_LOOK_S
+            following = host.get("next_check")
+            again = bool(following) and following != before.get("next_check")
+            return again or host["last_check"] > before["last_check"] or waited_s > FAILED_LOOK_S
         return host["last_check"] > before["last_check"]
