@@ -49,6 +49,7 @@ class Accounts:
         self._stopped = stopped
         self._at_once = reads if isinstance(reads, SQLiteReads) else None
         self._seen = -1
+        self._is_blind = False
         self._known = NOBODY
         self._in_file = NO_USERS
         self._users: Mapping[str, Account] = MappingProxyType({})
@@ -58,14 +59,8 @@ class Accounts:
         self._asking = asyncio.Lock()
 
     def is_current(self) -> bool:
-        """Whether what is known is as of now; never waits, never raises."""
-        if self._at_once is None or self._stopped() is not None:
-            return False
-        try:
-            self._look_at_once(self._at_once)
-        except PersistenceError:
-            return False
-        return True
+        """Whether whatever is asked is answered as of now; never waits, never raises."""
+        return self._at_once is not None and not self._is_blind and self._stopped() is None
 
     async def refresh(self) -> None:
         """Have it known as of now. Raises `Refusal` where that cannot be."""
@@ -75,6 +70,7 @@ class Accounts:
         try:
             if self._at_once is not None:
                 self._look_at_once(self._at_once)
+                self._is_blind = False
                 return
             if self._next is None:
                 self._next = asyncio.create_task(self._look())
@@ -85,7 +81,7 @@ class Accounts:
     @property
     def users(self) -> Mapping[str, Account]:
         """All users by name; the same object while nothing changes."""
-        self.is_current()
+        self._look_if_that_is_cheap()
         in_file = self.users_file.users if self.users_file is not None else NO_USERS
         if in_file is not self._in_file:
             self._in_file = in_file
@@ -134,8 +130,15 @@ class Accounts:
     @property
     def known(self) -> Everybody:
         """The accounts of the database."""
-        self.is_current()
+        self._look_if_that_is_cheap()
         return self._known
+
+    def _look_if_that_is_cheap(self) -> None:
+        if self._at_once is not None:
+            try:
+                self._look_at_once(self._at_once)
+            except PersistenceError:
+                self._is_blind = True  # until `refresh` finds that it is not
 
     def _look_at_once(self, reads: SQLiteReads) -> None:
         seen = reads.seen()

@@ -26,18 +26,20 @@ Lose = Callable[..., None]
 class Listening:
     """A stream that is read until it ends."""
 
-    def __init__(self, service: Service, authorization: str) -> None:
+    def __init__(
+        self, service: Service, authorization: str, instead: dict[str, str] | None = None
+    ) -> None:
         self.ended_at = 0.0
         self.text = ""
         self._opened = threading.Event()
-        self._url, self._authorization = f"{service.url}{STREAM}", authorization
+        self._url = f"{service.url}{STREAM}"
+        self._headers = instead or {"Authorization": authorization}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._opened.wait(LIMIT_S)
 
     def _run(self) -> None:
-        headers = {"Authorization": self._authorization}
-        with httpx.stream("GET", self._url, headers=headers, timeout=LIMIT_S) as answer:
+        with httpx.stream("GET", self._url, headers=self._headers, timeout=LIMIT_S) as answer:
             assert answer.status_code == 200
             for line in answer.iter_lines():
                 self._opened.set()
@@ -142,6 +144,29 @@ def test_in_every_process_what_was_taken_back_is_refused_with_the_next_request(
         assert [client.get("/hosts").status_code for client in ada] == [403, 403]
         for client in ada:
             client.close()
+
+
+def test_a_session_counts_and_ends_in_every_process_and_so_does_its_stream(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with several(2, tmp_path, [postgres_url] * 2, "--users", str(nobody(tmp_path))) as (one, two):
+        one.tool("user", "add", "ada", *NAMELESS, stdin=b"secret")
+        body = {"user": "ada", "password": "secret"}
+        opened = httpx.post(f"{one.url}/api/v0/sessions", json=body, timeout=LIMIT_S)
+        secret = opened.cookies["commissaire"]
+        cookie = {"Cookie": f"commissaire={secret}"}
+        for service in (two, one):
+            assert httpx.get(f"{service.url}/api/v0/me", headers=cookie).json()["name"] == "ada"
+        stream = Listening(two, "", cookie)
+        csrf = {"X-CSRF-Token": opened.json()["csrf_token"], "Origin": one.url}
+        ended = httpx.delete(
+            f"{one.url}/api/v0/session/{opened.json()['id']}", headers=cookie | csrf
+        )
+        assert ended.status_code == 200
+        for service in (two, one):
+            refused = httpx.get(f"{service.url}/api/v0/me", headers=cookie)
+            assert refused.json()["type"] == "urn:commissaire:problem:session-ended"
+        assert stream.join(LIMIT_S)
 
 
 NAMELESS = ("--role", "viewer", "--password-stdin")
