@@ -19,7 +19,10 @@ def amount(kilobytes: int) -> str:
 
 def _updates(host: Any) -> str:
     found = host.get("updates")
-    return f"{found['all']}, {found['security']} for security" if found else ""
+    if not found:
+        return ""
+    security = found["security"]
+    return str(found["all"]) if security is None else f"{found['all']} ({security} for security)"
 
 
 def _why(host: Any) -> str:
