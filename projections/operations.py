@@ -129,6 +129,7 @@ def _project(recorded: Recorded, event: OperationEvent, tables: TableAccess) -> 
         row = found
     record = orjson.loads(row.record)
     _fold(event, name, record, hosts)
+    _end_after_beginning(record)
     row.status, row.is_over = record["status"], int(record["finished_at"] is not None)
     row.tag = tag(recorded, VERSION)
     row.record = orjson.dumps(record).decode()
@@ -257,6 +258,12 @@ def _end(
     _change(hosts, key, counts, changes, event.evidence)
 
 
+def _end_after_beginning(record: dict[str, Any]) -> None:
+    """A clock that was set back in between makes no end before its beginning."""
+    if record["started_at"] and record["finished_at"]:
+        record["finished_at"] = max(record["started_at"], record["finished_at"])
+
+
 def _change(
     hosts: Rows[OperationHostRow],
     key: str,
@@ -269,6 +276,7 @@ def _change(
         raise LookupError(f"there is no host {key} in an operation")
     record = orjson.loads(row.record) | changes
     record["evidence"] |= evidence
+    _end_after_beginning(record)
     if record["outcome"] != row.outcome:
         counts[row.outcome] -= 1
         counts[record["outcome"]] += 1

@@ -176,6 +176,7 @@ def _look_after_hosts(
     """Start whoever works on hosts over SSH."""
     supervisor.add("investigator", make.investigator(steps))
     supervisor.add("watcher", make.watcher())
+    supervisor.add("updates", make.update_scanner())
     supervisor.add("rolling", make.operation_driver(managers))
 
 

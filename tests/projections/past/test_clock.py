@@ -1,21 +1,27 @@
 """A clock that was ahead hides nothing from whoever asks about a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 
+import orjson
 import pytest
 
-from domain.commands import fleet_commands
+from domain.aggregates.operation import OperationRequest
+from domain.aggregates.rolling_policy import Options
+from domain.commands import fleet_commands, operation_commands
+from domain.event import Act
 from domain.log import recorder
 from domain.log.clock import SETTLED_S, LogClock
 from domain.log.reading import as_of, search
 from domain.log.reading.search import Filter
 from domain.log.writer import Writer
-from projections import clusters
+from projections import clusters, operation_reads
 from projections.past.past import Past, place
 from runners.cli.log_check import check
-from tests.support.stores import Store, done
+from tests.domain.memory_unit import MemorySecrets
+from tests.faults.models.population import become_active
+from tests.support.stores import WAIT_TIMEOUT_S, Store, done
 
 TODAY, LATER, TOMORROW = (f"2026-11-{day}T10:00:00.000000" for day in (25, 26, 27))
 YEARS_AHEAD = "2031-03-01T10:00:00.000000"
@@ -114,6 +120,36 @@ def test_a_later_time_never_gives_an_earlier_position(store: Store) -> None:
         assert heads[0].position == 0
         with store.engine.snapshot() as tx:
             assert heads[-1] == recorder.head(tx)
+
+
+def test_an_operation_that_the_clock_was_set_back_in_does_not_end_before_it_began(
+    store: Store,
+) -> None:
+    clock = Clock()
+    clock.time = YEARS_AHEAD
+    wanted = OperationRequest("upgrade", "web", "", Options())
+    with clock.writer(store) as writer:
+        done(writer, fleet_commands.create_cluster, "web", "default", "")
+        done(writer, become_active, MemorySecrets(), "10.0.0.1", "web")
+
+        def do(command: Callable[..., object], *args: object) -> None:
+            act = Act("alice", "test", clock.time)
+            writer.submit(act, lambda unit: command(unit, "one", *args)).result(WAIT_TIMEOUT_S)
+
+        do(operation_commands.start, wanted)
+        do(operation_commands.advance)
+        clock.time = TODAY
+        create(writer, "not-sure-yet")
+        clock.passed_s += SETTLED_S
+        create(writer, "mended")
+        do(operation_commands.fail_host, "10.0.0.1", "upgrade", "why", {})
+    with store.engine.snapshot() as tx:
+        answer = operation_reads.operation(tx, "one")
+    assert answer is not None
+    record = orjson.loads(answer.body)
+    assert record["status"] == "failed"
+    for of_either in (record, record["hosts"][0]):
+        assert of_either["finished_at"] == of_either["started_at"] == YEARS_AHEAD
 
 
 def test_the_log_says_that_the_clock_was_set_back_once_and_is_whole(store: Store) -> None:
