@@ -10,6 +10,7 @@ from projections.beside_the_log import (
     idempotency_keys,
     node_reports,
     outputs,
+    update_scans,
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
@@ -33,6 +34,7 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *node_reports.schema(engine),
         *idempotency_keys.schema(engine),
         *host_looks.schema(engine),
+        *update_scans.schema(engine),
         *checkpoints.schema(engine),
         *account_hashes.schema(engine),
     ]

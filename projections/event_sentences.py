@@ -44,6 +44,15 @@ def _labelled(event: host_events.LabelsChanged) -> str:
     return f"labelled {', '.join(f'{k}={v}' for k, v in event.labels.items()) or 'with nothing'}"
 
 
+def _to_be_checked(event: host_events.CheckRequested) -> str:
+    return f"is to be looked at now{', also for updates' if event.updates else ''}"
+
+
+def _updates(event: host_events.UpdatesFound) -> str:
+    security = f", {event.security} of them for security" if event.security is not None else ""
+    return f"has {event.all} updates waiting{security}"
+
+
 def _set_up(event: host_events.BootstrapStepDone) -> str:
     changed = ", ".join(file["path"] for file in event.changed)
     return f"step {event.step} of setting it up done{f', which wrote {changed}' if changed else ''}"
@@ -102,7 +111,8 @@ TELLINGS: dict[type[Event], Telling] = {
     host_events.Failed: "failed",
     host_events.Recovered: "answered again",
     host_events.LabelsChanged: _labelled,
-    host_events.CheckRequested: "is to be looked at now",
+    host_events.CheckRequested: _to_be_checked,
+    host_events.UpdatesFound: _updates,
     host_events.CredentialsRead: "its credentials were read",
     host_events.CredentialsRotated: "its credentials were changed",
     cluster.Created: _created,

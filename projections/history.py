@@ -55,6 +55,23 @@ def history(tx: Transaction, subject: str, after: int, limit: int) -> Page | Non
     return Page(records, found.position if found.more else None)
 
 
+def newest(tx: Transaction, limit: int, until: str | None = None) -> list[Record]:
+    """The newest events of all subjects, up to a time, newest first; not what each changed."""
+    last = recorder.head(tx).position if until is None else search.last_recorded(tx, until)
+    # Gaps in positions are normal: a few more are looked at.
+    found = recorder.entries(tx, max(0, last - 2 * limit), 2 * limit, last)
+    return [_told(entry, _event(entry.stored), {}, {}) for entry in reversed(found[-limit:])]
+
+
+def newest_of(tx: Transaction, subject: str, limit: int) -> list[Record]:
+    """The newest events of one subject, newest first; none of one that was never heard of."""
+    found = recorder.tail(tx, subject, limit)
+    teller = Teller(subject)
+    if found:
+        teller.catch_up(tx, found[0].stored.originator_version - 1)
+    return [teller.tell(entry) for entry in found][::-1]
+
+
 class Teller:
     """Tells the events of one subject, which must come in order and without a hole."""
 
@@ -84,22 +101,7 @@ class Teller:
         self._follow(event)
         self.version = entry.stored.originator_version
         after = self._state() if self._aggregate is not None else before
-        return {
-            "id": str(entry.position),
-            "time": entry.recorded_at,
-            "actor": event.actor if event else "",
-            "subject": entry.stored.originator_id,
-            "type": entry.stored.topic,
-            "what": sentence(event) if event else "something that this version does not know",
-            "changes": {
-                key: {"before": before.get(key), "after": after.get(key)}
-                for key in {**before, **after}
-                if before.get(key) != after.get(key)
-            },
-            "why": why(event) if event else None,
-            **cause(event.correlation if event else ""),
-            **({"note": event.note} if event and event.note else {}),
-        }
+        return _told(entry, event, before, after)
 
     def _follow(self, event: Event | None) -> None:
         if event is None:
@@ -124,6 +126,25 @@ def cause(correlation: str) -> dict[str, str | None]:
     return {
         "request": correlation if is_request and correlation else None,
         "follows_from": None if is_request else correlation,
+    }
+
+
+def _told(entry: Entry, event: Event | None, before: State, after: State) -> Record:
+    return {
+        "id": str(entry.position),
+        "time": entry.recorded_at,
+        "actor": event.actor if event else "",
+        "subject": entry.stored.originator_id,
+        "type": entry.stored.topic,
+        "what": sentence(event) if event else "something that this version does not know",
+        "changes": {
+            key: {"before": before.get(key), "after": after.get(key)}
+            for key in {**before, **after}
+            if before.get(key) != after.get(key)
+        },
+        "why": why(event) if event else None,
+        **cause(event.correlation if event else ""),
+        **({"note": event.note} if event and event.note else {}),
     }
 
 

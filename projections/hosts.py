@@ -108,6 +108,7 @@ HOST_LIST = Table(
 UNSEEN = (
     events.LabelsChanged,
     events.CheckRequested,
+    events.UpdatesFound,
     events.KeyPinned,
     events.KeyRefused,
     events.KeyApproved,

@@ -12,6 +12,7 @@ from domain.log.writer import Writer
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from web.authentication.authentication import Authentication
+from web.console.table import console_routes
 from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
@@ -111,7 +112,10 @@ def application(
     accounts: AccountBook,
     observation: Observation | None = None,
 ) -> Starlette:
-    """The whole HTTP API. It keeps nothing of its own: the collaborators are the caller's."""
+    """The whole HTTP API, and the console on it.
+
+    It keeps nothing of its own: the collaborators are the caller's.
+    """
     described = SelfDescription()
     routes = described.routes = [
         *service_routes(observation or Observation(authentication), described),
@@ -120,6 +124,7 @@ def application(
     if options.elsewhere:
         routes = leave_to_others(routes)
     refuse_twins(routes)
+    pages = [] if options.elsewhere else console_routes(routes, Histories(stores.log_reads))
     around = Middleware(
         RequestMiddleware,
         log=log.write,
@@ -129,7 +134,7 @@ def application(
         position=lambda: options.window.head,
     )
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *pages],
         middleware=[around],
         exception_handlers=exception_handlers(log.counts),
     )

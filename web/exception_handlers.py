@@ -1,5 +1,6 @@
 """What a request is answered with where its handler raised something: always a problem."""
 
+from collections.abc import Callable
 from typing import cast
 
 from starlette.requests import Request
@@ -18,6 +19,8 @@ from web.authentication.sessions import SessionEnded
 from web.http.problems import Problem
 from web.http.replies import Header
 from web.http.request_counts import LoginRefusal, RequestCounts
+from web.http.requests import SHOW_KEY
+from web.http.requests import Request as OurRequest
 
 CAUSES: dict[type[Exception], LoginRefusal] = {
     Unauthenticated: "missing",
@@ -34,7 +37,11 @@ def exception_handlers(request_counts: RequestCounts) -> dict[type[Exception], E
         for kind, cause in CAUSES.items():
             if isinstance(error, kind):
                 request_counts.refused_logins[cause] += 1
-        return problem_of(error).reply()
+        problem = problem_of(error)
+        show: Callable[[OurRequest, Problem], Response] | None = request.scope.get(SHOW_KEY)
+        if show is None:
+            return problem.reply()
+        return show(OurRequest(request.scope, request.receive), problem)
 
     known = (Problem, Refusal, *CAUSES, StorageFull, Stopped, OperationalError)
     return dict.fromkeys(known, cast("ExceptionHandler", answer))

@@ -8,7 +8,7 @@ A host that was removed may be registered again: its stream goes on. What may ha
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from domain.aggregate import Aggregate
+from domain.aggregates.host_checks import CheckedHost
 from domain.aggregates.host_events import (
     Activated,
     AnyHostEvent,
@@ -34,6 +34,7 @@ from domain.aggregates.host_events import (
     Registered,
     Removed,
     Status,
+    UpdatesFound,
 )
 from domain.aggregates.operation_events import Evidence
 from domain.event import LeaveReason
@@ -68,7 +69,7 @@ class Registration:
 UNREGISTERED = Registration(remote_user="", ssh_port=0)
 
 
-class Host(Aggregate[AnyHostEvent]):
+class Host(CheckedHost):
     """One machine of the fleet."""
 
     KIND = "host"
@@ -96,7 +97,7 @@ class Host(Aggregate[AnyHostEvent]):
         self.facts: FactsGathered | None = None
         self.sourced: FactsSourced | None = None
         self.labels: dict[str, str] = {}
-        self.check_requested_at = ""
+        self._forget_checks()
         self.step: BootstrapStepSent | None = None
         """The step of setting it up that was sent, and of which nobody knows yet how it ended."""
 
@@ -250,13 +251,6 @@ class Host(Aggregate[AnyHostEvent]):
         if labels != self.labels:
             self.emit(LabelsChanged(labels))
 
-    def request_check(self, not_since: str) -> None:
-        """Have the host looked at now, unless somebody asked for that after `not_since`."""
-        self.must_exist()
-        # A time to come is of a clock that was ahead.
-        if not not_since < self.check_requested_at <= self.act.at:
-            self.emit(CheckRequested())
-
     def read_credentials(self) -> None:
         """Note that an administrator reads the private key."""
         self.must_exist()
@@ -310,8 +304,8 @@ class Host(Aggregate[AnyHostEvent]):
                 self.failure, self.was = None, ""
             case LabelsChanged():
                 self.labels = event.labels
-            case CheckRequested():
-                self.check_requested_at = event.at
+            case CheckRequested() | UpdatesFound():
+                self._apply_check(event)
             case CredentialsRead():
                 pass
             case CredentialsRotated():

@@ -113,6 +113,18 @@ class FactsGathered(HostEvent):
 
 
 @dataclass(frozen=True)
+class UpdatesFound(HostEvent):
+    """So many updates wait on the host: packages, or one tree where it is booted from OSTree.
+
+    `security`: how many of them mend a weakness; None where its system does not tell.
+    """
+
+    TOPIC: ClassVar[str] = "host.updates_found"
+    all: int
+    security: int | None
+
+
+@dataclass(frozen=True)
 class FactsSourced(HostEvent):
     """What the host's source says of it from now on; `None` is what it says nothing of.
 
@@ -204,9 +216,13 @@ class LabelsChanged(HostEvent):
 
 @dataclass(frozen=True)
 class CheckRequested(HostEvent):
-    """Somebody wants the host to be looked at now, whatever the pause."""
+    """Somebody wants the host to be looked at now, whatever the pause.
+
+    `updates`: also for updates that wait.
+    """
 
     TOPIC: ClassVar[str] = "host.check_requested"
+    updates: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,6 +252,7 @@ AnyHostEvent = (
     | KeyApproved
     | KeyForgotten
     | FactsGathered
+    | UpdatesFound
     | FactsSourced
     | BootstrapStepSent
     | BootstrapStepDone

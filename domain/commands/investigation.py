@@ -8,7 +8,7 @@ machine's.
 from dataclasses import dataclass
 
 from domain.aggregates.host import Host
-from domain.aggregates.host_events import FactsGathered, FactsSourced, FailureKind
+from domain.aggregates.host_events import FactsGathered, FactsSourced, FailureKind, UpdatesFound
 from domain.commands.fleet_commands import Unit, activate_where_nobody_else_must
 
 
@@ -58,6 +58,14 @@ def take_part(unit: Unit, host: Host) -> None:
     host.finish_bootstrap()
     if host.cluster:
         activate_where_nobody_else_must(unit, unit.cluster(host.cluster), host)
+
+
+def find_updates(unit: Unit, subject: Subject, found: UpdatesFound) -> bool:
+    """So many updates wait on the host; False where it is not the host that was asked."""
+    host = as_it_was(unit, subject)
+    if host is not None:
+        host.find_updates(found)
+    return host is not None
 
 
 def supply_facts(unit: Unit, subject: Subject, facts: FactsSourced) -> None:

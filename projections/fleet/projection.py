@@ -20,7 +20,7 @@ from projections.fleet.tables import (
 from projections.projection import Projection
 from projections.tables import Rows, TableAccess
 
-VERSION = 1
+VERSION = 2
 HANDLES = (
     events.Registered,
     events.Removed,
@@ -33,6 +33,7 @@ HANDLES = (
     events.Failed,
     events.Recovered,
     events.LabelsChanged,
+    events.UpdatesFound,
 )
 FACTS = ("os", "cpus", "memory", "space", "kernel", "booted_at")
 SOURCED = ("os", "cpus", "memory", "space")
@@ -49,7 +50,7 @@ def project(recorded: Recorded, tables: TableAccess) -> None:
     if isinstance(event, events.Registered):
         row = FleetHostRow(
             address, "investigating", "", "", "", event.at, UNKNOWN, "", "", event.source,
-            "{}", "{}", "{}", "",
+            "{}", "{}", "{}", "", "",
         )  # fmt: skip
     elif row is None:
         raise LookupError(f"{event.TOPIC} at {recorded.position}: {address} is not registered")
@@ -98,6 +99,9 @@ def _fold(row: FleetHostRow, event: HostEvent, labels: Rows[HostLabelRow]) -> No
             _become(row, "disassociated", event.at)
         case events.Activated():
             _become(row, "active", event.at)
+        case events.UpdatesFound():
+            found = {"all": event.all, "security": event.security, "at": event.at}
+            row.updates = orjson.dumps(found).decode()
         case events.LabelsChanged():
             _put_labels(labels, row, event.labels)
         case _:

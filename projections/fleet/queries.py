@@ -61,9 +61,10 @@ class HostPage(NamedTuple):
 
 
 SELECT = (
-    "SELECT h.address, h.head, h.last_check, b.last_check, {operation}, {next_check}, {sorted_by}"
+    "SELECT h.address, h.head, h.last_check, b.last_check, h.updates, {now_alone}, {sorted_by}"
     " FROM {source}"
 )
+SCANNED = "(SELECT s.at FROM update_scans s WHERE s.address = h.address)"
 NEXT_CHECK = """
     (SELECT l.next_check FROM host_looks l WHERE l.address = h.address AND h.status = 'failed')
 """
@@ -90,8 +91,7 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
         params.append(address)
     order = "DESC" if descending else "ASC"
     select = SELECT.format(
-        operation="NULL" if past else OPERATION,
-        next_check="NULL" if past else NEXT_CHECK,
+        now_alone="NULL, NULL, NULL" if past else f"{SCANNED}, {NEXT_CHECK}, {OPERATION}",
         sorted_by=f"h.{column}",
         source=source,
     )
@@ -102,19 +102,33 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
         LIMIT {page.limit + 1}
     """
     rows = tx.execute(sql, params).fetchall()
-    records = [_record(*row[1:6]) for row in rows[: page.limit]]
+    records = [_record(*row[1:8]) for row in rows[: page.limit]]
     following = None
     if len(rows) > page.limit:
         last = rows[page.limit - 1]
-        following = _told_place(last[6], last[0])
+        following = _told_place(last[8], last[0])
     return HostPage(f"[{','.join(records)}]".encode(), following)
 
 
 def _record(
-    head: str, checked: str, seen: str | None, operation: str | None, next_check: str | None
+    head: str,
+    checked: str,
+    seen: str | None,
+    updates: str,
+    scanned: str | None,
+    next_check: str | None,
+    operation: str | None,
 ) -> str:
+    found = orjson.loads(updates) if updates else None
+    if found:
+        found["at"] = later(found["at"], scanned)
     more = orjson.dumps(
-        {"last_check": later(checked, seen), "next_check": next_check, "operation": operation}
+        {
+            "updates": found,
+            "last_check": later(checked, seen),
+            "next_check": next_check,
+            "operation": operation,
+        }
     )
     return f"{head},{more[1:].decode()}"
 

@@ -16,6 +16,7 @@ class FleetHostRow:
     """One host. `head` is its record as JSON, up to what changes without an event.
 
     `os` is what is shown, and `said` has what the host says of itself: `sourced` may say otherwise.
+    `updates` is JSON, or "" where nobody has looked for any.
     """
 
     address: str
@@ -31,6 +32,7 @@ class FleetHostRow:
     labels: str
     said: str
     sourced: str
+    updates: str
     head: str
 
 
@@ -82,7 +84,6 @@ def _derive(row: FleetHostRow) -> None:
         "kernel": facts.get("kernel") or None,
         "booted_at": facts.get("booted_at") or None,
         "reboot_needed": None if row.reboot_needed == UNKNOWN else bool(row.reboot_needed),
-        "updates": None,
     }
     row.head = orjson.dumps(record)[:-1].decode()
 
@@ -106,6 +107,7 @@ FLEET_HOSTS = Table(
             labels {text} NOT NULL,
             said {text} NOT NULL,
             sourced {text} NOT NULL,
+            updates {text} NOT NULL,
             head {text} NOT NULL
         ) {clustered}
         """,

@@ -5,7 +5,12 @@ from contextlib import contextmanager
 from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from domain.aggregates.host import Host
-from domain.aggregates.host_events import BootstrapStepSent, FactsGathered, FailureKind
+from domain.aggregates.host_events import (
+    BootstrapStepSent,
+    FactsGathered,
+    FailureKind,
+    UpdatesFound,
+)
 from domain.aggregates.operation_events import Evidence
 from domain.commands import bootstrap, investigation
 from domain.commands.bootstrap import Changed, Wanted
@@ -13,7 +18,7 @@ from domain.commands.investigation import Subject
 from domain.event import Act
 from domain.log.unit import Unit
 from domain.log.writer import Writer
-from projections.beside_the_log import outputs
+from projections.beside_the_log import outputs, update_scans
 from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership
 from runners.scheduling.process_manager import UNRECORDED
 
@@ -108,6 +113,16 @@ class HostOutcomes:
     async def settle(self, host: Host, facts: FactsGathered) -> None:
         """The host answered with its facts, and is set up."""
         await self._record(host, investigation.settle, facts)
+
+    async def find_updates(self, host: Host, found: UpdatesFound) -> None:
+        """The host told how many updates wait."""
+        at = self._now()
+
+        def find(unit: Unit, subject: Subject) -> None:
+            if investigation.find_updates(unit, subject, found):
+                unit.write_beside(lambda tx: update_scans.keep(tx, host.name, at))
+
+        await self._record(host, find)
 
     async def begin_bootstrap(self, host: Host, facts: FactsGathered) -> Wanted | None:
         """The host answered; gives the network that it is to be set up for, or `settle`s it."""

@@ -40,6 +40,8 @@ from runners.sources.plugins import ConfiguredSource
 from runners.sources.pollers import SourcePollers
 from runners.ssh.client import Limits, Ssh, name_ourselves
 from runners.steps.ssh_contact import SshConnector
+from runners.updates import update_scanner
+from runners.updates.update_scanner import UpdateScanner
 
 Report = Callable[[str, Exception], None]
 
@@ -49,7 +51,7 @@ def make_ssh(settings: Settings) -> Ssh:
     name_ourselves(os.environ)
     looks = settings.ssh_parallel * (1 + SLOW_PER_SLOT)
     return Ssh(
-        looks + settings.check_parallel + settings.operation_parallel,
+        looks + settings.check_parallel + settings.operation_parallel + update_scanner.PARALLEL,
         limits=Limits(
             connect_s=settings.ssh_connect_timeout_s,
             login_s=settings.ssh_connect_timeout_s,
@@ -107,6 +109,24 @@ class Factories:
             now=now,
             chance=random.SystemRandom(),
             on_defect=self._on_defect("check.failed"),
+            ownership=self.ownership,
+        )
+
+    def update_scanner(self) -> UpdateScanner:
+        """Whoever asks hosts how many updates wait."""
+        outcomes = HostOutcomes(self.writer, update_scanner.ACTOR, now, self.ownership)
+
+        def report(address: str, reason: str) -> None:
+            self.lines.write("updates.unknown", level="warning", address=address, reason=reason)
+
+        return UpdateScanner(
+            outcomes,
+            self.fleet,
+            SshConnector(self._sessions(update_scanner.ACTOR), outcomes),
+            now=now,
+            new_id=timed_id,
+            chance=random.SystemRandom(),
+            on_failure=report,
             ownership=self.ownership,
         )
 

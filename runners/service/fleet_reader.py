@@ -16,7 +16,7 @@ from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.log.unit import load
 from projections import container_managers, hosts, operation_reads
-from projections.beside_the_log import node_reports, outputs
+from projections.beside_the_log import node_reports, outputs, update_scans
 from projections.container_managers import Known, NodeChangeRow
 from projections.reads import Reads
 from runners.hosts.investigator import UNSETTLED
@@ -40,6 +40,10 @@ class FleetReader:
         """The addresses of all hosts that are set up and have not failed."""
         found = await self._reads.fresh(hosts.addresses, sorted(READY))
         return [address for address, _ in found]
+
+    async def scanned(self) -> list[tuple[str, str]]:
+        """Each host that is set up, and when it last told of updates; "" where it never did."""
+        return await self._reads.fresh(update_scans.scanned)
 
     async def occupied(self, address: str) -> bool:
         """Whether an operation works on the host."""

@@ -100,7 +100,7 @@ def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
                 )
             return _script("deploy", version)
         case "upgrade":
-            return _upgrade(facts)
+            return _script("upgrade", package_command(facts))
         case "restart":
             raise StepImpossible("A restart has no commands but its reboot.")
 
@@ -136,13 +136,14 @@ def packages(output: bytes) -> Evidence:
     }
 
 
-def _upgrade(facts: FactsGathered) -> Commands:
+def package_command(facts: FactsGathered) -> str:
+    """The package command to look for first on a system. Raises `StepImpossible`."""
     if facts.os not in FIRST:
         raise StepImpossible(f"Nobody told us how to upgrade {facts.os}.")
     major = facts.os_version.partition(".")[0]
     if facts.os in YUM_UNTIL and major.isdecimal() and int(major) <= YUM_UNTIL[facts.os]:
-        return _script("upgrade", "yum")
-    return _script("upgrade", FIRST[facts.os])
+        return "yum"
+    return FIRST[facts.os]
 
 
 def _script(verb: str, argument: str) -> Commands:

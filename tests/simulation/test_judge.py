@@ -76,8 +76,8 @@ def drops_who_is_not_ready(patch: pytest.MonkeyPatch) -> None:
     """Forgets those that it skips."""
     plan = operation_commands.plan
 
-    def forgetful(unit: Any, request: Any) -> Plan:
-        return replace(plan(unit, request), skipped=[])
+    def forgetful(unit: Any, request: Any, matching: Any = ()) -> Plan:
+        return replace(plan(unit, request, matching), skipped=[])
 
     patch.setattr(operation_commands, "plan", forgetful)
 

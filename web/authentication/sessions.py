@@ -128,12 +128,21 @@ def session_of(scope: Scope) -> OpenSession | None:
 
 def refuse_forged(scope: Scope) -> None:
     """Refuse a change with a cookie that a page of somebody else may have sent."""
+    if session_of(scope) is not None:
+        refuse_forged_form(scope, _header(scope, CSRF_HEADER) or b"")
+
+
+def refuse_forged_form(scope: Scope, given: bytes) -> None:
+    """Refuse a form that a page of somebody else may have sent, whatever credentials came with it.
+
+    A browser sends a password that it was told once by itself too, so every form has its Origin;
+    `given` is the token in it, which has to be that of the session, where there is one.
+    """
+    if not has_right_origin(scope, must=True):
+        raise Forbidden("A change with a session must come from a page of this service (Origin).")
     session = session_of(scope)
     if session is None:
         return
-    if not has_right_origin(scope, must=True):
-        raise Forbidden("A change with a session must come from a page of this service (Origin).")
-    given = _header(scope, CSRF_HEADER) or b""
     if not hmac.compare_digest(given, session.csrf_token.encode()):
         raise Forbidden("A change with a session needs its X-CSRF-Token, which /me tells.")
 

@@ -1,7 +1,8 @@
 """What happened to one host or cluster, as a person asks for it."""
 
 from domain.refusal import not_found
-from projections.history import history
+from projections import history
+from projections.history import Record
 from projections.reads import Reads
 from web.events.events import next_link, page_of
 from web.http.query_string import parameters
@@ -24,10 +25,18 @@ class Histories:
         """What happened to a cluster, oldest first; also to one that is gone."""
         return await self._history(request, "cluster", known_cluster(request))
 
+    async def newest(self, limit: int, until: str | None = None) -> list[Record]:
+        """The newest events of all, newest first; for pages."""
+        return await self._reads.fresh(history.newest, limit, until)
+
+    async def newest_of(self, subject: str, limit: int) -> list[Record]:
+        """The newest events of a host, a cluster or an operation, newest first; for pages."""
+        return await self._reads.fresh(history.newest_of, subject, limit)
+
     async def _history(self, request: Request, kind: str, name: str) -> Reply:
         given = parameters(request.scope["query_string"], ("after", "limit"))
         after, limit = page_of(given)
-        page = await self._reads.fresh(history, f"{kind}/{name}", after, limit)
+        page = await self._reads.fresh(history.history, f"{kind}/{name}", after, limit)
         if page is None:
             raise not_found(f"Nothing was ever heard of {kind} {name}.")
         headers = [*STORED]

@@ -39,8 +39,10 @@ ORIGIN_KEY = "commissaire.origin"
 ROUTE_KEY = "commissaire.route"
 POSITION_KEY = "commissaire.position"
 TAKES_KEY = "commissaire.takes"
+SHOW_KEY = "commissaire.show"
 """Where the ASGI scope has the name of a request, its `Client`, the path of its route, the
-position of the log that the answer is as of, and the role that the route takes."""
+position of the log that the answer is as of, the role that the route takes, and what shows a
+problem as a page (`show(request, problem)`), where a page was asked for."""
 
 T = TypeVar("T")
 

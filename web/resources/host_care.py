@@ -55,8 +55,8 @@ class HostCare:
     async def check(self, request: Request) -> Reply:
         """Have a host looked at now, whatever the pause."""
         address = known_address(request)
-        await bodies.read(request, CheckBody)
-        return await self._check(request, [address])
+        body = await bodies.read(request, CheckBody)
+        return await self._check(request, [address], updates=body.updates)
 
     async def check_many(self, request: Request) -> Reply:
         """Have all hosts that the filters let through looked at now."""
@@ -69,9 +69,9 @@ class HostCare:
                 f"More than {CHECKED_MAX} hosts match: each is looked at in its interval anyway;"
                 " ask for fewer."
             )
-        return await self._check(request, found)
+        return await self._check(request, found, updates=body.updates)
 
-    async def _check(self, request: Request, addresses: list[str]) -> Reply:
+    async def _check(self, request: Request, addresses: list[str], *, updates: bool) -> Reply:
         act = request.act()
         not_since = shifted(act.at, -CHECK_PAUSE_S)
 
@@ -80,7 +80,7 @@ class HostCare:
             for address in addresses:
                 host = unit.host(address)
                 if host.registered or len(addresses) == 1:
-                    host.request_check(not_since)
+                    host.request_check(not_since, updates=updates)
             return before
 
         position = await self._writer.perform(act, ask)

@@ -100,10 +100,7 @@ class Route(StarletteRoute):
             raise _wrong_verb(self.path, scope["app"].routes)
         # Each name once. Invalid UTF-8 becomes U+FFFD: no name has that.
         scope["path_params"] = {key: unquote(value) for key, value in scope["path_params"].items()}
-        if self.audience in ROLES:
-            scope[TAKES_KEY] = self.audience
-            if not (user.may_act_as(self.audience) or await self._may_there(scope, user)):
-                raise not_allowed(user, self.audience)
+        await self.admit(scope, user)
         if scope["query_string"] and self.is_api:
             refuse_unknown(scope["query_string"], self.description.query)
         request = Request(scope, receive)
@@ -113,6 +110,14 @@ class Route(StarletteRoute):
             await request.body()
         response = await self.handler(request)
         await response(scope, receive, send)
+
+    async def admit(self, scope: Scope, user: Identity) -> None:
+        """Refuse somebody whose role is too small for this path, there and everywhere."""
+        if self.audience not in ROLES:
+            return
+        scope[TAKES_KEY] = self.audience
+        if not (user.may_act_as(self.audience) or await self._may_there(scope, user)):
+            raise not_allowed(user, self.audience)
 
     async def _may_there(self, scope: Scope, user: Identity) -> bool:
         """Whether somebody may do this in the cluster that it acts on, though not everywhere."""

@@ -20,6 +20,9 @@ Label = Annotated[
 Find = Annotated[str, Field(pattern="^[ -~]{1,100}$")]
 
 
+UPDATES = "Also for updates that wait, which takes some minutes: they are asked for once a day."
+
+
 class LabelsBody(Body):
     """The labels of a host: all keys are labels, all values strings."""
 
@@ -35,9 +38,11 @@ class LabelsBody(Body):
 
 
 class CheckBody(Exact):
-    """What is to be looked at. Nothing more can be asked for so far."""
+    """What is to be looked at."""
 
-    model_config = example()
+    updates: bool = Field(False, description=UPDATES)
+
+    model_config = example(updates=True)
 
 
 class HostFilters(Exact):
@@ -56,3 +61,5 @@ class HostFilters(Exact):
 
 class FleetCheckBody(HostFilters):
     """Which hosts are to be looked at now."""
+
+    updates: bool = Field(False, description=UPDATES)

@@ -13,6 +13,14 @@ Named = Annotated[list[str], Field(description="20 of them at most.")]
 HowMany = dict[str, int]
 
 
+class UpdatesRecord(Record):
+    """How many updates wait on a host: packages, or one tree where it is booted from OSTree."""
+
+    all: Amount
+    security: Amount | None = Field(description="Of them; null where its system does not tell.")
+    at: str = Field(description="When it was asked last. UTC.")
+
+
 class FleetHost(Record):
     """A host with all that is known of it."""
 
@@ -31,7 +39,7 @@ class FleetHost(Record):
     kernel: str | None = Field(description="The one that runs; null where it was not asked yet.")
     booted_at: str | None = Field(description="UTC.")
     reboot_needed: bool | None = Field(description="Null where nobody can tell.")
-    updates: None = Field(description="Not looked up so far.")
+    updates: UpdatesRecord | None = Field(description="Null where nobody has looked for any.")
     last_check: Checked
     next_check: str | None = Field(
         description="When it is looked at next, of a host that failed. UTC; of the past null."
@@ -54,7 +62,7 @@ class FleetHost(Record):
         kernel="6.1.0-18-amd64",
         booted_at="2015-12-01T06:00:00.000000",
         reboot_needed=False,
-        updates=None,
+        updates={"all": 12, "security": 3, "at": "2015-12-17T15:48:18.710454"},
         last_check="2015-12-17T15:48:18.710454",
         next_check="2015-12-17T15:50:18.710454",
         operation=None,

@@ -1,0 +1,1 @@
+"""Updates that wait on hosts: asked for once a day."""

@@ -1,0 +1,145 @@
+"""Forms without script: who may, from where, and what became of it."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.web.console import fleet
+from tests.web.console.browser import Browser, Page
+from tests.web.service import WebService
+
+HOST = fleet.address(2)
+
+
+def test_strangers_are_asked_to_log_in_and_go_on_where_they_wanted(seeded: WebService) -> None:
+    with httpx.Client(base_url=seeded.url) as client:
+        sent_on = client.get("/hosts?status=failed")
+        assert sent_on.status_code == 303
+        assert sent_on.headers["location"] == "/login?next=%2Fhosts%3Fstatus%3Dfailed"
+        form = {"user": "viewer", "password": "viewer", "next": "/hosts?status=failed"}
+        opened = client.post("/login", data=form, headers={"origin": seeded.url})
+        assert opened.headers["location"] == "/hosts?status=failed"
+        assert client.get("/hosts").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "/\\evil.example", "https://evil.example", ""]
+)
+def test_a_log_in_leads_to_no_other_service(seeded: WebService, target: str) -> None:
+    form = {"user": "viewer", "password": "viewer", "next": target}
+    opened = httpx.post(f"{seeded.url}/login", data=form, headers={"origin": seeded.url})
+    assert opened.headers["location"] == "/"
+
+
+def test_a_wrong_password_is_said_where_it_is_asked_for(seeded: WebService) -> None:
+    form = {"user": "viewer", "password": "wrong", "next": "/hosts"}
+    refused = httpx.post(f"{seeded.url}/login", data=form, headers={"origin": seeded.url})
+    assert refused.status_code == 403
+    assert "The user name or the password is wrong." in refused.text
+    assert 'value="/hosts"' in refused.text
+
+
+def test_a_session_ends_with_log_out(admin: Browser) -> None:
+    assert admin.send("/me", "/logout").headers["location"] == "/login"
+    assert admin.client.get("/").status_code == 303
+
+
+def test_an_ended_session_is_asked_for_again(admin: Browser, seeded: WebService) -> None:
+    with seeded.client() as api:
+        for session in api.get("/sessions").json():
+            api.delete(f"/session/{session['id']}")
+    answer = admin.client.get("/hosts")
+    assert answer.headers["location"] == "/login?next=%2Fhosts&ended=1"
+
+
+def test_forms_from_elsewhere_are_refused(admin: Browser, seeded: WebService) -> None:
+    fields = admin.see(f"/host/{HOST}").fields(f"/host/{HOST}/check")
+    before = len(seeded.events)
+    for origin in ({}, {"origin": "http://evil.example"}, {"origin": "null"}):
+        answer = admin.client.post(f"/host/{HOST}/check", data=fields, headers=origin)
+        assert answer.status_code == 403
+    answer = admin.post(f"/host/{HOST}/check", {"csrf_token": "0" * 48})
+    assert answer.status_code == 403
+    # A browser that was told a password once sends it by itself, too.
+    for origin in ({}, {"origin": "http://evil.example"}):
+        answer = httpx.post(
+            f"{seeded.url}/host/{HOST}/check", auth=("admin", "admin"), data=fields, headers=origin
+        )
+        assert answer.status_code == 403
+    assert len(seeded.events) == before
+
+
+def test_a_host_is_looked_at_and_labelled_from_its_page(admin: Browser, seeded: WebService) -> None:
+    page, before = f"/host/{HOST}", len(seeded.events)
+    assert admin.send(page, f"{page}/check").headers["location"] == page
+    assert "host.check_requested" in seeded.topics()[before:]
+    note = {"label": "tier=gold"}
+    assert admin.send(page, f"{page}/label", note).status_code == 303
+    assert "tier=gold" in admin.see(page).text
+    assert admin.send(page, f"{page}/label", {"label": "tier-"}).status_code == 303
+    with seeded.client() as api:
+        assert "tier" not in api.get(f"/host/{HOST}/labels").json()
+    assert admin.send(page, f"{page}/label", {"label": "nonsense"}).status_code == 400
+
+
+def test_marked_hosts_are_looked_at_and_labelled(admin: Browser, seeded: WebService) -> None:
+    marked = [fleet.address(4), fleet.address(5)]
+    list_ = "/hosts?cluster=web"
+    sent = admin.send(list_, "/hosts/check", {"address": marked})
+    assert sent.headers["location"] == list_
+    fields = admin.see(list_).fields("/hosts/check") | {"label": "wave=1"}
+    sent = admin.post("/hosts/label", {**fields, "address": marked})
+    assert sent.status_code == 303
+    assert "Hosts 2" in admin.see("/hosts?label=wave%3D1").text
+    assert admin.send(list_, "/hosts/check", {"label": ""}).status_code == 400
+    sent = admin.send("/hosts?label=wave%3D1", "/hosts/check", {"all": "1"})
+    assert sent.status_code == 303
+
+
+def test_who_may_not_is_told_which_role_it_takes(viewer: Browser) -> None:
+    assert "takes the role operator" in viewer.see(f"/host/{HOST}").text
+    assert "takes the role admin" in viewer.see(f"/host/{HOST}").text
+    token = viewer.see("/me").fields("/logout")["csrf_token"]
+    for action in (f"/host/{HOST}/check", f"/host/{HOST}/label", "/hosts/check"):
+        fields = {"csrf_token": token, "label": "a=b", "address": HOST}
+        answer = viewer.post(action, fields)
+        assert answer.status_code == 403
+        assert "This takes the role" in answer.text
+
+
+def test_a_token_is_shown_once_and_is_worthless_when_revoked(
+    admin: Browser, seeded: WebService
+) -> None:
+    made = admin.send("/tokens", "/tokens/make", {"name": "ci", "role": "viewer", "expires": "12h"})
+    assert made.status_code == 200
+    (token,) = re.findall(r"cmsr_[\w-]+", made.text)
+    bearer = {"authorization": f"Bearer {token}"}
+    assert httpx.get(f"{seeded.url}/api/v0/me", headers=bearer).json()["role"] == "viewer"
+    assert token not in admin.client.get("/tokens").text
+    assert admin.send("/tokens", "/tokens/ci/revoke").status_code == 303
+    assert httpx.get(f"{seeded.url}/api/v0/me", headers=bearer).status_code == 403
+
+
+def test_users_are_added_and_removed_by_administrators(
+    admin: Browser, viewer: Browser, seeded: WebService
+) -> None:
+    new = {"name": "eve", "role": "viewer", "password": "made up here"}
+    assert admin.send("/users", "/users/put", new).headers["location"] == "/users"
+    assert "eve" in admin.see("/users").text
+    with httpx.Client(base_url=seeded.url) as client:
+        form = {"user": "eve", "password": "made up here", "next": "/me"}
+        opened = client.post("/login", data=form, headers={"origin": seeded.url})
+        assert opened.headers["location"] == "/me"
+        changed = client.post(
+            "/me/password",
+            data=Page(client.get("/me").text).fields("/me/password")
+            | {"old": "made up here", "new": "made up anew"},
+            headers={"origin": seeded.url},
+        )
+        assert changed.status_code == 303
+    assert admin.send("/users", "/users/remove", {"name": "eve"}).status_code == 303
+    assert "eve" not in admin.see("/users").text
+    refused = viewer.client.get("/users")
+    assert refused.status_code == 403
+    assert "takes the role" in refused.text

@@ -1,0 +1,137 @@
+"""Operations are begun, watched and steered on pages without script."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from projections.beside_the_log import outputs
+from tests.web.console import fleet
+from tests.web.console.browser import Browser, Page, browsing
+from tests.web.service import WebService, serving
+
+MANY = 150
+TALKER = fleet.address(7)
+"""Alone in the cluster talk, so that what runs there holds up no other test."""
+AT = "2026-01-02T03:04:05.000006"
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebService]:
+    """A service in which the cluster web has more hosts than anybody begins by mistake."""
+    with serving(Path(tmp_path_factory.mktemp("crowd"))) as service:
+        fleet.seed(service, MANY)
+        with service.client() as api:
+            api.delete(f"/cluster/db/hosts/{TALKER}").raise_for_status()
+            api.put("/cluster/talk").raise_for_status()
+            api.put(f"/cluster/talk/hosts/{TALKER}").raise_for_status()
+        yield service
+
+
+@pytest.fixture
+def admin(crowd: WebService) -> Iterator[Browser]:
+    """An administrator's browser there."""
+    with browsing(crowd) as browser:
+        yield browser
+
+
+def planned(browser: Browser, **fields: str) -> tuple[Page, dict[str, str]]:
+    """The plan for what is asked for, and what is filled in on it."""
+    form = browser.see("/operations/new").fields("/operations/plan")
+    answer = browser.post("/operations/plan", {**form, "kind": "restart", **fields})
+    assert answer.status_code == 200, answer.text
+    page = Page(answer.text)
+    return page, page.fields("/operations/begin")
+
+
+def test_an_operation_goes_from_the_form_to_its_page_and_is_steered(
+    admin: Browser, crowd: WebService
+) -> None:
+    page, fields = planned(admin, cluster="cache", max_parallel="25%", max_failures="2")
+    assert "at once; ends after more than 2 failures" in page.text
+    assert "Skipped" in page.text
+    assert "commctl restart cache -P 25% -F 2" in page.text
+    assert "typed" not in fields
+    begun = admin.post("/operations/begin", {**fields, "note": "TICKET-7 <b>"})
+    assert begun.status_code == 303, begun.text
+    path = begun.headers["location"]
+    page = admin.see(path)
+    assert "in process" in page.text
+    assert "TICKET-7 <b>" in page.text
+    assert "of 2 allowed" in page.text
+    for state, shown in (("paused", "paused"), ("in_process", "in process")):
+        sent = admin.send(path, f"{path}/state", {"state": state})
+        assert sent.headers["location"] == path
+        assert shown in admin.see(path).text
+    admin.send(path, f"{path}/state", {"state": "cancelled"})
+    name = path.rpartition("/")[2]
+    assert "restart of cache" in admin.see("/operations?cluster=cache").text
+    assert "restart of cache" in admin.see("/cluster/cache").text
+    with crowd.client() as api:
+        assert api.get(f"/operation/{name}").json()["note"] == "TICKET-7 <b>"
+
+
+def test_many_hosts_are_begun_only_by_whoever_types_the_cluster(admin: Browser) -> None:
+    page, fields = planned(admin, cluster="web")
+    assert "type the name of the cluster" in page.text
+    for typed in ("", "db"):
+        answer = admin.post("/operations/begin", {**fields, "typed": typed})
+        assert answer.status_code == 400
+        assert "type the name of the cluster" in answer.text
+    begun = admin.post("/operations/begin", {**fields, "typed": "web"})
+    assert begun.status_code == 303
+    assert len([of for tag, of in admin.see(begun.headers["location"]).tags if tag == "rect"]) >= 50
+
+
+def test_what_is_begun_is_what_was_planned(admin: Browser, crowd: WebService) -> None:
+    _, fields = planned(admin, cluster="db", hosts=f"{fleet.address(2)}, {fleet.address(5)}")
+    crowd.fail(fleet.address(5), "It is gone.")
+    answer = admin.post("/operations/begin", fields)
+    assert answer.status_code == 409
+    assert "plan" in answer.text
+    crowd.settle(fleet.address(5))
+
+
+def test_a_wrong_form_is_told_what_is_wrong(admin: Browser) -> None:
+    for fields in ({"max_parallel": "many"}, {"healthy_for_s": "soon"}, {"cluster": "nowhere"}):
+        answer = admin.post(
+            "/operations/plan",
+            admin.see("/operations/new").fields("/operations/plan")
+            | {"kind": "restart", "cluster": "web"}
+            | fields,
+        )
+        assert answer.status_code in (400, 404), fields
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_viewers_see_operations_and_begin_none(crowd: WebService) -> None:
+    with browsing(crowd, "viewer") as viewer:
+        assert "takes the role operator" in viewer.see("/operations/new").text
+        token = viewer.see("/me").fields("/logout")["csrf_token"]
+        form = {"csrf_token": token, "kind": "restart", "cluster": "db"}
+        for action in ("/operations/plan", "/operations/begin"):
+            assert viewer.post(action, form).status_code == 403
+        with crowd.client() as api:
+            known = api.get("/operations").json()
+        for operation in known:
+            path = f"/operation/{operation['id']}"
+            assert viewer.see(path).text
+            sent = viewer.post(f"{path}/state", {"csrf_token": token, "state": "paused"})
+            assert sent.status_code == 403
+
+
+def test_output_shows_what_a_terminal_would_obey(admin: Browser, crowd: WebService) -> None:
+    _, fields = planned(admin, cluster="talk")
+    path = admin.post("/operations/begin", fields).headers["location"]
+    said = b"\x1b[31m<script>alert(1)</script>\n" + b"x" * 70_000 + b"\nend\n"
+    name = path.rpartition("/")[2]
+    crowd.perform(
+        lambda unit: unit.write_beside(lambda tx: outputs.add(tx, name, TALKER, 0, said, AT))
+    )
+    answer = admin.client.get(f"{path}/hosts/{TALKER}/output")
+    assert answer.status_code == 200
+    assert "<script" not in answer.text
+    assert "This is the end of it." in answer.text
+    assert re.search(r"xx\nend", answer.text)
+    assert f"{path}/hosts/{TALKER}/output?raw" in answer.text

@@ -1,0 +1,31 @@
+"""How to do the same without a browser: as `commctl` and as curl."""
+
+import json
+import shlex
+from typing import Any, NamedTuple
+
+from web.authentication.sessions import is_secure
+from web.http.requests import Request
+
+
+class Commands(NamedTuple):
+    """One thing that can be done, or looked at, in two ways."""
+
+    commctl: str
+    curl: str
+
+
+# Any: a body in JSON.
+def commands(
+    request: Request, commctl: str, path: str, verb: str = "GET", body: Any = None
+) -> Commands:
+    """`path` is below `/api/v0`; names in it are encoded."""
+    scheme = "https" if is_secure(request.scope) else "http"
+    address = f"{scheme}://{request.headers.get('host', 'localhost:8000')}/api/v0{path}"
+    parts = ["curl", "-nf"]
+    if verb != "GET":
+        parts += ["-X", verb]
+    parts.append(address)
+    if body is not None:
+        parts += ["--data", json.dumps(body)]
+    return Commands(commctl, shlex.join(parts))

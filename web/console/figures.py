@@ -1,0 +1,71 @@
+"""What people would rather look at than read: bars and strips of hosts, as numbers for SVG."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from web.console.words import word
+
+ORDER = ("done", "in_process", "failed", "unknown", "waiting", "skipped")
+CELLS_IN_ROW = 50
+
+
+class Segment(NamedTuple):
+    """A piece of a bar, in hundredths of its length."""
+
+    outcome: str
+    begin: float
+    length: float
+
+
+class Bar(NamedTuple):
+    """How far an operation is."""
+
+    segments: list[Segment]
+    text: str
+    """The same in words."""
+
+
+class Cell(NamedTuple):
+    """A host of a strip."""
+
+    x: int
+    y: int
+    outcome: str
+    title: str
+
+
+class Strip(NamedTuple):
+    """Hosts in order of turn, row by row."""
+
+    cells: list[Cell]
+    columns: int
+    rows: int
+    text: str
+
+
+def bar(counts: Mapping[str, int]) -> Bar:
+    """The bar of an operation; what was skipped has no part in it."""
+    taken = [name for name in ORDER if name != "skipped"]
+    total = sum(counts[name] for name in taken)
+    segments, begin = [], 0.0
+    for name in taken:
+        length = 100 * counts[name] / total if total else 0.0
+        if length:
+            segments.append(Segment(name, round(begin, 2), round(length, 2)))
+        begin += length
+    return Bar(segments, f"{counts['done']} of {total} done{_others(counts)}")
+
+
+def _others(counts: Mapping[str, int]) -> str:
+    told = [f"{counts[n]} {word(n)}" for n in ORDER[1:] if counts[n]]
+    return f", {', '.join(told)}" if told else ""
+
+
+def strip(hosts: Iterable[tuple[str, str]], counts: Mapping[str, int]) -> Strip:
+    """The strip of hosts: each an address and an outcome."""
+    found = list(hosts)
+    cells = [
+        Cell(number % CELLS_IN_ROW, number // CELLS_IN_ROW, outcome, f"{address}: {word(outcome)}")
+        for number, (address, outcome) in enumerate(found)
+    ]
+    return Strip(cells, CELLS_IN_ROW, -(-len(found) // CELLS_IN_ROW), bar(counts).text)

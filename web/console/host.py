@@ -1,0 +1,122 @@
+"""`/host/ADDRESS`: one host, why it is as it is, and what may be done for it."""
+
+import shlex
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from domain.refusal import Refusal
+from projections.fleet.cures import CURES
+from web.console.api import Api
+from web.console.commands import commands
+from web.console.hosts import relabelled
+from web.console.now import line
+from web.console.page_route import Form, one
+from web.console.pages import Pages, past, see_other
+from web.events.histories import Histories
+from web.http.query_string import moment
+from web.http.requests import Request
+
+HISTORY_MAX = 50
+OPERATIONS_MAX = 10
+FOUND_MAX = 1_000
+FIND_CHARACTERS_MAX = 100
+
+# Any: a record, as JSON has it.
+Record = dict[str, Any]
+
+
+class Host:
+    """The page of a host, and its forms."""
+
+    def __init__(self, api: Api, pages: Pages, histories: Histories) -> None:
+        self._api = api
+        self._pages = pages
+        self._histories = histories
+
+    async def show(self, request: Request) -> Response:
+        """Reason and cure, facts, host key, labels, operations, history."""
+        at = past(request)
+        host = await self._host(request, at)
+        address, cluster = host["address"], host["cluster"] or ""
+        encoded = quote(address, safe="")
+        return self._pages.show(
+            request,
+            "host.html",
+            at=moment(at["at"], "at") if at else "",
+            host=host,
+            cure=CURES.get(host["kind"], ""),
+            key=None if at else await self._host_key(request, address, cluster),
+            may_act=request.identity.may_act_in(cluster, "operator") and not at,
+            operations=await self._operations(request, cluster) if cluster and not at else [],
+            history=[] if at else await self._histories.newest_of(f"host/{address}", HISTORY_MAX),
+            commands=commands(
+                request, f"commctl host show {shlex.quote(address)}", f"/host/{encoded}"
+            ),
+            check=commands(
+                request,
+                f"commctl host check {shlex.quote(address)}",
+                f"/host/{encoded}/check",
+                "POST",
+                {},
+            ),
+        )
+
+    async def check(self, request: Request, form: Form) -> Response:
+        """Have it looked at now."""
+        address = _address(request)
+        await self._api.change(
+            request, "POST", "/host/{address}/check", {}, one(form, "note"), address=address
+        )
+        return see_other(_page(address))
+
+    async def label(self, request: Request, form: Form) -> Response:
+        """Give it a label, or take one."""
+        address = _address(request)
+        labels = await self._api.get(request, "/host/{address}/labels", address=address)
+        wanted = relabelled(labels, one(form, "label"))
+        await self._api.change(
+            request, "PUT", "/host/{address}/labels", wanted, one(form, "note"), address=address
+        )
+        return see_other(_page(address))
+
+    async def approve_key(self, request: Request, form: Form) -> Response:
+        """Trust the host key with this fingerprint."""
+        address = _address(request)
+        body = {"fingerprint": one(form, "fingerprint")}
+        await self._api.change(
+            request, "PUT", "/host/{address}/hostkey", body, one(form, "note"), address=address
+        )
+        return see_other(_page(address))
+
+    async def _host(self, request: Request, at: Record) -> Record:
+        """All that is known of it. Refuses one that is not there."""
+        host = await self._api.get(request, "/host/{address}", at, address=_address(request))
+        address = host["address"]
+        query = {"q": address[:FIND_CHARACTERS_MAX], "limit": str(FOUND_MAX)} | at
+        found = await self._api.get(request, "/fleet/hosts", query)
+        wide: Record = next(each for each in found if each["address"] == address)
+        return wide
+
+    async def _host_key(self, request: Request, address: str, cluster: str) -> Record | None:
+        """None for whoever may not see it."""
+        if not request.identity.may_act_in(cluster, "admin"):
+            return None
+        key: Record = {"fingerprint": None, "refused": None}
+        with suppress(Refusal):  # it has shown none so far
+            key = await self._api.get(request, "/host/{address}/hostkey", address=address)
+        return key
+
+    async def _operations(self, request: Request, cluster: str) -> list[Record]:
+        query = {"cluster": cluster, "limit": str(OPERATIONS_MAX)}
+        return [line(record) for record in await self._api.get(request, "/operations", query)]
+
+
+def _address(request: Request) -> str:
+    return str(request.path_params["address"])
+
+
+def _page(address: str) -> str:
+    return f"/host/{quote(address, safe='')}"

@@ -1,0 +1,120 @@
+"""`/`: what needs a person, and what runs."""
+
+import shlex
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from web.console import figures
+from web.console.api import Api
+from web.console.commands import Commands, commands
+from web.console.pages import Pages, past
+from web.console.words import word
+from web.events.histories import Histories
+from web.http.query_string import moment
+from web.http.requests import Request
+
+CHANGES_MAX = 20
+CLUSTERS_MAX = 24
+
+# Any: a record, as JSON has it.
+Record = dict[str, Any]
+
+
+class Need(NamedTuple):
+    """What a person has to do: one cause, with what mends it."""
+
+    title: str
+    total: int
+    cure: str
+    hosts: list[str]
+    more: int
+    link: str
+    commands: Commands
+
+
+class Now:
+    """The first page."""
+
+    def __init__(self, api: Api, pages: Pages, histories: Histories) -> None:
+        self._api = api
+        self._pages = pages
+        self._histories = histories
+
+    async def show(self, request: Request) -> Response:
+        """What needs a person, what runs, the clusters, and what changed last."""
+        at = past(request)
+        fleet = await self._api.get(request, "/fleet", at)
+        until = moment(at["at"], "at") if at else None
+        return self._pages.show(
+            request,
+            "now.html",
+            at=until or "",
+            total=fleet["hosts"]["total"],
+            statuses=fleet["hosts"]["status"],
+            needs=_needs(request, fleet),
+            operations=[line(record) for record in fleet["operations"]],
+            clusters=await self._clusters(request, fleet, at),
+            cluster_count=len([name for name in fleet["hosts"]["cluster"] if name]),
+            changes=await self._histories.newest(CHANGES_MAX, until),
+            commands=commands(request, "commctl status", "/fleet"),
+        )
+
+    async def _clusters(self, request: Request, fleet: Record, at: Record) -> list[Record]:
+        if at:
+            found = [(name, count) for name, count in fleet["hosts"]["cluster"].items() if name]
+            return [_counted(name, count) for name, count in found[:CLUSTERS_MAX]]
+        names = await self._api.get(request, "/clusters")
+        return [
+            await self._api.get(request, "/cluster/{name}", name=name)
+            for name in names[:CLUSTERS_MAX]
+        ]
+
+
+def _counted(name: str, count: int) -> Record:
+    return {"name": name, "status": "", "hosts": {"total": count, "unavailable": 0}}
+
+
+def _needs(request: Request, fleet: Record) -> list[Need]:
+    """Host keys and unknown outcomes, which only a person can decide on, come first."""
+    needs = [_need(request, each) for each in fleet["needs_a_person"]]
+    return needs + [
+        _failed(request, each) for each in fleet["failed"] if each["kind"] != "host_key"
+    ]
+
+
+def _need(request: Request, record: Record) -> Need:
+    if record["what"] != "unknown_outcome":
+        return _failed(request, record)
+    name = record["operation"]
+    told = commands(request, f"commctl op retry {name}", f"/operation/{name}/retry", "PUT", {})
+    return _told(record, word("unknown_outcome"), f"/operation/{name}", told)
+
+
+def _failed(request: Request, record: Record) -> Need:
+    kind = record["kind"]
+    link = f"/hosts?kind={kind}"
+    if kind == "host_key":
+        address = record["hosts"][0]
+        shown = commands(
+            request,
+            f"commctl host hostkey show {shlex.quote(address)}",
+            f"/host/{quote(address, safe='')}/hostkey",
+        )
+    else:
+        shown = commands(
+            request, f"commctl host list --why {kind}", "/fleet/check", "POST", {"kind": kind}
+        )
+    return _told(record, word(kind), link, shown)
+
+
+def _told(record: Record, title: str, link: str, told: Commands) -> Need:
+    hosts = record["hosts"]
+    more = record["count"] - len(hosts)
+    return Need(title, record["count"], record["cure"], hosts, more, link, told)
+
+
+def line(record: Record) -> Record:
+    """An operation as a line, with its bar."""
+    return record | {"bar": figures.bar(record["counts"])}

@@ -1,0 +1,90 @@
+"""The table of pages and forms. Whoever may log in sees pages; roles are the API's affair."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Receive, Scope, Send
+
+from web.console.about import About
+from web.console.access import Access
+from web.console.accounts import Accounts
+from web.console.api import Api
+from web.console.clusters import Clusters
+from web.console.host import Host
+from web.console.hosts import Hosts
+from web.console.now import Now
+from web.console.operations import Operations
+from web.console.outputs import Outputs
+from web.console.page_route import FormHandler, FormRoute, PageHandler, PageRoute
+from web.console.pages import Pages
+from web.console.starting import Starting
+from web.console.static_files import PATH, HashedFiles
+from web.events.histories import Histories
+from web.http.requests import ROUTE_KEY
+from web.routing.route import Route
+
+
+class StaticMount(Mount):
+    """Where styles and scripts are; strangers need them for the log-in."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a file."""
+        scope[ROUTE_KEY] = PATH
+        await super().handle(scope, receive, send)
+
+
+def console_routes(routes: Sequence[Route], histories: Histories) -> list[BaseRoute]:
+    """All pages, over these routes of the API."""
+    static = HashedFiles()
+    (readyz,) = (route.handler for route in routes if route.path == "/readyz")
+    api, pages = Api(routes), Pages(static)
+    now, hosts = Now(api, pages, histories), Hosts(api, pages)
+    host = Host(api, pages, histories)
+    clusters = Clusters(api, pages, histories)
+    operations, starting, outputs = (
+        Operations(api, pages),
+        Starting(api, pages),
+        Outputs(api, pages),
+    )
+    accounts, about = Accounts(api, pages), About(readyz, pages)
+    access = Access(api, pages)
+    shown: list[tuple[str, PageHandler]] = [
+        ("/", now.show),
+        ("/hosts", hosts.show),
+        ("/host/{address}", host.show),
+        ("/clusters", clusters.show_all),
+        ("/cluster/{name}", clusters.show),
+        ("/operations", operations.show_all),
+        ("/operations/new", starting.show),
+        ("/operation/{id}", operations.show),
+        ("/operation/{id}/hosts/{address}/output", outputs.show),
+        ("/me", accounts.show),
+        ("/users", access.show_users),
+        ("/tokens", access.show_tokens),
+        ("/about", about.show),
+    ]
+    done: list[tuple[str, FormHandler]] = [
+        ("/hosts/check", hosts.check),
+        ("/hosts/label", hosts.label),
+        ("/host/{address}/check", host.check),
+        ("/host/{address}/label", host.label),
+        ("/host/{address}/hostkey", host.approve_key),
+        ("/operations/plan", starting.plan),
+        ("/operations/begin", starting.begin),
+        ("/operation/{id}/state", operations.steer),
+        ("/operation/{id}/retry", operations.retry),
+        ("/users/put", access.put_user),
+        ("/users/remove", access.remove_user),
+        ("/tokens/make", access.make_token),
+        ("/tokens/{token}/revoke", access.revoke_token),
+        ("/me/password", access.change_password),
+        ("/logout", accounts.log_out),
+        ("/me/sessions/{session}/end", accounts.end_session),
+    ]
+    return [
+        *(PageRoute(path, handler, pages.problem) for path, handler in shown),
+        *(FormRoute(path, handler, pages.problem) for path, handler in done),
+        PageRoute("/login", accounts.show_login, pages.problem, is_open=True),
+        FormRoute("/login", accounts.log_in, pages.problem, is_open=True),
+        StaticMount(PATH, static),
+    ]
