@@ -1,4 +1,4 @@
-"""The fleet in small, a page of it and its counts: at 1,000 hosts, and at a hundred times as many."""
+"""The fleet in small, a page of it and its counts: at 1,000 hosts, and at 100,000."""
 
 import time
 from functools import partial
