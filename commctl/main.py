@@ -44,7 +44,7 @@ COMMANDS = {
     "whoami": ("account:whoami", "Who we are to the service, and what we may do."),
     "api": ("tools:api", "Ask the API for anything."),
     "profile": ("tools:profiles", "Servers that are known."),
-    "open": ("tools:open_page", "Open the service in a browser."),
+    "open": ("tools:open_page", "Open the console in a browser."),
     "completion": ("tools:completion", "What a shell reads to complete commands."),
     "version": ("tools:version", "The versions of client and service."),
 }
