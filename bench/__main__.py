@@ -16,6 +16,7 @@ from bench.measures import (
     authenticating,
     bootstrapping,
     crowding,
+    growing,
     investigating,
     keeping,
     looking_back,
@@ -50,6 +51,7 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "rebuild-p99": rebuilding.p99,
     "checks": watching.rate,
     "fleet": watching.fleet,
+    "growth": growing.fleet,
 }
 
 

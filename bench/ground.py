@@ -17,7 +17,7 @@ class Ground:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._seeded: dict[tuple[int, int], Path] = {}  # by events and hosts
+        self._seeded: dict[tuple[int, int, bool], Path] = {}  # by what `_seed` takes
         self._count = 0
 
     def new_directory(self, name: str) -> Path:
@@ -37,13 +37,20 @@ class Ground:
         service.module = module
         return service
 
+    def ours_labelled(self, host_count: int) -> Ours:
+        """The same, on a log of so many hosts, which have labels."""
+        directory = self.new_directory("ours")
+        shutil.copytree(self._seed(0, host_count, labelled=True), directory / "data")
+        return Ours(directory, None, *UNWATCHED, named=False)
+
     def seeded_database(self, event_count: int, hosts: int = HOSTS) -> Path:
         """The database of a service that was seeded and never started."""
         return self._seed(event_count, hosts) / "commissaire.db"
 
-    def _seed(self, event_count: int, hosts: int = HOSTS) -> Path:
-        found = self._seeded.get((event_count, hosts))
+    def _seed(self, event_count: int, hosts: int = HOSTS, *, labelled: bool = False) -> Path:
+        wanted = event_count, hosts, labelled
+        found = self._seeded.get(wanted)
         if found is None:
-            found = self._seeded[event_count, hosts] = self.new_directory("seeded")
-            seed(found, hosts, event_count)
+            found = self._seeded[wanted] = self.new_directory("seeded")
+            seed(found, hosts, event_count, labelled=labelled)
         return found

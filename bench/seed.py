@@ -35,7 +35,12 @@ def address(number: int) -> str:
     return f"127.{number // 65536}.{number // 256 % 256}.{number % 256}"
 
 
-def seed(data: Path, host_count: int, event_count: int = 0) -> None:
+def labels(number: int) -> dict[str, str]:
+    """The labels of a host."""
+    return {"role": f"r{number % 7}", "zone": f"z{number % 3}", "rack": f"k{number % 40}"}
+
+
+def seed(data: Path, host_count: int, event_count: int = 0, *, labelled: bool = False) -> None:
     """Fill an empty data directory: hosts that are set up, and what happens to them later.
 
     There are `event_count` events at least.
@@ -54,6 +59,8 @@ def seed(data: Path, host_count: int, event_count: int = 0) -> None:
             ),
         )
         _carry_out(writer, (_settled(name) for name in addresses))
+        if labelled:
+            _carry_out(writer, (_labelled(name, labels(n)) for n, name in enumerate(addresses)))
         with engine.snapshot() as tx:
             missing = event_count - head(tx).position
         pass_months(engine, addresses, missing)
@@ -87,6 +94,10 @@ def _carry_out(writer: Writer, commands: Iterator[Command]) -> None:
 
 def _registered(vault: Vault, name: str, request: HostRequest) -> Command:
     return lambda unit: fleet_commands.register_host(unit, vault, name, request)
+
+
+def _labelled(name: str, given: dict[str, str]) -> Command:
+    return lambda unit: unit.host(name).change_labels(given)
 
 
 def _settled(name: str) -> Command:

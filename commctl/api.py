@@ -156,9 +156,10 @@ class Api:
                     raise
         raise AssertionError("the last try returns or raises")
 
-    def check(self, address: str) -> Checked:
-        """Have a host looked at now."""
-        return cast("Checked", self.post(f"host/{_in_path(address)}/check", {}))
+    def check(self, address: str, *, updates: bool = False) -> Checked:
+        """Have a host looked at now, also for updates that wait."""
+        body = {"updates": True} if updates else {}
+        return cast("Checked", self.post(f"host/{_in_path(address)}/check", body))
 
     def history(self, subject: str, most: int | None = None, **query: Any) -> Iterator[Record]:
         """What happened to `host/ADDRESS` or `cluster/NAME`, oldest first."""

@@ -16,6 +16,7 @@ import typer
 
 from commctl import exits
 from commctl.session import Globals, Session
+from commctl.show.output import FORMATS
 from commctl.show.text import cleaned
 
 PROGRAM = "commctl"
@@ -43,11 +44,13 @@ COMMANDS = {
     "whoami": ("account:whoami", "Who we are to the service, and what we may do."),
     "api": ("tools:api", "Ask the API for anything."),
     "profile": ("tools:profiles", "Servers that are known."),
-    "open": ("tools:open_page", "Open the service in a browser."),
+    "open": ("tools:open_page", "Open the console in a browser."),
     "completion": ("tools:completion", "What a shell reads to complete commands."),
     "version": ("tools:version", "The versions of client and service."),
 }
 EVERYTHING = "*"
+INVENTORY = "ansible"
+"""A form of `host list` alone."""
 COMMON = """
 Options of all commands may stand anywhere. Exit status: 0 done, 1 refused or not found, 2 used
 wrongly, 3 partial, 4 failed, 5 cancelled, 6 no server or no log-in, 124 after --timeout, 130 after
@@ -226,6 +229,8 @@ def _commctl(
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="The version.")
     ] = False,
 ) -> None:
+    if output not in (None, *FORMATS, INVENTORY):
+        raise exits.WrongUse(f"-o {output} is none of {', '.join(FORMATS)}.")
     ctx.obj = Session(
         Globals(
             profile,

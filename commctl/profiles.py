@@ -79,6 +79,8 @@ def find_server(chosen: Chosen, environ: Mapping[str, str]) -> Server:
     local = (
         find_local(chosen.data, environ) if not named or _host(own_url(named)) in LOOPBACK else None
     )
+    if named and local and _is_same(own_url(named), local.url):
+        named = local.url
     server = Server(own_url(named or (local.url if local else DEFAULT_URL)), is_chosen=bool(named))
     if ca := chosen.ca or environ.get("COMMCTL_CA_FILE") or profile.get("ca"):
         server = replace(server, ca=Path(ca).expanduser())
@@ -163,6 +165,11 @@ def _of_netrc(url: str, environ: Mapping[str, str]) -> tuple[Password, str] | No
             user, _, password = entries.hosts[name]
             return Password(user, password or ""), str(path)
     return None
+
+
+def _is_same(url: str, local: str) -> bool:
+    """Whether a URL of this machine is another name of that one."""
+    return urlsplit(url)[0] == urlsplit(local)[0] and urlsplit(url).port == urlsplit(local).port
 
 
 def _host(url: str) -> str:

@@ -7,6 +7,14 @@ Record = dict[str, Any]
 Labels = dict[str, str]
 
 
+class Updates(TypedDict):
+    """How many updates wait, how many of them for security if that is told, and as of when."""
+
+    all: int
+    security: int | None
+    at: str
+
+
 class Host(TypedDict):
     """A wide record of a host: `/fleet/hosts`."""
 
@@ -25,7 +33,9 @@ class Host(TypedDict):
     kernel: str | None
     booted_at: str | None
     reboot_needed: bool | None
+    updates: Updates | None
     last_check: str
+    next_check: str | None
     operation: str | None
 
 

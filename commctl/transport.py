@@ -117,6 +117,8 @@ class Transport:
         return exits.NoServer(*sentences)
 
     def _told(self, answer: "httpx.Response") -> Answer:
+        if answer.is_redirect:
+            raise exits.Refused(f"{self.server.url} leads to {answer.headers.get('location')}.")
         if answer.status_code >= 400:
             raise self.refusal(answer)
         position = answer.headers.get("commissaire-position")

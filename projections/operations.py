@@ -74,7 +74,7 @@ OPERATIONS = Table(
         "CREATE INDEX IF NOT EXISTS {table}_by_status ON {table} (status, position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_kind ON {table} (kind, position)",
         "CREATE INDEX IF NOT EXISTS {table}_by_actor ON {table} (actor, position)",
-        "CREATE INDEX IF NOT EXISTS {table}_by_kind_and_status ON {table} (kind, status)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_kind_and_status ON {table} (kind, status, position)",
     ),
 )
 

@@ -16,9 +16,12 @@ from commctl.show.hosts import HOSTS
 from commctl.show.times import seconds
 
 WELL = ("active", "disassociated")
+TIMEOUT, UPDATES_TIMEOUT = "60s", "15m"
 LOOK_PAUSE_S, LOOK_PAUSE_MAX_S = 0.2, 1.0
+ASK_AGAIN_S = 6.0
+"""The service passes over who asks again within 5 s of somebody else."""
 FAILED_LOOK_S = 15.0
-"""How long a failed host may take to answer: a look that finds it as before is no event."""
+"""How long a failed host may take to answer where the service does not say when it looked."""
 
 
 def add_commands(commands: typer.Typer) -> None:
@@ -40,9 +43,12 @@ def check_hosts(
     ctx: typer.Context,
     selectors: Selectors = None,
     cluster: OfCluster = None,
+    updates: Annotated[
+        bool, typer.Option("--updates", help="Also for updates that wait, which takes a while.")
+    ] = False,
     timeout: Annotated[
-        str, typer.Option(metavar="SPAN", help="How long to wait for all of them.")
-    ] = "60s",
+        str | None, typer.Option(metavar="SPAN", help="How long to wait; 60s, 15m for updates.")
+    ] = None,
 ) -> int:
     """Have hosts looked at now, and wait; 0 when all are well."""
     use = session(ctx)
@@ -55,16 +61,21 @@ def check_hosts(
             use.api.host(word)
     if not hosts:
         raise WrongUse("No host is meant by that.")
-    looked = Looks(use, hosts, seconds(timeout))
-    use.out.rows(HOSTS, looked.results(), "host")
+    limit = timeout or (UPDATES_TIMEOUT if updates else TIMEOUT)
+    looked = Looks(use, hosts, seconds(limit), updates=updates)
+    columns = [c._replace(drop=2) if updates and c.name == "updates" else c for c in HOSTS]
+    use.out.rows(columns, looked.results(), "host")
     return DONE if looked.all_well else REFUSED
 
 
 class Looks:
     """Hosts that are looked at, until each has been."""
 
-    def __init__(self, use: Session, hosts: "list[Host]", timeout_s: float) -> None:
+    def __init__(
+        self, use: Session, hosts: "list[Host]", timeout_s: float, *, updates: bool
+    ) -> None:
         self._use = use
+        self._updates = updates
         self._before = {host["address"]: host for host in hosts}
         self._timeout_s = timeout_s
         self.all_well = True
@@ -76,9 +87,12 @@ class Looks:
         self._tell_refused(refused)
         waiting = set(self._before) - {one.name for one in refused}
         found: dict[str, Host] = {}
-        pause = LOOK_PAUSE_S
+        pause, ask_again_s = LOOK_PAUSE_S, ASK_AGAIN_S
         while waiting:
             waited_s = time.monotonic() - begun
+            if waited_s > ask_again_s:
+                ask_again_s += ASK_AGAIN_S
+                list(each(sorted(waiting), self._ask))
             for host in self._now(waiting):
                 if self._was_looked_at(host, waited_s):
                     found[host["address"]] = host
@@ -92,7 +106,7 @@ class Looks:
         return [found[address] for address in self._before if address in found]
 
     def _ask(self, address: str) -> str:
-        self._use.api.check(address)
+        self._use.api.check(address, updates=self._updates)
         return "asked"
 
     def _tell_refused(self, refused: list[Done]) -> None:
@@ -109,8 +123,18 @@ class Looks:
         before = self._before[host["address"]]
         if host["status"] in ("investigating", "bootstrapping"):
             return False
-        if host["status"] != before["status"] or host["reason"] != before["reason"]:
+        if host["status"] == "failed" and before["status"] != "failed":
             return True
         if host["status"] == "failed":
-            return host["last_check"] > before["last_check"] or waited_s > FAILED_LOOK_S
+            following = host.get("next_check")
+            again = bool(following) and following != before.get("next_check")
+            return again or host["last_check"] > before["last_check"] or waited_s > FAILED_LOOK_S
+        if self._updates and _asked_at(host) <= _asked_at(before):
+            return False
         return host["last_check"] > before["last_check"]
+
+
+def _asked_at(host: Host) -> str:
+    """When it was asked for updates last."""
+    updates = host.get("updates")
+    return updates["at"] if updates else ""

@@ -3,14 +3,16 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from commctl.exits import DONE, Ended, Refused, WrongUse
 from commctl.profiles import read_profiles, say_where_from, write_profiles
-from commctl.session import session
+from commctl.session import Session, session
 from commctl.show.table import Column
 from commctl.show.text import cleaned, json_text
 
@@ -77,16 +79,34 @@ def _field(text: str) -> tuple[str, Any]:
         raise WrongUse(f"{text!r}: the value is no JSON.") from None
 
 
-def open_page(ctx: typer.Context) -> int:
-    """Open the service in a browser; in a pipe, print the address."""
+def open_page(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="ID", help="A host, a cluster, or an operation.")
+    ] = None,
+) -> int:
+    """Open the console in a browser, at one thing of the fleet; in a pipe, print the address."""
     use = session(ctx)
+    url = use.server.url if name is None else f"{use.server.url}/{_page_of(use, name)}"
     if use.out.is_terminal:
         import webbrowser
 
-        if webbrowser.open(use.server.url):
+        if webbrowser.open(url):
             return DONE
-    use.out.line(use.server.url)
+    use.out.line(url)
     return DONE
+
+
+def _page_of(use: Session, name: str) -> str:
+    """Where the console has a cluster, an operation or a host."""
+    from commctl.commands.operation import PREFIX, find
+
+    if name in use.api.clusters():
+        return f"cluster/{quote(name)}"
+    if PREFIX.fullmatch(name):
+        with suppress(Refused):
+            return f"operation/{find(use, name)['id']}"
+    return f"host/{quote(use.api.host(name)['address'], safe=':')}"
 
 
 def completion(

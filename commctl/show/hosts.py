@@ -17,6 +17,14 @@ def amount(kilobytes: int) -> str:
     return f"{size:.1f} {UNITS[unit]}" if unit and size < 10 else f"{size:.0f} {UNITS[unit]}"
 
 
+def _updates(host: Any) -> str:
+    found = host.get("updates")
+    if not found:
+        return ""
+    security = found["security"]
+    return str(found["all"]) if security is None else f"{found['all']} ({security} for security)"
+
+
 def _why(host: Any) -> str:
     return f"{host['kind']}: {host['reason']}" if host.get("kind") else ""
 
@@ -29,6 +37,7 @@ HOSTS = (
     Column("os", "os", drop=4),
     Column("labels", "labels", drop=5),
     Column("reboot needed", "reboot_needed", drop=9),
+    Column("updates", _updates, drop=9),
     Column("kernel", "kernel", drop=9),
     Column("cpus", "cpus", "number", 9),
     Column("memory", "memory", "number", 9),
@@ -65,6 +74,7 @@ def host_shown(host: Host) -> dict[str, Any]:
         "kernel": host["kernel"],
         "booted": host["booted_at"],
         "reboot needed": host["reboot_needed"],
+        "updates": _updates(host),
         "cpus": host["cpus"] or "",
         "memory": amount(host["memory"]) if host["memory"] else "",
         "space": amount(host["space"]) if host["space"] else "",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from commctl.exits import WrongUse
+from commctl.show.pages import show_in_pages
 from commctl.show.table import BAD, Column, Layout, plain
 from commctl.show.text import cleaned, folded, json_text, padded, width
 from commctl.show.times import exact, full
@@ -64,7 +65,11 @@ class Output:
         elif self.form in ("table", "wide"):
             fits = self.columns if self.form == "table" else None
             layout = Layout(columns, self.now, fits, colour=self.colour, shapes=self.shapes)
-            self._write(layout.lines(counted, header=self.is_terminal or self._header))
+            lines = layout.lines(counted, header=self.is_terminal or self._header)
+            if self.is_terminal and not self.quiet:
+                show_in_pages(lines, shutil.get_terminal_size().lines)
+            else:
+                self._write(lines)
         elif self.form == "jsonl":
             self._write(json_text(record) for record in counted)
         elif self.form == "name":
@@ -101,8 +106,10 @@ class Output:
                 self._write([cleaned(name)])
             case "tsv":
                 self._write(f"{key}\t{self._value(key, v)}" for key, v in shown.items())
-            case _:
+            case "table" | "wide":
                 self._write(self._pairs(shown))
+            case _:
+                raise WrongUse(f"-o {self.form} is not for this: one of {', '.join(FORMATS)}.")
 
     def _pairs(self, shown: Mapping[str, Any]) -> Iterator[str]:
         told = {key: self._value(key, value) for key, value in shown.items()}

@@ -30,7 +30,7 @@ class LocalFailure(Exception):
 
 
 UNRECORDED = (NoLongerOurs, LocalFailure, Refusal, PersistenceError)
-"""The log is away, or has changed meanwhile: the tick is repeated on what the log says then."""
+"""What ends a tick without a record of it: the tick is repeated on what the log says then."""
 
 
 class Due(NamedTuple):

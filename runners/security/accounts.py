@@ -74,6 +74,7 @@ class Accounts:
                 return
             if self._next is None:
                 self._next = asyncio.create_task(self._look())
+                self._next.add_done_callback(_is_told)
             await asyncio.shield(self._next)  # others wait for it as well
         except PersistenceError:
             raise unavailable("The database cannot be reached: try again.") from None
@@ -187,6 +188,12 @@ class Accounts:
             return None
         identity = account.identity(known.user)
         return digest, OpenSession(known.id, identity, seconds(known.ends))
+
+
+def _is_told(look: "asyncio.Task[None]") -> None:
+    """Whoever waits is told of a failure; where nobody is left, it is no news."""
+    if not look.cancelled():
+        look.exception()
 
 
 def seconds(time: str) -> float:

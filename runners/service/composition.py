@@ -24,13 +24,14 @@ from runners.observability import metrics, readiness
 from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
 from runners.operations import cluster_removals
+from runners.os_support.directory_lock import DataLock
 from runners.os_support.log_lines import ServiceLog
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
 from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault
-from runners.service.accounts import open_accounts
+from runners.service.accounts import FirstStart, open_accounts
 from runners.service.factories import Factories, make_ssh, oldest_report
 from runners.service.prerequisites import (
     CannotServe,
@@ -91,10 +92,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         accounts, first_start = await open_accounts(settings, storage, lines)
         observer = _observer(settings, storage, accounts, lines, stack)
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
-        if lock is not None:
-            supervisor.run("data-lock", keep_data_directory(lock, lines))
-        if first_start is not None:
-            supervisor.run("accounts", first_start.run())
+        _keep_what_was_opened(supervisor, lock, first_start, lines)
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
         ssh = make_ssh(settings)
         if settings.runners:
@@ -132,6 +130,16 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         yield Service(
             serving.address, tuple(supervisor.tasks), serving.reload, observer.announce_stop
         )
+
+
+def _keep_what_was_opened(
+    supervisor: Supervisor, lock: DataLock | None, first_start: FirstStart | None, lines: ServiceLog
+) -> None:
+    """Start whoever sees to the data directory, and to accounts that are not taken over yet."""
+    if lock is not None:
+        supervisor.run("data-lock", keep_data_directory(lock, lines))
+    if first_start is not None:
+        supervisor.run("accounts", first_start.run())
 
 
 def _observer(

@@ -71,8 +71,7 @@ class Settings(BaseModel):
         description="Inventories that may own hosts, a table [sources.NAME] for each.",
     )
     users: OptionalFile = Field(
-        None,
-        description="File of users, who come before those of the database with the same name.",
+        None, description="File of users, who come before those of the database by their name."
     )
     master_key_file: OptionalFile = Field(
         None,

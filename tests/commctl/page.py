@@ -26,6 +26,7 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 CSV = "address,port,cluster,label:rack\n127.9.0.1,9,db,7\nno host,22,db,7\n"
 # What differs from run to run, and what stands for it where two of them are compared.
 VARIES = (
+    (r"\nupdates +[^\n]*", ""),  # when the service asks for them is chance
     (UUID, "ID"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}\b", "ID"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z)?", "TIME"),
@@ -43,7 +44,8 @@ def shape(text: str) -> str:
     """What is printed, without what differs from run to run, and however it is laid out."""
     for pattern, stands_for in VARIES:
         text = re.sub(pattern, stands_for, text)
-    return " ".join(text.split())
+    # Hosts are sorted by their addresses, which are others each time.
+    return " ".join(sorted(text.split()))
 
 
 def examples(text: str) -> list[tuple[str, str]]:

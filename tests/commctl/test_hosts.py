@@ -1,5 +1,6 @@
 """Hosts and clusters by `commctl`, on real hosts: what is printed, and how it ends."""
 
+import json
 import re
 
 import pytest
@@ -20,6 +21,10 @@ def test_the_life_of_a_host_in_a_pipe(operator: Operator, fleet: Fleet) -> None:
     assert operator.rows(*add) == [[host.address, "same", ""]]
     (checked,) = operator.rows("host", "check", host.address)
     assert checked[:2] == [host.address, "active"]
+    (record,) = operator.run(
+        "host", "check", host.address, "--updates", "-o", "jsonl"
+    ).stdout.splitlines()
+    assert json.loads(record)["updates"]["all"] >= 0
     (row,) = operator.rows("host", "list", "10.*", "127.*", "-c", "web", "a=b", "os=fedora")
     assert row[:2] == [host.address, "active"]
     assert TIME.fullmatch(row[2])

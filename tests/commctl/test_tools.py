@@ -218,6 +218,22 @@ def test_help_is_quick_and_a_list_is_soon_there(operator: Operator, service: Ser
     assert best("-m", "commctl", "host", "list") - python < 0.5 * slower
 
 
+def test_pages_of_the_console_are_those_that_are_there(
+    operator: Operator, service: Service, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    service.client.put("/cluster/web")
+    service.register(host, cluster="web")
+    service.wait_for_status(host.address, "active")
+    begun = operator.run("restart", "web", "-y", "-o", "jsonl").stdout.splitlines()[0]
+    name = json.loads(begun)["subject"].partition("/")[2]
+    for thing in ("web", host.address, name[:13]):
+        url = operator.run("open", thing).stdout.strip()
+        page = service.client.get(url, headers={"Accept": "text/html"})
+        assert page.status_code == 200, url
+    operator.run("open", "10.9.9.9", status=1)
+
+
 def test_versions(operator: Operator, service: Service) -> None:
     told = operator.json("version")
     assert told["client"] == told["server"]

@@ -139,7 +139,7 @@ def _shapes(routes: Iterable[Route]) -> Iterable[tuple[JsonSchemaMode, Shape]]:
         description = route.description
         for content in description.answers.values():
             yield "serialization", content.shape
-        for shape in description.query.values():
+        for shape in (*description.query.values(), *description.headers.values()):
             yield "validation", shape
         if description.body is not None:
             yield "validation", description.body
@@ -197,6 +197,9 @@ def _parameters(route: Route, schemas: Schemas) -> Iterable[Schema]:
     for name, shape in route.description.query.items():
         schema = schemas.of(shape, "validation")
         yield {"name": name, "in": "query", "required": False, "schema": schema}
+    for name, shape in route.description.headers.items():
+        schema = schemas.of(shape, "validation")
+        yield {"name": name, "in": "header", "required": False, "schema": schema}
     if route.description.is_tagged:
         yield {
             "name": "If-None-Match",

@@ -1,5 +1,6 @@
 """The rows of the table of routes that are about operations."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from domain.log.recorder import POSITION_MAX
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX
 from web.events.live_answer import EVENT_STREAM
 from web.http.query_string import TEXT
+from web.resources.idempotency import HEADER
 from web.resources.operation_starts import ACCEPTED, OperationStarts
 from web.resources.operations import Operations
 from web.resources.step_outputs import OUTPUT_QUERY, StepOutputs
@@ -46,6 +48,15 @@ PAGES: dict[str, Any] = {
 }
 TAKES = {"Accept-Ranges": "`bytes`."}
 PLACE = {"Content-Range": "Which bytes, and of how many."}
+ONCE: dict[str, Any] = {
+    HEADER: Annotated[
+        str,
+        Field(
+            pattern="^[!-~]{1,255}$",
+            description="Kept for a day: the same body is answered with the same operation.",
+        ),
+    ]
+}
 NEXT = {"Link": "The next page; none after the last."}
 QUERY: dict[str, Any] = {
     "cluster": Annotated[Name, Field(description="Only operations on this cluster.")],
@@ -66,12 +77,14 @@ WITH_HOSTS: dict[str, Any] = {
 }
 
 
-def _begins(shape: Any, body: type[Body], *, plan: Any = None) -> Description:
+def _begins(
+    shape: Any, body: type[Body], *, plan: Any = None, headers: Mapping[str, Any] | None = None
+) -> Description:
     begun = "The operation was started by this request, or the same one is in process already."
     answers = {201: Content(shape, headers=LOCATION, done=begun)}
     if plan is not None:
         answers[200] = Content(plan, done="Nothing was changed: what would be done.")
-    return Description(answers, (GONE, CLASH), body)
+    return Description(answers, (GONE, CLASH), body, headers=headers or {})
 
 
 def operation_routes(
@@ -88,7 +101,7 @@ def operation_routes(
             f"{v0}/operations",
             "operator",
             starts.begin,
-            _begins(OperationRecord, BeginBody, plan=DigestedPlan),
+            _begins(OperationRecord, BeginBody, plan=DigestedPlan, headers=ONCE),
             "body",
         ),
         Route("GET", one, "viewer", operations.show, _shown()),

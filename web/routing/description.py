@@ -45,6 +45,8 @@ class Description:
     body: type[BaseModel] | None = None
     query: Mapping[str, Shape] = field(default_factory=dict)
     is_tagged: bool = False
+    headers: Mapping[str, Shape] = field(default_factory=dict)
+    """Headers of the request that mean something here."""
 
 
 def reads(

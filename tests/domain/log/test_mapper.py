@@ -19,7 +19,10 @@ from domain.aggregates.host_events import AnyHostEvent, HostEvent
 from domain.aggregates.log_history import ClockSetBack, LogEvent, WentBack
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
+from domain.aggregates.session import AnySessionEvent, SessionEvent
 from domain.aggregates.source import AnySourceEvent, SourceEvent
+from domain.aggregates.token import AnyTokenEvent, TokenEvent
+from domain.aggregates.user import AnyUserEvent, UserEvent
 from domain.event import TOPICS, Event
 from domain.log.engine import StoredEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
@@ -33,6 +36,9 @@ KINDS = (
     SourceEvent,
     LogEvent,
     OperationEvent,
+    SessionEvent,
+    TokenEvent,
+    UserEvent,
 )
 CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyHostEvent),
@@ -40,6 +46,9 @@ CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyNetworkEvent),
     *get_args(AnyContainerManagerEvent),
     *get_args(AnySourceEvent),
+    *get_args(AnySessionEvent),
+    *get_args(AnyTokenEvent),
+    *get_args(AnyUserEvent),
     WentBack,
     ClockSetBack,
     *get_args(AnyOperationEvent),

@@ -72,7 +72,10 @@ def test_an_empty_log_is_whole(store: Store) -> None:
         (("cluster/x", 1, "cluster.removed", b"{", "9999"), "cluster.removed of cluster/x cannot"),
         (("cluster/x", 1, "cluster.host_joined", b"{}", "9999"), "it has no address"),
         (("cluster/x", 1, "cluster.removed", b"{}", "0001"), "was recorded at 0001, before"),
-        (("source/x", 1, "source.came_back", b"{}", "9999"), "projection clusters is at position"),
+        (
+            ("source/x", 1, "source.came_back", b"{}", "9999"),
+            "projection accounts is at position 3, the log at 4",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_status_1(

@@ -1,5 +1,6 @@
 """`POST /operations`: any kind, on all members or some, once for each key, and as planned."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,24 @@ def test_a_key_begins_one_operation_in_whatever_process_and_over_restarts(
             )
         assert post(api, "x" * 256).status_code == 400
         assert api.get("/operations?limit=1").headers["link"]
+
+
+def test_two_processes_that_are_sent_a_key_at_once_begin_one_operation(
+    postgres_url: str, tmp_path: Path, key: str
+) -> None:
+    with (
+        serving(tmp_path, postgres_url) as first,
+        serving(tmp_path, postgres_url) as second,
+        first.client() as one,
+        second.client() as two,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        cluster_of(first, one, key, *ADDRESSES)
+        sent = [pool.submit(post, api, "key", hosts=ADDRESSES[:1]) for api in (one, two) * 4]
+        answers = [answer.result() for answer in sent]
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert len(one.get("/operations").json()) == 1
 
 
 def test_a_key_of_a_request_that_was_refused_or_planned_is_free_and_ends_after_a_day(
