@@ -52,12 +52,11 @@ class Seat:
             self.complaints.append(text)
 
     def log_in(self) -> None:
-        """As an administrator, from the keyboard."""
+        """As an administrator."""
         self.page.goto(f"{self.url}/login")
-        self.page.keyboard.type("admin")
-        self.page.keyboard.press("Tab")
-        self.page.keyboard.type("admin")
-        self.page.keyboard.press("Enter")
+        self.page.fill("#user", "admin")
+        self.page.fill("#password", "admin")
+        self.page.press("#password", "Enter")
         self.page.wait_for_url(f"{self.url}/")
 
 

