@@ -75,7 +75,8 @@ clean: ## Remove what these commands made, but never your data
 
 # What make calls for itself.
 .PHONY: tools format-is-right
-tools: install console
+tools: install
+	-@.ci/console
 	@.ci/packages $$(sed 's/#.*//' tests/packages.txt)
 
 format-is-right: install
