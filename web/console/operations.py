@@ -20,7 +20,8 @@ from web.http.requests import Request
 FILTERS = ("cluster", "status", "kind", "actor")
 ROWS_MAX = 200
 """So many hosts in the table: what went wrong and what is worked on come first."""
-CELLS_MAX = 2_000
+CELLS_MAX = 1_500
+"""A page has 300 kB at most."""
 URGENCY = ("failed", "unknown", "in_process", "waiting", "done", "skipped")
 STEERS = {
     "in_process": (("paused", "Pause", "pause"), ("cancelled", "Cancel", "cancel")),
@@ -135,6 +136,7 @@ def _seen(found: Record) -> Record:
         "strip": figures.strip(taken[:CELLS_MAX], found["counts"]),
         "gauges": _gauges(found),
         "rows": [row | {"evidence": evidence(row)} for row in rows[:ROWS_MAX]],
+        "more_cells": len(taken) - CELLS_MAX,
         "more": len(rows) - ROWS_MAX,
     }
 

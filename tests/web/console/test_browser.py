@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from runners.http_server.server import Server
 from tests.web.console import fleet
 from tests.web.service import WebService
 from web.console.static_files import DIRECTORY
@@ -149,5 +150,25 @@ def test_now_tells_of_a_failure_without_a_reload(browser: Any, seeded: WebServic
     assert page.locator("details[open]").count() == 1  # what was opened stays open
     assert page.evaluate("window.loaded") == "once"
     assert sat.complaints == []
+    seeded.settle(host)
+    page.context.close()
+
+
+@needs_scripts
+def test_a_page_says_that_the_service_is_away_and_goes_on_when_it_is_back(
+    browser: Any, seeded: WebService
+) -> None:
+    sat, host = seat(browser, seeded), fleet.address(14)
+    page = sat.page
+    page.wait_for_selector("text=Live: it changes by itself.")
+    page.evaluate("window.loaded = 'once'")
+    seeded.run(seeded.server.stop(timeout_s=1))
+    page.wait_for_selector("text=The service does not answer")
+    seeded.server = Server(seeded.app, "127.0.0.1", seeded.port)
+    seeded.run(seeded.server.start())
+    page.wait_for_selector("text=Live: it changes by itself.")
+    seeded.fail(host, "It is away.", "setup")
+    page.wait_for_selector("text=set-up failed")
+    assert page.evaluate("window.loaded") == "once"
     seeded.settle(host)
     page.context.close()

@@ -10,6 +10,8 @@ from projections.beside_the_log import outputs
 from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService, serving
+from web.console import operations
+from web.console.operations import CELLS_MAX, ROWS_MAX
 
 MANY = 150
 TALKER = fleet.address(7)
@@ -135,3 +137,24 @@ def test_output_shows_what_a_terminal_would_obey(admin: Browser, crowd: WebServi
     assert "This is the end of it." in answer.text
     assert re.search(r"xx\nend", answer.text)
     assert f"{path}/hosts/{TALKER}/output?raw" in answer.text
+
+
+def test_a_crowd_makes_no_large_page(crowd: WebService, admin: Browser) -> None:
+    with crowd.client() as api:
+        found = api.get("/operations").json()
+    for path in ("/", "/hosts", "/operations", *(f"/operation/{each['id']}" for each in found)):
+        assert len(admin.client.get(path).content) < 300_000, path
+
+
+def test_the_strip_of_a_large_operation_ends_and_says_so() -> None:
+    hosts = [
+        {"address": f"10.1.{n // 256}.{n % 256}", "outcome": "waiting", "evidence": {}}
+        for n in range(CELLS_MAX + 2)
+    ]
+    counts = dict.fromkeys(("in_process", "done", "failed", "unknown", "skipped"), 0)
+    seen = operations._seen(
+        {"hosts": hosts, "counts": counts | {"waiting": len(hosts)}, "options": {}}
+    )
+    assert len(seen["strip"].cells) == CELLS_MAX
+    assert seen["more_cells"] == 2
+    assert seen["more"] == len(hosts) - ROWS_MAX

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.web.console import fleet
-from tests.web.console.browser import Browser, Page
+from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService
 
 FAILED = fleet.address(9)
@@ -131,3 +131,14 @@ def test_styles_are_kept_for_good_and_are_for_strangers(seeded: WebService) -> N
     assert "immutable" in answer.headers["cache-control"]
     assert httpx.get(f"{seeded.url}/static/console.css").status_code == 404
     assert httpx.get(f"{seeded.url}/static/console.000000000000.css").status_code == 404
+
+
+def test_pages_are_the_same_on_each_engine(service: WebService) -> None:
+    hosts = fleet.seed(service, 10)
+    with browsing(service) as browser:
+        assert "joined cluster" in browser.see("/").text
+        assert "registered" in browser.see(f"/host/{hosts[0]}").text
+        assert "10.0.0.1 joined" in browser.see("/cluster/web").text
+        assert "Hosts 1 " in browser.see("/hosts?status=failed").text
+        moment = service.events[-1].recorded_at
+        assert "Nothing can be changed here" in browser.see(f"/?at={moment}").text
