@@ -7,7 +7,7 @@ key: what was tried then is not what would be kept now, so it is refused.
 from dataclasses import dataclass, replace
 
 from domain.aggregates.host import Host
-from domain.commands.fleet_commands import OfferedKey, Secrets, Unit, has_key
+from domain.commands.fleet_commands import OfferedKey, Secrets, Unit, has_certificate, has_key
 from domain.refusal import conflict
 
 
@@ -54,7 +54,9 @@ def login(unit: Unit, secrets: Secrets, address: str, wanted: Wanted) -> Login:
         port,
         host.pinned_algorithm,
         host.pinned,
-        same and has_key(unit, secrets, host, wanted.key),
+        same
+        and has_key(unit, secrets, host, wanted.key)
+        and has_certificate(unit, secrets, host, wanted.key),
     )
 
 

@@ -15,6 +15,7 @@ from domain.aggregates.container_manager import MASK, ContainerManager, Containe
 from domain.aggregates.host import Host, Registration
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.certificates import certificate_in
 from domain.event import LeaveReason
 from domain.log.transaction import Transaction
 from domain.names import quoted
@@ -23,6 +24,10 @@ from domain.refusal import Refusal, conflict, invalid
 
 REMOVAL_BATCH_HOSTS = 50
 """How many hosts leave in one transaction while a large cluster is removed."""
+
+
+Part = Callable[[bytes], bytes]
+"""What of a secret is compared."""
 
 
 class Unit(Protocol):
@@ -61,8 +66,8 @@ class Unit(Protocol):
 class Secrets(Protocol):
     """Where private keys and tokens are kept, in the transaction of the events about them."""
 
-    def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
-        """Whether this very secret is kept for the subject."""
+    def matches(self, unit: Unit, subject: str, secret: bytes, part: Part = bytes) -> bool:
+        """Whether this very secret, or one with the same part, is kept for the subject."""
         ...
 
     def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
@@ -142,11 +147,21 @@ def has_key(unit: Unit, secrets: Secrets, host: Host, key: OfferedKey) -> bool:
         return False
 
 
+def has_certificate(unit: Unit, secrets: Secrets, host: Host, key: OfferedKey) -> bool:
+    """Whether the certificate beside it, or none, is what the host's key has beside it."""
+    return secrets.matches(unit, host.id, key.raw, certificate_in)
+
+
 def _must_repeat(unit: Unit, secrets: Secrets, host: Host, request: HostRequest) -> None:
     if not has_key(unit, secrets, host, request.key):
         raise conflict(
             f"{host.name} is registered with another key: remove it first, or rotate its"
             " credentials.",
+            "ssh_priv_key",
+        )
+    if certificate_in(request.key.raw) and not has_certificate(unit, secrets, host, request.key):
+        raise conflict(
+            f"{host.name} is registered without this certificate: rotate its credentials.",
             "ssh_priv_key",
         )
     if request.cluster is not None and request.cluster != host.cluster:

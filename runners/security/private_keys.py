@@ -13,12 +13,15 @@ import asyncssh
 from asyncssh.public_key import SSHOpenSSHCertificate
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from domain.certificates import CERTIFICATE, certificate_in
 from domain.refusal import Refusal
+from runners.os_support.terminal_text import printable
 
 KEY_BYTES_MAX = 16 * 1024  # an RSA key of 8192 bits is 6.4 KiB
 RSA_BITS_MIN = 1024  # sshd's own limit (RequiredRSASize of sshd_config)
 RSA_BITS_MAX = 8192  # a signature with a longer one takes a tenth of a second and more
 USER_CERTIFICATE = 1  # SSH2_CERT_TYPE_USER of OpenSSH's PROTOCOL.certkeys; hosts' are 2
+NAMES_CHARACTERS_MAX = 100  # of the users that a certificate names, for a sentence
 PROBE = b"signed to see whether the key is whole"
 
 ALGORITHMS = {
@@ -38,9 +41,6 @@ _BLOCK = re.compile(
 _PUBLIC = re.compile(
     rb"-{4,5} ?BEGIN [A-Z0-9 ]*(PUBLIC KEY|CERTIFICATE)|^\s*(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA",
     re.MULTILINE,
-)
-_CERTIFICATE = re.compile(
-    rb"^\s*((?:ssh|ecdsa)-[a-z0-9-]+-cert-v01@openssh\.com AAAA\S+)", re.MULTILINE
 )
 _ONE_LINE = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY----- +\S")
 _INDENTED = re.compile(rb"^[ \t]+-----(BEGIN|END) ", re.MULTILINE)
@@ -103,11 +103,11 @@ def read_private_key(raw: bytes) -> PrivateKey:
 def kept_private_key(raw: bytes) -> PrivateKey:
     """The same of bytes that `read_private_key` took before: a fourth of the work.
 
-    A certificate may have ended since: the host says so.
+    A certificate may have ended since: a login that fails says so.
     """
     key = asyncssh.import_private_key(_the_one_block(raw), unsafe_skip_rsa_key_validation=True)
-    line = _CERTIFICATE.search(raw)
-    return _accepted(key, asyncssh.import_certificate(line[1]) if line else None)
+    line = certificate_in(raw)
+    return _accepted(key, asyncssh.import_certificate(line) if line else None)
 
 
 def _refuse_what_is_no_private_key(raw: bytes) -> None:
@@ -148,7 +148,7 @@ def _how(raw: bytes) -> str:
 
 def _certificate(raw: bytes, key: asyncssh.SSHKey) -> asyncssh.SSHCertificate | None:
     """The certificate beside the key, if there is one. Raises Refusal."""
-    lines = _CERTIFICATE.findall(raw)
+    lines = CERTIFICATE.findall(raw)
     if not lines:
         return None
     if len(lines) > 1:
@@ -164,6 +164,24 @@ def _certificate(raw: bytes, key: asyncssh.SSHKey) -> asyncssh.SSHCertificate | 
     except ValueError as error:
         raise _refusal(f"The certificate beside the key cannot log in: {error}.") from None
     return certificate
+
+
+def defect_of_certificate(key: PrivateKey, user: str) -> str | None:
+    """Why the certificate beside a key does not log the user in, as far as it tells.
+
+    "" where it should; None where there is no certificate.
+    """
+    if key.certificate is None:
+        return None
+    certificate = cast(SSHOpenSSHCertificate, key.certificate)
+    try:
+        certificate.validate(USER_CERTIFICATE, None)
+    except ValueError as error:
+        return f"{error}. Send a renewed one to its credentials."
+    if user not in certificate.principals:
+        named = printable(", ".join(certificate.principals) or "nobody")[:NAMES_CHARACTERS_MAX]
+        return f"it is for {named}, unless sshd has other names (AuthorizedPrincipalsFile)."
+    return ""
 
 
 def _try_out(key: asyncssh.SSHKey) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from domain.commands.fleet_commands import Unit
+from domain.commands.fleet_commands import Part, Unit
 from domain.log.engine import Engine
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import BYTES, TEXT
@@ -96,12 +96,12 @@ class Vault:
 
         unit.write_beside(delete, scrub=True)
 
-    def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
-        """Whether this very secret is kept for the subject. Nobody gets to see it."""
+    def matches(self, unit: Unit, subject: str, secret: bytes, part: Part = bytes) -> bool:
+        """Whether this very secret, or one with the same part, is kept. Nobody gets to see it."""
         found = unit.tx.execute(SELECT, (subject,)).fetchone()
         if found is None:
             return False
-        return hmac.compare_digest(self._unsealed(subject, found), secret)
+        return hmac.compare_digest(part(self._unsealed(subject, found)), part(secret))
 
     def reveal(self, tx: Transaction, subject: str, reader: str) -> bytes:
         """The secret itself. `reader` is a user, or a runner such as `runner:watcher`.

@@ -97,16 +97,21 @@ def no_connection(address: str, port: int, limit_s: float, error: OSError) -> Ss
     return SshFailure("unreachable", sentence, passing=True)
 
 
-def no_login(address: str, port: int, user: str, error: Exception) -> SshFailure:
-    """The failure of a login, from what asyncssh raised."""
+def no_login(
+    address: str, port: int, user: str, error: Exception, certificate: str | None = None
+) -> SshFailure:
+    """The failure of a login, from what asyncssh raised.
+
+    `certificate`: what is wrong with the one beside our key, "" for nothing; None without one.
+    """
     match error:
         case Flood():
             return flooded(address, error.reason, f"on port {port} before the login was done")
         case asyncssh.PermissionDenied() | asyncssh.IllegalUserName():
-            return _wrong_key(address, user)
+            return _wrong_key(address, user, certificate)
         # What sshd says where MaxAuthTries is 1; the code is that of a protocol error.
         case asyncssh.DisconnectError() if "authentication failures" in error.reason:
-            return _wrong_key(address, user)
+            return _wrong_key(address, user, certificate)
         case asyncssh.HostKeyNotVerifiable():
             sentence = f"{address} shows a host key that cannot be used: {plain(error.reason)}."
             return SshFailure("host_key", sentence, passing=False)
@@ -138,12 +143,19 @@ def _no_common_algorithm(address: str, reason: str) -> SshFailure:
     return SshFailure("protocol", sentence, passing=False)
 
 
-def _wrong_key(address: str, user: str) -> SshFailure:
-    sentence = (
-        f"{address} did not let {plain(user)} log in with this key: is its public half in that"
-        " user's ~/.ssh/authorized_keys, and does sshd let the user in at all (PermitRootLogin,"
-        " AllowUsers)?"
-    )
+def _wrong_key(address: str, user: str, certificate: str | None) -> SshFailure:
+    what = "this key" if certificate is None else "the certificate of this key"
+    if certificate is None:
+        why = (
+            "is its public half in that user's ~/.ssh/authorized_keys, and does sshd let the user"
+            " in at all (PermitRootLogin, AllowUsers)?"
+        )
+    else:
+        why = certificate or (
+            "does sshd know its authority (TrustedUserCAKeys), and does it let this user in, from"
+            " here?"
+        )
+    sentence = f"{address} did not let {plain(user)} log in with {what}: {why}"
     return SshFailure("authentication", sentence, passing=False)
 
 

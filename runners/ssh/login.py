@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import asyncssh
 
-from runners.security.private_keys import PrivateKey
+from runners.security.private_keys import PrivateKey, defect_of_certificate
 from runners.ssh.failure import (
     REFUSED_KEY,
     HostKey,
@@ -112,7 +112,8 @@ async def log_in(
             raise second_factor(address, target.user, visitor.words) from error
         if visitor.words:
             raise turned_away(address, target.user, visitor.words) from error
-        raise no_login(address, port, target.user, error) from error
+        certificate = defect_of_certificate(target.key, target.user)
+        raise no_login(address, port, target.user, error, certificate) from error
     except BaseException:
         sock.close()
         raise

@@ -11,7 +11,7 @@ from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source
-from domain.commands.fleet_commands import HostRequest, OfferedKey, Unit
+from domain.commands.fleet_commands import HostRequest, OfferedKey, Part, Unit
 from domain.event import Event
 from domain.log.transaction import Transaction
 from domain.refusal import Refusal, invalid
@@ -119,9 +119,9 @@ class MemorySecrets:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    def matches(self, unit: Unit, subject: str, secret: bytes) -> bool:
+    def matches(self, unit: Unit, subject: str, secret: bytes, part: Part = bytes) -> bool:
         """Whether this is it."""
-        return self.kept.get(subject) == secret
+        return subject in self.kept and part(self.kept[subject]) == part(secret)
 
     def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
         """Keep it."""

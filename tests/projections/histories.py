@@ -31,7 +31,13 @@ def facts(cpus: int) -> FactsGathered:
 class AnySecrets(MemorySecrets):
     """Nobody keeps secrets here."""
 
-    def matches(self, unit: fleet_commands.Unit, subject: str, secret: bytes) -> bool:
+    def matches(
+        self,
+        unit: fleet_commands.Unit,
+        subject: str,
+        secret: bytes,
+        part: fleet_commands.Part = bytes,
+    ) -> bool:
         """Always."""
         return True
 

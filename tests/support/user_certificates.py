@@ -20,6 +20,12 @@ def certified(directory: Path, *options: str) -> Certified:
     for file in (key, authority):
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)]
         subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    return renewed(directory, *options)
+
+
+def renewed(directory: Path, *options: str) -> Certified:
+    """Another certificate of the key and the authority that `certified` made there."""
+    key, authority = directory / "certified", directory / "authority"
     sign = ["ssh-keygen", "-q", "-s", str(authority), "-I", "ada", *options, f"{key}.pub"]
     subprocess.run(sign, check=True)
     certificate = directory / "certified-cert.pub"

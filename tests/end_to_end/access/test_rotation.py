@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from tests.fleet import Fleet
 from tests.fleet.host import Host
 from tests.fleet.keys import KeyPair, new_key
 from tests.support.service import Service, wait_for
+from tests.support.user_certificates import Certified, certified, renewed
 
 
 def rotate(service: Service, host: Host, key: KeyPair, **more: Any) -> httpx.Response:
@@ -150,3 +152,35 @@ def test_the_try_is_a_first_contact_where_there_was_none(service: Service, fleet
     service.wait_for_status(host.address, "disassociated")
     pinned = service.client.get(f"/host/{host.address}/hostkey").json()["fingerprint"]
     assert pinned == host.host_key_fingerprint
+
+
+def test_a_renewed_certificate_of_the_same_key_is_tried_and_kept(
+    service: Service, fleet: Fleet, tmp_path: Path
+) -> None:
+    host = fleet.add("debian")
+    first = certified(tmp_path, "-n", host.user)
+    second = renewed(tmp_path, "-n", host.user, "-V", "+52w")
+    host.path("/etc/ssh/authority.pub").write_text(first.authority)
+    host.let_in()
+    host.sshd("TrustedUserCAKeys /etc/ssh/authority.pub")
+    path = f"/host/{host.address}"
+
+    def sent(made: Certified) -> dict[str, str]:
+        return {"ssh_priv_key": b64encode(made.key + made.certificate).decode()}
+
+    def kept() -> str:
+        return str(service.client.get(f"{path}/creds").json()["ssh_priv_key"])
+
+    body = sent(first) | {"ssh_port": host.port, "remote_user": host.user}
+    assert service.client.put(path, json=body).status_code == 201
+    service.wait_for_status(host.address, "disassociated")
+    again = service.client.put(path, json=sent(second))
+    assert (again.status_code, "certificate" in again.json()["detail"]) == (409, True)
+    for _ in range(2):
+        assert service.client.put(f"{path}/creds", json=sent(second)).status_code == 201
+        assert kept() == sent(second)["ssh_priv_key"]
+    assert service.read_log().count('"host.credentials_rotated"') == 1
+    alone = {"ssh_priv_key": b64encode(first.key).decode()}
+    assert service.client.put(path, json=alone).status_code == 201  # it says nothing of it
+    refused = service.client.put(f"{path}/creds", json=alone)  # no key alone is let in
+    assert (refused.status_code, kept()) == (409, sent(second)["ssh_priv_key"])

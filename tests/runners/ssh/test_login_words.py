@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners.hosts.facts import gather, sudo_failure
-from runners.security.private_keys import read_private_key
+from runners.security.private_keys import kept_private_key, read_private_key
 from runners.ssh.client import Ssh, SshFailure, Target
 from runners.steps.detached_step import as_root
 from tests.fleet import Fleet, Host
@@ -73,6 +73,32 @@ async def test_a_certificate_beside_the_key_logs_in_where_plain_keys_do_not(
     key = read_private_key(made.key + made.certificate)
     async with Ssh(per_host_interval_s=0).connect(replace(plain, key=key)) as session:
         assert (await session.run("id -un")).stdout == b"ops\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-n", "ops", "-V", "20200101:20200102"), "Certificate expired. Send a renewed one"),
+        (("-n", "bob"), "it is for bob, unless"),
+        ((), "it is for nobody, unless"),
+        (("-n", "ops", "-O", "source-address=192.0.2.0/24"), "TrustedUserCAKeys"),
+    ],
+    ids=["expired", "for another", "for nobody", "from elsewhere"],
+)
+async def test_why_a_certificate_logs_nobody_in_is_told_as_far_as_it_tells(
+    host: Host, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    made = certified(tmp_path, *options)
+    host.path("/etc/ssh/authority.pub").write_text(made.authority)
+    host.let_in()
+    host.sshd("TrustedUserCAKeys /etc/ssh/authority.pub")
+    key = kept_private_key(made.key + made.certificate)
+    with pytest.raises(SshFailure) as failed:
+        async with Ssh(per_host_interval_s=0).connect(replace(target(host), key=key)):
+            pass
+    assert failed.value.kind == "authentication"
+    assert words in failed.value.sentence
+    assert "authorized_keys" not in failed.value.sentence
 
 
 async def test_an_expired_account_is_told_in_the_words_of_pam(host: Host) -> None:
