@@ -49,6 +49,7 @@ class Clusters:
         at, name = past(request), str(request.path_params["name"])
         cluster = await self._api.get(request, "/cluster/{name}", at, name=name)
         facets = await self._api.get(request, "/fleet/facets", {"cluster": name} | at)
+        path = f"/cluster/{quote(name, safe='')}"
         told = [] if at else await self._histories.newest_of(f"cluster/{name}", HISTORY_MAX)
         return self._pages.show(
             request,
@@ -59,11 +60,7 @@ class Clusters:
             may_act=request.identity.may_act_in(name, "operator") and not at,
             operations=[] if at else await self._operations(request, name, OPERATIONS_MAX),
             history=told,
-            commands=commands(
-                request,
-                f"commctl cluster show {shlex.quote(name)}",
-                f"/cluster/{quote(name, safe='')}",
-            ),
+            commands=commands(request, f"commctl cluster show {shlex.quote(name)}", path),
         )
 
     async def _listed(self, request: Request, name: str, at: dict[str, str]) -> Record:

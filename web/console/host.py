@@ -41,7 +41,6 @@ class Host:
         at = past(request)
         host = await self._host(request, at)
         address, cluster = host["address"], host["cluster"] or ""
-        encoded = quote(address, safe="")
         return self._pages.show(
             request,
             "host.html",
@@ -52,16 +51,7 @@ class Host:
             may_act=request.identity.may_act_in(cluster, "operator") and not at,
             operations=await self._operations(request, cluster) if cluster and not at else [],
             history=[] if at else await self._histories.newest_of(f"host/{address}", HISTORY_MAX),
-            commands=commands(
-                request, f"commctl host show {shlex.quote(address)}", f"/host/{encoded}"
-            ),
-            check=commands(
-                request,
-                f"commctl host check {shlex.quote(address)}",
-                f"/host/{encoded}/check",
-                "POST",
-                {},
-            ),
+            **_commands(request, address),
         )
 
     async def check(self, request: Request, form: Form) -> Response:
@@ -112,6 +102,14 @@ class Host:
     async def _operations(self, request: Request, cluster: str) -> list[Record]:
         query = {"cluster": cluster, "limit": str(OPERATIONS_MAX)}
         return [line(record) for record in await self._api.get(request, "/operations", query)]
+
+
+def _commands(request: Request, address: str) -> Record:
+    name, path = shlex.quote(address), _page(address)
+    return {
+        "commands": commands(request, f"commctl host show {name}", path),
+        "check": commands(request, f"commctl host check {name}", f"{path}/check", "POST", {}),
+    }
 
 
 def _address(request: Request) -> str:

@@ -19,6 +19,7 @@ FACETS_FROM = 20
 """Fewer hosts are seen at a glance."""
 VALUES_SHOWN = 8
 FILTERS = ("q", "status", "kind", "cluster", "os", "label", "reboot_needed")
+PLACE = ("after", "limit", "sort")
 SORTS = ("address", "since", "status", "kind", "cluster", "os")
 MARKED_MAX = 1_000
 
@@ -55,9 +56,7 @@ class Hosts:
         """A page of the hosts that the query asks for."""
         at, given = past(request), _given(request)
         wanted = [pair for pair in given if pair[0] in FILTERS and pair[1]]
-        place = [
-            (name, value) for name, value in given if name in ("after", "limit", "sort") and value
-        ]
+        place = [pair for pair in given if pair[0] in PLACE and pair[1]]
         hosts, after = await self._api.page(request, "/fleet/hosts", [*wanted, *place, *at.items()])
         facets = await self._api.get(request, "/fleet/facets", [*wanted, *at.items()])
         return self._pages.show(
@@ -66,17 +65,11 @@ class Hosts:
             at=moment(at["at"], "at") if at else "",
             hosts=hosts,
             after=after,
-            is_first=not dict(place).get("after"),
-            total=facets["total"],
-            q=dict(wanted).get("q", ""),
             kept=[pair for pair in [*wanted, *at.items()] if pair[0] != "q"],
-            filters=[(f"{n}: {v}", _without(given, (n, v))) for n, v in wanted],
-            facets=_facets(facets, given) if wanted or facets["total"] > FACETS_FROM else [],
-            sorts=[(name, _address(_with(given, "sort", name))) for name in SORTS],
-            sort=dict(place).get("sort", "address"),
             commands=commands(
                 request, _commctl(wanted), f"/fleet/hosts{_query([*wanted, *at.items()])}"
             ),
+            **_narrowing(facets, given, wanted),
         )
 
     async def check(self, request: Request, form: Form) -> Response:
@@ -103,6 +96,20 @@ class Hosts:
                 address=address,
             )
         return see_other(_back(form))
+
+
+def _narrowing(facets: Record, given: Pairs, wanted: Pairs) -> Record:
+    """How many hosts match, and what narrows, widens and sorts the list."""
+    asked = dict(given)
+    return {
+        "total": facets["total"],
+        "is_first": not asked.get("after"),
+        "q": dict(wanted).get("q", ""),
+        "filters": [(f"{name}: {text}", _without(given, (name, text))) for name, text in wanted],
+        "facets": _facets(facets, given) if wanted or facets["total"] > FACETS_FROM else [],
+        "sorts": [(name, _address(_with(given, "sort", name))) for name in SORTS],
+        "sort": asked.get("sort") or "address",
+    }
 
 
 def relabelled(labels: Record, wanted: str) -> Record:

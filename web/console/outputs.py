@@ -30,11 +30,9 @@ class Outputs:
         """The last 64 kB of what a step has said, with control characters shown."""
         name, address = request.path_params["id"], request.path_params["address"]
         path = "/operation/{id}/hosts/{address}/output"
-        names = {"id": name, "address": address}
-        said = bytes((await self._api.call(request, "GET", path, names)).body)
+        said = (await self._api.call(request, "GET", path, dict(request.path_params))).body
         found = await self._api.get(request, "/operation/{id}", id=name)
         host = next(each for each in found["hosts"] if each["address"] == address)
-        text = said[-SHOWN_BYTES:].decode(errors="replace")
         address_of = f"/operation/{name}/hosts/{quote(address, safe='')}/output"
         return self._pages.show(
             request,
@@ -42,7 +40,7 @@ class Outputs:
             op=found,
             host=host,
             evidence=evidence(host),
-            text=text,
+            text=bytes(said[-SHOWN_BYTES:]).decode(errors="replace"),
             size=len(said),
             is_cut=len(said) > SHOWN_BYTES,
             download=f"/api/v0{address_of}?raw",

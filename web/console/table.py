@@ -1,6 +1,7 @@
 """The table of pages and forms. Whoever may log in sees pages; roles are the API's affair."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
@@ -34,60 +35,89 @@ class StaticMount(Mount):
         await super().handle(scope, receive, send)
 
 
+class Section(NamedTuple):
+    """Pages and forms that belong together, by path."""
+
+    shown: list[tuple[str, PageHandler]]
+    done: list[tuple[str, FormHandler]]
+
+
 def console_routes(routes: Sequence[Route], histories: Histories, live: Live) -> list[BaseRoute]:
     """All pages, over these routes of the API."""
     static = HashedFiles()
     (readyz,) = (route.handler for route in routes if route.path == "/readyz")
     api, pages = Api(routes), Pages(static)
-    now, hosts = Now(api, pages, histories, live), Hosts(api, pages)
-    host = Host(api, pages, histories)
-    clusters = Clusters(api, pages, histories)
-    operations, starting, outputs = (
-        Operations(api, pages, live),
-        Starting(api, pages),
-        Outputs(api, pages),
+    accounts = Accounts(api, pages)
+    sections = (
+        _fleet(api, pages, histories, live),
+        _operations(api, pages, live),
+        _access(accounts, Access(api, pages), About(readyz, pages)),
     )
-    accounts, about = Accounts(api, pages), About(readyz, pages)
-    access = Access(api, pages)
-    shown: list[tuple[str, PageHandler]] = [
-        ("/", now.show),
-        ("/live/now", now.follow),
-        ("/live/operation/{id}", operations.follow),
-        ("/hosts", hosts.show),
-        ("/host/{address}", host.show),
-        ("/clusters", clusters.show_all),
-        ("/cluster/{name}", clusters.show),
-        ("/operations", operations.show_all),
-        ("/operations/new", starting.show),
-        ("/operation/{id}", operations.show),
-        ("/operation/{id}/hosts/{address}/output", outputs.show),
-        ("/me", accounts.show),
-        ("/users", access.show_users),
-        ("/tokens", access.show_tokens),
-        ("/about", about.show),
-    ]
-    done: list[tuple[str, FormHandler]] = [
-        ("/hosts/check", hosts.check),
-        ("/hosts/label", hosts.label),
-        ("/host/{address}/check", host.check),
-        ("/host/{address}/label", host.label),
-        ("/host/{address}/hostkey", host.approve_key),
-        ("/operations/plan", starting.plan),
-        ("/operations/begin", starting.begin),
-        ("/operation/{id}/state", operations.steer),
-        ("/operation/{id}/retry", operations.retry),
-        ("/users/put", access.put_user),
-        ("/users/remove", access.remove_user),
-        ("/tokens/make", access.make_token),
-        ("/tokens/{token}/revoke", access.revoke_token),
-        ("/me/password", access.change_password),
-        ("/logout", accounts.log_out),
-        ("/me/sessions/{session}/end", accounts.end_session),
-    ]
     return [
-        *(PageRoute(path, handler, pages.problem) for path, handler in shown),
-        *(FormRoute(path, handler, pages.problem) for path, handler in done),
+        *(PageRoute(path, shows, pages.problem) for one in sections for path, shows in one.shown),
+        *(FormRoute(path, does, pages.problem) for one in sections for path, does in one.done),
         PageRoute("/login", accounts.show_login, pages.problem, is_open=True),
         FormRoute("/login", accounts.log_in, pages.problem, is_open=True),
         StaticMount(PATH, static),
     ]
+
+
+def _fleet(api: Api, pages: Pages, histories: Histories, live: Live) -> Section:
+    now, hosts = Now(api, pages, histories, live), Hosts(api, pages)
+    host, clusters = Host(api, pages, histories), Clusters(api, pages, histories)
+    return Section(
+        [
+            ("/", now.show),
+            ("/live/now", now.follow),
+            ("/hosts", hosts.show),
+            ("/host/{address}", host.show),
+            ("/clusters", clusters.show_all),
+            ("/cluster/{name}", clusters.show),
+        ],
+        [
+            ("/hosts/check", hosts.check),
+            ("/hosts/label", hosts.label),
+            ("/host/{address}/check", host.check),
+            ("/host/{address}/label", host.label),
+            ("/host/{address}/hostkey", host.approve_key),
+        ],
+    )
+
+
+def _operations(api: Api, pages: Pages, live: Live) -> Section:
+    operations, starting = Operations(api, pages, live), Starting(api, pages)
+    return Section(
+        [
+            ("/operations", operations.show_all),
+            ("/operations/new", starting.show),
+            ("/operation/{id}", operations.show),
+            ("/live/operation/{id}", operations.follow),
+            ("/operation/{id}/hosts/{address}/output", Outputs(api, pages).show),
+        ],
+        [
+            ("/operations/plan", starting.plan),
+            ("/operations/begin", starting.begin),
+            ("/operation/{id}/state", operations.steer),
+            ("/operation/{id}/retry", operations.retry),
+        ],
+    )
+
+
+def _access(accounts: Accounts, access: Access, about: About) -> Section:
+    return Section(
+        [
+            ("/me", accounts.show),
+            ("/users", access.show_users),
+            ("/tokens", access.show_tokens),
+            ("/about", about.show),
+        ],
+        [
+            ("/users/put", access.put_user),
+            ("/users/remove", access.remove_user),
+            ("/tokens/make", access.make_token),
+            ("/tokens/{token}/revoke", access.revoke_token),
+            ("/me/password", access.change_password),
+            ("/logout", accounts.log_out),
+            ("/me/sessions/{session}/end", accounts.end_session),
+        ],
+    )

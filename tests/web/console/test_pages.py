@@ -97,7 +97,7 @@ def test_pages_show_the_past_and_nothing_to_press(admin: Browser, seeded: WebSer
 def test_what_hosts_and_users_say_is_shown_and_never_run(
     admin: Browser, seeded: WebService
 ) -> None:
-    host = fleet.address(18)
+    host = fleet.address(16)
     seeded.settle(host, HOSTILE)
     seeded.fail(host, HOSTILE)
     note = "<b>why</b>"
