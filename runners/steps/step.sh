@@ -94,6 +94,11 @@ make_room() {
     done
 }
 
+is_full() {
+    echo "$base cannot be written to: is its disk full?" >&2
+    exit 1
+}
+
 refuse() {
     echo "$1 is not a directory of root" >&2
     exit 1
@@ -116,8 +121,7 @@ start() {
     printf '%s\n' "$run" >"$step/run.$$" && [ "$(cat "$step/run.$$")" = "$run" ] &&
         mv "$step/run.$$" "$step/run" || {
         rm -f "$step/run.$$"
-        echo "$base cannot be written to: is its disk full?" >&2
-        exit 1
+        is_full
     }
     set -- env -i "$mark" "PATH=$PATH" HOME=/root LC_ALL=C /bin/sh "$step/run" "$step"
     if [ -d /run/systemd/system ] && {
@@ -143,6 +147,8 @@ start() {
 cancel() {
     make_room
     ! claim "0 0 $boot_id cancelled" || return 0 # it never ran, and never will
+    # Without its commands nothing begins either.
+    [ -e "$step/begun" ] || [ -e "$step/run" ] || is_full
     # The runner is stopped first and killed last: what it began is found by it.
     claimed
     ! runner_lives || kill -STOP "$pid" 2>/dev/null

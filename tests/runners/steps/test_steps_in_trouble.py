@@ -70,6 +70,9 @@ async def test_on_a_full_disk_nothing_runs_and_the_disk_is_named(host: Host) -> 
     with pytest.raises(SshFailure, match="disk full"):
         await start(host, ("touch", "/root/ran"))
     assert not host.path("/root/ran").exists()
+    with pytest.raises(SshFailure, match="disk full") as refused:
+        await over(host, lambda session: detached_step.cancel(session, ID))
+    assert refused.value.nothing_began, "its commands are not on the host"
 
 
 async def test_without_room_for_its_outcome_a_step_does_not_begin_until_there_is(
