@@ -241,6 +241,7 @@ def test_behind_nginx_clients_are_who_they_are_and_connections_are_kept(
         assert client.get("/readyz").json()["status"] == "ready"
         assert client.get("/healthz").text == "ok\n"
         assert client.get("/metrics").status_code == 404
+        assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
     assert service.client.delete(f"/host/{CLIENT}").status_code == 200
     text = httpx.get(f"{service.url}/metrics").text
     (connections,) = re.findall(r"^commissaire_http_connections (\S+)", text, re.MULTILINE)
