@@ -11,6 +11,8 @@ import typer
 
 from runners.database.existing import DatabaseRefused, NoDatabase, existing_database
 from runners.os_support.json_file import ChangeRefused
+from runners.settings.reading import settings_of
+from runners.settings.settings import Settings
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
     from domain.log.engine import Engine
@@ -27,8 +29,9 @@ T = TypeVar("T")
 class AccountsOfDatabase:
     """Reads and changes them as the service does, in transactions of its own."""
 
-    def __init__(self, engine: "Engine", where: str) -> None:
+    def __init__(self, engine: "Engine", where: str, settings: Settings) -> None:
         self._engine = engine
+        self._settings = settings
         self.where = where
 
     def everybody(self) -> "Everybody":
@@ -47,16 +50,19 @@ class AccountsOfDatabase:
     def change(self, command: "Callable[[Unit, AccountRegister], T]") -> T:
         """Have a command carried out. Raises ChangeRefused where it was not."""
         from domain.event import Act
+        from domain.log.continuity import Continuity
         from domain.log.recorder import now
         from domain.log.writer import Writer
         from domain.refusal import Refusal
         from projections.accounts.register import AccountRegister
         from projections.all import PROJECTIONS
         from projections.rebuilding.live_tables import LiveTables
+        from runners.database.log_watch import known_log
 
         models = LiveTables(PROJECTIONS)
         models.look(self._engine)
-        writer = Writer(self._engine, models, timeout_s=TIMEOUT_S)
+        continuity = Continuity(known_log(self._settings), self._settings.accept_log)
+        writer = Writer(self._engine, models, timeout_s=TIMEOUT_S, continuity=continuity)
         register = AccountRegister()
         act = Act(f"cli:{_who()}", f"cli-{secrets.token_hex(6)}", now())
         writer.start()
@@ -79,7 +85,8 @@ def accounts_of_database(
             engine = stack.enter_context(existing_database(config, data, database, writes=writes))
         except NoDatabase as nothing:
             raise typer.BadParameter(str(nothing)) from None
-        yield AccountsOfDatabase(engine, "The database")
+        settings = settings_of(config=config, data=data, database=database)
+        yield AccountsOfDatabase(engine, "The database", settings)
 
 
 def _who() -> str:

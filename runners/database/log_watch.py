@@ -21,6 +21,7 @@ from domain.log.transaction import NO_SERVER, Transaction
 from domain.log.unit import Unit
 from domain.refusal import Refusal
 from projections.reads import Reads
+from runners.settings.settings import Settings
 
 KEEP_EVERY_S = 5.0
 """How often what is known of the log is kept for the next process on this data directory."""
@@ -136,6 +137,11 @@ class LogWatch:
     def _forget(self, loss: Loss) -> None:
         for forget in self.forget:
             forget(loss)
+
+
+def known_log(settings: Settings) -> Known:
+    """What an earlier process knew of the log; of a file nothing is kept, it has no servers."""
+    return Known() if settings.database is None else known_before(settings.known_log_file)
 
 
 def known_before(file: Path) -> Known:

@@ -40,7 +40,8 @@ def new_name() -> str:
 class Leases:
     """The shards of this process: renewed, balanced with other processes, and given up in time.
 
-    `lease_s`: how long the database keeps a lease that is not renewed.
+    `lease_s`: how long the database keeps a lease that is not renewed. `is_other_log()`: whether
+    the database is not the one that was known; nobody holds anything by what it says then.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Leases:
         identity: Callable[[], str] = process_identity,
         dead: Callable[[str], bool] = is_dead,
         new_name: Callable[[], str] = new_name,
+        is_other_log: Callable[[], bool] = lambda: False,
     ) -> None:
         self._table = table
         self._usable_s = lease_s * (1 - MARGIN_SHARE)
@@ -61,6 +63,7 @@ class Leases:
         self._identity = identity
         self._dead = dead
         self._new_name = new_name
+        self._is_other_log = is_other_log
         self._me = ""
         self._former: set[str] = set()  # names of ours that are still to leave
         self._until = -1.0
@@ -107,11 +110,11 @@ class Leases:
         finally:
             self._subscribers.remove(subscriber)
 
-    def begin_anew(self) -> None:
-        """The log went back, and the leases with it: be another member."""
+    def begin_anew(self, why: str = "the log went back") -> None:
+        """The leases went back with the log: be another member."""
         if self._me:
             self._former.add(self._me)
-            self._end("the log went back")
+            self._end(why)
 
     # For whoever watches
 
@@ -146,6 +149,9 @@ class Leases:
         self.resigned = True
 
     async def _tick(self) -> None:
+        if self._is_other_log():
+            self.begin_anew("the database is not the one that was known")
+            return
         try:
             while self._former:  # else it would hold our shards until its time is up
                 await self._table.leave(next(iter(self._former)))

@@ -252,7 +252,12 @@ async def _ownership_of(
         return alone
     table = LeaseTable(cast("PostgresEngine", storage.engine), settings.lease_s)
     stack.callback(table.close)
-    leases = Leases(table, settings.lease_s, log=lines.write)
+    leases = Leases(
+        table,
+        settings.lease_s,
+        log=lines.write,
+        is_other_log=lambda: storage.log_watch.continuity.refused is not None,
+    )
     try:
         table.create()
     except PersistenceError as error:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from domain.log.clock import LogClock
-from domain.log.continuity import Continuity, Known, Loss
+from domain.log.continuity import Continuity, Loss
 from domain.log.engine import Engine, OtherLog, PersistenceError, Place
 from domain.log.follower import Follower
 from domain.log.recorder import LogRecorder, newest
@@ -16,7 +16,7 @@ from projections.past.past_reads import PastReads
 from projections.projection import positions_schema
 from projections.reads import Reads, reads
 from projections.rebuilding.live_tables import LiveTables
-from runners.database.log_watch import LogWatch, known_before
+from runners.database.log_watch import LogWatch, known_log
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
 from runners.security.vault import TABLE as VAULT
@@ -72,7 +72,7 @@ def open_storage(
 ) -> Storage:
     """Open the database and start the writer; both end with the stack."""
     engine = open_engine(settings, stack, lines)
-    continuity = Continuity(_known_log(settings), settings.accept_log)
+    continuity = Continuity(known_log(settings), settings.accept_log)
     live_tables, found = _open_database(engine, vault, continuity)
     clock = _clock(settings, found, lines)
     log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
@@ -100,11 +100,6 @@ def open_storage(
     )
     log_watch.forget.append(storage.begin_anew)
     return storage
-
-
-def _known_log(settings: Settings) -> Known:
-    """What an earlier process knew of the log; of a file nothing is kept, it has no servers."""
-    return Known() if settings.database is None else known_before(settings.known_log_file)
 
 
 def _clock(settings: Settings, found: Place, lines: ServiceLog) -> LogClock:

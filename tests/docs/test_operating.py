@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
@@ -169,9 +170,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Upstream(Protocol):
+    """What nginx stands before."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @contextmanager
 def nginx(
-    directory: Path, service: Service, authority: Authority, *others: Service
+    directory: Path, service: Upstream, authority: Authority, *others: Upstream
 ) -> Iterator[str]:
     """nginx with the configuration of the document, on other ports; gives its URL."""
     pair, port = authority.server(), free_port()
@@ -233,6 +241,7 @@ def test_behind_nginx_clients_are_who_they_are_and_connections_are_kept(
         assert client.get("/readyz").json()["status"] == "ready"
         assert client.get("/healthz").text == "ok\n"
         assert client.get("/metrics").status_code == 404
+        assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
     assert service.client.delete(f"/host/{CLIENT}").status_code == 200
     text = httpx.get(f"{service.url}/metrics").text
     (connections,) = re.findall(r"^commissaire_http_connections (\S+)", text, re.MULTILINE)

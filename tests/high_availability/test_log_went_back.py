@@ -94,6 +94,30 @@ def test_an_old_primary_that_is_back_is_not_written_to_until_somebody_says_so(
         assert went_back(service)[0]["server"] == name
 
 
+def test_no_host_is_worked_on_by_what_an_old_primary_says(pair: Pair, tmp_path: Path) -> None:
+    with several(1, tmp_path, [pair.url], "--command-timeout-s", "3") as (service,):
+        put(service, "kept")
+        pair.wait_for_standby()
+        pair.second.promote()
+        pair.first.stop()
+        wait_for(lambda: service.client.put("/cluster/new").status_code == 201)
+        wait_for(lambda: _shards_held(service) > 0)
+        pair.second.stop()
+        pair.first.start()
+        wait_for(lambda: _refused(service))
+        wait_for(lambda: _shards_held(service) == 0, 20)
+        pair.first.stop()
+        pair.second.start()
+        wait_for(lambda: _shards_held(service) > 0)
+        put(service, "after")
+
+
+def _shards_held(service: Service) -> float:
+    figures = httpx.get(f"{service.url}/metrics").text
+    (line,) = [line for line in figures.splitlines() if line.startswith("commissaire_leases_held ")]
+    return float(line.split()[1])
+
+
 def _refused(service: Service) -> str:
     answer = service.client.put("/cluster/split")
     return answer.json()["detail"] if "Nothing is written" in answer.text else ""

@@ -1,9 +1,11 @@
 """Two processes behind nginx, as the documents have it: a restart of one is noticed by nobody."""
 
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -24,7 +26,7 @@ ANSWERS_BETWEEN = 40
 
 
 class Load:
-    """Clients that put a new cluster each time, and read it."""
+    """Clients that put a new cluster each time, read it, and post an operation on it."""
 
     def __init__(self, url: str, password: str, authority: Authority) -> None:
         self.statuses: Counter[int] = Counter()
@@ -71,6 +73,8 @@ class Load:
             try:
                 self.statuses[client.put(path).status_code] += 1
                 self.statuses[client.get(path).status_code] += 1
+                wanted = {"kind": "restart", "cluster": f"{name}-{number}"}
+                self.statuses[client.post("/operations", json=wanted).status_code] += 1
             except httpx.HTTPError as error:
                 self.errors.append(repr(error))
                 return
@@ -121,20 +125,61 @@ def test_restarts_under_load_make_no_error_and_no_change_twice(
         print(f"{load.statuses} with {restarts} restarts")
         assert not load.errors
         assert set(load.statuses) == {200, 201}, load.statuses
-        assert max(created(services[0]).values()) == 1
+        for type_ in ("cluster.created", "cluster.operation_started"):
+            assert max(told(services[0], type_).values()) == 1
 
 
-def created(service: Service) -> Counter[str]:
-    """How often each cluster was, by the log."""
+def told(service: Service, type_: str) -> Counter[str]:
+    """How often each cluster was, or was begun to be worked on, by the log."""
     found: Counter[str] = Counter()
     after = 0
     while True:
-        query = f"type=cluster.created&limit=1000&after={after}"
+        query = f"type={type_}&limit=1000&after={after}"
         page = service.client.get(f"/events?{query}").json()
         if not page:
             return found
         found.update(event["subject"] for event in page)
         after = int(page[-1]["id"])
+
+
+class Dying:
+    """A process that is killed with every request that it has read."""
+
+    def __enter__(self) -> "Dying":
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.asked = 0
+        threading.Thread(target=self._run, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _run(self) -> None:
+        with suppress(OSError):  # the test is over
+            while True:
+                connection, _ = self._socket.accept()
+                with connection:
+                    connection.recv(65_536)
+                    self.asked += 1
+
+
+def test_a_post_that_a_process_died_with_is_answered_by_the_next(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with (
+        Service(tmp_path / "service", None, "--no-runners") as service,
+        Dying() as dying,
+        nginx(tmp_path, dying, authority, service) as url,
+    ):
+        login = ("admin", service.password)
+        assert service.client.put("/cluster/web").status_code == 201
+        with httpx.Client(base_url=f"{url}/api/v0", auth=login, verify=authority.trust()) as client:
+            wanted = {"kind": "restart", "cluster": "web"}
+            answers = [client.post("/operations", json=wanted, timeout=60) for _ in range(4)]
+        assert dying.asked > 0
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 def test_a_stop_is_announced_before_connections_are_refused(tmp_path: Path) -> None:
