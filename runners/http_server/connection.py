@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             if self._request_bytes - self._foreign_bytes > self._limits.header_bytes_max:
                 self._refuse(self._head_too_large())
-            elif not self._pool.has_room_for_head(self, self._request_bytes):
+            elif not self._pool.has_room_for_head(self, self._request_bytes, len(self.headers)):
                 self._refuse(LONG_HEADS)
             elif not (self._head_is_timed or self._busy):
                 self._time_head()

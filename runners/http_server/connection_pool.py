@@ -15,6 +15,9 @@ HEAD_BYTES_FREE = 4 * KIBIBYTE
 """So much of a head that is not finished is kept for everybody: nobody has logged in by then."""
 HEADS_BYTES_MAX = 8 * MEBIBYTE
 """What all heads together may have beyond that."""
+FIELD_BYTES = 128
+"""What Python takes for a field of a head beside its text, a pair of two bytes objects; it
+counts like text."""
 
 
 class Limits(NamedTuple):
@@ -86,9 +89,9 @@ class ConnectionPool:
             return True
         return False
 
-    def has_room_for_head(self, connection: Evictable, head_bytes: int) -> bool:
+    def has_room_for_head(self, connection: Evictable, head_bytes: int, fields: int) -> bool:
         """Whether so much of a head that is not finished may be kept."""
-        beyond = max(0, head_bytes - HEAD_BYTES_FREE)
+        beyond = max(0, head_bytes + fields * FIELD_BYTES - HEAD_BYTES_FREE)
         all_beyond = self._all_beyond - self._beyond.get(connection, 0) + beyond
         if beyond and all_beyond > HEADS_BYTES_MAX:
             return False

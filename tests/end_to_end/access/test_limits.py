@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runners.http_server.connection_pool import HEAD_BYTES_FREE, HEADS_BYTES_MAX
+from runners.http_server.connection_pool import FIELD_BYTES, HEAD_BYTES_FREE, HEADS_BYTES_MAX
 from tests.support.service import Service, wait_for
 
 SHORT_S = 0.5
@@ -102,9 +102,15 @@ def test_a_head_a_body_and_the_next_request_must_come_in_time(service: Service) 
     assert 3 * SHORT_S + BODY_S <= time.monotonic() - begin < LONG_S
 
 
-def test_long_heads_that_nobody_finishes_have_so_much_memory_and_no_more(tmp_path: Path) -> None:
-    long = b"GET /api/v0/hosts HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 31_000
-    fit = HEADS_BYTES_MAX // (len(long) - HEAD_BYTES_FREE)
+@pytest.mark.parametrize(
+    "more", [b"X: " + b"x" * 31_000, b"X:\r\n" * 700 + b"X: x"], ids=["one field", "many fields"]
+)
+def test_long_heads_that_nobody_finishes_have_so_much_memory_and_no_more(
+    tmp_path: Path, more: bytes
+) -> None:
+    long = b"GET /api/v0/hosts HTTP/1.1\r\nHost: x\r\n" + more
+    kept = len(long) + FIELD_BYTES * (long.count(b"\r\n") - 1)
+    fit = HEADS_BYTES_MAX // (kept - HEAD_BYTES_FREE)
     with Service(tmp_path) as service, ExitStack() as open_ones:
         held = [open_ones.enter_context(connect(service)) for _ in range(fit + 8)]
         for connection in held:
