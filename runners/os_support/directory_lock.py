@@ -1,8 +1,10 @@
 """One process serves a data directory: a lock file that tells who holds it."""
 
+import errno
 import fcntl
 import os
 import socket
+import stat
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 LOCK_FILE = "serve.lock"
+OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo is not waited for
 HOLDER_BYTES_MAX = 512
 CHECK_EVERY_S = 0.5
 """How often the holder has to `check`."""
@@ -63,16 +66,26 @@ class DataLock:
         return True
 
     def _take(self) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path, OPEN, 0o600)
+        try:
+            self._lock(descriptor)
+        except (DataDirectoryTaken, OSError):
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        holder = f"process {os.getpid()} on {socket.gethostname()}, {since}\n"
+        with suppress(OSError):  # on a full disk it is held all the same
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, holder.encode())
+
+    def _lock(self, descriptor: int) -> None:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, f"{LOCK_FILE} is no file")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, HOLDER_BYTES_MAX).decode(errors="replace").strip()
-            os.close(descriptor)
             raise DataDirectoryTaken(
                 f"{self._path.parent} is served already by {holder or 'another process'}"
             ) from None
-        since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}, {since}\n".encode())
-        self._descriptor = descriptor

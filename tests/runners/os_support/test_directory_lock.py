@@ -1,5 +1,7 @@
 """One process serves a data directory, also where its lock file is deleted or replaced."""
 
+import os
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ from runners.os_support.directory_lock import (
     DataDirectoryTaken,
     DataLock,
 )
+
+OPEN_FILES = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -77,3 +81,28 @@ def test_a_first_start_does_not_wait(tmp_path: Path) -> None:
     began = time.monotonic()
     with DataLock(tmp_path, tmp_path / "a.sqlite"):
         assert time.monotonic() - began < CHECK_EVERY_S
+
+
+def test_a_lock_is_taken_back_though_nothing_can_be_written_any_more(database: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with DataLock(database.parent, database) as lock:
+        (database.parent / LOCK_FILE).unlink()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            assert [lock.check(), lock.check()] == [True, False]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_is_no_file_is_no_lock_and_is_not_waited_for(database: Path) -> None:
+    place = database.parent / LOCK_FILE
+    with DataLock(database.parent, database) as lock:
+        place.unlink()
+        os.mkfifo(place)
+        before = len(list(OPEN_FILES.iterdir()))
+        for _ in range(3):
+            with pytest.raises(OSError, match="is no file"):
+                lock.check()
+        assert len(list(OPEN_FILES.iterdir())) == before
+        place.unlink()
+        assert lock.check()
