@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+
 from domain.log.continuity import POSITIONS_SKIPPED
 from tests.end_to_end.processes.several import several
 from tests.high_availability.pair import Pair
 from tests.high_availability.test_log_went_back import QUIET, put, went_back
+from tests.high_availability.traffic import lost
 from tests.support.service import Service, wait_for
 
 TIMEOUT_S = 60
@@ -65,3 +68,19 @@ def test_a_command_does_not_write_to_an_old_primary(pair: Pair, tmp_path: Path) 
         assert "Nothing is written" in done.stderr
         pair.first.stop()
         pair.second.start()
+
+
+def test_a_token_whose_revocation_was_lost_is_good_again_and_that_is_named(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with several(1, tmp_path, [pair.url], *QUIET) as (service,):
+        bearer = {"Authorization": f"Bearer {create_token(service, 'ci').stdout.strip()}"}
+        url = f"{service.url}/api/v0/clusters"
+        assert httpx.get(url, headers=bearer).status_code == 200
+        with pair.standby_misses():
+            assert service.client.delete("/token/ci").status_code in (200, 204)
+            assert httpx.get(url, headers=bearer).status_code in (401, 403)
+        pair.fail_over()
+        wait_for(lambda: service.client.put("/cluster/after").status_code == 201)
+        assert httpx.get(url, headers=bearer).status_code == 200
+        assert lost(service) == {("token.revoked", "token/ci")}

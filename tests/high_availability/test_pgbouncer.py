@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.docs.test_operating import answers, free_port
+from tests.end_to_end.processes.several import several
+from tests.high_availability.pair import Pair
+from tests.high_availability.test_log_went_back import QUIET, put
+from tests.high_availability.traffic import lost, must_be_well
 from tests.support.postgres import HOST, PostgresServer
 from tests.support.service import DIE_WITH_US, Service, wait_for
 
@@ -67,3 +71,27 @@ def test_behind_a_pooler_everything_is_answered(
         assert set(clients.map(change, range(CHANGES))) == {(201, 200)}
         assert len(service.client.get("/clusters").json()) == CHANGES
         assert '"event":"request.failed"' not in service.read_log()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_failover_behind_poolers_is_noticed_and_lost_changes_are_named(
+    pair: Pair, tmp_path: Path, mode: str
+) -> None:
+    to_first = pair.first.url(pair.database)
+    to_second = to_first.replace(f":{pair.first.port}/", f":{pair.second.port}/")
+    with (
+        pgbouncer(tmp_path / "first", pair.first, to_first, mode) as first,
+        pgbouncer(tmp_path / "second", pair.second, to_second, mode) as second,
+    ):
+        ports = [urlsplit(url).port for url in (first, second)]
+        both = first.replace(f":{ports[0]}/", f":{ports[0]},{HOST}:{ports[1]}/")
+        with several(2, tmp_path / "site", [both] * 2, *QUIET) as services:
+            put(services[0], "kept")
+            with pair.standby_misses():
+                put(services[0], "lost")
+            pair.fail_over()
+            for name, service in zip(("after", "other"), services, strict=True):
+                wait_for(lambda s=service, n=name: s.client.put(f"/cluster/{n}").is_success)  # type: ignore[misc]  # binds them
+            assert lost(services[0]) == {("cluster.created", "cluster/lost")}
+            must_be_well(*services)
