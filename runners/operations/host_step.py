@@ -1,6 +1,7 @@
 """One step of one host of an operation, with its limits, and what is observed of the host."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,7 +19,8 @@ CANCEL_LIMIT_S = 60.0
 REFUSED_LIMIT_S = 300.0
 """A host that answers, but does not let us log in any more, is given up after so long."""
 TELL_EVERY_S = 10.0
-"""What a host is waited for is recorded at once, and another reason not sooner than this."""
+"""What a host is waited for is recorded at once, and the next reason not sooner than this: one that
+comes and goes fills no log."""
 CONTACT_PAUSES = Pauses(0.5, 5.0, growth=1.5)
 """Before a host that could not be reached is contacted again."""
 HEALTH_LOOK_S = 2.0
@@ -117,7 +119,7 @@ class Observed:
     """How many contacts in a row have failed."""
     answered: bool = False
     """Whether the last contact has not failed."""
-    told_at: float = 0.0
+    told_at: float = -math.inf
     """The loop's time at which it was recorded what the host is waited for."""
     silent_since: float | None = None
     """The loop's time of the first of them, while the host's node is drained."""

@@ -50,7 +50,7 @@ class StepOutcomes:
     async def tell_wait(self, step: HostStep, observed: Observed, reason: str) -> None:
         """Record what the step waits for, "" for nothing any more, unless that is known."""
         told, clock = step.progress.waits_for, asyncio.get_running_loop().time()
-        is_soon = bool(told and reason) and clock - observed.told_at < TELL_EVERY_S
+        is_soon = bool(reason) and clock - observed.told_at < TELL_EVERY_S
         if reason != told and not is_soon:
             await self.record(step, operation_commands.wait, step.progress.step, reason)
             step.progress.waits_for, observed.told_at = reason, clock

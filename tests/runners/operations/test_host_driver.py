@@ -83,14 +83,16 @@ class ByHand:
 class Stage:
     """An operation on one host, an upgrade mostly, and the time."""
 
-    def __init__(self, kind: Kind = "upgrade") -> None:
+    def __init__(self, kind: Kind = "upgrade", healthy_for_s: float = 0.0) -> None:
         self.host = ByHand()
         self.now = datetime.fromisoformat("2026-01-02T03:04:05")
         unit = PlayedUnit()
         settle_members(unit, [A])
         self.log = PlayedLog(unit, self._no_crash)
         limit_s = SLOW_REBOOT_S if kind == "restart" else LIMIT_S
-        wanted = OperationRequest(kind, "web", "", Options(step_timeout_s=limit_s))
+        wanted = OperationRequest(
+            kind, "web", "", Options(step_timeout_s=limit_s, healthy_for_s=healthy_for_s)
+        )
         act = Act("alice", "test", self.at())
         self.log.do(act, lambda unit: operation_commands.start(unit, NAME, wanted))
         self.log.do(act, lambda unit: operation_commands.advance(unit, NAME))
@@ -190,6 +192,17 @@ async def test_a_clock_that_jumps_ends_no_step_before_its_time(
     stage.wait(2.0)
     told = await stage.until_over()
     assert told == "operation.host_unknown It is away. What became of its step is not known."
+
+
+async def test_a_host_that_comes_and_goes_does_not_fill_the_log() -> None:
+    stage = Stage(healthy_for_s=30.0)
+    while stage.log.unit.operations[NAME].hosts[A].step != "health":
+        assert await stage.tick()
+    for _ in range(20):
+        stage.host.away = not stage.host.away
+        assert await stage.tick()
+    waits = [e.event.reason for e in stage.log.entries if isinstance(e.event, StepWaits)]
+    assert waits == ["It is away.", ""]
 
 
 async def test_of_a_time_in_which_nobody_looked_a_part_counts() -> None:
