@@ -22,6 +22,7 @@ from web.http.query_string import refuse_unknown
 from web.http.requests import NOBODY, READING, ROUTE_KEY, TAKES_KEY, Request, not_allowed
 from web.routing.description import Description
 from web.routing.where import ActsOn, where
+from web.schemas.bodies import NothingElse, parse
 
 Verb = Literal["GET", "PUT", "POST", "DELETE"]
 Audience = Role | Literal["anyone", "login"]
@@ -107,7 +108,9 @@ class Route(StarletteRoute):
         if scope["method"] not in READING:
             refuse_forged(scope)
             # Nothing is decided before all that was announced is there, whatever the handler reads.
-            await request.body()
+            body = await request.body()
+            if body and self.verb == "DELETE":
+                parse(body, NothingElse)  # `dry_run`, say, would be a wish that is not heard
         response = await self.handler(request)
         await response(scope, receive, send)
 

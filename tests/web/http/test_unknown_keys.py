@@ -70,6 +70,16 @@ def test_what_is_like_nothing_is_told_all_that_there_is(client: httpx.Client) ->
     assert "max_parallel" in fault["message"]
 
 
+@pytest.mark.parametrize("path", ["/cluster/web", "/cluster/web/hosts/10.0.0.1", "/host/10.0.0.1"])
+@pytest.mark.parametrize("body", [b'{"dry_run": true}', b"dry_run", b"[]"])
+def test_a_wish_beside_a_removal_is_not_passed_over(
+    client: httpx.Client, front: WebService, path: str, body: bytes
+) -> None:
+    before = len(front.events)
+    assert client.request("DELETE", path, content=body).status_code == 400
+    assert len(front.events) == before
+
+
 def test_null_is_as_if_the_key_were_not_there(client: httpx.Client) -> None:
     body = {"dryrun": None, "dry_run": True}
     assert client.put("/cluster/web/upgrade", json=body).status_code == 200
