@@ -14,7 +14,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from domain.event import TIME_FORMAT
-from domain.log.engine import PersistenceError, Stopped
+from domain.log.engine import PersistenceError, Stopped, Unusable
 from domain.refusal import unavailable
 from projections.accounts import queries
 from projections.accounts.queries import NOBODY, Everybody, KnownSession, KnownToken
@@ -76,6 +76,8 @@ class Accounts:
                 self._next = asyncio.create_task(self._look())
                 self._next.add_done_callback(_is_told)
             await asyncio.shield(self._next)  # others wait for it as well
+        except Unusable as refused:
+            raise unavailable(f"The database refuses what it is asked ({refused}).") from None
         except PersistenceError:
             raise unavailable("The database cannot be reached: try again.") from None
 

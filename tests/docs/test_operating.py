@@ -143,7 +143,7 @@ def test_what_is_installed_has_every_file_that_the_program_needs(tmp_path: Path)
         str(path.relative_to(root))
         for floor in ("domain", "projections", "runners", "web")
         for path in (root / floor).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "node_modules", "lock"} & set(path.parts)
     }
     assert {"web/openapi/viewer/start.js", "runners/hosts/facts.sh"} <= needed <= installed
 

@@ -81,7 +81,8 @@ def test_an_odd_character_in_any_name_of_a_path_is_400_or_404(
             for text in [f"{name}{odd}" for name in ("", "web", "10.0.0.1") for odd in IN_PATHS]:
                 path = route.path.replace(segment, text)
                 path = path.replace("{name}", "web").replace("{address}", "10.0.0.1")
-                answer = api.request(route.verb, f"{service.url}{path}", json=body)
+                sent = None if route.verb == "DELETE" else body
+                answer = api.request(route.verb, f"{service.url}{path}", json=sent)
                 # What can be no address is no member either, and deleting that succeeds.
                 no_member = route.verb == "DELETE" and "{name}/hosts/" in route.path
                 wanted = {200, 404} if no_member else {400, 404}
