@@ -8,7 +8,7 @@ import typer
 from commctl.commands.arguments import ClusterName, Yes
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.records import Plan, Record
-from commctl.selectors import selection
+from commctl.selectors import Selection, selection
 from commctl.session import Session, session
 from commctl.show.table import SHORT_ID, Column
 from commctl.show.times import age, seconds
@@ -50,6 +50,7 @@ Which = Annotated[
     list[str] | None,
     typer.Option("--hosts", metavar="SELECTOR", help="Only these members; repeatable."),
 ]
+NOBODY_NAMED = Selection({}, None)
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Only tell what would be done.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Do not watch: print its id.")]
 Timeout = Annotated[
@@ -192,6 +193,8 @@ def _begin(
 def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record:
     """The filters, where the service can decide who is meant; else addresses."""
     chosen = selection(words)
+    if chosen == NOBODY_NAMED:  # a script's variable that is empty, say
+        raise WrongUse("--hosts says nothing: leave it out to take all members.")
     if chosen.matches is None:
         return chosen.query
     query = {**chosen.query, "cluster": cluster}

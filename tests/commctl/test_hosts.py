@@ -77,6 +77,8 @@ def test_wrong_use_no_server_and_no_log_in_have_a_status_of_their_own(
 ) -> None:
     assert operator.run("hots", status=2).stderr
     assert operator.run("host", "list", "-o", "xml", status=2).stderr
+    nothing = operator.run("restart", "web", "--hosts", "", "-y", status=2)
+    assert "--hosts says nothing" in nothing.stderr
     nobody = operator.run("host", "list", "-s", "http://127.0.0.1:1", status=6)
     assert "http://127.0.0.1:1 does not answer" in nobody.stderr
     file = operator.home / "token"

@@ -89,9 +89,9 @@ def checked_filter(given: Mapping[str, object]) -> HostFilter:
     text = {name: str(given[name]) for name in FILTERS if given.get(name) is not None}
     if isinstance(given.get("reboot_needed"), bool):
         text["reboot_needed"] = text["reboot_needed"].lower()
-    labels = given.get("label") or []
+    labels = given.get("label", [])
     if not isinstance(labels, list):
-        labels = [labels]
+        labels = [labels]  # "" as well: it is no label, and must not mean any
     _one_of(text, "status", sorted({*get_args(Status)} - {""}))
     _one_of(text, "kind", get_args(FailureKind))
     _one_of(text, "reboot_needed", tuple(REBOOT_NEEDED))

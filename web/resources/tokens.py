@@ -7,7 +7,7 @@ from domain import spans
 from domain.commands import account_commands
 from domain.event import TIME_FORMAT
 from domain.names import account_name, quoted
-from domain.refusal import conflict, invalid, not_found
+from domain.refusal import Refusal, conflict, invalid, not_found
 from domain.roles import Standing, standing
 from projections.accounts import queries
 from projections.accounts.queries import KnownToken
@@ -111,7 +111,11 @@ def end_of(text: str, now: str) -> str:
     """When a token ends, as the log has it: `30d` from now, or a time. Refuses what has passed."""
     begun = datetime.strptime(now, TIME_FORMAT).replace(tzinfo=UTC)
     after = spans.after(text, begun)
-    end = after.strftime(TIME_FORMAT) if after is not None else moment(text, "expires")
+    try:
+        end = after.strftime(TIME_FORMAT) if after is not None else moment(text, "expires")
+    except Refusal as refusal:
+        sentence = f"{refusal.sentence.rstrip('.')}, or how long from now: 12h, 30d, 2w."
+        raise invalid(sentence, "expires") from None
     if end <= now:
         raise invalid("expires has passed already.", "expires")
     return end

@@ -98,6 +98,9 @@ def _begun_kind(kind: object) -> object:
 
 
 def _known_filters(hosts: object) -> object:
+    # What a script filled in with an empty variable must not take everybody.
+    if isinstance(hosts, dict) and all(value in (None, []) for value in hosts.values()):
+        raise refuse("must have a filter: leave hosts out to take all members")
     if isinstance(hosts, dict) and (faults := unknown(hosts, HostFilters.model_fields)):
         raise refuse("; ".join(f"{key} {message}" for key, message in faults))
     return hosts

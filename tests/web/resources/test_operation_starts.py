@@ -41,6 +41,19 @@ def addresses(record: dict[str, Any]) -> list[str]:
     return [host["address"] for host in record["hosts"]]
 
 
+@pytest.mark.parametrize(
+    "hosts", [{}, {"label": ""}, {"label": []}, {"label": [""]}, {"label": None}, {"q": ""}]
+)
+def test_filters_that_say_nothing_do_not_take_everybody(
+    service: WebService, fleet_api: httpx.Client, hosts: dict[str, object]
+) -> None:
+    before = len(service.events)
+    for dry_run in (False, True):
+        answer = post(fleet_api, hosts=hosts, dry_run=dry_run)
+        assert answer.status_code == 400, hosts
+    assert len(service.events) == before
+
+
 def test_an_operation_is_begun_on_all_members_and_shown_as_it_is_read(
     service: WebService, fleet_api: httpx.Client
 ) -> None:
