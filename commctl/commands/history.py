@@ -9,7 +9,7 @@ from commctl.commands.arguments import Most, position_of, time_of
 from commctl.exits import DONE, Refused, WrongUse
 from commctl.records import Event
 from commctl.session import Session, session
-from commctl.show.table import Column
+from commctl.show.table import Column, words
 from commctl.streams import Silence, follow
 
 SUBJECTS = ("host", "cluster")
@@ -24,12 +24,12 @@ def _changed(record: Any) -> str:
 
 
 def _value(value: object) -> str:
-    return "-" if value is None else str(value)
+    return words(value) or "-"
 
 
 def _data(event: Any) -> str:
     told = (event.get("data") or {}).items()
-    return ", ".join(f"{key}: {_value(value)}" for key, value in told if value not in ("", None))
+    return ", ".join(f"{key}: {_value(said)}" for key, said in told if said not in ("", None, {}))
 
 
 HISTORY = (

@@ -50,10 +50,11 @@ def plain(column: Column, record: Any) -> str:
     value = column.value(record)
     if column.kind == "time":
         return cleaned(exact(None if value is None else str(value)))
-    return cleaned(_words(value))
+    return cleaned(words(value))
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
+    """A value as people read it; "" for none."""
     match value:
         case None | "":
             return ""

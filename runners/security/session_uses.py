@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from domain.aggregates.session import Session
 from domain.event import TIME_FORMAT, Act
+from domain.log.engine import PersistenceError
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal
@@ -60,5 +61,5 @@ class SessionUses:
         def write(unit: Unit) -> None:
             unit.write_beside(lambda tx: account_hashes.note_use(tx, subject, text))
 
-        with suppress(Refusal):  # the next use is written
+        with suppress(Refusal, PersistenceError):  # a later use is written
             await self._writer.perform(Act(ACTOR, subject, text), write)

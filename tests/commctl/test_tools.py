@@ -25,6 +25,10 @@ def test_the_log_is_told_and_followed(operator: Operator, service: Service) -> N
     assert row[1:3] == ["admin", "created with network default"]
     assert "monday" in row
     assert operator.rows("history", "web") == [row]
+    user = {"role": "viewer", "password": service.password}
+    assert service.client.put("/user/kim", json=user).status_code == 201
+    (added,) = (r for r in operator.rows("history", "--type", "user.added") if "user/kim" in r)
+    assert "role: viewer, has_password: yes" in " ".join(added)
     assert "web" in operator.run("history", "--type", "cluster.created", "--since", "-1h").stdout
     assert operator.run("history", "--until", "yesterday").stdout == ""
     assert "heard of" in operator.run("history", "host/10.9.9.9", status=1).stderr
