@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +18,7 @@ import typer
 from commctl import exits
 from commctl.session import Globals, Session
 from commctl.show.output import FORMATS
-from commctl.show.text import cleaned
+from commctl.show.text import cleaned, folded
 
 PROGRAM = "commctl"
 COMPLETE_VARIABLE = "_COMMCTL_COMPLETE"
@@ -98,7 +99,10 @@ def run(arguments: Sequence[str]) -> int:
 def _end(status: int, *sentences: str) -> int:
     sys.stdout.flush()
     for sentence in sentences:
-        print(f"{PROGRAM}: {cleaned(sentence)}", file=sys.stderr)
+        told = cleaned(sentence)
+        if sys.stderr.isatty():
+            told = "\n  ".join(folded(told, get_terminal_size().columns - len(f"{PROGRAM}: ")))
+        print(f"{PROGRAM}: {told}", file=sys.stderr)
     return status
 
 
