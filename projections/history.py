@@ -17,9 +17,9 @@ from domain.event import Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent
 from domain.log.mapper import whole_event
-from domain.log.reading import search
+from domain.log.reading import backwards, search
 from domain.log.reading.search import Filter
-from domain.log.recorder import Entry
+from domain.log.recorder import POSITION_MAX, Entry
 from domain.log.transaction import Transaction
 from projections.event_sentences import sentence, why
 
@@ -60,7 +60,7 @@ def newest(tx: Transaction, limit: int, until: str | None = None) -> list[Record
     last = recorder.head(tx).position if until is None else search.last_recorded(tx, until)
     # Gaps in positions are normal: a few more are looked at.
     found = recorder.entries(tx, max(0, last - 2 * limit), 2 * limit, last)
-    return [_told(entry, _event(entry.stored), {}, {}) for entry in reversed(found[-limit:])]
+    return [told_alone(entry) for entry in reversed(found[-limit:])]
 
 
 def newest_of(tx: Transaction, subject: str, limit: int) -> list[Record]:
@@ -70,6 +70,26 @@ def newest_of(tx: Transaction, subject: str, limit: int) -> list[Record]:
     if found:
         teller.catch_up(tx, found[0].stored.originator_version - 1)
     return [teller.tell(entry) for entry in found][::-1]
+
+
+def back(tx: Transaction, which: Filter, before: int | None, limit: int) -> Page:
+    """The newest events before a position that a filter lets through, newest first.
+
+    Where all of one subject is asked for, also what each changed.
+    """
+    found = backwards.page(tx, which, before or POSITION_MAX, limit)
+    following = found.position if found.more else None
+    if not which.subjects or which.type or which.actor:
+        return Page([told_alone(entry) for entry in found.entries], following)
+    teller = Teller(which.subjects[0])
+    if found.entries:
+        teller.catch_up(tx, found.entries[-1].stored.originator_version - 1)
+    return Page([teller.tell(entry) for entry in reversed(found.entries)][::-1], following)
+
+
+def told_alone(entry: Entry) -> Record:
+    """One event as a person asks for it, without what it changed."""
+    return _told(entry, _event(entry.stored), {}, {})
 
 
 class Teller:

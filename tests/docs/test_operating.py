@@ -23,6 +23,7 @@ from runners.os_support.log_lines import ServiceLog
 from runners.settings.reading import read_settings
 from tests.docs.documents import EXAMPLES, OPERATING, rows, section
 from tests.fleet import new_key
+from tests.fleet.addresses import free_port
 from tests.support.certificates import Authority
 from tests.support.service import DIE_WITH_US, Service, wait_for
 
@@ -164,12 +165,6 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Upstream(Protocol):
     """What nginx stands before."""
 
@@ -182,7 +177,7 @@ def nginx(
     directory: Path, service: Upstream, authority: Authority, *others: Upstream
 ) -> Iterator[str]:
     """nginx with the configuration of the document, on other ports; gives its URL."""
-    pair, port = authority.server(), free_port()
+    pair, port = authority.server(), free_port("127.0.0.1")
     site = (EXAMPLES / "nginx.conf").read_text()
     places = (httpx.URL(each.url).netloc.decode() for each in (service, *others))
     servers = " max_fails=0; server ".join(places)

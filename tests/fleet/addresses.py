@@ -8,6 +8,8 @@ PORT_SSH = 22
 # Above what needs root, below what the kernel gives to outgoing connections (32768 and up).
 PORTS_FREE = range(10_000, 32_000)
 TRIES_MAX = 200
+_CHANCE = random.SystemRandom()
+"""Each test is given the same seed, and so would all processes try the same places in turn."""
 
 
 @dataclass
@@ -37,7 +39,7 @@ def take(address: str | None, port: int | None, may_use_22: bool) -> Place:
         wanted = address or _random_address()
         # 22 is what clients expect; where something holds it on all addresses, another will do.
         use_22 = port is None and may_use_22 and address is None and attempt < TRIES_MAX // 2
-        place = _claim(wanted, port or (PORT_SSH if use_22 else random.choice(PORTS_FREE)))
+        place = _claim(wanted, port or (PORT_SSH if use_22 else _CHANCE.choice(PORTS_FREE)))
         if place is not None:
             return place
     raise OSError(f"no free port found on {address or 'the loopback network'}")
@@ -46,7 +48,7 @@ def take(address: str | None, port: int | None, may_use_22: bool) -> Place:
 def free_port(address: str) -> int:
     """A port of that address that nothing listens on right now."""
     for _ in range(TRIES_MAX):
-        port = random.choice(PORTS_FREE)
+        port = _CHANCE.choice(PORTS_FREE)
         if _can_listen(address, port):
             return port
     raise OSError(f"no free port found on {address}")
@@ -54,7 +56,7 @@ def free_port(address: str) -> int:
 
 def _random_address() -> str:
     # 127.0.0.x is where people's own services are.
-    return f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+    return f"127.{_CHANCE.randint(1, 254)}.{_CHANCE.randint(0, 255)}.{_CHANCE.randint(1, 254)}"
 
 
 def _claim(address: str, port: int) -> Place | None:

@@ -12,10 +12,13 @@ up() {
 
 down() { # everything but process 1 and this one
     kill -KILL -1
-    wait
-    # The first sshd is a child of process 1: its port is free once it is really gone.
-    while kill -0 -1 2>/dev/null; do sleep 0.01; done
+    gone -1
     rm -f $here/listener
+}
+
+gone() {
+    wait # knows nothing of the first sshd, a child of process 1: its port is free once it is gone
+    while kill -0 "$1" 2>/dev/null; do sleep 0.01; done
 }
 
 setting() { cat "$here/settings/$1" 2>/dev/null || echo "$2"; }
@@ -41,7 +44,7 @@ keep() {
         down) down ;;
         restart)
             kill -KILL "$sshd"
-            wait "$sshd"
+            gone "$sshd"
             up
             ;;
         reboot) reboot ;;

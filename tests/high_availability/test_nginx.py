@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.docs.test_operating import free_port, nginx
+from tests.docs.test_operating import nginx
 from tests.end_to_end.processes.several import several
+from tests.fleet.addresses import free_port
 from tests.support.certificates import Authority
 from tests.support.service import Service, wait_for
 
@@ -108,7 +109,10 @@ def test_restarts_under_load_make_no_error_and_no_change_twice(
         for service in services:  # the same port again, and the same users
             service.stop()
             service.restart_with(
-                "--port", str(free_port()), "--users", str(services[0].data / "users.json")
+                "--port",
+                str(free_port("127.0.0.1")),
+                "--users",
+                str(services[0].data / "users.json"),
             )
         restarts = 0
         with (

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docs.test_operating import answers, free_port
+from tests.docs.test_operating import answers
 from tests.end_to_end.processes.several import several
+from tests.fleet.addresses import free_port
 from tests.high_availability.pair import Pair
 from tests.high_availability.test_log_went_back import QUIET, put
 from tests.high_availability.traffic import lost, must_be_well
@@ -27,7 +28,7 @@ CHANGES = 60
 @contextmanager
 def pgbouncer(directory: Path, server: PostgresServer, url: str, mode: str) -> Iterator[str]:
     """PgBouncer before a server; gives the URL through it."""
-    parts, port = urlsplit(url), free_port()
+    parts, port = urlsplit(url), free_port("127.0.0.1")
     directory.mkdir()
     (directory / "users").write_text(f'"{parts.username}" "{parts.password}"\n')
     (directory / "ini").write_text(

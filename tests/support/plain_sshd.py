@@ -3,7 +3,6 @@
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import asyncssh
 
 from runners.security.private_keys import PrivateKey, read_private_key
 from runners.ssh.login import Target
+from tests.fleet.addresses import free_port
 from tests.support.leftovers import ending
 
 START_LIMIT_S = 10.0
@@ -49,9 +49,7 @@ def plain_sshd(
 ) -> Iterator[PlainSshd]:
     """An sshd that listens, with these lines in its configuration; it ends with the block."""
     key = key or new_key()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1")
     words = [f"Port {port}", "ListenAddress 127.0.0.1", "UsePAM no", "StrictModes no", *lines]
     # What whoever runs the tests has their shell do at each login is not for our sessions: it takes
     # CPU, and a session that ends in the middle of it leaves locks in their home.

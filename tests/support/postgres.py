@@ -5,11 +5,9 @@ made → running ⇄ stopped → discarded
 
 import os
 import pwd
-import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +20,7 @@ from typing import Any, Literal, LiteralString
 import psycopg
 from psycopg import sql
 
+from tests.fleet.addresses import free_port
 from tests.support import leftovers
 
 START_TIMEOUT_S = 30
@@ -30,8 +29,6 @@ POLL_S = 0.02
 
 HOST = "127.0.0.1"
 # Below the range from which Linux takes ports for outgoing connections.
-PORTS = range(20_000, 32_000)
-PORT_TRIES = 50
 
 SUPERUSER = "postgres"
 # The product's account owns its database and nothing more.
@@ -98,7 +95,7 @@ class PostgresServer:
         self._databases = 0
         self._starting = leftovers.starting()
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port(HOST)
         self._passwords: dict[str, str] = {}
         if standby_of is not None:
             self._passwords |= standby_of._passwords
@@ -318,14 +315,3 @@ def _account() -> pwd.struct_passwd | None:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
-
-
-def _free_port() -> int:
-    for port in random.SystemRandom().sample(PORTS, PORT_TRIES):
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError(f"no free port among {PORT_TRIES} tried")

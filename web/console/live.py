@@ -45,10 +45,10 @@ class View:
     """A fragment as of now, for as long as somebody looks at it."""
 
     def __init__(
-        self, window: EventWindow, subject: str, render: Callable[[], Awaitable[Fragment]]
+        self, window: EventWindow, which: Filter, render: Callable[[], Awaitable[Fragment]]
     ) -> None:
         self._window = window
-        self._which = Filter((subject,) if subject else ())
+        self._which = which
         self._render = render
         self._shown = Fragment("")
         self._waiting: set[asyncio.Future[None]] = set()
@@ -174,25 +174,29 @@ class Live:
     def __init__(self, window: EventWindow, listeners_max: int) -> None:
         self._window = window
         self._listeners_max = listeners_max
-        self._views: dict[tuple[str, str, str], View] = {}
+        self._views: dict[tuple[str, ...], View] = {}
 
-    def stream(self, request: Request, subject: str, render: Render) -> ViewStream:
-        """The stream of the view that `render` makes of this request. Refuses one too many."""
+    def stream(
+        self, request: Request, which: Filter, render: Render, query: str = ""
+    ) -> ViewStream:
+        """The stream of the view that `render` makes of this request, of which `query` is all that
+        it is asked; anew for each event of `which`. Refuses one too many.
+        """
         views = {key: view for key, view in self._views.items() if not view.is_over}
         if sum(view.watchers for view in views.values()) >= self._listeners_max:
             raise unavailable("Too many pages are open already: load it again when you need it.")
         scope = request.scope
         # Commands in a page name the service as its reader does.
-        key = (scope["path"], scope["scheme"], request.headers.get("host", ""))
+        key = (scope["path"], query, scope["scheme"], request.headers.get("host", ""))
         if key not in views:
-            views[key] = View(self._window, subject, partial(render, _anybodys(request)))
+            views[key] = View(self._window, which, partial(render, _anybodys(request, query)))
         self._views = views
         state = request.query_params.get("state", "")
         return ViewStream(views[key], state, request.is_admitted)
 
 
-def _anybodys(request: Request) -> Request:
-    """The request without whoever sent it."""
+def _anybodys(request: Request, query: str) -> Request:
+    """The request without whoever sent it, and with nothing in its query but this."""
     scope = {
         key: value
         for key, value in request.scope.items()
@@ -203,7 +207,7 @@ def _anybodys(request: Request) -> Request:
         for name, value in scope["headers"]
         if name in KEPT and name not in CREDENTIALS
     ]
-    return Request(scope | {"user": NOBODY, "headers": headers, "query_string": b""})
+    return Request(scope | {"user": NOBODY, "headers": headers, "query_string": query.encode()})
 
 
 def _frame(event: str, text: str) -> bytes:

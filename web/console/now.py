@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from domain.log.reading.search import Filter
 from web.console import figures
 from web.console.api import Api
 from web.console.commands import Commands, commands
@@ -56,7 +57,7 @@ class Now:
 
     async def follow(self, request: Request) -> Response:
         """The same, whenever it changes."""
-        return self._live.stream(request, "", self._rendered)
+        return self._live.stream(request, Filter(), self._rendered)
 
     async def _rendered(self, request: Request) -> Fragment:
         seen = await self._seen(request)

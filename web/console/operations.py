@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from domain.aggregates import rolling_policy
 from domain.aggregates.rolling_policy import Options
+from domain.log.reading.search import Filter
 from web.console import figures
 from web.console.api import Api
 from web.console.commands import Commands, commands
@@ -95,7 +96,8 @@ class Operations:
     async def follow(self, request: Request) -> Response:
         """The same, whenever it changes."""
         found = await self._found(request)
-        return self._live.stream(request, f"operation/{found['id']}", self._rendered)
+        which = Filter((f"operation/{found['id']}",))
+        return self._live.stream(request, which, self._rendered)
 
     async def _rendered(self, request: Request) -> Fragment:
         found = await self._found(request)

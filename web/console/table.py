@@ -11,6 +11,7 @@ from web.console.access import Access
 from web.console.accounts import Accounts
 from web.console.api import Api
 from web.console.clusters import Clusters
+from web.console.history import History
 from web.console.host import Host
 from web.console.hosts import Hosts
 from web.console.live import Live
@@ -51,6 +52,7 @@ def console_routes(routes: Sequence[Route], histories: Histories, live: Live) ->
     sections = (
         _fleet(api, pages, histories, live),
         _operations(api, pages, live),
+        _history(api, pages, histories, live),
         _access(accounts, Access(api, pages), About(readyz, pages)),
     )
     return [
@@ -100,6 +102,20 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
             ("/operation/{id}/state", operations.steer),
             ("/operation/{id}/retry", operations.retry),
         ],
+    )
+
+
+def _history(api: Api, pages: Pages, histories: Histories, live: Live) -> Section:
+    history = History(api, pages, histories, live)
+    return Section(
+        [
+            ("/history", history.show),
+            ("/live/history", history.follow),
+            ("/history.csv", history.export_csv),
+            ("/history.json", history.export_json),
+            ("/history/{position}", history.show_event),
+        ],
+        [],
     )
 
 

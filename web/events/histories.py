@@ -1,8 +1,10 @@
 """What happened to one host or cluster, as a person asks for it."""
 
+from domain.log.reading.search import Filter
 from domain.refusal import not_found
-from projections import history
-from projections.history import Record
+from projections import causes, history
+from projections.causes import Causes
+from projections.history import Page, Record
 from projections.reads import Reads
 from web.events.events import next_link, page_of
 from web.http.query_string import parameters
@@ -32,6 +34,17 @@ class Histories:
     async def newest_of(self, subject: str, limit: int) -> list[Record]:
         """The newest events of a host, a cluster or an operation, newest first; for pages."""
         return await self._reads.fresh(history.newest_of, subject, limit)
+
+    async def back(self, which: Filter, before: int | None, limit: int) -> Page:
+        """The newest events before a position that a filter lets through; for pages."""
+        return await self._reads.fresh(history.back, which, before, limit)
+
+    async def causes(self, position: int) -> Causes:
+        """The tree of causes that an event is in; for pages. Refuses a position without one."""
+        found = await self._reads.fresh(causes.causes, position)
+        if found is None:
+            raise not_found(f"There is no event at position {position}.")
+        return found
 
     async def _history(self, request: Request, kind: str, name: str) -> Reply:
         given = parameters(request.scope["query_string"], ("after", "limit"))

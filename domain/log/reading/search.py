@@ -109,19 +109,29 @@ def _log(tx: Transaction, after: int, last: int, examined: int) -> _Section:
     return _Section(IN_LOG, (), after, end, end, count == examined, 0)
 
 
-def _stream(tx: Transaction, subject: str, after: int, last: int) -> _Section:
+def position_of(tx: Transaction, subject: str, version: int) -> int:
+    """Where the event of this version of a subject is in the log; 0 where there is none."""
+    found = tx.execute(VERSION, (subject, version)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def versions(tx: Transaction, subject: str, after: int, last: int) -> tuple[int, int]:
+    """Which versions of a subject lie after a position and up to another: beyond one, up to one."""
     newest = tx.execute(LAST_VERSION, (subject,)).fetchone()[0] or 0
-
-    def position(version: int) -> int:
-        return int(tx.execute(VERSION, (subject, version)).fetchone()[0])
-
-    begin = _last(0, newest, lambda version: position(version) <= after)
-    stop = newest
+    begin = _last(0, newest, lambda version: position_of(tx, subject, version) <= after)
+    end = newest
     if last < POSITION_MAX:
-        stop = _last(begin, newest, lambda version: position(version) <= last)
+        end = _last(begin, newest, lambda version: position_of(tx, subject, version) <= last)
+    return begin, end
+
+
+def _stream(tx: Transaction, subject: str, after: int, last: int) -> _Section:
+    begin, stop = versions(tx, subject, after, last)
     end = min(stop, begin + EXAMINED_MAX)
     # Where nothing follows in the stream, all of the log was looked at.
-    reached = position(end) if end < stop else max(after, min(last, head(tx).position))
+    reached = max(after, min(last, head(tx).position))
+    if end < stop:
+        reached = position_of(tx, subject, end)
     return _Section(IN_STREAM, (subject,), begin, end, reached, end < stop, 3)
 
 
@@ -141,15 +151,20 @@ def _merged(parts: Sequence[Page], limit: int, bytes_max: int) -> Page:
     return Page(entries, reached, any(part.more for part in parts))
 
 
-def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, bytes_max: int) -> Page:
-    conditions = ""
-    values: list[str | bytes] = []
+def conditions(tx: Transaction, which: Filter) -> tuple[str, list[str | bytes]]:
+    """What a statement asks of events for a filter's type and actor, and the values for it."""
+    told, values = "", list[str | bytes]()
     if which.type is not None:
-        conditions, values = "AND topic = ?", [which.type]
+        told, values = "AND topic = ?", [which.type]
     if which.actor is not None:
-        conditions = f"{conditions} {HAS_ACTOR[tx.engine]}"
+        told = f"{told} {HAS_ACTOR[tx.engine]}"
         values = [*values, b'"actor":' + orjson.dumps(which.actor)]
-    sql = section.sql.format(columns=as_of.COLUMNS, more=conditions)
+    return told, values
+
+
+def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, bytes_max: int) -> Page:
+    more, values = conditions(tx, which)
+    sql = section.sql.format(columns=as_of.COLUMNS, more=more)
     found: list[Entry] = []
     begin, size = section.begin, 0
     while True:
@@ -157,7 +172,7 @@ def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, byte
         rows = tx.execute(sql, (*section.key, begin, section.end, *values, wanted)).fetchall()
         for row in rows:
             entry = Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
-            if which.actor is not None and not _is_by(entry, which.actor):
+            if which.actor is not None and not is_by(entry, which.actor):
                 continue
             size += len(entry.stored.state)
             if found and size > bytes_max:
@@ -167,11 +182,11 @@ def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, byte
             return Page(found, section.position, section.more)
         begin = rows[-1][section.column]
         if len(found) == limit:
-            more = section.more or begin < section.end
-            return Page(found, found[-1].position, more)
+            return Page(found, found[-1].position, section.more or begin < section.end)
 
 
-def _is_by(entry: Entry, actor: str) -> bool:
+def is_by(entry: Entry, actor: str) -> bool:
+    """Whether an event, which has the actor's name in it somewhere, says that they did it."""
     try:
         return bool(orjson.loads(entry.stored.state)["actor"] == actor)
     except (ValueError, LookupError, TypeError):

@@ -18,8 +18,9 @@ class SeparateNetwork:
     """Two cables from here into a namespace; needs root. Hosts stand at `host_address`."""
 
     def __init__(self) -> None:
-        self._number = random.randrange(1, 255)
-        self.name = f"commissaire-{self._number}-{random.randrange(10_000)}"
+        chance = random.SystemRandom()  # a test's own seed is that of every other process
+        self._number = chance.randrange(1, 255)
+        self.name = f"commissaire-{self._number}-{chance.randrange(10_000)}"
         self._control, self._hosts = f"ctl{self._number}", f"hosts{self._number}"
 
     @property

@@ -31,6 +31,8 @@ PAGES = (
     "/operations/new",
     "/me",
     "/users",
+    "/history",
+    "/history/40",
     "/tokens",
     "/about",
 )
@@ -151,6 +153,22 @@ def test_now_tells_of_a_failure_without_a_reload(browser: Any, seeded: WebServic
     assert page.evaluate("window.loaded") == "once"
     assert sat.complaints == []
     seeded.settle(host)
+    page.context.close()
+
+
+@needs_scripts
+def test_history_has_what_happens_on_top_without_a_reload(browser: Any, seeded: WebService) -> None:
+    sat, host = seat(browser, seeded), fleet.address(13)
+    page = sat.page
+    page.goto(f"{seeded.url}/history?subject=host/{host}")
+    page.wait_for_selector("text=Live: it changes by itself.")
+    seeded.fail(fleet.address(15), "<b>Of another.</b>", "facts")
+    seeded.fail(host, "<b>It is gone.</b>", "facts")
+    page.wait_for_selector("tbody tr:first-child:has-text('<b>It is gone.</b>')")
+    assert page.locator("text=Of another").count() == 0
+    assert sat.complaints == []
+    seeded.settle(host)
+    seeded.settle(fleet.address(15))
     page.context.close()
 
 

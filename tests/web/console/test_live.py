@@ -7,6 +7,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from domain.log.reading.search import Filter
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
 from tests.web.service import TIMEOUT_S, WebService
@@ -92,7 +93,7 @@ async def test_a_view_is_rendered_once_for_all_who_look_and_for_nobody_not_at_al
         while view.number < number:
             await view.news()
 
-    view = View(window, "", render)
+    view = View(window, Filter(), render)
     for _ in range(200):
         view.begin()
     async with asyncio.timeout(TIMEOUT_S):

@@ -25,6 +25,9 @@ PAGES = (
     "/tokens",
     "/hosts?cluster=web&label=role%3Dfront",
     "/operations?status=paused",
+    "/history",
+    "/history?type=host.failed&actor=runner:test",
+    "/history/9",
 )
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.event import Act
 from domain.log import recorder
 from domain.log.mapper import to_event
-from domain.log.reading import search
+from domain.log.reading import backwards, search
 from domain.log.reading.search import Filter, last_recorded, page
 from domain.log.recorder import Entry
 from tests.support.stores import COMMAND_TIMEOUT_S, Store
@@ -91,6 +91,38 @@ def test_pages_together_are_what_the_filter_lets_through(mixed: Store, data: st.
             assert all(after < entry.position <= one.position for entry in one.entries)
             found += one.entries
             after, more = one.position, one.more
+    assert found == wanted
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+def test_pages_backwards_together_are_the_same_the_other_way_round(
+    mixed: Store, data: st.DataObject
+) -> None:
+    entries = everything(mixed)
+    times = [entry.recorded_at for entry in entries] + ["0", "9999"]
+    which = Filter(
+        tuple(data.draw(st.lists(st.sampled_from(SUBJECTS), max_size=1))),
+        data.draw(optional(["cluster.created", "cluster.removed", "host.failed"])),
+        data.draw(optional([*ACTORS, "nobody"])),
+        data.draw(optional(times)),
+        data.draw(optional(times)),
+    )
+    before = data.draw(st.integers(1, entries[-1].position + 2))
+    limit = data.draw(st.integers(1, 8))
+    wanted = [e for e in reversed(entries) if e.position < before and lets_through(which, e)]
+    found: list[Entry] = []
+    with pytest.MonkeyPatch.context() as patch, mixed.engine.snapshot() as tx:
+        patch.setattr(backwards, "EXAMINED_MAX", data.draw(st.integers(1, 7)))
+        patch.setattr(backwards, "CHUNK_EVENTS", data.draw(st.integers(1, 3)))
+        more = True
+        while more:
+            one = backwards.page(tx, which, before, limit)
+            assert len(one.entries) <= limit
+            assert one.position < before or not one.more
+            assert all(one.position <= entry.position < before for entry in one.entries)
+            found += one.entries
+            before, more = one.position, one.more
     assert found == wanted
 
 
