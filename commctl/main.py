@@ -145,8 +145,7 @@ def application(wanted: str | None = None, verb: str | None = None) -> typer.Typ
         module, _, attribute = place.partition(":")
         found = getattr(import_module(f"commctl.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
-            _only(found, verb)
-            app.add_typer(found, name=name, help=purpose)
+            app.add_typer(_only(found, verb), name=name, help=purpose)
         else:
             # A time such as -2h is no option.
             settings = {"ignore_unknown_options": True} if name == "diff" else None
@@ -154,13 +153,15 @@ def application(wanted: str | None = None, verb: str | None = None) -> typer.Typ
     return app
 
 
-def _only(group: typer.Typer, verb: str | None) -> None:
+def _only(group: typer.Typer, verb: str | None) -> typer.Typer:
     """What each option of the others means takes long to find out."""
-    names = {command.name for command in group.registered_commands}
-    if verb in names:
-        group.registered_commands = [c for c in group.registered_commands if c.name == verb]
-        group.registered_groups = []
-        group.callback()(_noun)  # one command alone would be the noun itself
+    wanted = [command for command in group.registered_commands if command.name == verb]
+    if not wanted:
+        return group
+    alone = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+    alone.registered_commands = wanted
+    alone.callback()(_noun)  # one command alone would be the noun itself
+    return alone
 
 
 def _noun() -> None:
@@ -247,3 +248,4 @@ def _commctl(
             note,
         )
     )
+    ctx.call_on_close(ctx.obj.close)

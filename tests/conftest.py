@@ -10,6 +10,8 @@ from hypothesis import settings
 from tests.support import no_leftovers
 from tests.support.certificates import Authority
 from tests.support.postgres import PostgresServer
+from tests.support.warm_start import CHEAP_BCRYPT
+from web.authentication import passwords
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("commissaire", deadline=None)
@@ -30,6 +32,12 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
     """
     authority = Authority(tmp_path_factory.mktemp("authority"))
     os.environ["SSL_CERT_FILE"] = str(authority.file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
+    """New passwords that take a millisecond to check, where this process makes them."""
+    passwords.new_cost = CHEAP_BCRYPT
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What data directories of older versions are like, and what this version makes of them."""
