@@ -188,12 +188,15 @@ def test_the_slider_goes_by_events_and_says_what_the_api_says(
         wanted = page.locator(f"a[data-key={key}]").get_attribute("href")
         handle.press(key)
         page.wait_for_url(f"{seeded.url}{wanted}")
-        page.wait_for_selector("input[type=range][name=at]:focus")  # the handle is still in the hand
+        page.wait_for_selector(
+            "input[type=range][name=at]:focus"
+        )  # the handle is still in the hand
         with seeded.client() as api:
             at = page.locator(".slider").get_attribute("data-at")
             then = api.get("/fleet", params={"at": at or ""}).json()
         assert f", position {then['position']}." in page.inner_text(".banner")
-        assert f"{then['hosts']['total']} host" in page.inner_text("main")
+        told = f"{then['hosts']['total']} host" if then["hosts"]["total"] else "no host then"
+        assert told in page.inner_text("main")
     page.locator("input[type=range][name=to]").press("ArrowLeft")
     page.wait_for_url("**/diff?**")
     assert "What changed" in page.inner_text("h1")
