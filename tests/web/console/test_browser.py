@@ -188,7 +188,9 @@ def test_the_slider_goes_by_events_and_says_what_the_api_says(
         wanted = page.locator(f"a[data-key={key}]").get_attribute("href")
         handle.press(key)
         page.wait_for_url(f"{seeded.url}{wanted}")
-        page.wait_for_selector("input[type=range][name=at]:focus")  # the handle is still in the hand
+        page.wait_for_selector(
+            "input[type=range][name=at]:focus"
+        )  # the handle is still in the hand
         with seeded.client() as api:
             at = page.locator(".slider").get_attribute("data-at")
             then = api.get("/fleet", params={"at": at or ""}).json()
