@@ -1,4 +1,4 @@
-"""Measure what issues 3 to 7 promise, and print one table.
+"""Measure what is promised, and print one table.
 
 python -m bench [--quick] [--only NAME]...
 """
@@ -15,6 +15,7 @@ from bench.ground import Ground
 from bench.measures import (
     authenticating,
     bootstrapping,
+    commanding,
     crowding,
     growing,
     investigating,
@@ -52,6 +53,7 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "checks": watching.rate,
     "fleet": watching.fleet,
     "growth": growing.fleet,
+    "commctl": commanding.commctl,
 }
 
 

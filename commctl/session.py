@@ -59,6 +59,11 @@ class Session:
 
         return Api(self.server, request=self.options.request, note=self.options.note)
 
+    def close(self) -> None:
+        """Close what was opened."""
+        if "api" in self.__dict__:
+            self.api.close()
+
 
 def session(ctx: typer.Context) -> Session:
     """That of the command that runs."""

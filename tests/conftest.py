@@ -10,6 +10,8 @@ from hypothesis import settings
 from tests.support import no_leftovers
 from tests.support.certificates import Authority
 from tests.support.postgres import PostgresServer
+from tests.support.warm_start import CHEAP_BCRYPT
+from web.authentication import passwords
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("commissaire", deadline=None)
@@ -21,6 +23,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(no_leftovers)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cases that take seconds of CPU on the engine of `dear_on` are for `make proof`."""
+    for item in items:
+        dear = item.get_closest_marker("dear_on")
+        if dear is not None and f"[{dear.args[0]}" in item.name:
+            item.add_marker("proof")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Clients trust one CA that nobody knows, unless they are told whom to trust.
@@ -30,6 +41,12 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
     """
     authority = Authority(tmp_path_factory.mktemp("authority"))
     os.environ["SSL_CERT_FILE"] = str(authority.file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
+    """New passwords that take a millisecond to check, where this process makes them."""
+    passwords.new_cost = CHEAP_BCRYPT
 
 
 @pytest.fixture(scope="session")

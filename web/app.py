@@ -18,6 +18,7 @@ from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
 from web.events.output_stream import Followers
+from web.events.timeline import Timeline
 from web.exception_handlers import exception_handlers
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
@@ -126,7 +127,8 @@ def application(
         routes = leave_to_others(routes)
     refuse_twins(routes)
     live = Live(options.window, options.listeners_max)
-    pages = console_routes(routes, Histories(stores.log_reads), live)
+    timeline = Timeline(stores.log_reads, stores.past)
+    pages = console_routes(routes, Histories(stores.log_reads), timeline, live)
     around = Middleware(
         RequestMiddleware,
         log=log.write,

@@ -34,9 +34,9 @@ KeyFile = Annotated[
 def time_of(use: Session, text: str | None) -> str | None:
     """A time that was typed, as the API takes it."""
     if text is None or not text.startswith("@"):
-        return None if text is None else moment(text, use.out.now)
+        return None if text is None else moment(text, use.out.now, use.out.zone)
     position = position_of(text)
-    found = next(use.api.events(1, after=position - 1), None)
+    found = next(use.api.events(1, after=max(position - 1, 0)), None)
     if found is None or int(found["id"]) != position:
         raise Refused(f"There is no event at position {position}.")
     return found["time"].rstrip("Z")

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from commctl.commands.arguments import time_of
+from commctl.commands.history import subject_of
 from commctl.exits import DONE, Refused, WrongUse
 from commctl.session import Session, session
 from commctl.show.table import Column
+from commctl.show.times import is_moment
 
 HOST_KEYS = ("status", "cluster", "os", "kernel", "labels", "kind", "reason", "source", "cpus",
              "memory", "space", "booted_at", "reboot_needed")  # fmt: skip
@@ -33,12 +35,17 @@ def diff(
 ) -> int:
     """What changed between two times, or from one to now: hosts and clusters."""
     use = session(ctx)
-    subjects = [word for word in words if "/" in word]
-    times = [word for word in words if "/" not in word]
-    if not 1 <= len(times) <= 2 or len(subjects) > 1:
+    subjects = [] if len(words) == 1 or is_moment(words[-1]) else words[-1:]
+    times = words[: len(words) - len(subjects)]
+    if len(times) > 2:
         raise WrongUse("commctl diff T1 [T2] [SUBJECT]: such as diff -2h host/10.0.0.7")
-    subject = subjects[0] if subjects else None
-    before, after = (_state(use, time_of(use, t), subject) for t in (times[0], (*times, None)[1]))
+    if any(word.startswith("-") for word in subjects):
+        raise WrongUse(f"{subjects[0]} is neither a time nor a subject.")
+    subject = subject_of(use, subjects[0]) if subjects else None
+    before, after = (
+        _state(use, None if word == "now" else time_of(use, word), subject)
+        for word in (times[0], (*times, "now")[1])
+    )
     number = use.out.rows(COLUMNS, _differences(before, after))
     if not number:
         use.out.say("Nothing changed.")

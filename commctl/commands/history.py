@@ -1,6 +1,7 @@
 """`commctl history`: who did what, when, and what changed."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
@@ -73,7 +74,9 @@ def history(
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="-2h, yesterday, 23:00, ISO or @position.")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The same; both count themselves.")
+    ] = None,
     go_on: Annotated[bool, typer.Option("--follow", help="Go on with what comes.")] = False,
     most: Most = None,
 ) -> int:
@@ -88,13 +91,16 @@ def history(
     query: dict[str, Any] = {"subject": named, "type": kind, "actor": actor}
     after = None
     if since and since.startswith("@"):
-        after = position_of(since) - 1
+        after = max(position_of(since) - 1, 0)
     else:
         query["since"] = time_of(use, since)
     if go_on:
         use.out.rows(EVENTS, _followed(use, query, after))
     else:
         found = use.api.events(most, **query, until=time_of(use, until), after=after)
+        if until and until.startswith("@"):  # several events may have one time
+            last = position_of(until)
+            found = takewhile(lambda event: int(event["id"]) <= last, found)
         use.out.rows(EVENTS, found, "event")
     return DONE
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from commctl.exits import DONE, Refused
+from commctl.commands.arguments import At, time_of
+from commctl.exits import DONE, Refused, WrongUse
 from commctl.records import Fleet
 from commctl.session import Session, session
 from commctl.show.hosts import cluster_shown, host_shown
@@ -22,12 +23,14 @@ def status(
         str | None,
         typer.Argument(metavar="ID", help="A host, a cluster, or an operation (4 characters)."),
     ] = None,
+    at: At = None,
 ) -> int:
     """What needs a person, and what runs; or how one thing is, whatever it is."""
     use = session(ctx)
+    then = time_of(use, at)
     if name is not None:
-        return _show_one(use, name)
-    fleet = use.api.fleet()
+        return _show_one(use, name, then)
+    fleet = use.api.fleet(then)
     if use.out.form in ("json", "jsonl"):
         use.out.record({}, fleet, "")
     elif use.out.for_people:
@@ -37,11 +40,11 @@ def status(
     return DONE
 
 
-def _show_one(use: Session, name: str) -> int:
+def _show_one(use: Session, name: str, at: str | None) -> int:
     tries = (_show_operation, _show_host, _show_cluster)
     for show in tries:
         try:
-            if show(use, name):
+            if show(use, name, at):
                 return DONE
         except Refused as refused:
             if refused.code not in (0, 400, 404):
@@ -49,24 +52,26 @@ def _show_one(use: Session, name: str) -> int:
     raise Refused(f"There is no operation, host or cluster {name}.")
 
 
-def _show_operation(use: Session, name: str) -> bool:
+def _show_operation(use: Session, name: str, at: str | None) -> bool:
     from commctl.commands.operation import PREFIX, find
 
     if not PREFIX.fullmatch(name) or name in use.api.clusters():
         return False
     found = find(use, name)
+    if at is not None:
+        raise WrongUse("An operation is told as it is now: leave out --at, or see its history.")
     use.out.record(operation_shown(found), found, found["id"])
     return True
 
 
-def _show_host(use: Session, name: str) -> bool:
-    host = use.api.host(name)
+def _show_host(use: Session, name: str, at: str | None) -> bool:
+    host = use.api.host(name, at)
     use.out.record(host_shown(host), host, host["address"])
     return True
 
 
-def _show_cluster(use: Session, name: str) -> bool:
-    found, members = use.api.cluster(name), use.api.members(name)
+def _show_cluster(use: Session, name: str, at: str | None) -> bool:
+    found, members = use.api.cluster(name, at), use.api.members(name, at)
     use.out.record(cluster_shown(found, members), {**found, "members": members}, name)
     return True
 

@@ -36,13 +36,14 @@ class Output:
             no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         )
         self.shapes = "utf" in (sys.stdout.encoding or "").lower()
-        self._utc = utc
+        self.zone = UTC if utc else None
+        """That times are told in; None is that of the system."""
         self._header = header
 
     @property
     def now(self) -> datetime:
         """In the zone that times are told in."""
-        return datetime.now(UTC) if self._utc else datetime.now(UTC).astimezone()
+        return datetime.now(UTC).astimezone(self.zone)
 
     @property
     def columns(self) -> int:
@@ -123,7 +124,7 @@ class Output:
 
     def _value(self, key: str, value: Any) -> str:
         if key in TIMES and value:
-            known = full(str(value), self.now.tzinfo) if self.for_people else exact(str(value))
+            known = full(str(value), self.zone) if self.for_people else exact(str(value))
             return cleaned(known)
         return plain(Column(key, lambda _: value), None)
 

@@ -11,25 +11,33 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 AGO_DAYS_MAX = 14
 """Older times are told by their day."""
-FORMS = "such as -2h, yesterday, 23:00 or 2026-11-26T07:19:31"
+FORMS = "such as -2h, yesterday, 23:00, 2026-11-26T07:19:31 or @4711"
 
 
-def moment(text: str, now: datetime) -> str:
-    """A time in words, as the API takes it. `now` has the zone that words are in."""
-    found = _moment(text.strip(), now)
+def is_moment(text: str) -> bool:
+    """Whether that is a time in words, or a position."""
+    return text.startswith("@") or _moment(text.strip(), datetime.now(UTC), UTC) is not None
+
+
+def moment(text: str, now: datetime, zone: tzinfo | None = UTC) -> str:
+    """A time in words, as the API takes it. The words are in `zone`: None is that of the system,
+    which has had another offset at another time of the year."""
+    found = _moment(text.strip(), now, zone)
     if found is None:
         raise WrongUse(f"{text!r} is no time: {FORMS}.")
     return found.astimezone(UTC).strftime(API_FORMAT)
 
 
-def _moment(text: str, now: datetime) -> datetime | None:
+def _moment(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+    """In the zone where words are in; without one they are in that of the system."""
+    exactly, now = now, now.astimezone(zone).replace(tzinfo=zone)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     words = {"now": now, "today": midnight, "yesterday": midnight - timedelta(days=1)}
     if text in words:
         return words[text]
     try:
         if text.startswith("-") and SPAN.fullmatch(text[1:]):
-            return now - timedelta(seconds=seconds(text[1:]))
+            return exactly - timedelta(seconds=seconds(text[1:]))
         if found := CLOCK.fullmatch(text):
             hour, minute, second = (int(part or 0) for part in found.groups())
             then = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
@@ -37,7 +45,7 @@ def _moment(text: str, now: datetime) -> datetime | None:
         given = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         return None
-    return given if given.tzinfo else given.replace(tzinfo=now.tzinfo)
+    return given if given.tzinfo else given.replace(tzinfo=zone)
 
 
 def seconds(text: str) -> float:

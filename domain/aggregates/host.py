@@ -94,7 +94,6 @@ class Host(CheckedHost):
         self.fingerprint = ""  # of the key that it is reached with
         self.refused = ""  # the host key that was shown and not trusted
         self.failure: Failed | None = None
-        self.facts: FactsGathered | None = None
         self.sourced: FactsSourced | None = None
         self.labels: dict[str, str] = {}
         self._forget_checks()
@@ -193,7 +192,7 @@ class Host(CheckedHost):
         """
         if self.status == "failed" and recovers:
             self.emit(Recovered(self.was))
-        if self.status == "investigating" or facts != self.facts:
+        if self.status == "investigating" or self.is_news(facts, self.act.at):
             self.emit(replace(facts))  # stamped, so no object that the caller has, too
 
     def supply_facts(self, facts: FactsSourced) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from domain.event import shifted
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import TEXT
 
@@ -25,8 +26,10 @@ BEAT = """
     JOIN hosts h ON h.address = seen.key
     WHERE true
     ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
-    WHERE excluded.last_check > heartbeats.last_check
+    WHERE excluded.last_check > heartbeats.last_check OR heartbeats.last_check > ?
 """
+CLOCK_AHEAD_S = 3600.0
+"""What is kept, and is so much later than all that was seen now, is of a clock that was ahead."""
 EACH = {
     "sqlite": {"each": "json_each", "json": "TEXT"},
     "postgresql": {"each": "json_each_text", "json": "JSON"},
@@ -38,7 +41,8 @@ def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
 
     What is older than what is kept comes from a process that was held up: another knows better.
     """
-    tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(),))
+    ahead = shifted(max(seen.values()), CLOCK_AHEAD_S)
+    tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(), ahead))
 
 
 def forget_heartbeat(tx: Transaction, address: str) -> None:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -58,23 +58,40 @@ def history(
     """
     if follow and until is not None:
         raise typer.BadParameter("--follow goes on for ever: leave out --until.")
-    given = {"subject": subject, "type": kind, "actor": actor}
-    first, last = said_position(since or ""), said_position(until or "")
-    if first is None and since is not None:
-        given["since"] = said_time(since)
-    if last is None and until is not None:
-        given["until"] = said_time(until)
+    bounds = bounded(since, until)
+    given = {"subject": subject, "type": kind, "actor": actor, **bounds.times}
     which = chosen({name: text for name, text in given.items() if text is not None})
     with existing_database(config, data, database) as engine:
         for subject in which.subjects:
             _must_be_known(engine, subject)
-        for records in _pages(engine, which, max((first or 0) - 1, 0), last, follow=follow):
+        for records in _pages(engine, which, bounds.after, bounds.last, follow=follow):
             if as_json:
                 for record in records:
                     show_json(record)
             elif records:
                 _show(records, with_subject=not which.subjects)
             sys.stdout.flush()
+
+
+class Bounds(NamedTuple):
+    """From where to where in the log: positions, and times for `chosen`."""
+
+    after: int
+    last: int | None
+    times: dict[str, str]
+
+
+def bounded(since: str | None, until: str | None) -> Bounds:
+    """What `--since` and `--until` say; both count themselves."""
+    said = {"since": since, "until": until}
+    first, last = said_position(since or ""), said_position(until or "")
+    at_positions = {"since": first, "until": last}
+    times = {
+        name: said_time(text)
+        for name, text in said.items()
+        if text is not None and at_positions[name] is None
+    }
+    return Bounds(max((first or 0) - 1, 0), last, times)
 
 
 def chosen(given: dict[str, str]) -> "Filter":

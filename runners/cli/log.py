@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from runners.cli.history import Time, bounded, chosen
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
 from runners.cli.output import progress, show_json, show_lines
 from runners.database.existing import DatabaseRefused, existing_database
@@ -61,6 +62,8 @@ def export_log(
     after: Annotated[
         int, typer.Option(metavar="POSITION", min=0, help="Only what follows this position.")
     ] = 0,
+    since: Annotated[str | None, Time] = None,
+    until: Annotated[str | None, Time] = None,
     data: DataDirectory = None,
     database: DatabaseUrl = None,
     config: ConfigFile = None,
@@ -70,24 +73,26 @@ def export_log(
     Up to where the log is when it begins, also while the service runs. To go on later, or after
     it was interrupted: --after with the id of the last whole line.
     """
-    from domain.log.reading.search import Filter, page
+    from domain.log.reading.search import page
     from domain.log.recorder import head
     from web.events.cloud_events import cloud_event
 
+    bounds = bounded(since, until)
+    which = chosen(bounds.times)
+    after = max(after, bounds.after)
     with existing_database(config, data, database) as engine:
         with engine.snapshot() as tx:
-            end = head(tx)
-        if after > end.position:
-            raise DatabaseRefused(f"The log ends at position {end.position}, before {after}.")
-        shown = end.position if not sys.stdout.isatty() else None
+            end = head(tx).position
+        if after > end:
+            raise DatabaseRefused(f"The log ends at position {end}, before {after}.")
+        end = end if bounds.last is None else min(end, bounds.last)
+        shown = end if not sys.stdout.isatty() else None
         with progress("exporting the log", shown) as advance:
-            while after < end.position:
+            while after < end:
                 with engine.snapshot() as tx:
-                    found = page(tx, Filter(), after, EXPORT_EVENTS, EXPORT_BYTES)
+                    found = page(tx, which, after, EXPORT_EVENTS, EXPORT_BYTES)
                 lines = [
-                    cloud_event(entry) + b"\n"
-                    for entry in found.entries
-                    if entry.position <= end.position
+                    cloud_event(entry) + b"\n" for entry in found.entries if entry.position <= end
                 ]
                 show_lines(b"".join(lines))
                 advance(found.position)

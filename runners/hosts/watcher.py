@@ -161,7 +161,7 @@ class Watcher(ProcessManager):
             await self._miss(host, failed.kind, failed.reason)
         else:
             self._misses.pop(host.name, None)
-            if facts != host.facts:
+            if host.is_news(facts, self._now()):
                 await self._outcomes.settle(host, facts)
             self._heartbeats.seen(host.name, self._now())
 

@@ -16,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from runners.http_server.connection_pool import (
     CROWDED,
     KIBIBYTE,
-    LONG_HEADS,
     NO_HOST,
     SYNTAX,
     UNANNOUNCED,
@@ -102,12 +101,13 @@ class Connection(HttpToolsProtocol):
         if not self.connections:
             self._pool.empty.set()
 
-    def leave(self) -> None:
+    def leave(self, fault: Fault = CROWDED) -> None:
         """Make room for another; whoever has begun to ask is told why."""
         self._pool.forget(self)
-        self.connections.discard(self)
+        if not self._busy:  # else its answer is still waited for
+            self.connections.discard(self)
         if self._in_head:
-            self._send(CROWDED)
+            self._refuse(fault)
         else:
             self.transport.close()
 
@@ -159,10 +159,10 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             if self._request_bytes - self._foreign_bytes > self._limits.header_bytes_max:
                 self._refuse(self._head_too_large())
-            elif not self._pool.has_room_for_head(self, self._request_bytes, len(self.headers)):
-                self._refuse(LONG_HEADS)
-            elif not (self._head_is_timed or self._busy):
+                return
+            if not (self._head_is_timed or self._busy):
                 self._time_head()
+            self._pool.keep_head(self, self._request_bytes, len(self.headers))
         elif self._in_body:
             if self._request_bytes > self._limits.body_bytes_max * RAW_BYTES_PER_BODY_BYTE:
                 self._refuse(Fault("body_size", "The body does not end."))

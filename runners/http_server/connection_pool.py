@@ -14,7 +14,7 @@ MEBIBYTE = 1024 * KIBIBYTE
 HEAD_BYTES_FREE = 4 * KIBIBYTE
 """So much of a head that is not finished is kept for everybody: nobody has logged in by then."""
 HEADS_BYTES_MAX = 8 * MEBIBYTE
-"""What all heads together may have beyond that."""
+"""What all heads together may have beyond that; the longest on its way has to go for a new one."""
 FIELD_BYTES = 128
 """What Python takes for a field of a head beside its text, a pair of two bytes objects; it
 counts like text."""
@@ -53,8 +53,8 @@ NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
 class Evictable(Protocol):
     """A connection on which nobody waits for an answer."""
 
-    def leave(self) -> None:
-        """Close, to make room for another."""
+    def leave(self, fault: Fault = CROWDED) -> None:
+        """Close, to make room for another; a head that is not finished is told why."""
         ...
 
 
@@ -89,18 +89,26 @@ class ConnectionPool:
             return True
         return False
 
-    def has_room_for_head(self, connection: Evictable, head_bytes: int, fields: int) -> bool:
-        """Whether so much of a head that is not finished may be kept."""
+    def keep_head(self, connection: Evictable, head_bytes: int, fields: int) -> None:
+        """So much of a head that is not finished is kept; others may have to go for it.
+
+        A client that means it sends its head at once: what has been on its way for longest goes.
+        """
         beyond = max(0, head_bytes + fields * FIELD_BYTES - HEAD_BYTES_FREE)
-        all_beyond = self._all_beyond - self._beyond.get(connection, 0) + beyond
-        if beyond and all_beyond > HEADS_BYTES_MAX:
-            return False
-        if beyond:
-            self._beyond[connection], self._all_beyond = beyond, all_beyond
-        return True
+        if not beyond:
+            return
+        self._all_beyond += beyond - self._beyond.get(connection, 0)
+        self._beyond[connection] = beyond
+        while self._all_beyond > HEADS_BYTES_MAX:
+            oldest = next(iter(self._beyond))
+            self._free_head(oldest)
+            oldest.leave(LONG_HEADS)
 
     def forget(self, connection: Evictable) -> None:
         """It is gone, or somebody waits for an answer on it."""
         self.unfinished.pop(connection, None)
         self.idle.pop(connection, None)
+        self._free_head(connection)
+
+    def _free_head(self, connection: Evictable) -> None:
         self._all_beyond -= self._beyond.pop(connection, 0)

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from runners.http_server.connection_pool import ConnectionPool, Fault
+from runners.http_server.connection_pool import CROWDED, ConnectionPool, Fault
 
 SHUTDOWN_TIMEOUT_S = 1.0
 """How long a client may take to agree that the connection ends. Most never do, and need not (RFC
@@ -60,7 +60,7 @@ class Handshake(asyncio.Protocol):
         self._pool.unfinished[self] = None
         self._task = self._loop.create_task(self._agree(connected), name="tls handshake")
 
-    def leave(self) -> None:
+    def leave(self, fault: Fault = CROWDED) -> None:
         """Close, to make room for another."""
         self._forget()
         if self._task is not None:

@@ -18,6 +18,7 @@ from projections.rebuilding.live_tables import BeingBuilt, LiveTables
 from runners.database.log_watch import LogWatch
 from runners.leases.leases import Leases
 from runners.observability.database_probe import DatabaseProbe
+from runners.os_support.directory_lock import DataLock
 from runners.security.accounts import Accounts
 from runners.security.vault import WrongMasterKey, kept_master_key
 from web.resources.health import Part
@@ -50,6 +51,8 @@ ACTIONS = {
     "clock.behind": "Set the clock; if it is right, the log's times begin anew by themselves.",
     "clock.ahead": "Set the clock; if it is right, the next start finds newer entries.",
     "leases.lost": "See that the database answers; the service goes on by itself.",
+    "data_lock.unchecked": "Put the data directory back, or remove what is in place of its"
+    " serve.lock; the service goes on by itself.",
     "vault.key_missing": "Put the master key back from its copy before the next start.",
     "vault.key_unusable": "Put the master key back from its copy before the next start.",
     "users.broken": "Mend the users file, or put it back from its copy; it is read at once.",
@@ -211,6 +214,18 @@ def runner(
             return None
         sentence = f"The runner {name} stands at position {position} of the log, not at {head}."
         return Fault("runner.behind", sentence)
+
+    return check
+
+
+def data_lock(lock: DataLock, running: Check) -> Check:
+    """No other process can serve the data directory."""
+
+    async def check() -> Fault | None:
+        if lock.unchecked:
+            why = f"The lock of the data directory cannot be held: {lock.unchecked}."
+            return Fault("data_lock.unchecked", why, warns=True)
+        return await running()
 
     return check
 

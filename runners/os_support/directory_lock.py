@@ -39,6 +39,8 @@ class DataLock:
         self._path = directory / LOCK_FILE
         self._database = database
         self._descriptor = -1
+        self.unchecked = ""
+        """Why the last `check` found nothing out; "" where it did."""
 
     def __enter__(self) -> Self:
         if self._database.exists() and not self._path.exists():
@@ -56,7 +58,19 @@ class DataLock:
         os.close(self._descriptor)
 
     def check(self) -> bool:
-        """Whether it was lost with its file, and is held again. Raises `DataDirectoryTaken`."""
+        """Whether it was lost with its file, and is held again. Raises `DataDirectoryTaken`.
+
+        Raises `OSError` where there is no directory or something else in place of the file.
+        """
+        try:
+            is_back = self._is_back()
+        except OSError as error:
+            self.unchecked = str(error.strerror)
+            raise
+        self.unchecked = ""
+        return is_back
+
+    def _is_back(self) -> bool:
         with suppress(FileNotFoundError):
             if self._path.samefile(f"/proc/self/fd/{self._descriptor}"):
                 return False

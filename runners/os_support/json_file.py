@@ -43,7 +43,8 @@ class EntriesFile(Generic[T]):
 
     `read_entry(name, entry, path)` checks what JSON has for one name and raises `BrokenFile`;
     `write_entry` is the way back. While the file is broken the entries stay as they were, and
-    `report` is told, once per breakage.
+    `report` is told, once per breakage. A file that is gone has none; but where its directory was
+    moved away, or what it is on was unmounted, nobody has taken them away.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class EntriesFile(Generic[T]):
         self._signature: Signature | None = None
         self._settled = False
         self._text: bytes | None = None
+        self._directory: tuple[int, int] | None = None
         self._broken = ""
 
     @property
@@ -118,6 +120,7 @@ class EntriesFile(Generic[T]):
             text = _text(self.path)
             if text == self._text and not changed:
                 return
+            self._must_be_in_its_directory(text)
             self._text = text
             self._entries = MappingProxyType(self.parsed(text))
             self._broken = ""
@@ -125,6 +128,12 @@ class EntriesFile(Generic[T]):
             if str(broken) != self._broken:
                 self._report(broken)
             self._broken = str(broken)
+
+    def _must_be_in_its_directory(self, text: bytes | None) -> None:
+        directory = _identity(self.path.parent)
+        if text is None and self._text is not None and directory != self._directory:
+            raise BrokenFile(f"{self.path} is gone, and its directory with it.")
+        self._directory = directory
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -173,6 +182,15 @@ def check_new_name(kind: str, name: str) -> None:
         account_name(name, kind)
     except Refusal as refusal:
         raise ChangeRefused(refusal.sentence) from None
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Which directory it is that is at the path."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _owner(path: Path) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import get_args
 from domain.refusal import Refusal
 from domain.roles import Role
 from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
-from web.authentication.authentication import BCRYPT_COST, NO_PASSWORD, Account
+from web.authentication.authentication import NO_PASSWORD, Account
 from web.authentication.passwords import hashed, secret_of
 
 # A cost of 16 is four seconds for each log-in: more would stop the service, not protect it.
@@ -62,7 +62,7 @@ class UsersFile(EntriesFile[Account]):
             )
 
 
-def hash_password(password: str, cost: int = BCRYPT_COST) -> bytes:
+def hash_password(password: str, cost: int | None = None) -> bytes:
     """The bcrypt hash of a new password. Raises ChangeRefused for one that could not log in."""
     try:
         return hashed(secret_of(password), cost)

@@ -92,7 +92,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         accounts, first_start = await open_accounts(settings, storage, lines)
         observer = _observer(settings, storage, accounts, lines, stack)
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
-        _keep_what_was_opened(supervisor, lock, first_start, lines)
+        _keep_what_was_opened(supervisor, observer, lock, first_start, lines)
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
         ssh = make_ssh(settings)
         if settings.runners:
@@ -133,11 +133,16 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
 
 
 def _keep_what_was_opened(
-    supervisor: Supervisor, lock: DataLock | None, first_start: FirstStart | None, lines: ServiceLog
+    supervisor: Supervisor,
+    observer: Observer,
+    lock: DataLock | None,
+    first_start: FirstStart | None,
+    lines: ServiceLog,
 ) -> None:
     """Start whoever sees to the data directory, and to accounts that are not taken over yet."""
     if lock is not None:
         supervisor.run("data-lock", keep_data_directory(lock, lines))
+        observer.checks["data-lock"] = readiness.data_lock(lock, observer.checks["data-lock"])
     if first_start is not None:
         supervisor.run("accounts", first_start.run())
 

@@ -49,20 +49,26 @@ def hold_data_directory(settings: Settings, stack: AsyncExitStack) -> DataLock |
     except DataDirectoryTaken as taken:
         raise CannotServe(str(taken)) from None
     except OSError as error:
-        raise CannotServe(f"--data {settings.data}: {error.strerror}", EXIT_WRONG_SETTING) from None
+        what = error.filename or settings.data
+        raise CannotServe(f"--data {what}: {error.strerror}", EXIT_WRONG_SETTING) from None
 
 
 async def keep_data_directory(lock: DataLock, lines: ServiceLog) -> None:
     """See to it, for ever, that the lock is still ours. Raises `CannotServe` where it is not."""
+    times = 0
     while True:
         await asyncio.sleep(CHECK_EVERY_S)
+        before = lock.unchecked
         try:
-            if lock.check():
-                lines.write("data_lock.taken_back", level="warning")
+            if lock.check() or times:
+                lines.write("data_lock.taken_back", level="warning", unchecked=times)
+            times = 0
         except DataDirectoryTaken as taken:
             raise CannotServe(f"its lock file was deleted, and now {taken}") from None
-        except OSError as error:
-            lines.write("data_lock.unchecked", level="error", reason=error.strerror)
+        except OSError:
+            times += 1
+            if lock.unchecked != before:
+                lines.write("data_lock.unchecked", level="error", reason=lock.unchecked)
 
 
 def configured_sources(settings: Settings) -> list[ConfiguredSource]:

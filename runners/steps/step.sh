@@ -142,13 +142,23 @@ start() {
         [ ! -e "$step/begun" ] || return 0
         sleep 0.1 2>/dev/null || sleep 1
     done
+    has_room || is_full # else it is slow
 }
+
+# Whether there is room for what is written as a step begins: how it will end, and a claim.
+has_room() {
+    printf '%-3s\n' '' >"$step/status.room.$$" && echo "$mark" >"$step/claim.room.$$" &&
+        [ -s "$step/status.room.$$" ] && [ -s "$step/claim.room.$$" ]
+    room=$?
+    rm -f "$step/status.room.$$" "$step/claim.room.$$"
+    return $room
+} 2>/dev/null
 
 cancel() {
     make_room
     ! claim "0 0 $boot_id cancelled" || return 0 # it never ran, and never will
-    # Without its commands nothing begins either.
-    [ -e "$step/begun" ] || [ -e "$step/run" ] || is_full
+    # Without its commands nothing begins either; who has read them by now is ended below.
+    [ -e "$step/begun" ] || rm -f "$step/run"
     # The runner is stopped first and killed last: what it began is found by it.
     claimed
     ! runner_lives || kill -STOP "$pid" 2>/dev/null
@@ -170,7 +180,7 @@ cancel() {
         fi
     done
     [ ! -d /run/systemd/system ] || systemctl reset-failed "$unit" >/dev/null 2>&1
-    :
+    [ -e "$step/begun" ] || is_full
 }
 
 clear() {

@@ -6,11 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from commctl.manual import SHIPPED, files, pages
 from commctl.show.text import cleaned, json_text
-from commctl.show.times import moment
 from tests.commctl.operator import Operator
 from tests.fleet import Fleet
 from tests.fleet.keys import new_key
@@ -59,23 +56,6 @@ def test_what_changed_between_two_times(operator: Operator, service: Service) ->
     assert operator.rows("diff", "-1h", "cluster/web") == [["cluster/web", "added", "", "ok"]]
     assert operator.run("diff", "yesterday", "today").stdout == ""
     operator.run("diff", status=2)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("-2h", "2026-11-26T05:19:31.000000"),
-        ("yesterday", "2026-11-25T00:00:00.000000"),
-        ("07:00", "2026-11-26T07:00:00.000000"),
-        ("23:00", "2026-11-25T23:00:00.000000"),
-        ("2026-11-26", "2026-11-26T00:00:00.000000"),
-        ("2026-11-26T01:00:00+01:00", "2026-11-26T00:00:00.000000"),
-    ],
-)
-def test_times_as_people_say_them(text: str, told: str) -> None:
-    from datetime import UTC, datetime
-
-    assert moment(text, datetime(2026, 11, 26, 7, 19, 31, tzinfo=UTC)) == told
 
 
 def test_the_api_itself(operator: Operator) -> None:

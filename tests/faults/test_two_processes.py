@@ -5,6 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from domain.commands import fleet_commands
@@ -13,7 +14,7 @@ from tests.faults.client import PRIVATE_KEY, Client, address
 from tests.faults.conftest import ALONE
 from tests.faults.models.population import maintenance, populate
 from tests.faults.models.whole import database_of, must_be_whole
-from tests.support.service import Service
+from tests.support.service import Service, wait_for
 from tests.support.stores import ACT, WAIT_TIMEOUT_S
 
 LIMIT_S = 30
@@ -93,6 +94,42 @@ def test_a_second_service_is_refused_though_the_lock_file_of_the_first_was_delet
         assert second.returncode == 1
         assert f"is served already by process {service.pid} on " in second.stderr
         assert "data_lock.taken_back" in service.log.read_text()
+        assert Client(service).put("/cluster/web").status == 201
+
+
+def test_a_data_directory_that_is_moved_away_changes_nothing_and_shuts_nobody_out(
+    tmp_path: Path,
+) -> None:
+    with Service(tmp_path, None, *ALONE) as service:
+        client = Client(service)
+        assert client.put("/cluster/web").status == 201
+        service.data.rename(tmp_path / "elsewhere")
+        wait_for(lambda: "data_lock.unchecked" in service.read_log())
+        refused = client.put("/cluster/more")
+        assert refused.status == 503, refused
+        assert client.get("/clusters") == ["web"]
+        (tmp_path / "elsewhere").rename(service.data)
+        wait_for(lambda: "data_lock.taken_back" in service.read_log())
+        assert service.read_log().count("data_lock.unchecked") == 1
+        assert client.put("/cluster/more").status == 201
+
+
+def test_a_lock_file_that_a_directory_has_replaced_is_told_and_lets_nobody_in(
+    tmp_path: Path,
+) -> None:
+    with Service(tmp_path, None, *ALONE) as service:
+        lock = service.data / "serve.lock"
+        lock.unlink()
+        lock.mkdir()
+        wait_for(lambda: "data_lock.unchecked" in service.read_log())
+        ready = httpx.get(f"{service.url}/readyz", timeout=LIMIT_S)
+        assert "data_lock.unchecked" in ready.text, ready.text
+        second = subprocess.run(
+            service.command(), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert (second.returncode, "serve.lock" in second.stderr) == (2, True), second.stderr
+        lock.rmdir()
+        wait_for(lambda: "data_lock.taken_back" in service.read_log())
         assert Client(service).put("/cluster/web").status == 201
 
 

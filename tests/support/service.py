@@ -19,13 +19,12 @@ import httpx
 
 from runners.security.users import UsersFile, hash_password
 from tests.support import leftovers
-from tests.support.warm_start import Forked, WarmStart
+from tests.support.warm_start import CHEAP_BCRYPT, Forked, WarmStart
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 60.0
 WAIT_TIMEOUT_S = 60.0
 POLL_S = 0.02
-BCRYPT_COST = 4
 
 T = TypeVar("T")
 
@@ -56,7 +55,7 @@ class Service:
         self.password = secrets.token_urlsafe(12)
         users = UsersFile(self.data / "users.json")
         for role in ("admin", "operator", "viewer"):
-            users.add(role, hash_password(self.password, BCRYPT_COST), role)
+            users.add(role, hash_password(self.password, CHEAP_BCRYPT), role)
         self._flags = flags
         self._named = named
         self._environment = environment

@@ -40,6 +40,7 @@ from runners.security.private_keys import read_private_key
 from runners.security.session_uses import SessionUses
 from runners.security.users import UsersFile
 from runners.security.vault import Vault
+from tests.support.warm_start import CHEAP_BCRYPT
 from web.app import LISTENERS_MAX, HostKeys, Options, RequestLog, Stores, application
 from web.authentication.authentication import Account, Authentication
 from web.authentication.basic import BasicAuthentication
@@ -53,7 +54,6 @@ from web.resources.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
 from web.routing.route import Route
 
-BCRYPT_COST = 4
 TIMEOUT_S = 20.0
 FAILURES_PER_MINUTE = 5
 
@@ -93,7 +93,7 @@ def users() -> Users:
     """One user of each role."""
     known = Users()
     for role in ("viewer", "operator", "admin"):
-        hashed = bcrypt.hashpw(role.encode(), bcrypt.gensalt(BCRYPT_COST))
+        hashed = bcrypt.hashpw(role.encode(), bcrypt.gensalt(CHEAP_BCRYPT))
         known.users[role] = Account(hashed, role)
     return known
 

@@ -12,7 +12,7 @@ from web.console.api import Api
 from web.console.commands import commands
 from web.console.page_route import Form, one
 from web.console.pages import Pages, past, see_other
-from web.http.query_string import moment
+from web.console.past import Past
 from web.http.requests import Request
 
 FACETS_FROM = 20
@@ -48,9 +48,10 @@ class Facet(NamedTuple):
 class Hosts:
     """The list of hosts, and its forms."""
 
-    def __init__(self, api: Api, pages: Pages) -> None:
+    def __init__(self, api: Api, pages: Pages, past: Past) -> None:
         self._api = api
         self._pages = pages
+        self._past = past
 
     async def show(self, request: Request) -> Response:
         """A page of the hosts that the query asks for."""
@@ -62,14 +63,13 @@ class Hosts:
         return self._pages.show(
             request,
             "hosts.html",
-            at=moment(at["at"], "at") if at else "",
             hosts=hosts,
             after=after,
             kept=[pair for pair in [*wanted, *at.items()] if pair[0] != "q"],
             commands=commands(
                 request, _commctl(wanted), f"/fleet/hosts{_query([*wanted, *at.items()])}"
             ),
-            **_narrowing(facets, given, wanted),
+            **_narrowing(facets, given, wanted) | await self._past.shown(request),
         )
 
     async def check(self, request: Request, form: Form) -> Response:

@@ -12,6 +12,7 @@ from web.console.api import Api
 from web.console.commands import Commands, commands
 from web.console.live import Fragment, Live
 from web.console.pages import Pages, past
+from web.console.past import Past
 from web.console.words import word
 from web.events.histories import Histories
 from web.http.query_string import moment
@@ -39,11 +40,14 @@ class Need(NamedTuple):
 class Now:
     """The first page."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories, live: Live) -> None:
+    def __init__(
+        self, api: Api, pages: Pages, histories: Histories, live: Live, past: Past
+    ) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
         self._live = live
+        self._past = past
 
     async def show(self, request: Request) -> Response:
         """What needs a person, what runs, the clusters, and what changed last."""
@@ -52,7 +56,7 @@ class Now:
             "now.html",
             view="" if past(request) else "/live/now",
             commands=commands(request, "commctl status", "/fleet"),
-            **await self._seen(request),
+            **await self._seen(request) | await self._past.shown(request),
         )
 
     async def follow(self, request: Request) -> Response:

@@ -118,6 +118,10 @@ def _common(request: Request) -> dict[str, Any]:
         "clock": partial(words.clock, now=now),
         "path": request.scope["path"],
         "at": "",
+        "to": "",
+        "x_to": 0,
+        "slider": None,
+        "has_past": False,
         "view": "",
         "with_query": partial(with_query, request),
     }

@@ -11,6 +11,7 @@ from web.console.access import Access
 from web.console.accounts import Accounts
 from web.console.api import Api
 from web.console.clusters import Clusters
+from web.console.diff import Diff
 from web.console.history import History
 from web.console.host import Host
 from web.console.hosts import Hosts
@@ -20,9 +21,11 @@ from web.console.operations import Operations
 from web.console.outputs import Outputs
 from web.console.page_route import FormHandler, FormRoute, PageHandler, PageRoute
 from web.console.pages import Pages
+from web.console.past import Past
 from web.console.starting import Starting
 from web.console.static_files import PATH, HashedFiles
 from web.events.histories import Histories
+from web.events.timeline import Timeline
 from web.http.requests import ROUTE_KEY
 from web.routing.route import Route
 
@@ -43,16 +46,18 @@ class Section(NamedTuple):
     done: list[tuple[str, FormHandler]]
 
 
-def console_routes(routes: Sequence[Route], histories: Histories, live: Live) -> list[BaseRoute]:
+def console_routes(
+    routes: Sequence[Route], histories: Histories, timeline: Timeline, live: Live
+) -> list[BaseRoute]:
     """All pages, over these routes of the API."""
     static = HashedFiles()
     (readyz,) = (route.handler for route in routes if route.path == "/readyz")
     api, pages = Api(routes), Pages(static)
-    accounts = Accounts(api, pages)
+    accounts, past = Accounts(api, pages), Past(api, timeline)
     sections = (
-        _fleet(api, pages, histories, live),
+        _fleet(api, pages, histories, live, past),
         _operations(api, pages, live),
-        _history(api, pages, histories, live),
+        _history(History(api, pages, histories, live, past), past, Diff(pages, past, timeline)),
         _access(accounts, Access(api, pages), About(readyz, pages)),
     )
     return [
@@ -64,9 +69,9 @@ def console_routes(routes: Sequence[Route], histories: Histories, live: Live) ->
     ]
 
 
-def _fleet(api: Api, pages: Pages, histories: Histories, live: Live) -> Section:
-    now, hosts = Now(api, pages, histories, live), Hosts(api, pages)
-    host, clusters = Host(api, pages, histories), Clusters(api, pages, histories)
+def _fleet(api: Api, pages: Pages, histories: Histories, live: Live, past: Past) -> Section:
+    now, hosts = Now(api, pages, histories, live, past), Hosts(api, pages, past)
+    host, clusters = Host(api, pages, histories, past), Clusters(api, pages, histories, past)
     return Section(
         [
             ("/", now.show),
@@ -105,8 +110,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
     )
 
 
-def _history(api: Api, pages: Pages, histories: Histories, live: Live) -> Section:
-    history = History(api, pages, histories, live)
+def _history(history: History, past: Past, diff: Diff) -> Section:
     return Section(
         [
             ("/history", history.show),
@@ -114,6 +118,8 @@ def _history(api: Api, pages: Pages, histories: Histories, live: Live) -> Sectio
             ("/history.csv", history.export_csv),
             ("/history.json", history.export_json),
             ("/history/{position}", history.show_event),
+            ("/past", past.go),
+            ("/diff", diff.show),
         ],
         [],
     )

@@ -67,6 +67,16 @@ def test_a_first_look_leads_to_bootstrapping_and_facts_that_stay_are_no_news() -
     host(REGISTERED, FACTS).when(Host.gather_facts, FACTS).then()
 
 
+def test_facts_of_a_clock_that_was_ahead_are_news_once_it_was_set_back() -> None:
+    ahead = replace(FACTS)
+    ahead.stamp("host/10.0.0.7", 2, ACT._replace(at="2026-01-02T05:04:05.000006"))
+    known = host(REGISTERED)
+    known.subject.apply(ahead)
+    known.subject.version += 1
+    known.when(Host.gather_facts, FACTS).then(FACTS)
+    known.when(Host.gather_facts, FACTS).then()
+
+
 def test_facts_that_changed_are_news_and_do_not_change_the_status() -> None:
     more = FactsGathered("fedora", "41", 8, 8_000_000, 50_000_000, "boot-2")
     changed = host(*HISTORIES["active"]).when(Host.gather_facts, more).then(more)

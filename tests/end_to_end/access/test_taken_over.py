@@ -19,8 +19,9 @@ from runners.security.users import UsersFile, hash_password
 from tests.end_to_end.test_rebuilding import service_running
 from tests.end_to_end.test_serve import serve
 from tests.faults.models.whole import database_of, must_be_whole
-from tests.support.service import BCRYPT_COST, Service, wait_for
+from tests.support.service import Service, wait_for
 from tests.support.stores import Store
+from tests.support.warm_start import CHEAP_BCRYPT
 
 LOCK_S = 10
 KEY = b64encode(b"k" * 32).decode()
@@ -80,7 +81,7 @@ def test_a_second_process_takes_over_what_nobody_has_had_before_and_nothing_else
 ) -> None:
     one = Service(tmp_path / "one", postgres_url, named=False, COMMISSAIRE_MASTER_KEY=KEY)
     two = Service(tmp_path / "two", postgres_url, named=False, COMMISSAIRE_MASTER_KEY=KEY)
-    hashed = hash_password("secret", BCRYPT_COST)
+    hashed = hash_password("secret", CHEAP_BCRYPT)
     UsersFile(two.data / "users.json").add("ada", hashed, "operator")
     with one:
         two.password = one.password  # of the names that both files have, the first stays

@@ -81,6 +81,10 @@ def test_a_history_is_lines_of_json_for_programs(
         (["--since", whole[2]["time"]], [r for r in whole if r["time"] >= whole[2]["time"]]),
         (["--until", whole[2]["time"]], [r for r in whole if r["time"] <= whole[2]["time"]]),
         (["--until", "2001-01-01"], []),
+        (["--since", "-2h", "--until", "now"], whole),
+        (["--until", "-2h"], []),
+        (["--since", f"@{whole[2]['id']}"], whole[2:]),
+        (["--since", "@0", "--until", f"@{whole[2]['id']}"], whole[:3]),
     ):
         assert run(["history", *arguments, "--json", *options(filled)]) == 0
         assert lines(capsys.readouterr().out) == wanted, arguments
@@ -123,6 +127,24 @@ def test_an_export_is_a_cloud_event_on_each_line_and_goes_on_where_it_ended(
         assert lines(capfd.readouterr().out) == [
             e for e in whole if int(e["id"]) > int(event["id"])
         ]
+
+
+def test_an_export_is_bounded_by_times_and_positions(
+    filled: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def exported(*bounds: str) -> list[str]:
+        assert run(["log", "export", *bounds, *options(filled)]) == 0
+        return [event["id"] for event in lines(capfd.readouterr().out)]
+
+    whole = exported()
+    third = f"@{whole[2]}"
+    assert exported("--since", third) == whole[2:]
+    assert exported("--until", third) == whole[:3]
+    assert exported("--since", third, "--until", third) == whole[2:3]
+    assert exported("--since", "-2h", "--until", "now") == whole
+    assert exported("--until", "-2h") == []
+    assert exported("--since", "today", "--after", whole[-1]) == []
+    assert run(["log", "export", "--since", "last week", *options(filled)]) == 2
 
 
 def test_an_export_behind_the_end_of_the_log_is_refused(

@@ -10,6 +10,7 @@ from domain.aggregates.host_events import Failed
 from projections import hosts
 from runners.hosts.outcomes import HostKeyChanged
 from runners.scheduling.process_manager import LocalFailure
+from tests.runners import stage as stage_of_tests
 from tests.runners.stage import (
     FACTS,
     LATER,
@@ -57,6 +58,25 @@ async def test_checks_that_find_nothing_new_are_no_events_but_move_last_check(
     assert answer is not None
     assert LATER.encode() in answer.body
     assert NOW.encode() not in answer.body
+
+
+async def test_a_last_check_of_a_clock_that_was_ahead_does_not_stand_still(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_of_tests, "NOW", "2026-01-02T06:00:00.000000")
+    stage = Stage(sqlite_store)
+    async with stage.opened(check_interval_s=INTERVAL_S):
+        before = await set_up(stage)
+        stage.heartbeats.seen(A, "2026-01-02T07:00:00.000000")
+        await stage.heartbeats.write()
+        for _ in range(3):
+            await stage.end(A, FACTS)
+        await stage.heartbeats.write()
+        with stage.store.engine.snapshot() as tx:
+            answer = hosts.host(tx, A)
+    assert answer is not None
+    assert LATER.encode() in answer.body
+    assert stage.store.topics() == [*before, "host.facts_gathered"], "said once"
 
 
 async def test_facts_that_changed_are_one_event(stage: Stage) -> None:

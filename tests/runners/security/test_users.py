@@ -101,6 +101,30 @@ def test_a_broken_file_keeps_the_users_and_is_reported_once(tmp_path: Path, text
     assert set(file.users) == {"bob"}
 
 
+@pytest.mark.parametrize("empty_one_instead", [False, True], ids=["gone", "unmounted"])
+def test_a_file_that_is_gone_with_its_directory_keeps_the_users(
+    tmp_path: Path, empty_one_instead: bool
+) -> None:
+    reports: list[BrokenFile] = []
+    directory = tmp_path / "data"
+    directory.mkdir()
+    file = UsersFile(directory / "users.json", reports.append)
+    file.add("ada", HASH, "viewer")
+    assert set(file.users) == {"ada"}
+    directory.rename(tmp_path / "elsewhere")
+    if empty_one_instead:
+        directory.mkdir()
+    for _ in range(3):
+        assert set(file.users) == {"ada"}
+    assert [str(each) for each in reports] == [f"{file.path} is gone, and its directory with it."]
+    if empty_one_instead:
+        directory.rmdir()
+    (tmp_path / "elsewhere").rename(directory)
+    assert (set(file.users), file.broken) == ({"ada"}, "")
+    file.path.unlink()
+    assert (set(file.users), file.broken) == (set(), "")
+
+
 @given(text=st.binary())
 def test_whatever_is_in_the_file_it_is_users_or_broken(text: bytes) -> None:
     try:

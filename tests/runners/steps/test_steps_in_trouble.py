@@ -80,10 +80,13 @@ async def test_without_room_for_its_outcome_a_step_does_not_begin_until_there_is
 ) -> None:
     await small_disk(host, "8k")  # for the commands and one file more
     count = script("echo ran >>/root/count")
-    assert (await start(host, count)).state == "waiting"
+    with pytest.raises(SshFailure, match="disk full") as refused:
+        await start(host, count)
+    assert refused.value.nothing_began
     await over_shell(host, "cat /dev/zero >/var/lib/commissaire/full 2>/dev/null")
-    cancelled = await over(host, lambda session: detached_step.cancel(session, ID))
-    assert cancelled.state == "waiting", "that it never will cannot be promised either"
+    with pytest.raises(SshFailure, match="disk full") as refused:
+        await over(host, lambda session: detached_step.cancel(session, ID))
+    assert refused.value.nothing_began, "its commands are not on the host any more"
     assert not host.path("/root/count").exists()
     await over_shell(host, "mount -o remount,size=1m /var/lib/commissaire")
     await start(host, count)

@@ -33,6 +33,10 @@ PAGES = (
     "/users",
     "/history",
     "/history/40",
+    "/past?page=/&position=60",
+    f"/past?page=/host/{fleet.address(2)}&back=0",
+    "/past?page=/history&position=80",
+    "/diff?at=2026-01-01",
     "/tokens",
     "/about",
 )
@@ -169,6 +173,34 @@ def test_history_has_what_happens_on_top_without_a_reload(browser: Any, seeded: 
     assert sat.complaints == []
     seeded.settle(host)
     seeded.settle(fleet.address(15))
+    page.context.close()
+
+
+def test_the_slider_goes_by_events_and_says_what_the_api_says(
+    browser: Any, seeded: WebService
+) -> None:
+    sat = seat(browser, seeded)
+    page = sat.page
+    page.goto(f"{seeded.url}/past?page=/&position=60")
+    handle = page.locator("input[type=range][name=at]")
+    handle.focus()
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "End", "Home"):
+        wanted = page.locator(f"a[data-key={key}]").get_attribute("href")
+        handle.press(key)
+        page.wait_for_url(f"{seeded.url}{wanted}")
+        page.wait_for_selector(
+            "input[type=range][name=at]:focus"
+        )  # the handle is still in the hand
+        with seeded.client() as api:
+            at = page.locator(".slider").get_attribute("data-at")
+            then = api.get("/fleet", params={"at": at or ""}).json()
+        assert f", position {then['position']}." in page.inner_text(".banner")
+        told = f"{then['hosts']['total']} host" if then["hosts"]["total"] else "no host then"
+        assert told in page.inner_text("main")
+    page.locator("input[type=range][name=to]").press("ArrowLeft")
+    page.wait_for_url("**/diff?**")
+    assert "What changed" in page.inner_text("h1")
+    assert sat.complaints == []
     page.context.close()
 
 

@@ -49,7 +49,10 @@ def test_a_page_is_right_without_script_and_strict_with_it(admin: Browser, path:
 @pytest.mark.parametrize("path", PAGES)
 def test_every_link_of_a_page_leads_somewhere(admin: Browser, path: str) -> None:
     for link in {link for link in admin.see(path).links if link.startswith("/")}:
-        assert admin.client.get(link).status_code == 200, link
+        answer = admin.client.get(link, follow_redirects=True)
+        # What is there now may not have been a week ago.
+        was_not_there = answer.status_code == 404 and link.startswith("/past")
+        assert answer.status_code == 200 or was_not_there, link
 
 
 def test_now_groups_by_cause_with_what_mends_it(admin: Browser) -> None:
@@ -89,12 +92,12 @@ def test_a_failed_host_says_why_and_what_mends_it(admin: Browser) -> None:
 
 def test_pages_show_the_past_and_nothing_to_press(admin: Browser, seeded: WebService) -> None:
     moment = seeded.events[-5].recorded_at
-    for path in ("/", "/hosts", f"/host/{FAILED}", "/clusters", "/cluster/web"):
+    for path in ("/", "/hosts", f"/host/{FAILED}", "/clusters", "/cluster/web", "/history"):
         page = admin.see(f"{path}?at={moment}")
         assert "Nothing can be changed here" in page.text
         acts = [of["action"] for tag, of in page.tags if tag == "form" and of["method"] == "post"]
         assert acts in ([], ["/hosts/check"])  # which marks hosts, and has no button then
-        assert len([tag for tag, _ in page.tags if tag == "button"]) <= 1  # finds
+        assert len([tag for tag, _ in page.tags if tag == "button"]) <= 2  # finds; goes to a time
 
 
 def test_what_hosts_and_users_say_is_shown_and_never_run(

@@ -10,6 +10,8 @@ import pytest
 
 from runners.security.tokens import TokensFile
 from tests.web.service import TIMEOUT_S, WebService
+from web.authentication import passwords
+from web.authentication.authentication import BCRYPT_COST
 
 WORD = "a made-up word"
 
@@ -305,8 +307,9 @@ def test_tokens_of_a_named_file_are_shown_as_of_the_file_and_revoked_there_only(
 
 
 def test_new_passwords_are_hashed_as_dearly_as_those_of_the_command_line(
-    front: WebService, client: httpx.Client
+    front: WebService, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(passwords, "new_cost", BCRYPT_COST)
     client.put("/user/dear", json={"role": "viewer", "password": WORD})
     hashed = front.accounts.users["dear"].hash
     assert hashed.startswith(b"$2b$12$")

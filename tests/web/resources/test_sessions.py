@@ -11,7 +11,8 @@ import pytest
 from domain.aggregates.session import Session
 from domain.log.unit import Unit
 from projections.beside_the_log import account_hashes
-from tests.web.service import BCRYPT_COST, TIMEOUT_S, WebService
+from tests.support.warm_start import CHEAP_BCRYPT
+from tests.web.service import TIMEOUT_S, WebService
 from web.authentication import sessions
 
 WORD = "a made-up word"
@@ -195,7 +196,7 @@ def test_a_user_of_a_named_file_has_sessions_until_the_password_there_changes(
     account = service.users.users["operator"]
     service.users.users["operator"] = account._replace(role="viewer")
     assert other.client.get("/me").json()["role"] == "viewer"
-    other_hash = bcrypt.hashpw(b"another", bcrypt.gensalt(BCRYPT_COST))
+    other_hash = bcrypt.hashpw(b"another", bcrypt.gensalt(CHEAP_BCRYPT))
     service.users.users["operator"] = account._replace(hash=other_hash)
     assert other.client.get("/me").status_code == 403
 
