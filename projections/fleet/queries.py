@@ -79,7 +79,7 @@ def hosts(tx: Transaction, which: HostFilter, page: Page, *, past: bool = False)
     """A page of hosts. `past`: what is known of now alone is null."""
     column = page.sort.removeprefix("-")
     descending = page.sort.startswith("-")
-    source, by_address, conditions, params = _matching(tx, which, column)
+    source, by_address, conditions, params = matching(tx, which, column)
     if page.after is not None:
         operator = "<" if descending else ">"
         value, address = _place(page.after)
@@ -143,7 +143,7 @@ def labels(tx: Transaction, address: str) -> bytes:
 
 def addresses(tx: Transaction, which: HostFilter, limit: int) -> list[str]:
     """The addresses of the first hosts that match, sorted."""
-    source, by_address, conditions, params = _matching(tx, which, "address")
+    source, by_address, conditions, params = matching(tx, which, "address")
     where = " AND ".join(conditions)
     sql = f"SELECT h.address FROM {source} WHERE {where} ORDER BY {by_address} LIMIT {limit}"
     return [row[0] for row in tx.execute(sql, params).fetchall()]
@@ -158,7 +158,7 @@ class Matching(NamedTuple):
     params: list[Any]  # any value that a column has
 
 
-def _matching(tx: Transaction, which: HostFilter, column: str) -> Matching:
+def matching(tx: Transaction, which: HostFilter, column: str) -> Matching:
     """The search that looks at fewest hosts, sorted by a column.
 
     It begins with what fewest hosts have in common: neither engine knows how many those are, and
@@ -238,7 +238,7 @@ def facets(tx: Transaction, which: HostFilter, *, labels: bool = True) -> dict[s
 
 
 def _counted_one_by_one(tx: Transaction, which: HostFilter) -> list[tuple[Any, ...]]:
-    source, _, conditions, params = _matching(tx, which, "address")
+    source, _, conditions, params = matching(tx, which, "address")
     where = " AND ".join(conditions)
     dimensions = ", ".join(f"h.{name}" for name in DIMENSIONS)
     sql = f"""
