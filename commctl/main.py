@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +18,7 @@ import typer
 from commctl import exits
 from commctl.session import Globals, Session
 from commctl.show.output import FORMATS
-from commctl.show.text import cleaned
+from commctl.show.text import cleaned, folded
 
 PROGRAM = "commctl"
 COMPLETE_VARIABLE = "_COMMCTL_COMPLETE"
@@ -83,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
     except exits.Ended as ended:
         return _end(ended.status, *ended.sentences)
     except typer.TyperException as error:
-        return _end(exits.USED_WRONGLY, f"{error.format_message()} (see --help)")
+        return _wrong_use(error)
     except (KeyboardInterrupt, typer.Abort):
         return _end(exits.INTERRUPTED, "interrupted")
     except BrokenPipeError:
@@ -95,10 +96,23 @@ def run(arguments: Sequence[str]) -> int:
         return _end(exits.REFUSED, told)
 
 
+def _wrong_use(error: typer.TyperException) -> int:
+    """In a sentence; where nothing was said at all, what could be."""
+    told, context = error.format_message(), getattr(error, "ctx", None)
+    if context is not None and told == context.get_help():
+        print(told, file=sys.stderr)
+        return exits.USED_WRONGLY
+    command = context.command_path if context is not None else PROGRAM
+    return _end(exits.USED_WRONGLY, f"{told} (see {command} --help)")
+
+
 def _end(status: int, *sentences: str) -> int:
     sys.stdout.flush()
     for sentence in sentences:
-        print(f"{PROGRAM}: {cleaned(sentence)}", file=sys.stderr)
+        told = cleaned(sentence)
+        if sys.stderr.isatty():
+            told = "\n  ".join(folded(told, get_terminal_size().columns - len(f"{PROGRAM}: ")))
+        print(f"{PROGRAM}: {told}", file=sys.stderr)
     return status
 
 
@@ -140,21 +154,26 @@ def application(wanted: str | None = None, verb: str | None = None) -> typer.Typ
     app.callback()(_commctl)
     for name, (place, purpose) in COMMANDS.items():
         if wanted not in (name, EVERYTHING):
-            app.command(name, help=purpose)(_elsewhere)
+            app.command(name, help=purpose, short_help=purpose)(_elsewhere)
             continue
         module, _, attribute = place.partition(":")
         found = getattr(import_module(f"commctl.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
-            app.add_typer(_only(found, verb), name=name, help=purpose)
+            app.add_typer(_only(found, verb), name=name, help=purpose, short_help=purpose)
         else:
             # A time such as -2h is no option.
             settings = {"ignore_unknown_options": True} if name == "diff" else None
-            app.command(name, context_settings=settings)(found)
+            app.command(name, short_help=purpose, context_settings=settings)(found)
     return app
 
 
 def _only(group: typer.Typer, verb: str | None) -> typer.Typer:
     """What each option of the others means takes long to find out."""
+    inner = (each.typer_instance for each in group.registered_groups if each.typer_instance)
+    for each in (group, *inner):
+        for command in each.registered_commands:  # else it would be cut in the list of them
+            told = command.help or (command.callback and command.callback.__doc__) or ""
+            command.short_help = " ".join(told.partition("\n\n")[0].split())
     wanted = [command for command in group.registered_commands if command.name == verb]
     if not wanted:
         return group

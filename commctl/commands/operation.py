@@ -44,7 +44,9 @@ def find(use: Session, name: str | None) -> Operation:
             raise Refused(f"There was no operation of cluster {name} so far.")
         return newest
     if not PREFIX.fullmatch(name):
-        raise Refused(f"There is no cluster {name}, and no operation begins so.")
+        few = name and all(character in "0123456789abcdef" for character in name)
+        more = ": 4 characters of an id at least" if few else ", and no operation begins so"
+        raise Refused(f"There is no cluster {name}{more}.")
     found: list[Operation] = []
     for operation in use.api.operations():
         if operation["id"].startswith(name):

@@ -6,6 +6,9 @@ import unicodedata
 
 ODD_IN_JSON = re.compile(r"[^ -~]")
 WIDE = "WF"
+COMMAND = re.compile(r"(→ )?commctl [a-z][^→]*$")
+BOUND = "\0"
+"""Stands for a blank that no line ends at."""
 
 
 def cleaned(text: str, *, lines: bool = False) -> str:
@@ -50,9 +53,16 @@ def padded(text: str, columns: int) -> str:
 
 
 def folded(text: str, columns: int) -> list[str]:
-    """A text in lines of so many columns; a word that is longer is broken."""
+    """A text in lines of so many columns; a word that is longer is broken.
+
+    A command to type stays on one line, where one is wide enough.
+    """
     import textwrap
 
     if width(text) <= columns:
         return [text]
-    return textwrap.wrap(text, max(columns, 1), break_on_hyphens=False) or [""]
+    whole = COMMAND.sub(
+        lambda found: found[0].replace(" ", BOUND) if len(found[0]) <= columns else found[0], text
+    )
+    lines = textwrap.wrap(whole, max(columns, 1), break_on_hyphens=False)
+    return [line.replace(BOUND, " ") for line in lines] or [""]

@@ -58,7 +58,7 @@ class Watching:
     def _goes_on(self) -> tuple[str, ...]:
         short = self.name[:SHORT_ID]
         return (
-            f"operation {short} goes on; watch it again: commctl op watch {short}",
+            f"{short} goes on; watch it again: commctl op watch {short}",
             f"cancel it: commctl op cancel {short}",
         )
 
@@ -203,4 +203,7 @@ class Hands:
             return
         path = f"operation/{self._name}/hosts/{address}/output"
         lines = str(self._api.get(path)).splitlines()[-TAIL_LINES:]
+        if not lines:
+            self.message = f"{address} has said nothing so far."
+            return
         self._screen.say([f"{address} says:", *(f"  {line}" for line in lines)])
