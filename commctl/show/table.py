@@ -1,5 +1,6 @@
 """Columns of a list, and how they are laid out on a terminal of some width."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
@@ -14,6 +15,7 @@ FOLDED_COLUMNS_MIN = 24
 LOOKED_AT_ROWS = 100
 """So many rows say how wide the columns are; wider ones later push what follows."""
 
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SHORT_ID = 13
 """So many characters of an operation's id tell it from others: its time in milliseconds."""
 
@@ -36,7 +38,8 @@ class Column(NamedTuple):
     name: str
     of: "str | Callable[[Any], object]"
     kind: str = "text"
-    """`text`, `time`, `status`, `id`, `folds` (takes what is left of the width), or `number`."""
+    """`text`, `time`, `status`, `id` (an operation's is short), `number`, or `folds`: it takes what
+    is left of the width."""
     drop: int = 0
     """0: never dropped, it identifies; else the greater, the earlier. 9: only in wide forms."""
 
@@ -121,7 +124,7 @@ class Layout:
         for index, column in enumerate(self._columns):
             if column.kind == "folds":
                 left = self._fits - sum(widths) + widths[index] - len(GAP) * (len(widths) - 1)
-                widths[index] = max(min(widths[index], left), FOLDED_COLUMNS_MIN)
+                widths[index] = min(widths[index], max(left, FOLDED_COLUMNS_MIN))
         return widths
 
     def _over(self, widths: list[int]) -> int:
@@ -141,7 +144,7 @@ class Layout:
             return short(None if value is None else str(value), self._now)
         text = plain(column, record)
         if column.kind == "id" and self._fits is not None:
-            return text[:SHORT_ID]
+            return ID.sub(lambda found: found[0][:SHORT_ID], text)
         if column.kind == "status" and self._shapes and text in SIGNS:
             return f"{text} {SIGNS[text][0]}"
         return text
