@@ -85,14 +85,14 @@ def run(arguments: Sequence[str]) -> int:
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         if status == exits.INTERRUPTED:  # typer has it so, and says nothing
-            return _end(exits.INTERRUPTED, "interrupted")
+            return _interrupted()
         return int(status or 0)
     except exits.Ended as ended:
         return _end(ended.status, *ended.sentences)
     except typer.TyperException as error:
         return _wrong_use(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _end(exits.INTERRUPTED, "interrupted")
+        return _interrupted()
     except BrokenPipeError:
         # Nor may Python try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,6 +112,12 @@ def _wrong_use(error: typer.TyperException) -> int:
         return exits.USED_WRONGLY
     command = context.command_path if context is not None else PROGRAM
     return _end(exits.USED_WRONGLY, f"{told} (see {command} --help)")
+
+
+def _interrupted() -> int:
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # after the ^C, or the question
+    return _end(exits.INTERRUPTED, "interrupted")
 
 
 def _end(status: int, *sentences: str) -> int:

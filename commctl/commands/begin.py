@@ -198,7 +198,10 @@ def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record
     if chosen.matches is None:
         return chosen.query
     query = {**chosen.query, "cluster": cluster}
-    return [host["address"] for host in chosen.filter(use.api.hosts(**query))]
+    found = [host["address"] for host in chosen.filter(use.api.hosts(**query))]
+    if not found:
+        raise Refused(f"No host of {cluster} is meant by {' '.join(words)}.")
+    return found
 
 
 def _show(use: Session, plan: Plan, *, whole: bool = False) -> None:

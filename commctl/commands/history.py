@@ -107,7 +107,7 @@ def history(
     else:
         query["since"] = time_of(use, since)
     if go_on:
-        use.out.rows(EVENTS, _followed(use, query, after))
+        use.out.rows(EVENTS, _followed(use, query, after), live=True)
     else:
         found = use.api.events(most, **query, until=time_of(use, until), after=after)
         if until and until.startswith("@"):  # several events may have one time
@@ -118,8 +118,6 @@ def history(
 
 
 def _followed(use: Session, query: dict[str, Any], after: int | None) -> Iterator[Event]:
-    import sys
-
     position = use.api.position()
     if after is not None or query["since"]:
         for event in use.api.events(**query, after=after):
@@ -128,7 +126,6 @@ def _followed(use: Session, query: dict[str, Any], after: int | None) -> Iterato
     subject = query.pop("subject")
     query.pop("since", None)
     for told in follow(use.api.transport, position, [subject] if subject else (), **query):
-        sys.stdout.flush()
         if not isinstance(told, Silence):
             yield told
 

@@ -91,20 +91,28 @@ class Layout:
         self._below: Column | None = None
         """What folds, and has no room beside the others: it has lines of its own."""
 
-    def lines(self, records: Iterable[Any], *, header: bool = True) -> Iterator[str]:
-        """The lines of a table, as they can be told; nothing at all without a record."""
+    def lines(
+        self, records: Iterable[Any], *, header: bool = True, live: bool = False
+    ) -> Iterator[str]:
+        """The lines of a table, as they can be told; nothing at all without a record.
+
+        Of a `live` one each is told as it comes, and columns grow with what comes.
+        """
         waiting = iter(records)
-        first = list(islice(waiting, LOOKED_AT_ROWS))
+        first = list(islice(waiting, 1 if live else LOOKED_AT_ROWS))
         if not first:
             return
-        widths = self._widths([self._cells(record) for record in first])
+        widths = self._widths([self._cells(record) for record in first], live=live)
         if header:
             names = [column.name.upper() for column in self._columns]
             yield self._painted(GAP.join(map(padded, names, widths)).rstrip(), "2")
         for record in chain(first, waiting):
+            if live:
+                widths = [*map(max, widths, map(width, self._cells(record)))]
+                self._fit(widths)
             yield from self._row(record, widths)
 
-    def _widths(self, rows: list[list[str]]) -> list[int]:
+    def _widths(self, rows: list[list[str]], *, live: bool) -> list[int]:
         """Of the columns that stay; those that do not fit are dropped for good."""
         widths = [
             max(width(text) for text in (column.name, *cells))
@@ -112,10 +120,15 @@ class Layout:
         ]
         empty = [not any(cells) for cells in zip(*rows, strict=True)]
         for index in reversed(range(len(widths))):  # what nobody has is no news
-            if empty[index] and self._columns[index].drop:
+            if empty[index] and self._columns[index].drop and not live:
                 del widths[index], self._columns[index]
+        self._fit(widths)
+        return widths
+
+    def _fit(self, widths: list[int]) -> None:
+        """Drop what there is no room for, and give what folds no more than the others leave."""
         if self._fits is None:
-            return widths
+            return
         while self._over(widths) > 0 and any(column.drop for column in self._columns):
             index = max(range(len(widths)), key=lambda i: self._columns[i].drop)
             if self._columns[index].kind == "folds":
@@ -125,7 +138,6 @@ class Layout:
             if column.kind == "folds":
                 left = self._fits - sum(widths) + widths[index] - len(GAP) * (len(widths) - 1)
                 widths[index] = min(widths[index], max(left, FOLDED_COLUMNS_MIN))
-        return widths
 
     def _over(self, widths: list[int]) -> int:
         """By how much the columns are too wide, were those that fold as narrow as may be."""

@@ -106,6 +106,28 @@ def test_every_line_fits_the_terminal(
     assert not wide, "\n".join(wide)
 
 
+def test_what_happens_next_is_on_the_terminal_as_it_happens(shared: Rolled, tmp_path: Path) -> None:
+    operator = Operator(tmp_path / "home", shared.service, PAGER="cat")
+    command = ("history", "--follow", "--type", "cluster.created")
+    with operator.terminal(*command, columns=80) as terminal:
+        number = 0
+
+        def seen(screen: str) -> bool:
+            """What happens before the command listens is not told."""
+            nonlocal number
+            number += 1
+            shared.service.client.put(f"/cluster/next-{number}")
+            return "next-" in screen
+
+        terminal.see(seen)
+        shared.service.client.put("/cluster/the-one-after-that-with-a-longer-name")
+        screen = terminal.see("name: the-one-after-that-with-a-longer-name")
+        assert "cluster/the-one-after-that-with-a-longer-name  cluster.created\n" in screen
+        terminal.press("\x03")
+        assert terminal.end() == 130
+        assert terminal.screen.endswith("\ncommctl: interrupted")
+
+
 def test_names_feed_the_next_command(shared: Rolled, tmp_path: Path) -> None:
     operator = Operator(tmp_path / "home", shared.service)
     operator.program()
@@ -145,6 +167,8 @@ def test_an_operation_is_named_by_how_it_begins(
             assert shared.name in here.run(*command, begins, "-o", "name"), command
         assert here.run("op", "failed", begins, "-o", "name") == f"{shared.hosts[0].address}\n"
         assert here.rows("history", begins) == here.rows("history", f"operation/{shared.name}")
+    here.run("restart", shared.cluster, "--hosts", "10.1.*", "-y", status=1)
+    assert "is meant by 10.1.*" in here.said
     here.run("op", "show", shared.name[:3], status=1)
     assert "4 characters of an id at least" in here.said
     here.run("op", "show", "ffff", status=1)
