@@ -31,6 +31,7 @@ from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.resources.fleet import Fleet
+from web.resources.fleet_overview import FleetOverview
 from web.resources.health import Observation
 from web.resources.host_care import HostCare
 from web.resources.hosts import Hosts
@@ -128,7 +129,8 @@ def application(
     refuse_twins(routes)
     live = Live(options.window, options.listeners_max)
     timeline = Timeline(stores.log_reads, stores.past)
-    pages = console_routes(routes, Histories(stores.log_reads), timeline, live)
+    overview = FleetOverview(stores.reads, stores.past)
+    pages = console_routes(routes, Histories(stores.log_reads), timeline, overview, live)
     around = Middleware(
         RequestMiddleware,
         log=log.write,

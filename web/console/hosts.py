@@ -10,6 +10,7 @@ from domain.labels import label_pair
 from domain.refusal import invalid
 from web.console.api import Api
 from web.console.commands import commands
+from web.console.maps import MAP_FROM
 from web.console.page_route import Form, one
 from web.console.pages import Pages, past, see_other
 from web.console.past import Past
@@ -103,6 +104,8 @@ def _narrowing(facets: Record, given: Pairs, wanted: Pairs) -> Record:
     asked = dict(given)
     return {
         "total": facets["total"],
+        "statuses": list(facets["status"].items()),
+        "map": _map(given) if facets["total"] >= MAP_FROM else "",
         "is_first": not asked.get("after"),
         "q": dict(wanted).get("q", ""),
         "filters": [(f"{name}: {text}", _without(given, (name, text))) for name, text in wanted],
@@ -110,6 +113,11 @@ def _narrowing(facets: Record, given: Pairs, wanted: Pairs) -> Record:
         "sorts": [(name, _address(_with(given, "sort", name))) for name in SORTS],
         "sort": asked.get("sort") or "address",
     }
+
+
+def _map(given: Pairs) -> str:
+    """Where the map of all that match is drawn from."""
+    return f"/map/hosts{_query([pair for pair in given if pair[0] not in PLACE and pair[1]])}"
 
 
 def relabelled(labels: Record, wanted: str) -> Record:

@@ -16,6 +16,7 @@ from web.console.history import History
 from web.console.host import Host
 from web.console.hosts import Hosts
 from web.console.live import Live
+from web.console.maps import Maps
 from web.console.now import Now
 from web.console.operations import Operations
 from web.console.outputs import Outputs
@@ -27,6 +28,7 @@ from web.console.static_files import PATH, HashedFiles
 from web.events.histories import Histories
 from web.events.timeline import Timeline
 from web.http.requests import ROUTE_KEY
+from web.resources.fleet_overview import FleetOverview
 from web.routing.route import Route
 
 
@@ -47,16 +49,26 @@ class Section(NamedTuple):
 
 
 def console_routes(
-    routes: Sequence[Route], histories: Histories, timeline: Timeline, live: Live
+    routes: Sequence[Route],
+    histories: Histories,
+    timeline: Timeline,
+    overview: FleetOverview,
+    live: Live,
 ) -> list[BaseRoute]:
     """All pages, over these routes of the API."""
     static = HashedFiles()
     (readyz,) = (route.handler for route in routes if route.path == "/readyz")
     api, pages = Api(routes), Pages(static)
-    accounts, past = Accounts(api, pages), Past(api, timeline)
+    accounts, past, maps = Accounts(api, pages), Past(api, timeline), Maps(api, overview)
     sections = (
-        _fleet(api, pages, histories, live, past),
+        _fleet(
+            Now(api, pages, histories, live, past, maps),
+            Hosts(api, pages, past),
+            Host(api, pages, histories, past),
+            Clusters(api, pages, histories, past),
+        ),
         _operations(api, pages, live),
+        Section([("/map/hosts", maps.hosts), ("/map/operation/{id}", maps.operation)], []),
         _history(History(api, pages, histories, live, past), past, Diff(pages, past, timeline)),
         _access(accounts, Access(api, pages), About(readyz, pages)),
     )
@@ -69,9 +81,7 @@ def console_routes(
     ]
 
 
-def _fleet(api: Api, pages: Pages, histories: Histories, live: Live, past: Past) -> Section:
-    now, hosts = Now(api, pages, histories, live, past), Hosts(api, pages, past)
-    host, clusters = Host(api, pages, histories, past), Clusters(api, pages, histories, past)
+def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
     return Section(
         [
             ("/", now.show),

@@ -5,7 +5,9 @@ from typing import Any
 
 from domain.log.transaction import Transaction
 from projections.fleet import queries
-from projections.fleet.queries import HostFilter, HostPage, Page
+from projections.fleet.facets import facets
+from projections.fleet.matching import HostFilter
+from projections.fleet.queries import HostPage, Page
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from web.http.pages import link_to
@@ -51,9 +53,9 @@ class Fleet:
         """How many hosts match the query, by status, kind of failure, cluster, system and label."""
         which = filter_of(request.scope["query_string"])
         if (at := asked_at(request)) is not None:
-            was = await told(request, self._past.fleet(at, queries.facets, which))
+            was = await told(request, self._past.fleet(at, facets, which))
             return digested(request, json_body(was.found))
-        found: dict[str, Any] = await self._reads.scan(queries.facets, which)
+        found: dict[str, Any] = await self._reads.scan(facets, which)
         return digested(request, json_body(found))
 
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from domain.aggregates.host_events import FailureKind, Status
 from domain.labels import label_pair
 from domain.refusal import invalid
-from projections.fleet.queries import PAGE_DEFAULT, PAGE_MAX, SORTS, HostFilter, Page
+from projections.fleet.matching import HostFilter
+from projections.fleet.queries import PAGE_DEFAULT, PAGE_MAX, SORTS, Page
 from web.http.query_string import cluster_name, number, parameters, repeated
 from web.resources import at_time
 from web.schemas.bodies import Name

@@ -1,5 +1,10 @@
 """The rows of the table of routes that are about the fleet as people look at it."""
 
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
 from web.resources.at_time import QUERY as AT
 from web.resources.fleet import Fleet
 from web.resources.fleet_filter import FILTERS, QUERY
@@ -11,6 +16,17 @@ from web.schemas.fleet_records import CheckRecord, FacetsRecord, FleetHost, Flee
 
 V0 = "/api/v0"
 GONE = "not_found"
+AS_READ: dict[str, Any] = {
+    "If-Match": Annotated[
+        str,
+        Field(
+            pattern=r'^(\*|(W/)?"[!#-~]*")$',
+            description="The `ETag` of the labels in whose place these are to be: 412 where they"
+            " are others by now.",
+        ),
+    ]
+}
+"""What is changed only if it is still so."""
 
 
 def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
@@ -51,7 +67,7 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             labels,
             "operator",
             care.change_labels,
-            changes(Labels, GONE, "stale", body=LabelsBody),
+            replace(changes(Labels, GONE, "stale", body=LabelsBody), headers=AS_READ),
             "host",
         ),
     ]
