@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from shutil import get_terminal_size
@@ -66,6 +67,9 @@ SWITCHES = ("-q", "--quiet", "--no-color", "--utc", "--header")
 
 def main() -> NoReturn:
     """The `commctl` command."""
+    # Where the terminal has no such character, it is shown as `\u25cf`.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -80,17 +84,21 @@ def run(arguments: Sequence[str]) -> int:
         app = application(*theirs[:2])
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
+        if status == exits.INTERRUPTED:  # typer has it so, and says nothing
+            return _interrupted()
         return int(status or 0)
     except exits.Ended as ended:
         return _end(ended.status, *ended.sentences)
     except typer.TyperException as error:
         return _wrong_use(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _end(exits.INTERRUPTED, "interrupted")
+        return _interrupted()
     except BrokenPipeError:
         # Nor may Python try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNTIL_CLOSED
+    except UnicodeEncodeError:
+        return _end(exits.USED_WRONGLY, "What was typed is no text in UTF-8.")
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return _end(exits.REFUSED, told)
@@ -104,6 +112,12 @@ def _wrong_use(error: typer.TyperException) -> int:
         return exits.USED_WRONGLY
     command = context.command_path if context is not None else PROGRAM
     return _end(exits.USED_WRONGLY, f"{told} (see {command} --help)")
+
+
+def _interrupted() -> int:
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # after the ^C, or the question
+    return _end(exits.INTERRUPTED, "interrupted")
 
 
 def _end(status: int, *sentences: str) -> int:

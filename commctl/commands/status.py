@@ -105,8 +105,8 @@ class Page:
         print(self._use.out.painted(cleaned(text), "1"))
 
     def _say(self, text: str, more: str = "") -> None:
-        for number, line in enumerate(folded(cleaned(text), self._use.out.columns - INDENT)):
-            print(" " * INDENT + (line if number == 0 else f"  {line}"))
+        for number, line in enumerate(folded(cleaned(text), self._use.out.columns - 2 * INDENT)):
+            print(" " * INDENT * (1 if number == 0 else 2) + line)
         for line in folded(cleaned(more), self._use.out.columns - 2 * INDENT) if more else ():
             print(" " * 2 * INDENT + self._use.out.painted(line, "2"))
 

@@ -83,6 +83,14 @@ class Operator:
         command = [sys.executable, "-m", "commctl", *arguments]
         return Terminal(command, self.environment, columns, rows)
 
+    def program(self) -> None:
+        """Put `commctl` where a shell finds it."""
+        path = self.home / "bin" / "commctl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -m commctl "$@"\n')
+        path.chmod(0o755)
+        self.environment["PATH"] = f"{path.parent}:{self.environment['PATH']}"
+
     def key_file(self, key: bytes) -> str:
         """A private key in a file of the operator's own."""
         path = self.home / "id_ed25519"

@@ -11,6 +11,7 @@ import commctl.api
 from commctl.api import Api, Password, Server
 from commctl.exits import NoLogin, NoServer, Refused
 from commctl.streams import Listener, Silence, follow
+from tests.commctl.in_process import Here
 from tests.commctl.operator import Operator
 from tests.end_to_end.operations.rolled import Rolled
 from tests.faults.proxy import Proxy
@@ -132,3 +133,34 @@ def test_a_long_list_goes_through_the_pager_that_somebody_set(
         assert terminal.end() == 0
     with paged.terminal("cluster", "list", rows=60) as terminal:
         assert "paged:" not in terminal.see("30 clusters")
+
+
+def test_a_note_is_any_line_of_text_and_no_secret_is_told_where_one_is_none(
+    tmp_path: Path,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = Here(service, tmp_path, monkeypatch, capsys)
+    here.run("cluster", "create", "web", "--note", "für 漢字")
+    (event,) = service.client.get("/events", params={"type": "cluster.created"}).json()
+    assert event["note"] == "für 漢字"
+    for wrong in (("--note", "two\nlines"), ("--request", "a\tb")):
+        here.run("cluster", "create", "db", *wrong, status=2)
+        assert f"{wrong[0]} is not one line of text" in here.said
+    here.run("cluster", "create", "db", "--profile", "none", status=2)
+    here.run("cluster", "create", "db", "--note", "\udcff", status=1)
+    here.run("host", "show", "\udcff", status=2)
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    for text, status in (("A-SECRET\nA-SECRET", 2), ("A-SECRET-ü", 6)):
+        token.write_text(text)
+        assert "SECRET" not in here.run("status", "--token-file", str(token), status=status)
+        assert "SECRET" not in here.said
+        assert str(token) in here.said
+
+
+def test_a_character_that_the_terminal_has_not_is_shown(tmp_path: Path, service: Service) -> None:
+    service.client.put("/cluster/web", headers={b"Commissaire-Note": "für 漢字".encode()})
+    told = Operator(tmp_path / "home", service, PYTHONIOENCODING="ascii").run("history")
+    assert "f\\xfcr \\u6f22" in told.stdout
