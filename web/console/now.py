@@ -164,7 +164,7 @@ def _need(request: Request, record: Record) -> Need:
         path = f"events?subject=source/{quote(record['source'], safe='')}"
         told = commands(request, f"commctl api GET {path}", f"/{path}")
         title = f"{word('stale_source')}: {record['source']}"
-        return _told(record, title, f"/api/v0/{path}", told)
+        return _told(record, title, f"/history?{path.partition('?')[2]}", told)
     if record["what"] != "unknown_outcome":
         return _failed(request, record)
     name = record["operation"]
