@@ -67,6 +67,9 @@ SWITCHES = ("-q", "--quiet", "--no-color", "--utc", "--header")
 
 def main() -> NoReturn:
     """The `commctl` command."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # as after `>&-`
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to the end
     # Where the terminal has no such character, it is shown as `\u25cf`.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -94,13 +97,15 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except BrokenPipeError:
-        # Nor may Python try to write the rest at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return UNTIL_CLOSED
     except UnicodeEncodeError:
         return _end(exits.USED_WRONGLY, "What was typed is no text in UTF-8.")
+    except UnicodeDecodeError:
+        return _end(exits.USED_WRONGLY, "What was read is no text in UTF-8.")
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        why = error.strerror or str(error)
+        told = f"{error.filename}: {why}" if error.filename else why
         return _end(exits.REFUSED, told)
 
 
@@ -120,8 +125,16 @@ def _interrupted() -> int:
     return _end(exits.INTERRUPTED, "interrupted")
 
 
+def _say_no_more() -> None:
+    """Nor may Python try to write the rest at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _end(status: int, *sentences: str) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # such as a full disk, which is told already
+        _say_no_more()
     for sentence in sentences:
         told = cleaned(sentence)
         if sys.stderr.isatty():

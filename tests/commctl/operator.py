@@ -58,7 +58,9 @@ class Operator:
         environment: Mapping[str, str],
         files: tuple[IO[bytes], IO[bytes], IO[bytes]],
     ) -> Forked | subprocess.Popen[bytes]:
-        if leftovers.adopting() and not measured(environment):
+        pythons = {key: value for key, value in environment.items() if key.startswith("PYTHON")}
+        is_usual = pythons == {"PYTHONPATH": os.pathsep.join(sys.path)}
+        if is_usual and leftovers.adopting() and not measured(environment):
             return warm_commctl().start(arguments, environment, files, str(self.home))
         return subprocess.Popen(
             [sys.executable, "-m", "commctl", *arguments],

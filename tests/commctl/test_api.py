@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.commctl.operator import Operator
 from tests.end_to_end.operations.rolled import Rolled
 from tests.faults.proxy import Proxy
 from tests.fleet import Fleet
+from tests.fleet.keys import new_key
 from tests.support.service import Service, wait_for
 
 LIMIT_S = 60.0
@@ -160,7 +162,33 @@ def test_a_note_is_any_line_of_text_and_no_secret_is_told_where_one_is_none(
         assert str(token) in here.said
 
 
-def test_a_character_that_the_terminal_has_not_is_shown(tmp_path: Path, service: Service) -> None:
+def test_files_that_are_no_text_and_outputs_that_are_closed_or_full(
+    tmp_path: Path, service: Service
+) -> None:
     service.client.put("/cluster/web", headers={b"Commissaire-Note": "für 漢字".encode()})
-    told = Operator(tmp_path / "home", service, PYTHONIOENCODING="ascii").run("history")
-    assert "f\\xfcr \\u6f22" in told.stdout
+    operator = Operator(tmp_path / "home", service)
+    operator.program()
+    (operator.home / "odd").write_bytes(b"\xff\xfe\n")
+    key = operator.key_file(new_key().private)
+    for command, status, said in (
+        (f"commctl host import odd -k {key} --dry-run", 2, "odd is no text in UTF-8"),
+        ("commctl api PUT cluster/x --input odd", 2, "no text in UTF-8"),
+        ("commctl host import . -k id_ed25519", 1, "Is a directory"),
+        ("commctl status >/dev/full", 1, "No space left on device"),
+        ("commctl status >&-", 0, ""),
+        # A character that the terminal has not is shown.
+        (r"PYTHONIOENCODING=ascii commctl history | grep -qF 'f\xfcr \u6f22'", 0, ""),
+        ("commctl status 2>&- <&-", 0, ""),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=operator.home,
+            env=operator.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+        assert done.returncode == status, (command, done.stderr)
+        assert said in done.stderr
+        assert done.stderr.count("\n") == bool(said), done.stderr
