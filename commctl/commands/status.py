@@ -134,7 +134,8 @@ class Page:
         for need in needs:
             what = str(need["what"]).replace("_", " ")
             of = f" of operation {need['operation'][:SHORT_ID]}" if need.get("operation") else ""
-            self._say(f"{what}{of}: {_named(need)}", str(need["cure"]))
+            named = need.get("source") or _named(need)
+            self._say(f"{what}{of}: {named}", str(need["cure"]))
 
     def _failed(self) -> None:
         failed = self._fleet["failed"]

@@ -2,14 +2,17 @@
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
 
+from domain.aggregates.source import BecameStale, Source
 from domain.log import recorder
+from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.refusal import invalid, not_found
-from projections.fleet.cures import CURES, UNKNOWN_OUTCOME
+from projections.fleet.cures import CURES, STALE_SOURCE, UNKNOWN_OUTCOME
 from projections.fleet.facets import facets
 from projections.fleet.matching import DIMENSIONS, HostFilter, matching
 from projections.hosts import later
@@ -157,7 +160,7 @@ def fleet(tx: Transaction, *, past: bool = False) -> dict[str, Any]:
         "hosts": {"total": counts["total"]} | {n: counts[n] for n in ("status", "os", "cluster")},
         "failed": failed,
         "operations": [] if past else _running(tx),
-        "needs_a_person": needs if past else needs + _unknown(tx),
+        "needs_a_person": needs if past else [*needs, *_unknown(tx), *_stale(tx)],
     }
 
 
@@ -193,3 +196,19 @@ def _unknown(tx: Transaction) -> list[dict[str, Any]]:
         }
         for operation, found in by_operation.items()
     ]
+
+
+def _stale(tx: Transaction) -> Iterator[dict[str, Any]]:
+    """Sources that have not answered for longer than their limit."""
+    for stored in recorder.newest_each(tx, Source.KIND):
+        event = to_event(stored) if stored.topic == BecameStale.TOPIC else None
+        if isinstance(event, BecameStale):
+            yield {
+                "what": "stale_source",
+                "source": event.originator_id.partition("/")[2],
+                "since": event.since,
+                "reason": event.reason,
+                "count": 1,
+                "cure": STALE_SOURCE,
+                "hosts": [],
+            }

@@ -14,7 +14,7 @@ from web.http.pages import link_to
 from web.http.replies import STORED, Reply, digested, json_body, tagged
 from web.http.requests import POSITION_KEY, Request
 from web.resources.at_time import asked_at, told
-from web.resources.fleet_filter import filter_of, page_of
+from web.resources.fleet_filter import filter_of, must_be_a_cluster, page_of
 
 
 class Fleet:
@@ -43,6 +43,7 @@ class Fleet:
             was = await told(request, self._past.fleet(at, _past_page, which, wanted))
             page = was.found
         else:
+            await must_be_a_cluster(self._reads, which)
             page = await self._reads.scan(queries.hosts, which, wanted)
         headers = [*STORED]
         if page.next is not None:
@@ -55,6 +56,7 @@ class Fleet:
         if (at := asked_at(request)) is not None:
             was = await told(request, self._past.fleet(at, facets, which))
             return digested(request, json_body(was.found))
+        await must_be_a_cluster(self._reads, which)
         found: dict[str, Any] = await self._reads.scan(facets, which)
         return digested(request, json_body(found))
 

@@ -33,7 +33,7 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
     """The fleet, its pages and counts, and what people do for hosts at any time."""
     labels = f"{V0}/host/{{address}}/labels"
     page = reads(
-        list[FleetHost], query=QUERY, headers={"Link": "The next page; none after the last."}
+        list[FleetHost], GONE, query=QUERY, headers={"Link": "The next page; none after the last."}
     )
     return [
         Route("GET", f"{V0}/fleet", "viewer", fleet.show, reads(FleetRecord, query=AT)),
@@ -43,14 +43,14 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             f"{V0}/fleet/facets",
             "viewer",
             fleet.facets,
-            reads(FacetsRecord, query={**FILTERS, **AT}),
+            reads(FacetsRecord, GONE, query={**FILTERS, **AT}),
         ),
         Route(
             "POST",
             f"{V0}/fleet/check",
             "operator",
             care.check_many,
-            accepts(CheckRecord, FleetCheckBody),
+            accepts(CheckRecord, FleetCheckBody, GONE),
             "body",
         ),
         Route(

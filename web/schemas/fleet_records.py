@@ -117,12 +117,15 @@ class RunningOperation(Record):
 class Need(Record):
     """Something that a person has to decide."""
 
-    what: Literal["host_key", "unknown_outcome"]
-    count: Amount
+    what: Literal["host_key", "unknown_outcome", "stale_source"]
+    count: Amount = Field(description="Of hosts, or sources.")
     cure: str
     hosts: Named
     kind: FailureKind | None = None
     operation: str | None = None
+    source: str | None = None
+    since: str | None = Field(None, description="When the source began to fail. UTC.")
+    reason: str | None = Field(None, description="Why the source fails.")
 
 
 class FleetRecord(Record):
