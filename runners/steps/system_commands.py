@@ -64,16 +64,19 @@ for ask in "systemctl reboot" reboot "shutdown -r now"; do
     command -v "${ask%% *}" >/dev/null || continue
     said=$($ask 2>&1) && exit 0
     echo "$said"
+    whole=$said
     said=$(printf '%s\\n' "$said" | grep . | head -n 1 | cut -c 1-150)
     [ "$said" = "$last" ] || told="$told${told:+, }“$ask” said “$said”"
     last=$said
+    case $whole in *[Ii]nhibit* | *[Dd]enied* | *[Aa]uthentication*) break ;; esac
 done
 echo "commissaire: ${told:-it has none of systemctl, reboot and shutdown}"
 exit 1
 """
 """Reboots a moment later, so that the answer gets out, and only in the given boot: a host that went
 down by itself meanwhile is not rebooted again. systemctl stops services in order; without systemd
-it fails, and has done nothing. Where nothing reboots it, it says why not, and fails."""
+it fails, and has done nothing. Where nothing reboots it, it says why not, and fails. What an
+inhibitor refuses is not asked for in another way: reboot and shutdown pass over inhibitors."""
 
 REBOOT_NEEDED = "".join(
     SCRIPTS.joinpath(name).read_text(encoding="utf-8")
