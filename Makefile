@@ -11,7 +11,7 @@ WORKERS ?= $(shell expr 3 '*' "$$(nproc)")
 SPREAD = $(if $(ARGS),,--numprocesses $(WORKERS) --dist worksteal)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo console test coverage check format lint types imports proof bench commctl.pyz requirements \
+.PHONY: help serve demo console test coverage check format lint types imports proof bench commctl.pyz screenshots requirements \
     install clean
 
 help: ## List the commands
@@ -61,6 +61,9 @@ bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only hos
 
 console: install ## Fetch the scripts that make pages live, by the lock file (npm)
 	@.ci/console
+
+screenshots: tools ## Take pictures of all pages of the console into ./screenshots (ARGS="--hosts 10 --only now")
+	@$(BIN)/python -m tests.web.console.screenshots $(ARGS)
 
 requirements: install ## Pin all packages anew, with hashes (ARGS=--upgrade for newer ones)
 	@.ci/requirements $(ARGS)

@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +19,7 @@ import typer
 from commctl import exits
 from commctl.session import Globals, Session
 from commctl.show.output import FORMATS
-from commctl.show.text import cleaned
+from commctl.show.text import cleaned, folded
 
 PROGRAM = "commctl"
 COMPLETE_VARIABLE = "_COMMCTL_COMPLETE"
@@ -65,6 +67,12 @@ SWITCHES = ("-q", "--quiet", "--no-color", "--utc", "--header")
 
 def main() -> NoReturn:
     """The `commctl` command."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # as after `>&-`
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to the end
+    # Where the terminal has no such character, it is shown as `\u25cf`.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -79,26 +87,59 @@ def run(arguments: Sequence[str]) -> int:
         app = application(*theirs[:2])
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
+        if status == exits.INTERRUPTED:  # typer has it so, and says nothing
+            return _interrupted()
         return int(status or 0)
     except exits.Ended as ended:
         return _end(ended.status, *ended.sentences)
     except typer.TyperException as error:
-        return _end(exits.USED_WRONGLY, f"{error.format_message()} (see --help)")
+        return _wrong_use(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _end(exits.INTERRUPTED, "interrupted")
+        return _interrupted()
     except BrokenPipeError:
-        # Nor may Python try to write the rest at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return UNTIL_CLOSED
+    except UnicodeEncodeError:
+        return _end(exits.USED_WRONGLY, "What was typed is no text in UTF-8.")
+    except UnicodeDecodeError:
+        return _end(exits.USED_WRONGLY, "What was read is no text in UTF-8.")
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        why = error.strerror or str(error)
+        told = f"{error.filename}: {why}" if error.filename else why
         return _end(exits.REFUSED, told)
 
 
+def _wrong_use(error: typer.TyperException) -> int:
+    """In a sentence; where nothing was said at all, what could be."""
+    told, context = error.format_message(), getattr(error, "ctx", None)
+    if context is not None and told == context.get_help():
+        print(told, file=sys.stderr)
+        return exits.USED_WRONGLY
+    command = context.command_path if context is not None else PROGRAM
+    return _end(exits.USED_WRONGLY, f"{told} (see {command} --help)")
+
+
+def _interrupted() -> int:
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # after the ^C, or the question
+    return _end(exits.INTERRUPTED, "interrupted")
+
+
+def _say_no_more() -> None:
+    """Nor may Python try to write the rest at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _end(status: int, *sentences: str) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # such as a full disk, which is told already
+        _say_no_more()
     for sentence in sentences:
-        print(f"{PROGRAM}: {cleaned(sentence)}", file=sys.stderr)
+        told = cleaned(sentence)
+        if sys.stderr.isatty():
+            told = "\n  ".join(folded(told, get_terminal_size().columns - len(f"{PROGRAM}: ")))
+        print(f"{PROGRAM}: {told}", file=sys.stderr)
     return status
 
 
@@ -140,21 +181,26 @@ def application(wanted: str | None = None, verb: str | None = None) -> typer.Typ
     app.callback()(_commctl)
     for name, (place, purpose) in COMMANDS.items():
         if wanted not in (name, EVERYTHING):
-            app.command(name, help=purpose)(_elsewhere)
+            app.command(name, help=purpose, short_help=purpose)(_elsewhere)
             continue
         module, _, attribute = place.partition(":")
         found = getattr(import_module(f"commctl.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
-            app.add_typer(_only(found, verb), name=name, help=purpose)
+            app.add_typer(_only(found, verb), name=name, help=purpose, short_help=purpose)
         else:
             # A time such as -2h is no option.
             settings = {"ignore_unknown_options": True} if name == "diff" else None
-            app.command(name, context_settings=settings)(found)
+            app.command(name, short_help=purpose, context_settings=settings)(found)
     return app
 
 
 def _only(group: typer.Typer, verb: str | None) -> typer.Typer:
     """What each option of the others means takes long to find out."""
+    inner = (each.typer_instance for each in group.registered_groups if each.typer_instance)
+    for each in (group, *inner):
+        for command in each.registered_commands:  # else it would be cut in the list of them
+            told = command.help or (command.callback and command.callback.__doc__) or ""
+            command.short_help = " ".join(told.partition("\n\n")[0].split())
     wanted = [command for command in group.registered_commands if command.name == verb]
     if not wanted:
         return group

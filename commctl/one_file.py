@@ -19,29 +19,49 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 NOT_OURS = ("commissaire",)
 """Of the project itself, only its version is taken: the service stays where it is."""
 COMPILED = ".so"
+TAG = re.compile(r"\.cpython-(\d)(\d+)-(\w+?)-linux-gnu\.so$")
 MOMENT = (2026, 1, 1, 0, 0, 0)
 """What files in the archive are dated: the same sources make the same file."""
 START = """\
 import os
+import sys
+
+here = "%d.%d" % sys.version_info[:2], os.uname()[4]
+if list(here) not in {fits}:
+    fits = " or ".join("Python %s on %s" % tuple(each) for each in {fits})
+    sys.exit("commctl: this file is for " + fits + ": here is Python %s on %s" % here)
+
+import atexit
 import pathlib
 import shutil
-import sys
 import tempfile
 import zipfile
 
 archive = sys.argv[0]
-base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "commctl"
-place = base / "{digest}"
-if not place.is_dir():
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = pathlib.Path(tempfile.mkdtemp(dir=base))
+
+
+def unpacked(directory):
+    fresh = pathlib.Path(tempfile.mkdtemp(dir=directory))
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(fresh)
-    try:
-        fresh.rename(place)
-    except OSError:  # somebody was quicker
-        shutil.rmtree(fresh)
-found = place.stat()
+    return fresh
+
+
+try:
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    place = pathlib.Path(home) / "commctl" / "{digest}"
+    if not place.is_dir():
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = unpacked(place.parent)
+        try:
+            fresh.rename(place)
+        except OSError:  # somebody was quicker
+            shutil.rmtree(fresh)
+    found = place.stat()
+except (OSError, RuntimeError):  # no home, or none to write to: for this once
+    place = unpacked(None)
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    found = place.stat()
 if found.st_uid != os.geteuid() or found.st_mode & 0o022:
     sys.exit(f"commctl: {{place}} is not yours alone: remove it")
 sys.path[0] = str(place)
@@ -126,9 +146,19 @@ def pack(lib: Path, out: Path) -> None:
                 packed.writestr(
                     zipfile.ZipInfo(name, MOMENT), path.read_bytes(), zipfile.ZIP_DEFLATED
                 )
-            start = START.format(digest=digest.hexdigest()[:32])
+            start = START.format(digest=digest.hexdigest()[:32], fits=_fits(files))
             packed.writestr(zipfile.ZipInfo("__main__.py", MOMENT), start)
     out.chmod(0o755)
+
+
+def _fits(files: list[Path]) -> list[list[str]]:
+    """The Pythons and the machines that each compiled part is there for."""
+    fits: dict[str, set[tuple[str, str]]] = {}
+    for file in files:
+        if found := TAG.search(file.name):
+            part = f"{file.parent}/{file.name[: found.start()]}"
+            fits.setdefault(part, set()).add((f"{found[1]}.{found[2]}", found[3]))
+    return sorted(map(list, set.intersection(*fits.values())), key=lambda each: int(each[0][2:]))
 
 
 if __name__ == "__main__":

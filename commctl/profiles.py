@@ -15,6 +15,7 @@ from commctl.exits import NoLogin, WrongUse
 from commctl.local_login import Local, find_local
 from commctl.secret_files import read_secret
 
+NOWHERE = "nowhere"
 DEFAULT_URL = "http://127.0.0.1:8000"
 COMMAND_TIMEOUT_S = 60
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -44,7 +45,7 @@ class Server:
     """The only certificate to trust, by any name: of a service of this machine."""
     local: Path | None = None
     """The file that a service of this machine lets us in by; anew each time that it starts."""
-    origin: str = "nowhere"
+    origin: str = NOWHERE
     """Where the credentials are from, for people."""
     is_chosen: bool = False
     """Whether somebody said that it is this one."""
@@ -119,7 +120,9 @@ def _credentials(
     if command := profile.get("token_command"):
         return _said_by(command), origin
     if entry := profile.get("keyring"):
-        return _of_keyring(entry), origin
+        from commctl.keyring_entry import read_entry
+
+        return read_entry(entry), origin
     return None
 
 
@@ -134,18 +137,6 @@ def _said_by(command: str) -> str:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise NoLogin(f"token_command: {command}: {error}") from None
     return done.stdout.decode().strip()
-
-
-def _of_keyring(entry: str) -> str:
-    service, _, user = entry.partition("/")
-    try:
-        import keyring  # type: ignore[import-not-found] # an extra: only where a profile names it
-    except ImportError:
-        raise NoLogin("The profile names a keyring: pip install keyring.") from None
-    token = keyring.get_password(service, user)
-    if not token:
-        raise NoLogin(f"The keyring has no entry {entry}.")
-    return str(token)
 
 
 def _of_netrc(url: str, environ: Mapping[str, str]) -> tuple[Password, str] | None:

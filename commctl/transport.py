@@ -1,6 +1,7 @@
 """Requests: who asks, what is asked again after a lost answer, and how refusals are told."""
 
 import json
+import re
 import ssl
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commctl import exits
 from commctl.local_login import read_again
-from commctl.profiles import Password, Server, let_in_by
+from commctl.profiles import NOWHERE, Password, Server, let_in_by
 
 if TYPE_CHECKING:  # takes a tenth of a second, which `--help` does not have
     import httpx
@@ -22,11 +23,17 @@ TRIES = 6
 PAUSE_S, PAUSE_MAX_S = 0.2, 3.0
 AT_ONCE = 16
 """So many requests of a bulk are under way at most."""
-BODY_SHOWN_CHARACTERS = 300
 AGAIN = ("GET", "HEAD", "PUT", "DELETE")
 """What may be sent again: the answer is the same."""
 BUSY = 503
 NOT_LET_IN = (401, 403)
+ERRNO = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)|^\[SSL: \w+\] ")
+HINTS = {
+    "certificate verify failed": "--ca FILE, COMMCTL_CA_FILE or a profile says whom to trust.",
+    "wrong version number": "No TLS is spoken there: is it an http:// address?",
+    "record layer failure": "No TLS is spoken there: is it an http:// address?",
+}
+"""What helps, by what OpenSSL says."""
 
 
 class Answer(NamedTuple):
@@ -47,11 +54,15 @@ class Transport:
         httpx = _httpx()
         self.server = server
         self._was_there = False
-        headers = {"Accept": "application/json", "User-Agent": "commctl", **_authorization(server)}
+        headers = {
+            b"Accept": b"application/json",
+            b"User-Agent": b"commctl",
+            **_authorization(server),
+        }
         if request is not None:
-            headers["X-Request-ID"] = request
+            headers[b"X-Request-ID"] = _line("--request", request)
         if note is not None:
-            headers["Commissaire-Note"] = note
+            headers[b"Commissaire-Note"] = _line("--note", note)
         self.http = httpx.Client(
             base_url=_base(server),
             headers=headers,
@@ -110,8 +121,9 @@ class Transport:
 
     def nobody(self, error: Exception) -> exits.NoServer:
         """What is said where there is no answer."""
-        why = str(error) or type(error).__name__
-        sentences = [f"{self.server.url} does not answer: {why}."]
+        why = ERRNO.sub("", str(error)) or type(error).__name__
+        sentences = [f"{self.server.url} does not answer: {why.rstrip('.')}."]
+        sentences += [sentence for sign, sentence in HINTS.items() if sign in why]
         if not self.server.is_chosen:
             sentences.append("Another server: -s URL, COMMCTL_SERVER, or `commctl login URL`.")
         return exits.NoServer(*sentences)
@@ -123,9 +135,15 @@ class Transport:
             raise self.refusal(answer)
         position = answer.headers.get("commissaire-position")
         following = answer.links.get("next", {}).get("url")
-        is_json = "json" in answer.headers.get("content-type", "")
+        form = answer.headers.get("content-type", "")
+        try:
+            body = answer.json() if "json" in form else answer.text
+        except ValueError:
+            raise self._stranger(answer) from None
+        if "html" in form:
+            raise self._stranger(answer)
         return Answer(
-            answer.json() if is_json else answer.text,
+            body,
             int(position) if position else None,
             following,
             answer.headers,
@@ -138,16 +156,24 @@ class Transport:
             detail, kind = str(problem["detail"]), str(problem["type"]).rpartition(":")[2]
             faults = [f"{f['key']}: {f['message']}" for f in problem.get("errors", [])]
         except (ValueError, KeyError, TypeError):
-            detail, kind, faults = answer.text[:BODY_SHOWN_CHARACTERS], "", []
-            if answer.status_code == 404:
-                detail = f"{self.server.url} has no such resource: is it Commissaire?"
+            return self._stranger(answer)
         said = [detail, *(fault for fault in faults if not fault.endswith(detail))]
         code = answer.status_code
         if code == 401:
             return exits.NoLogin(f"{self.server.url} wants a log-in: `commctl login`.")
         if code == 429 or (code == 403 and not self._is_let_in()):
-            return exits.NoLogin(*said, f"The log-in is from {self.server.origin}.")
+            if self.server.origin != NOWHERE:
+                again = f"log in again: commctl login {self.server.url}"
+                said.append(f"The log-in is from {self.server.origin}; {again}")
+            return exits.NoLogin(*said)
         return exits.Refused(*said, code=code, kind=kind)
+
+    def _stranger(self, answer: "httpx.Response") -> exits.Refused:
+        """What is said of an answer that is none of Commissaire's."""
+        code = answer.status_code
+        told = f"{self.server.url} answers {code} {answer.reason_phrase}".rstrip()
+        more = "is it Commissaire, and does what is in between work?"
+        return exits.Refused(f"{told}, not as Commissaire does: {more}", code=code)
 
     def _is_let_in(self) -> bool:
         """Whether what every role may see is seen: then it is the role that is too small."""
@@ -188,14 +214,22 @@ def _base(server: Server) -> str:
     return f"{server.url}/api/v0/"
 
 
-def _authorization(server: Server) -> dict[str, str]:
+def _authorization(server: Server) -> dict[bytes, bytes]:
     known = server.credentials
     if known is None:
         return {}
     if isinstance(known, Password):
         pair = b64encode(f"{known.user}:{known.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-    return {"Authorization": f"Bearer {known}"}
+        return {b"Authorization": f"Basic {pair}".encode()}
+    return {b"Authorization": b"Bearer " + _line(f"The token of {server.origin}", known)}
+
+
+def _line(what: str, text: str) -> bytes:
+    """The value of a header. Raises WrongUse, without the text: it may be a secret."""
+    told = text.strip()
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in told):
+        raise exits.WrongUse(f"{what} is not one line of text.")
+    return told.encode(errors="surrogateescape")
 
 
 def _path(path: str) -> str:

@@ -63,15 +63,6 @@ def newest(tx: Transaction, limit: int, until: str | None = None) -> list[Record
     return [told_alone(entry) for entry in reversed(found[-limit:])]
 
 
-def newest_of(tx: Transaction, subject: str, limit: int) -> list[Record]:
-    """The newest events of one subject, newest first; none of one that was never heard of."""
-    found = recorder.tail(tx, subject, limit)
-    teller = Teller(subject)
-    if found:
-        teller.catch_up(tx, found[0].stored.originator_version - 1)
-    return [teller.tell(entry) for entry in found][::-1]
-
-
 def back(tx: Transaction, which: Filter, before: int | None, limit: int) -> Page:
     """The newest events before a position that a filter lets through, newest first.
 

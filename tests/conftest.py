@@ -23,6 +23,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(no_leftovers)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cases that take seconds of CPU on the engine of `dear_on` are for `make proof`."""
+    for item in items:
+        dear = item.get_closest_marker("dear_on")
+        if dear is not None and f"[{dear.args[0]}" in item.name:
+            item.add_marker("proof")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Clients trust one CA that nobody knows, unless they are told whom to trust.

@@ -18,6 +18,7 @@ from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
 from web.events.output_stream import Followers
+from web.events.timeline import Timeline
 from web.exception_handlers import exception_handlers
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
@@ -30,6 +31,7 @@ from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
 from web.resources.fleet import Fleet
+from web.resources.fleet_overview import FleetOverview
 from web.resources.health import Observation
 from web.resources.host_care import HostCare
 from web.resources.hosts import Hosts
@@ -126,7 +128,9 @@ def application(
         routes = leave_to_others(routes)
     refuse_twins(routes)
     live = Live(options.window, options.listeners_max)
-    pages = console_routes(routes, Histories(stores.log_reads), live)
+    timeline = Timeline(stores.log_reads, stores.past)
+    overview = FleetOverview(stores.reads, stores.past)
+    pages = console_routes(routes, Histories(stores.log_reads), timeline, overview, live)
     around = Middleware(
         RequestMiddleware,
         log=log.write,

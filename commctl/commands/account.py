@@ -5,10 +5,11 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +27,9 @@ from commctl.profiles import (
 from commctl.records import Record
 from commctl.secret_files import read_secret, write_private
 from commctl.session import Session, session
+
+if TYPE_CHECKING:
+    from commctl.api import Api
 
 EXPIRES = "30d"
 PasswordStdin = Annotated[
@@ -61,22 +65,57 @@ def login(
         known = replace(server, credentials=read_secret(token_file), origin=str(token_file))
         profile["token_file"] = str(token_file)
         with Api(known) as api:
-            me = api.get("me")
+            me = _who(api)
     else:
         user = user or _ask(f"User of {server.url}: ")
         password = ask_password(f"Password of {user}: ", from_stdin=password_stdin)
         with Api(replace(server, credentials=Password(user, password))) as api:
-            me = api.get("me")
-            token_name = f"commctl-{socket.gethostname().partition('.')[0][:32]}-{int(time.time())}"
-            body: Record = {"role": me["role"], "clusters": me["clusters"], "expires": expires}
-            token = api.put(f"token/{token_name}", body)
-        token_file = config_directory(os.environ) / f"{name}.token"
-        write_private(token_file, f"{token['token']}\n")
-        profile |= {"token_file": str(token_file), "token_name": token_name}
-        use.out.say(f"A token until {token['expires'][:16].replace('T', ' ')} UTC: {token_file}")
+            me = _who(api)
+            before = profiles.by_name.get(name, {})
+            profile |= _token(use, api, me, expires, before, name)
     write_profiles(Profiles(profiles.path, name, {**profiles.by_name, name: profile}))
     use.out.say(f"{me['name']} ({me['role']}) at {server.url}, profile {name}")
     return DONE
+
+
+def _token(
+    use: Session, api: "Api", me: Record, expires: str, before: Mapping[str, str], name: str
+) -> dict[str, str]:
+    """Make a token and keep it, in place of the one before; gives what the profile says of it."""
+    token_name = f"commctl-{socket.gethostname().partition('.')[0][:32]}-{int(time.time())}"
+    body: Record = {"role": me["role"], "clusters": me["clusters"], "expires": expires}
+    token = api.put(f"token/{token_name}", body)
+    file = config_directory(os.environ) / f"{name}.token"
+    try:
+        kept = _keep(before.get("keyring"), file, str(token["token"]))
+    except Ended:  # nobody would ever use it
+        api.delete(f"token/{token_name}")
+        raise
+    if "token_name" in before and before.get("server") == api.transport.server.url:
+        with suppress(Ended):  # it may have ended, or be somebody else's
+            api.delete(f"token/{before['token_name']}")
+    (place,) = kept.values()
+    use.out.say(f"A token until {token['expires'][:16].replace('T', ' ')} UTC: {place}")
+    return {**kept, "token_name": token_name}
+
+
+def _keep(keyring: str | None, file: Path, token: str) -> dict[str, str]:
+    """In the keyring, where the profile says so; else in a file. Gives what the profile says."""
+    if keyring is not None:
+        from commctl.keyring_entry import write_entry
+
+        write_entry(keyring, token)
+        return {"keyring": keyring}
+    write_private(file, f"{token}\n")
+    return {"token_file": str(file)}
+
+
+def _who(api: "Api") -> Record:
+    """Who is let in. Raises Refused where that is no Commissaire."""
+    me = api.get("me")
+    if not isinstance(me, dict) or not {"name", "role", "clusters"} <= me.keys():
+        raise Refused(f"{api.transport.server.url} is no Commissaire.")
+    return me
 
 
 def _ca(use: Session) -> Path | None:
@@ -92,12 +131,13 @@ def _ask(question: str) -> str:
     return sys.stdin.readline().strip()
 
 
-def ask_password(question: str, *, from_stdin: bool, twice: bool = False) -> str:
-    """A password, which nobody sees. Raises WrongUse."""
+def ask_password(question: str, *, from_stdin: bool | None, twice: bool = False) -> str:
+    """A password, which nobody sees; None where it cannot come from stdin. Raises WrongUse."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
     if not sys.stdin.isatty():
-        raise WrongUse("Nobody is here to ask for a password: --password-stdin.")
+        more = "this wants a terminal" if from_stdin is None else "--password-stdin"
+        raise WrongUse(f"Nobody is here to ask for a password: {more}.")
     password = getpass.getpass(question)
     if twice and getpass.getpass("Once more: ") != password:
         raise WrongUse("These were two different passwords.")
@@ -117,8 +157,13 @@ def logout(ctx: typer.Context) -> int:
             use.api.delete(f"token/{profile['token_name']}")
         except Ended as ended:  # what is kept here goes in any case
             use.out.say(f"The token could not be revoked: {' '.join(ended.sentences)}")
-        with suppress(OSError):
-            Path(profile["token_file"]).unlink()
+        if "keyring" in profile:
+            from commctl.keyring_entry import remove_entry
+
+            remove_entry(profile["keyring"])
+        else:
+            with suppress(OSError):
+                Path(profile["token_file"]).unlink()
     left = {key: known for key, known in profiles.by_name.items() if key != name}
     default = None if profiles.default == name else profiles.default
     write_profiles(Profiles(profiles.path, default, left))

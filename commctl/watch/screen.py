@@ -10,8 +10,8 @@ from commctl.show.text import cleaned, folded, padded, width
 from commctl.show.times import read, stopwatch
 from commctl.watch.progress import HostProgress, Progress
 
-BAR_COLUMNS = 24
-LINES_BESIDE_HOSTS = 12
+BAR_COLUMNS, BAR_COLUMNS_MIN = 24, 8
+REASON_COLUMNS_MIN = 24
 KEYS = "p pause  c cancel  o output  q leave"
 KEYS_PAUSED = "r resume  c cancel  o output  q leave"
 
@@ -54,29 +54,43 @@ class Screen:
         sys.stdout.flush()
 
     def _lines(self) -> list[str]:
-        progress, columns = self._progress, self._out.columns
+        """No more than the terminal has: what has left it above cannot be drawn over."""
+        columns, rows = self._out.columns, shutil.get_terminal_size().lines
+        message = folded(cleaned(self.message), columns) if self.message else []
         lines = self._heading(columns)
-        rows = shutil.get_terminal_size().lines
-        running = progress.in_process
-        most = max(rows - LINES_BESIDE_HOSTS, 3)
-        lines += [self._host(host) for host in running[:most]]
-        if len(running) > most:
-            lines.append(f"  and {len(running) - most} more")
-        if progress.ended:
-            lines.append(self._out.painted("last ended", "2"))
-            for address in progress.ended:
-                lines += self._ended(progress.hosts[address], columns)
-        if self.message:
-            lines += [
-                self._out.painted(line, "33") for line in folded(cleaned(self.message), columns)
-            ]
+        room = max(rows - 1 - len(lines) - len(message), 1)
+        ended = self._ended(columns, room // 2)
+        lines += [*self._running(columns, room - len(ended)), *ended]
+        return [*lines, *(self._out.painted(line, "33") for line in message)][: max(rows - 1, 1)]
+
+    def _running(self, columns: int, room: int) -> list[str]:
+        """The hosts in their turn, the longest first, in so many lines."""
+        lines: list[str] = []
+        running, wide = self._progress.in_process, self._wide()
+        for number, host in enumerate(running):
+            since = (datetime.now(UTC) - host.since).total_seconds() if host.since else 0
+            told = f"  {padded(cleaned(host.address), wide)}  {host.step:8} {stopwatch(since):>6}"
+            more = _beside(told, host.reason, columns)
+            left = room - len(lines) - (number < len(running) - 1)  # a line for those that follow
+            if len(more) > left:
+                return [*lines, f"  and {len(running) - number} more"][: max(room, 0)]
+            lines += more
         return lines
+
+    def _ended(self, columns: int, room: int) -> list[str]:
+        """Those that ended last, in so many lines; the newest are the last to be left out."""
+        blocks: list[list[str]] = []
+        for address in reversed(self._progress.ended):
+            block = self._ended_host(self._progress.hosts[address], columns)
+            if sum(map(len, blocks)) + len(block) + 1 > room:
+                break
+            blocks.append(block)
+        lines = [line for block in reversed(blocks) for line in block]
+        return [self._out.painted("last ended", "2"), *lines] if lines else []
 
     def _heading(self, columns: int) -> list[str]:
         progress = self._progress
         counts, started = progress.counts, read(progress.operation["started_at"])
-        filled = BAR_COLUMNS * progress.done // max(progress.total, 1)
-        full, empty = ("█", "░") if self._out.shapes else ("#", ".")
         most = limit(progress.operation["options"]["max_failures"], progress.total)
         told = [
             f"{progress.done}/{progress.total}",
@@ -87,34 +101,41 @@ class Screen:
         if progress.cancelling or progress.status != "in_process":
             word = "cancelling" if progress.cancelling else progress.status
             told.append(self._out.painted(word, "33"))
-        bar = self._out.painted(full * filled, "32") + empty * (BAR_COLUMNS - filled)
-        clock = stopwatch((datetime.now(UTC) - started).total_seconds())
-        line = f"{bar}  {'  '.join([*told, clock])}"
+        told.append(stopwatch((datetime.now(UTC) - started).total_seconds()))
         keys = KEYS_PAUSED if progress.status == "paused" else KEYS
-        shown = self._out.painted(keys, "2")
-        if _shown(line) + 4 + len(keys) <= columns:
-            return [f"{line}    {shown}"]
-        return [line, shown]
+        shown = [self._out.painted(line, "2") for line in folded(keys, columns)]
+        line = "  ".join(told)
+        room = columns - _shown(line) - 2
+        if room >= BAR_COLUMNS + 4 + len(keys):
+            return [f"{self._bar(BAR_COLUMNS)}  {line}    {shown[0]}"]
+        if room >= BAR_COLUMNS_MIN:
+            return [f"{self._bar(min(room, BAR_COLUMNS))}  {line}", *shown]
+        return [self._bar(min(columns, BAR_COLUMNS)), *folded(_plain(line), columns), *shown]
+
+    def _bar(self, columns: int) -> str:
+        filled = columns * self._progress.done // max(self._progress.total, 1)
+        full, empty = ("█", "░") if self._out.shapes else ("#", ".")
+        return self._out.painted(full * filled, "32") + empty * (columns - filled)
 
     def _count(self, word: str, number: int, more: str = "") -> str:
         return self._out.painted(f"{word} {number}", SIGNS[word][1] if number else "") + more
 
-    def _host(self, host: HostProgress) -> str:
-        since = (datetime.now(UTC) - host.since).total_seconds() if host.since else 0
-        wide = max(len(address) for address in self._progress.hosts)
-        line = f"  {padded(cleaned(host.address), wide)}  {host.step:8} {stopwatch(since):>6}"
-        return f"{line}  {cleaned(host.reason)}" if host.reason else line
-
-    def _ended(self, host: HostProgress, columns: int) -> list[str]:
+    def _ended_host(self, host: HostProgress, columns: int) -> list[str]:
         shape, sgr = SIGNS[host.outcome]
         word = f"{host.outcome} {shape}" if self._out.shapes else host.outcome
-        wide = max(len(address) for address in self._progress.hosts)
-        first = (
-            f"  {padded(cleaned(host.address), wide)}  {self._out.painted(padded(word, 9), sgr)}"
-        )
-        more = folded(cleaned(host.reason), max(columns - wide - 15, 24)) if host.reason else [""]
-        indent = " " * (wide + 15)
-        return [f"{first}  {more[0]}".rstrip(), *(indent + line for line in more[1:])]
+        outcome = self._out.painted(padded(word, 9), sgr)
+        told = f"  {padded(cleaned(host.address), self._wide())}  {outcome}"
+        return _beside(told, host.reason, columns)
+
+    def _wide(self) -> int:
+        return max(map(len, self._progress.hosts))
+
+
+def _beside(told: str, reason: str, columns: int) -> list[str]:
+    """A line, and a text in lines of its own beside it."""
+    indent = _shown(told) + 2
+    first, *more = folded(cleaned(reason), max(columns - indent, REASON_COLUMNS_MIN))
+    return [f"{told}  {first}".rstrip(), *(" " * indent + line for line in more)]
 
 
 def limit(given: int | str, total: int) -> int:
@@ -126,8 +147,11 @@ def limit(given: int | str, total: int) -> int:
 
 def _shown(line: str) -> int:
     """How many columns a line takes: what paints it takes none."""
-    plain = line
-    while "\x1b[" in plain:
-        before, _, rest = plain.partition("\x1b[")
-        plain = before + rest.partition("m")[2]
-    return width(plain)
+    return width(_plain(line))
+
+
+def _plain(line: str) -> str:
+    while "\x1b[" in line:
+        before, _, rest = line.partition("\x1b[")
+        line = before + rest.partition("m")[2]
+    return line

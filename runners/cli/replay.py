@@ -14,7 +14,7 @@ from runners.database.existing import existing_database
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
     from domain.log.engine import Engine, Head
-    from runners.cli.past_state import Change, State
+    from projections.past.states import Change, State
 
 WAS_NOT_THERE = 1
 
@@ -55,7 +55,7 @@ def replay(
     whichever is the earlier. The exit status is 1 where the subject was not there, with --diff at
     neither of them.
     """
-    from runners.cli.past_state import difference, known_subject
+    from projections.past.states import difference, known_subject
 
     if at is not None and position is not None:
         raise typer.BadParameter("--at and --position say the same: give one of them.")
@@ -99,8 +99,8 @@ def _head(engine: "Engine", point: str | None) -> "Head":
 
 
 def _state(engine: "Engine", head: "Head", name: str | None) -> "State":
-    from runners.cli.past_state import fleet
-    from runners.cli.past_state import subject as replayed
+    from projections.past.states import fleet
+    from projections.past.states import subject as replayed
 
     if name is not None:
         return replayed(engine, head.position, name)

@@ -42,7 +42,7 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_shown(
     wrong = ada.run(
         "login", service.url, "-u", "admin", "--password-stdin", stdin="wrong\n", status=6
     )
-    assert "wrong" in wrong.stderr
+    assert wrong.stderr == "commctl: The user name or the password is wrong.\n"
 
 
 def test_users_and_tokens(operator: Operator, service: Service) -> None:

@@ -8,9 +8,14 @@ from tests.fleet import Fleet
 from tests.support.service import Service, wait_for
 
 SAYS = r"\033[2J\033]0;owned\007\033[31mred\r\233 \342\200\256txt.exe"
-HOSTILE_DNF = (
-    f"#!/bin/sh\nprintf '{SAYS}\\n' >&2\nsleep 1\nprintf 'the last {SAYS}\\n' >&2\nexit 1\n"
-)
+LET_GO = "/root/let-go"
+HOSTILE_DNF = f"""#!/bin/sh
+printf '{SAYS}\\n' >&2
+looks=0
+while [ ! -e {LET_GO} ] && [ $looks -lt 600 ]; do sleep 0.1; looks=$((looks + 1)); done
+printf 'the last {SAYS}\\n' >&2
+exit 1
+"""
 DRAWS = (b"\x1b[2m", b"\x1b[0m", b"\x1b[1m", b"\x1b[31m", b"\x1b[32m", b"\x1b[33m", b"\x1b[36m",
          b"\x1b[J", b"\x1b[m")  # fmt: skip
 """What commctl itself sends to a terminal, beside going up some lines."""
@@ -48,8 +53,12 @@ def test_neither_a_watch_nor_output_nor_lists_obey_a_host(
     (host,) = rolled.hosts
     with operator.terminal("upgrade", rolled.cluster, "-y") as terminal:
         terminal.see("running 1")
+        (begun,) = operator.json("op", "list", "-c", rolled.cluster)
+        output = f"/operation/{begun['id']}/hosts/{host.address}/output"
+        wait_for(lambda: "owned" in rolled.service.client.get(output).text or None)
         terminal.press("o")
         terminal.see(f"{host.address} says:")
+        host.path(LET_GO).touch()
         assert terminal.end() == 4
         assert harmless(terminal.written), terminal.written
     for command in (
@@ -70,6 +79,7 @@ def test_output_is_followed_to_its_end(operator: Operator, rolled: Rolled) -> No
     (host,) = rolled.hosts
     name = operator.run("upgrade", rolled.cluster, "-y", "--detach", "-o", "name").stdout.strip()
     path = f"/operation/{name}/hosts/{host.address}/output"
+    host.path(LET_GO).touch()
     wait_for(lambda: rolled.service.client.get(path).status_code == 200)
     followed = operator.run("op", "output", name, host.address, "-f").stdout
     assert followed == operator.run("op", "output", name, host.address).stdout

@@ -25,6 +25,7 @@ def test_whom_to_trust_is_named_and_verification_is_never_off(tmp_path: Path) ->
         for nobody in ((), ("--ca", str(stranger.file))):
             refused = away.run("cluster", "list", "-s", url, *nobody, status=6)
             assert "certificate" in refused.stderr.lower()
+            assert "--ca FILE" in refused.stderr
         # Another certificate of the same CA is not the service of this machine.
         told["certificate"] = str(authority.server("127.0.0.1").certificate)
         (service.data / "local.json").write_text(json.dumps(told))

@@ -277,6 +277,7 @@ def compare(
     must_be_whole(database_of(service, database_url))
 
 
+@pytest.mark.dear_on("sqlite")
 @pytest.mark.parametrize("seed", [1])
 def test_the_service_and_a_model_of_the_contract_agree_on_random_requests(
     seed: int, service: Service, hosts: FakeHosts, database_url: str

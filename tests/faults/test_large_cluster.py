@@ -88,6 +88,7 @@ def test_deleting_a_large_cluster_does_not_hold_others_up(
     must_be_whole(database_of(service, database_url))
 
 
+@pytest.mark.dear_on("sqlite")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_removal_that_kill_9_cut_short_is_finished_at_the_next_start(
     seed: int, service: Service, database_url: str

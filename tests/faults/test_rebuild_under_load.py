@@ -96,6 +96,7 @@ class Watcher:
         return answer
 
 
+@pytest.mark.dear_on("sqlite")
 @pytest.mark.parametrize(("seed", "rounds"), CASES)
 def test_rebuilds_under_load_are_not_seen_and_miss_nothing(
     seed: int, rounds: int, service: Service, database_url: str

@@ -28,7 +28,6 @@ STOP_TIMEOUT_S = 30
 POLL_S = 0.02
 
 HOST = "127.0.0.1"
-# Below the range from which Linux takes ports for outgoing connections.
 
 SUPERUSER = "postgres"
 # The product's account owns its database and nothing more.
@@ -41,6 +40,7 @@ SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.S
 SETTINGS = {
     # A test ends servers, but no test cuts the power: what a process wrote, the kernel has.
     "fsync": "off",
+    "full_page_writes": "off",
     "synchronous_commit": "on",
     "shared_buffers": "16MB",
     "max_connections": "60",
@@ -166,9 +166,10 @@ class PostgresServer:
         """Make a database of its own for somebody, a copy of `template`; returns its name."""
         self._databases += 1
         name = f"test_{self._databases}"
-        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} TABLESPACE {}").format(
-            *map(sql.Identifier, (name, OWNER, template, tablespace))
-        )
+        # By files: half the CPU of the other way, which writes all of them ahead as well.
+        statement = sql.SQL(
+            "CREATE DATABASE {} OWNER {} TEMPLATE {} TABLESPACE {} STRATEGY file_copy"
+        ).format(*map(sql.Identifier, (name, OWNER, template, tablespace)))
         with self._superuser() as connection:
             connection.execute(statement)
         return name
@@ -238,8 +239,15 @@ class PostgresServer:
 
     @contextmanager
     def _superuser(self) -> Iterator[psycopg.Connection]:
-        url = self.url("postgres", SUPERUSER)
-        with psycopg.connect(url, autocommit=True, connect_timeout=START_TIMEOUT_S) as connection:
+        # Over its socket, in a directory for nobody else: a password costs 10 ms of CPU to check.
+        with psycopg.connect(
+            host=str(self.directory),
+            port=self.port,
+            user=SUPERUSER,
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=START_TIMEOUT_S,
+        ) as connection:
             yield connection
 
     def _make_cluster(self) -> None:
@@ -250,7 +258,12 @@ class PostgresServer:
             for path in (self.directory, password, self.log):
                 os.chown(path, self._account.pw_uid, self._account.pw_gid)
         command: Command = [self._bin / "initdb", "-D", self.directory / "data", "-U", SUPERUSER]
-        command += ["--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"]
+        command += [
+            "--auth-host=scram-sha-256",
+            "--auth-local=trust",
+            f"--pwfile={password}",
+            "--no-sync",
+        ]
         command += ["--encoding=UTF8", "--locale=C.UTF-8"]
         with self.log.open("ab") as log:
             status = self._spawn(command, log.fileno()).wait(START_TIMEOUT_S)

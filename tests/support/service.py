@@ -80,17 +80,17 @@ class Service:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             begin = log.tell()
             environment = self.environment()
             warm = warm_start() if self._may_be_forked() else None
             with self._starting():
                 self._process = (
-                    warm.start(self.arguments(), environment, log.fileno())
+                    warm.start(self.arguments(), environment, (nothing, log, log))
                     if warm is not None and warm.fits(environment)
                     else subprocess.Popen(
                         [*DIE_WITH_US, *self.command()],
-                        stdin=subprocess.DEVNULL,
+                        stdin=nothing,
                         stdout=log,
                         stderr=log,
                         env=environment,

@@ -54,7 +54,7 @@ from web.resources.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
 from web.routing.route import Route
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 FAILURES_PER_MINUTE = 5
 
 T = TypeVar("T")

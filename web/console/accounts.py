@@ -28,11 +28,11 @@ class Accounts:
         """Asks who is there."""
         given = parameters(request.scope["query_string"], ("next", "ended"))
         ended = "The session has ended: log in again, and go on." if "ended" in given else ""
-        return self._login(request, _local(given.get("next", "/")), ended)
+        return self._login(request, local(given.get("next", "/")), ended)
 
     async def log_in(self, request: Request, form: Form) -> Response:
         """Opens a session, and goes on to the page that was asked for."""
-        target = _local(one(form, "next"))
+        target = local(one(form, "next"))
         request.scope[SHOW_KEY] = partial(self._refused, target=target)
         body = {"user": one(form, "user"), "password": form.get("password", [""])[0]}
         opened = await self._api.call(request, "POST", "/sessions", {}, body=body)
@@ -73,5 +73,6 @@ class Accounts:
         return self._login(request, target, problem.detail, KINDS[problem.kind].status)
 
 
-def _local(target: str) -> str:
+def local(target: str) -> str:
+    """The page that is to be gone on to: one of ours."""
     return target if PAGE_OF_OURS.fullmatch(target) else "/"

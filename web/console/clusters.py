@@ -10,9 +10,9 @@ from web.console.api import Api
 from web.console.commands import commands
 from web.console.now import line
 from web.console.pages import Pages, past
+from web.console.past import Past
 from web.console.words import word
 from web.events.histories import Histories
-from web.http.query_string import moment
 from web.http.requests import Request
 
 HISTORY_MAX = 20
@@ -26,10 +26,11 @@ Record = dict[str, Any]
 class Clusters:
     """The pages of clusters."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories) -> None:
+    def __init__(self, api: Api, pages: Pages, histories: Histories, past: Past) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
+        self._past = past
 
     async def show_all(self, request: Request) -> Response:
         """Every cluster with its members and the newest operation."""
@@ -38,10 +39,10 @@ class Clusters:
         return self._pages.show(
             request,
             "clusters.html",
-            at=moment(at["at"], "at") if at else "",
             clusters=[await self._listed(request, name, at) for name in names[:CLUSTERS_MAX]],
             more=len(names) - CLUSTERS_MAX,
             commands=commands(request, "commctl cluster list", "/clusters"),
+            **await self._past.shown(request),
         )
 
     async def show(self, request: Request) -> Response:
@@ -50,17 +51,18 @@ class Clusters:
         cluster = await self._api.get(request, "/cluster/{name}", at, name=name)
         facets = await self._api.get(request, "/fleet/facets", {"cluster": name} | at)
         path = f"/cluster/{quote(name, safe='')}"
-        told = [] if at else await self._histories.newest_of(f"cluster/{name}", HISTORY_MAX)
+        shown = await self._past.shown(request)
+        told = await self._histories.newest_of(f"cluster/{name}", HISTORY_MAX, shown.get("at", ""))
         return self._pages.show(
             request,
             "cluster.html",
-            at=moment(at["at"], "at") if at else "",
             cluster=cluster,
             facets=[(n, _linked(n, facets[n], name, at)) for n in ("status", "kind", "os")],
             may_act=request.identity.may_act_in(name, "operator") and not at,
             operations=[] if at else await self._operations(request, name, OPERATIONS_MAX),
             history=told,
             commands=commands(request, f"commctl cluster show {shlex.quote(name)}", path),
+            **shown,
         )
 
     async def _listed(self, request: Request, name: str, at: dict[str, str]) -> Record:

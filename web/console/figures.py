@@ -7,6 +7,8 @@ from web.console.words import word
 
 ORDER = ("done", "in_process", "failed", "unknown", "waiting", "skipped")
 CELLS_IN_ROW = 50
+NAMED_MAX = 200
+"""Of more hosts a page would be long, and nobody would find one by hovering."""
 
 
 class Segment(NamedTuple):
@@ -35,9 +37,10 @@ class Cell(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """Hosts in order of turn, row by row."""
+    """Hosts in order of turn, row by row: of few, each by its name; of many, a path an outcome."""
 
     cells: list[Cell]
+    paths: list[tuple[str, str]]
     columns: int
     rows: int
     text: str
@@ -68,4 +71,15 @@ def strip(hosts: Iterable[tuple[str, str]], counts: Mapping[str, int]) -> Strip:
         Cell(number % CELLS_IN_ROW, number // CELLS_IN_ROW, outcome, f"{address}: {word(outcome)}")
         for number, (address, outcome) in enumerate(found)
     ]
-    return Strip(cells, CELLS_IN_ROW, -(-len(found) // CELLS_IN_ROW), bar(counts).text)
+    is_many = len(cells) > NAMED_MAX
+    paths = {
+        name: "".join(f"M{c.x * 10 + 1} {c.y * 10 + 1}h8v8h-8z" for c in cells if c.outcome == name)
+        for name in ORDER
+    }
+    return Strip(
+        [] if is_many else cells,
+        [(name, path) for name, path in paths.items() if path] if is_many else [],
+        CELLS_IN_ROW,
+        -(-len(found) // CELLS_IN_ROW),
+        bar(counts).text,
+    )

@@ -14,6 +14,7 @@ from web.console.api import Api
 from web.console.commands import Commands, commands
 from web.console.live import Fragment, Live
 from web.console.pages import Pages, past
+from web.console.past import Past
 from web.console.sheets import HEADERS, csv_row
 from web.events.events import filter_of
 from web.events.histories import Histories
@@ -32,11 +33,14 @@ Record = dict[str, Any]
 class History:
     """The pages of what happened."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories, live: Live) -> None:
+    def __init__(
+        self, api: Api, pages: Pages, histories: Histories, live: Live, past: Past
+    ) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
         self._live = live
+        self._past = past
 
     async def show(self, request: Request) -> Response:
         """The newest events that the query asks for, or those before a position."""
@@ -47,14 +51,13 @@ class History:
         return self._pages.show(
             request,
             "history.html",
-            at=moment(at["at"], "at") if at else "",
             view=f"/live/history?{query}" if is_live else "",
             given=given,
             types=TYPES,
             is_first=before is None,
             query=urlencode(given | ({"until": at["at"]} if at else {})),
             commands=_commands(request, given),
-            **await self._seen(request),
+            **await self._seen(request) | await self._past.shown(request),
         )
 
     async def follow(self, request: Request) -> Response:

@@ -15,8 +15,8 @@ from web.console.hosts import relabelled
 from web.console.now import line
 from web.console.page_route import Form, one
 from web.console.pages import Pages, past, see_other
+from web.console.past import Past
 from web.events.histories import Histories
-from web.http.query_string import moment
 from web.http.requests import Request
 
 HISTORY_MAX = 50
@@ -31,27 +31,29 @@ Record = dict[str, Any]
 class Host:
     """The page of a host, and its forms."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories) -> None:
+    def __init__(self, api: Api, pages: Pages, histories: Histories, past: Past) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
+        self._past = past
 
     async def show(self, request: Request) -> Response:
         """Reason and cure, facts, host key, labels, operations, history."""
-        at = past(request)
+        at, shown = past(request), await self._past.shown(request)
         host = await self._host(request, at)
         address, cluster = host["address"], host["cluster"] or ""
         return self._pages.show(
             request,
             "host.html",
-            at=moment(at["at"], "at") if at else "",
             host=host,
             cure=CURES.get(host["kind"], ""),
             key=None if at else await self._host_key(request, address, cluster),
             may_act=request.identity.may_act_in(cluster, "operator") and not at,
             operations=await self._operations(request, cluster) if cluster and not at else [],
-            history=[] if at else await self._histories.newest_of(f"host/{address}", HISTORY_MAX),
-            **_commands(request, address),
+            history=await self._histories.newest_of(
+                f"host/{address}", HISTORY_MAX, shown.get("at", "")
+            ),
+            **_commands(request, address) | shown,
         )
 
     async def check(self, request: Request, form: Form) -> Response:

@@ -10,9 +10,10 @@ from domain.labels import label_pair
 from domain.refusal import invalid
 from web.console.api import Api
 from web.console.commands import commands
+from web.console.maps import MAP_FROM
 from web.console.page_route import Form, one
 from web.console.pages import Pages, past, see_other
-from web.http.query_string import moment
+from web.console.past import Past
 from web.http.requests import Request
 
 FACETS_FROM = 20
@@ -48,9 +49,10 @@ class Facet(NamedTuple):
 class Hosts:
     """The list of hosts, and its forms."""
 
-    def __init__(self, api: Api, pages: Pages) -> None:
+    def __init__(self, api: Api, pages: Pages, past: Past) -> None:
         self._api = api
         self._pages = pages
+        self._past = past
 
     async def show(self, request: Request) -> Response:
         """A page of the hosts that the query asks for."""
@@ -62,14 +64,13 @@ class Hosts:
         return self._pages.show(
             request,
             "hosts.html",
-            at=moment(at["at"], "at") if at else "",
             hosts=hosts,
             after=after,
             kept=[pair for pair in [*wanted, *at.items()] if pair[0] != "q"],
             commands=commands(
                 request, _commctl(wanted), f"/fleet/hosts{_query([*wanted, *at.items()])}"
             ),
-            **_narrowing(facets, given, wanted),
+            **_narrowing(facets, given, wanted) | await self._past.shown(request),
         )
 
     async def check(self, request: Request, form: Form) -> Response:
@@ -103,6 +104,8 @@ def _narrowing(facets: Record, given: Pairs, wanted: Pairs) -> Record:
     asked = dict(given)
     return {
         "total": facets["total"],
+        "statuses": list(facets["status"].items()),
+        "map": _map(given) if facets["total"] >= MAP_FROM else "",
         "is_first": not asked.get("after"),
         "q": dict(wanted).get("q", ""),
         "filters": [(f"{name}: {text}", _without(given, (name, text))) for name, text in wanted],
@@ -110,6 +113,11 @@ def _narrowing(facets: Record, given: Pairs, wanted: Pairs) -> Record:
         "sorts": [(name, _address(_with(given, "sort", name))) for name in SORTS],
         "sort": asked.get("sort") or "address",
     }
+
+
+def _map(given: Pairs) -> str:
+    """Where the map of all that match is drawn from."""
+    return f"/map/hosts{_query([pair for pair in given if pair[0] not in PLACE and pair[1]])}"
 
 
 def relabelled(labels: Record, wanted: str) -> Record:

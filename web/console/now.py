@@ -2,16 +2,19 @@
 
 import shlex
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
 from domain.log.reading.search import Filter
+from projections.fleet.overview import Matrix
 from web.console import figures
 from web.console.api import Api
 from web.console.commands import Commands, commands
 from web.console.live import Fragment, Live
+from web.console.maps import Maps
 from web.console.pages import Pages, past
+from web.console.past import Past
 from web.console.words import word
 from web.events.histories import Histories
 from web.http.query_string import moment
@@ -19,6 +22,9 @@ from web.http.requests import Request
 
 CHANGES_MAX = 20
 CLUSTERS_MAX = 24
+MATRIX_FROM = 200
+"""From so many hosts on clusters are a table of counts."""
+STATUSES = ("failed", "active", "disassociated", "bootstrapping", "investigating")
 
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
@@ -36,14 +42,39 @@ class Need(NamedTuple):
     commands: Commands
 
 
+class Row(NamedTuple):
+    """A cluster: of each status, how many hosts, and where those are."""
+
+    cluster: str
+    total: int
+    cells: list[tuple[str, int, str]]
+
+
+class Table(NamedTuple):
+    """Clusters by status."""
+
+    statuses: list[str]
+    rows: list[Row]
+
+
 class Now:
     """The first page."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories, live: Live) -> None:
+    def __init__(
+        self,
+        api: Api,
+        pages: Pages,
+        histories: Histories,
+        live: Live,
+        past: Past,
+        maps: Maps,
+    ) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
         self._live = live
+        self._past = past
+        self._maps = maps
 
     async def show(self, request: Request) -> Response:
         """What needs a person, what runs, the clusters, and what changed last."""
@@ -52,7 +83,7 @@ class Now:
             "now.html",
             view="" if past(request) else "/live/now",
             commands=commands(request, "commctl status", "/fleet"),
-            **await self._seen(request),
+            **await self._seen(request) | await self._past.shown(request),
         )
 
     async def follow(self, request: Request) -> Response:
@@ -67,13 +98,15 @@ class Now:
         at = past(request)
         fleet = await self._api.get(request, "/fleet", at)
         until = moment(at["at"], "at") if at else None
+        is_large = fleet["hosts"]["total"] >= MATRIX_FROM
         return {
             "at": until or "",
             "total": fleet["hosts"]["total"],
             "statuses": fleet["hosts"]["status"],
             "needs": _needs(request, fleet),
             "operations": [line(record) for record in fleet["operations"]],
-            "clusters": await self._clusters(request, fleet, at),
+            "clusters": [] if is_large else await self._clusters(request, fleet, at),
+            "matrix": _matrix(await self._maps.matrix(request), at) if is_large else None,
             "cluster_count": len([name for name in fleet["hosts"]["cluster"] if name]),
             "changes": await self._histories.newest(CHANGES_MAX, until),
         }
@@ -89,6 +122,31 @@ class Now:
         ]
 
 
+def _matrix(found: Matrix, at: Record) -> Table:
+    """The clusters with most trouble first: where hosts failed, and then the largest."""
+    statuses = [name for name in STATUSES if any(name in counts for counts in found.values())]
+    worst = sorted(
+        found.items(), key=lambda each: (-each[1].get("failed", 0), -sum(each[1].values()), each[0])
+    )
+    return Table(
+        statuses,
+        [
+            Row(
+                name,
+                sum(counts.values()),
+                [(s, counts.get(s, 0), _link(name, s, at)) for s in statuses],
+            )
+            for name, counts in worst[:CLUSTERS_MAX]
+        ],
+    )
+
+
+def _link(cluster: str, status: str, at: Record) -> str:
+    """Hosts in no cluster are not asked for by one."""
+    asked = {"cluster": cluster, "status": status} if cluster else {"status": status}
+    return f"/hosts?{urlencode(asked | at)}"
+
+
 def _counted(name: str, count: int) -> Record:
     return {"name": name, "status": "", "hosts": {"total": count, "unavailable": 0}}
 
@@ -102,6 +160,11 @@ def _needs(request: Request, fleet: Record) -> list[Need]:
 
 
 def _need(request: Request, record: Record) -> Need:
+    if record["what"] == "stale_source":
+        path = f"events?subject=source/{quote(record['source'], safe='')}"
+        told = commands(request, f"commctl api GET {path}", f"/{path}")
+        title = f"{word('stale_source')}: {record['source']}"
+        return _told(record, title, f"/history?{path.partition('?')[2]}", told)
     if record["what"] != "unknown_outcome":
         return _failed(request, record)
     name = record["operation"]

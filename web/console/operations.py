@@ -22,7 +22,10 @@ FILTERS = ("cluster", "status", "kind", "actor")
 ROWS_MAX = 200
 """So many hosts in the table: what went wrong and what is worked on come first."""
 CELLS_MAX = 1_500
-"""A page has 300 kB at most."""
+"""More hosts are on a map of their own."""
+QUIET = ("waiting", "done", "skipped")
+QUIET_FROM, QUIET_ROWS = 50, 10
+"""Of more hosts so many rows of each outcome that asks for nobody."""
 URGENCY = ("failed", "unknown", "in_process", "waiting", "done", "skipped")
 STEERS = {
     "in_process": (("paused", "Pause", "pause"), ("cancelled", "Cancel", "cancel")),
@@ -90,6 +93,7 @@ class Operations:
             may_retry=found["status"] in RETRIED,
             retry=commands(request, f"commctl op retry {name}", f"{path}/retry", "PUT", {}),
             commands=commands(request, f"commctl op watch {name}", path),
+            map=_map(found, path),
             **_seen(found),
         )
 
@@ -133,14 +137,31 @@ def _seen(found: Record) -> Record:
     hosts = found["hosts"]
     taken = [(h["address"], h["outcome"]) for h in hosts if h["outcome"] != "skipped"]
     rows = sorted(hosts, key=lambda host: URGENCY.index(host["outcome"]))
+    shown = rows if len(rows) <= QUIET_FROM else _telling(rows)
     return {
         "op": line(found),
-        "strip": figures.strip(taken[:CELLS_MAX], found["counts"]),
+        "strip": figures.strip(taken if len(taken) <= CELLS_MAX else [], found["counts"]),
         "gauges": _gauges(found),
-        "rows": [row | {"evidence": evidence(row)} for row in rows[:ROWS_MAX]],
-        "more_cells": len(taken) - CELLS_MAX,
-        "more": len(rows) - ROWS_MAX,
+        "rows": [row | {"evidence": evidence(row)} for row in shown],
+        "more": len(rows) - len(shown),
     }
+
+
+def _telling(rows: list[Record]) -> list[Record]:
+    """What went wrong and what is worked on; of the others, some of each."""
+    left = dict.fromkeys(QUIET, QUIET_ROWS)
+    shown = []
+    for row in rows:
+        if row["outcome"] in left:
+            left[row["outcome"]] -= 1
+        if left.get(row["outcome"], 0) >= 0:
+            shown.append(row)
+    return shown[:ROWS_MAX]
+
+
+def _map(found: Record, path: str) -> str:
+    """Where the map of many hosts is drawn from."""
+    return f"/map{path}" if len(found["hosts"]) > CELLS_MAX else ""
 
 
 def _page(name: str) -> str:

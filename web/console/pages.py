@@ -49,6 +49,7 @@ class Pages:
             "word": words.word,
             "size": words.size,
             "exact": words.exact,
+            "short": words.short,
             "path": partial(quote, safe=""),
         }
         env.globals |= {"static": static.address, "version": version("commissaire")}
@@ -118,6 +119,11 @@ def _common(request: Request) -> dict[str, Any]:
         "clock": partial(words.clock, now=now),
         "path": request.scope["path"],
         "at": "",
+        "to": "",
+        "x_to": 0,
+        "slider": None,
+        "map": "",
+        "has_past": False,
         "view": "",
         "with_query": partial(with_query, request),
     }

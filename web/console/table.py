@@ -11,19 +11,24 @@ from web.console.access import Access
 from web.console.accounts import Accounts
 from web.console.api import Api
 from web.console.clusters import Clusters
+from web.console.diff import Diff
 from web.console.history import History
 from web.console.host import Host
 from web.console.hosts import Hosts
 from web.console.live import Live
+from web.console.maps import Maps
 from web.console.now import Now
 from web.console.operations import Operations
 from web.console.outputs import Outputs
 from web.console.page_route import FormHandler, FormRoute, PageHandler, PageRoute
 from web.console.pages import Pages
+from web.console.past import Past
 from web.console.starting import Starting
 from web.console.static_files import PATH, HashedFiles
 from web.events.histories import Histories
+from web.events.timeline import Timeline
 from web.http.requests import ROUTE_KEY
+from web.resources.fleet_overview import FleetOverview
 from web.routing.route import Route
 
 
@@ -43,16 +48,28 @@ class Section(NamedTuple):
     done: list[tuple[str, FormHandler]]
 
 
-def console_routes(routes: Sequence[Route], histories: Histories, live: Live) -> list[BaseRoute]:
+def console_routes(
+    routes: Sequence[Route],
+    histories: Histories,
+    timeline: Timeline,
+    overview: FleetOverview,
+    live: Live,
+) -> list[BaseRoute]:
     """All pages, over these routes of the API."""
     static = HashedFiles()
     (readyz,) = (route.handler for route in routes if route.path == "/readyz")
     api, pages = Api(routes), Pages(static)
-    accounts = Accounts(api, pages)
+    accounts, past, maps = Accounts(api, pages), Past(api, timeline), Maps(api, overview)
     sections = (
-        _fleet(api, pages, histories, live),
+        _fleet(
+            Now(api, pages, histories, live, past, maps),
+            Hosts(api, pages, past),
+            Host(api, pages, histories, past),
+            Clusters(api, pages, histories, past),
+        ),
         _operations(api, pages, live),
-        _history(api, pages, histories, live),
+        Section([("/map/hosts", maps.hosts), ("/map/operation/{id}", maps.operation)], []),
+        _history(History(api, pages, histories, live, past), past, Diff(pages, past, timeline)),
         _access(accounts, Access(api, pages), About(readyz, pages)),
     )
     return [
@@ -64,9 +81,7 @@ def console_routes(routes: Sequence[Route], histories: Histories, live: Live) ->
     ]
 
 
-def _fleet(api: Api, pages: Pages, histories: Histories, live: Live) -> Section:
-    now, hosts = Now(api, pages, histories, live), Hosts(api, pages)
-    host, clusters = Host(api, pages, histories), Clusters(api, pages, histories)
+def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
     return Section(
         [
             ("/", now.show),
@@ -105,8 +120,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
     )
 
 
-def _history(api: Api, pages: Pages, histories: Histories, live: Live) -> Section:
-    history = History(api, pages, histories, live)
+def _history(history: History, past: Past, diff: Diff) -> Section:
     return Section(
         [
             ("/history", history.show),
@@ -114,6 +128,8 @@ def _history(api: Api, pages: Pages, histories: Histories, live: Live) -> Sectio
             ("/history.csv", history.export_csv),
             ("/history.json", history.export_json),
             ("/history/{position}", history.show_event),
+            ("/past", past.go),
+            ("/diff", diff.show),
         ],
         [],
     )

@@ -1,11 +1,15 @@
 """Times, sizes and states as people read them."""
 
+import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from domain.event import TIME_FORMAT
 
 KIBIBYTE = 1024
+NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SHORT = 8
+"""So many digits of an id `commctl` takes and shows, too."""
 UNITS = ("kB", "MiB", "GiB", "TiB", "PiB")
 SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 SHAPES = {
@@ -35,6 +39,7 @@ SENTENCES = {
     "disassociated": "in no cluster",
     "host_key": "host key changed",
     "unknown_outcome": "outcome unknown",
+    "stale_source": "source stale",
     "authentication": "log-in refused",
     "facts": "facts not understood",
     "setup": "set-up failed",
@@ -58,6 +63,12 @@ def state(name: str) -> State:
 def word(name: str) -> str:
     """A name of the API in words."""
     return SENTENCES.get(name, name.replace("_", " "))
+
+
+def short(subject: str) -> str:
+    """A subject with the beginning of its name, where that is a number that nobody reads."""
+    kind, _, name = subject.partition("/")
+    return f"{kind}/{name[:SHORT]}…" if NUMBER.fullmatch(name) else subject
 
 
 def size(kilobytes: int) -> str:

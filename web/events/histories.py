@@ -31,9 +31,9 @@ class Histories:
         """The newest events of all, newest first; for pages."""
         return await self._reads.fresh(history.newest, limit, until)
 
-    async def newest_of(self, subject: str, limit: int) -> list[Record]:
+    async def newest_of(self, subject: str, limit: int, until: str = "") -> list[Record]:
         """The newest events of a host, a cluster or an operation, newest first; for pages."""
-        return await self._reads.fresh(history.newest_of, subject, limit)
+        return (await self.back(Filter((subject,), until=until or None), None, limit)).records
 
     async def back(self, which: Filter, before: int | None, limit: int) -> Page:
         """The newest events before a position that a filter lets through; for pages."""

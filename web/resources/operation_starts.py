@@ -16,7 +16,7 @@ from domain.refusal import invalid
 from domain.timed_id import timed_id
 from projections import operation_reads
 from projections.fleet import queries
-from projections.fleet.queries import HostFilter
+from projections.fleet.matching import HostFilter
 from web.http.replies import UNSTORED, Reply, json_body
 from web.http.requests import Request
 from web.resources.fleet_filter import checked_filter, told_filter

@@ -59,7 +59,8 @@ def page(tx: Transaction, which: Filter, before: int, limit: int) -> Page:
     if which.subjects:
         section = _stream(tx, which.subjects[0], first, last)
     else:
-        section = _log(tx, first, last)
+        alone = which.type is None and which.actor is None  # what is looked at is found
+        section = _log(tx, first, last, limit + 1 if alone else EXAMINED_MAX)
     found: list[Entry] = []
     for entry in _found(tx, which, section):
         if len(found) == limit:
@@ -68,10 +69,10 @@ def page(tx: Transaction, which: Filter, before: int, limit: int) -> Page:
     return Page(found, section.position, section.more)
 
 
-def _log(tx: Transaction, first: int, last: int) -> _Section:
-    begin, count = tx.execute(LOG_BEGIN, (first, last, EXAMINED_MAX)).fetchone()
+def _log(tx: Transaction, first: int, last: int, examined: int) -> _Section:
+    begin, count = tx.execute(LOG_BEGIN, (first, last, examined)).fetchone()
     begin = begin or last + 1
-    return _Section(IN_LOG, (), begin - 1, last, begin, count == EXAMINED_MAX, 0)
+    return _Section(IN_LOG, (), begin - 1, last, begin, count == examined, 0)
 
 
 def _stream(tx: Transaction, subject: str, first: int, last: int) -> _Section:

@@ -149,6 +149,7 @@ def test_a_manager_that_is_down_is_waited_for_within_the_limit(
     assert not nodes.is_cordoned(host)
 
 
+@pytest.mark.dear_on("sqlite")
 @pytest.mark.parametrize("seed", [1])
 def test_after_kill_9_each_node_was_drained_upgraded_once_and_uncordoned(
     seed: int, service: Service, fleet: Fleet, server: ApiServer

@@ -57,6 +57,7 @@ def kill_while_rolling(
     assert [reboots(host) for host in hosts] == [1] * size
 
 
+@pytest.mark.dear_on("postgresql")
 @pytest.mark.parametrize("seed", [1])
 def test_after_kill_9_each_package_command_and_each_reboot_has_run_once(
     seed: int, tmp_path: Path, database_url: str, fleet: Fleet

@@ -12,8 +12,8 @@ from domain.log.reading import as_of
 from domain.log.recorder import now
 from projections import clusters, hosts
 from projections.hosts import Filter
+from projections.past.states import State, difference, fleet
 from runners.cli.main import run
-from runners.cli.past_state import State, difference, fleet
 from runners.database.checkpointer import Checkpointer
 from tests.projections.histories import carry_out, random_history
 from tests.runners.cli.test_log_check import options

@@ -5,15 +5,21 @@
 
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from domain.aggregates.host_events import FailureKind
-from domain.commands import fleet_commands
+from domain.aggregates.host_events import FactsGathered, FailureKind
+from domain.commands import fleet_commands, investigation, operation_commands
 from domain.commands.fleet_commands import HostRequest, OfferedKey
+from domain.commands.investigation import Subject
+from domain.event import Act
+from domain.log.recorder import now
 from domain.log.unit import Unit
-from tests.web.service import WebService, new_key, serving
+from tests.web.service import TIMEOUT_S, WebService, new_key, serving
 
 SYSTEMS = ("fedora", "debian", "centos")
 CLUSTERS = ("web", "db", "cache")
@@ -23,6 +29,8 @@ FAILURES: tuple[tuple[FailureKind, str], ...] = (
     ("authentication", "The host refused the key."),
 )
 EVERY_FAILED = 9
+AT_ONCE = 512
+"""So many commands are under way while the fleet is made."""
 
 
 def address(number: int) -> str:
@@ -35,16 +43,58 @@ def seed(service: WebService, count: int) -> list[str]:
     key = new_key()
     offered = OfferedKey(key, lambda raw: "SHA256:" + "k" * 43)
     addresses = [address(number) for number in range(1, count + 1)]
-    for name in CLUSTERS:
-        service.perform(partial(_create, name=name))
-    for number, host in enumerate(addresses):
-        service.perform(partial(_register, service=service, host=host, offered=offered))
-        service.settle(host, SYSTEMS[number % len(SYSTEMS)])
-        service.perform(partial(_place, host=host, number=number))
-        if number % EVERY_FAILED == EVERY_FAILED - 1:
-            kind, reason = FAILURES[number // EVERY_FAILED % len(FAILURES)]
-            service.fail(host, reason, kind)
+    commands: Iterator[Callable[[Unit], Any]] = chain(
+        (partial(_create, name=name) for name in CLUSTERS),
+        *(_lives(service, number, host, offered) for number, host in enumerate(addresses)),
+    )
+    while some := list(islice(commands, AT_ONCE)):
+        act = Act("runner:test", "test", now())
+        for future in [service.writer.submit(act, command) for command in some]:
+            future.result(TIMEOUT_S)
     return addresses
+
+
+def _lives(
+    service: WebService, number: int, host: str, offered: OfferedKey
+) -> Iterator[Callable[[Unit], Any]]:
+    """What happens to a host of the fleet."""
+    yield partial(_register, service=service, host=host, offered=offered)
+    facts = FactsGathered(SYSTEMS[number % len(SYSTEMS)], "40", 4, 11989228, 487652, "boot")
+    yield lambda unit: investigation.settle(unit, subject(unit, host), facts)
+    yield partial(_place, host=host, number=number)
+    if number % EVERY_FAILED == EVERY_FAILED - 1:
+        kind, reason = FAILURES[number // EVERY_FAILED % len(FAILURES)]
+        yield lambda unit: investigation.fail(unit, subject(unit, host), kind, reason)
+
+
+def upgrade(service: WebService, cluster: str, done: int, broken: int) -> str:
+    """An operation that has got so far: some hosts are done, the next are not to be."""
+    with service.client() as api:
+        body = {"max_parallel": 8, "max_failures": broken + 1}
+        begun = api.put(f"/cluster/{cluster}/upgrade", json=body)
+        begun.raise_for_status()
+        found = api.get(f"/operations?cluster={cluster}&limit=1").json()
+    name = str(found[0]["id"])
+    for number in range(done + broken):
+        service.perform(partial(_turn, name=name, is_broken=number >= done))
+    return name
+
+
+def _turn(unit: Unit, name: str, is_broken: bool) -> None:
+    operation_commands.advance(unit, name)
+    operation = unit.operation(name)
+    host = operation.with_outcome("in_process")[0]
+    step = operation.hosts[host].step
+    if is_broken:
+        reason = "The package manager ended with 1: no space left on device."
+        operation_commands.fail_host(unit, name, host, step, reason, {"exit_status": 1})
+    else:
+        operation_commands.finish_step(unit, name, host, step, {"exit_status": 0})
+
+
+def subject(unit: Unit, host: str) -> Subject:
+    """A host as whoever looked at it means it."""
+    return Subject(host, unit.host(host).incarnation)
 
 
 def _create(unit: Unit, name: str) -> None:

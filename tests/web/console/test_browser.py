@@ -1,26 +1,15 @@
 """The console in a real browser, with script: it is live, breaks no rule, and is for everybody."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
 
 from runners.http_server.server import Server
 from tests.web.console import fleet
+from tests.web.console.seats import launched, needs_scripts, seat, violations
 from tests.web.service import WebService
-from web.console.static_files import DIRECTORY
 
-CHROMIUM = "/usr/bin/chromium"
-LIMIT_MS = 60_000
-AXE = DIRECTORY.parent / "npm/node_modules/axe-core/axe.min.js"
-HAS_SCRIPTS = (DIRECTORY / "vendor/htmx.min.js").is_file() and AXE.is_file()
-needs_scripts = pytest.mark.skipif(not HAS_SCRIPTS, reason="make console could not fetch them")
-RUN_AXE = """
-    axe.run().then(found => JSON.stringify(found.violations.map(
-        each => each.id + ": " + each.nodes.map(node => node.target.join(" ")).join(", "))))
-"""
 PAGES = (
     "/",
     "/hosts",
@@ -33,67 +22,21 @@ PAGES = (
     "/users",
     "/history",
     "/history/40",
+    "/past?page=/&position=60",
+    f"/past?page=/host/{fleet.address(2)}&back=0",
+    "/past?page=/history&position=80",
+    "/diff?at=2026-01-01",
     "/tokens",
     "/about",
 )
 SCREENS = [(scheme, width) for scheme in ("light", "dark") for width in (360, 1440)]
 
 
-class Seat:
-    """A browser's page, and all that it complained of."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.complaints: list[str] = []
-        page.set_default_timeout(LIMIT_MS)
-        page.on("console", lambda said: self._note(said.type, said.text))
-        page.on("pageerror", lambda error: self._note("error", str(error)))
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.complaints.append(text)
-
-    def log_in(self) -> None:
-        """As an administrator."""
-        self.page.goto(f"{self.url}/login")
-        self.page.fill("#user", "admin")
-        self.page.fill("#password", "admin")
-        self.page.press("#password", "Enter")
-        self.page.wait_for_url(f"{self.url}/")
-
-
 @pytest.fixture(scope="module")
 def browser(seeded: WebService) -> Iterator[Any]:
     """Debian's chromium; it goes before the service, which it would keep from stopping."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as started:
         yield started
-        started.close()
-
-
-def seat(browser: Any, service: WebService, **options: Any) -> Seat:
-    """A new window of it, in which somebody has logged in."""
-    made = Seat(browser.new_context(**options).new_page(), service.url)
-    made.log_in()
-    return made
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds; it is put in beside the policy, as a reader's extension would be."""
-    session = page.context.new_cdp_session(page)
-    session.send("Page.enable")
-    world = session.send(
-        "Page.createIsolatedWorld",
-        {"frameId": session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]},
-    )["executionContextId"]
-    session.send("Runtime.evaluate", {"expression": AXE.read_text(), "contextId": world})
-    found = session.send(
-        "Runtime.evaluate",
-        {"expression": RUN_AXE, "contextId": world, "awaitPromise": True, "returnByValue": True},
-    )
-    told: list[str] = json.loads(found["result"]["value"])
-    return told
 
 
 @needs_scripts
@@ -169,6 +112,34 @@ def test_history_has_what_happens_on_top_without_a_reload(browser: Any, seeded: 
     assert sat.complaints == []
     seeded.settle(host)
     seeded.settle(fleet.address(15))
+    page.context.close()
+
+
+def test_the_slider_goes_by_events_and_says_what_the_api_says(
+    browser: Any, seeded: WebService
+) -> None:
+    sat = seat(browser, seeded)
+    page = sat.page
+    page.goto(f"{seeded.url}/past?page=/&position=60")
+    handle = page.locator("input[type=range][name=at]")
+    handle.focus()
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "End", "Home"):
+        wanted = page.locator(f"a[data-key={key}]").get_attribute("href")
+        handle.press(key)
+        page.wait_for_url(f"{seeded.url}{wanted}")
+        page.wait_for_selector(
+            "input[type=range][name=at]:focus"
+        )  # the handle is still in the hand
+        with seeded.client() as api:
+            at = page.locator(".slider").get_attribute("data-at")
+            then = api.get("/fleet", params={"at": at or ""}).json()
+        assert f", position {then['position']}." in page.inner_text(".banner")
+        told = f"{then['hosts']['total']} host" if then["hosts"]["total"] else "no host then"
+        assert told in page.inner_text("main")
+    page.locator("input[type=range][name=to]").press("ArrowLeft")
+    page.wait_for_url("**/diff?**")
+    assert "What changed" in page.inner_text("h1")
+    assert sat.complaints == []
     page.context.close()
 
 

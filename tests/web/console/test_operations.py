@@ -11,7 +11,7 @@ from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService, serving
 from web.console import operations
-from web.console.operations import CELLS_MAX, ROWS_MAX
+from web.console.operations import CELLS_MAX, QUIET_ROWS, ROWS_MAX
 
 MANY = 150
 TALKER = fleet.address(7)
@@ -83,7 +83,7 @@ def test_many_hosts_are_begun_only_by_whoever_types_the_cluster(admin: Browser) 
         assert "type the name of the cluster" in answer.text
     begun = admin.post("/operations/begin", {**fields, "typed": "web"})
     assert begun.status_code == 303
-    assert len([of for tag, of in admin.see(begun.headers["location"]).tags if tag == "rect"]) >= 50
+    assert "waiting 5" in admin.see(begun.headers["location"]).text
 
 
 def test_what_is_begun_is_what_was_planned(admin: Browser, crowd: WebService) -> None:
@@ -146,7 +146,7 @@ def test_a_crowd_makes_no_large_page(crowd: WebService, admin: Browser) -> None:
         assert len(admin.client.get(path).content) < 300_000, path
 
 
-def test_the_strip_of_a_large_operation_ends_and_says_so() -> None:
+def test_a_large_operation_has_no_strip_and_says_how_many_rows_it_leaves_out() -> None:
     hosts = [
         {"address": f"10.1.{n // 256}.{n % 256}", "outcome": "waiting", "evidence": {}}
         for n in range(CELLS_MAX + 2)
@@ -155,6 +155,22 @@ def test_the_strip_of_a_large_operation_ends_and_says_so() -> None:
     seen = operations._seen(
         {"hosts": hosts, "counts": counts | {"waiting": len(hosts)}, "options": {}}
     )
-    assert len(seen["strip"].cells) == CELLS_MAX
-    assert seen["more_cells"] == 2
+    assert seen["strip"].rows == 0
+    assert seen["more"] == len(hosts) - QUIET_ROWS
+
+
+def test_what_went_wrong_is_in_the_table_of_a_large_operation_and_the_others_are_counted() -> None:
+    outcomes = ("waiting",) * 300 + ("done",) * 300 + ("in_process",) * 30 + ("failed",) * 190
+    hosts = [
+        {"address": f"10.1.{n // 256}.{n % 256}", "outcome": outcome, "evidence": {}}
+        for n, outcome in enumerate(outcomes)
+    ]
+    counts = {name: outcomes.count(name) for name in ("waiting", "done", "in_process", "failed")}
+    seen = operations._seen(
+        {"hosts": hosts, "counts": counts | {"unknown": 0, "skipped": 0}, "options": {}}
+    )
+    shown = [row["outcome"] for row in seen["rows"]]
+    assert shown == ["failed"] * 190 + ["in_process"] * (ROWS_MAX - 190)
     assert seen["more"] == len(hosts) - ROWS_MAX
+    assert dict(seen["strip"].paths).keys() == {"waiting", "done", "in_process", "failed"}
+    assert not seen["strip"].cells

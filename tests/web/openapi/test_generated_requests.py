@@ -145,6 +145,7 @@ def never_well(service: WebService, answered: list[Answered]) -> list[str]:
     return [f"{verb} {path}" for verb, path in table if (verb, path) not in well]
 
 
+@pytest.mark.dear_on("sqlite")
 def test_hundreds_of_generated_requests_are_answered_as_described(
     service: WebService, keys: list[str], tmp_path: Path
 ) -> None:

@@ -13,11 +13,16 @@ from domain.log.transaction import Transaction
 from domain.names import host_address, quoted, resource_name
 from domain.refusal import invalid
 from projections import clusters, container_managers, hosts, networks, operation_reads, operations
+from projections.fleet import queries
+from projections.fleet.matching import HostFilter
 from projections.hosts import Answer, Filter
 from projections.past import checkpoints
 from projections.past.past import FLEET, Past, Scratch, advance
 from projections.projection import Projection
 
+SEEN = ("last_check", "since", "next_check", "operation")
+"""What says when a host was looked at, or is only known of now."""
+HOSTS_MAX = 1_000_000
 STEP_EVENTS = 10_000
 """After so many events whoever watches is told how far it is."""
 
@@ -44,6 +49,17 @@ def fleet(engine: Engine, position: int, progress: Callable[[int], None]) -> Sta
         progress(scratch.position)
         advance(engine, scratch, min(position, scratch.position + STEP_EVENTS))
     return dict(_fleet(scratch.tx))
+
+
+def wide(tx: Transaction) -> State:
+    """Clusters with their members, and hosts with all that is known but when they were seen."""
+    state = {f"cluster/{name}": _cluster(tx, name) for name in orjson.loads(clusters.names(tx))}
+    every = queries.Page(limit=HOSTS_MAX)
+    for record in orjson.loads(queries.hosts(tx, HostFilter(), every, past=True).body):
+        state[f"host/{record['address']}"] = {
+            key: value for key, value in record.items() if key not in SEEN
+        }
+    return state
 
 
 def _fleet(tx: Transaction) -> Iterator[tuple[str, Record]]:

@@ -1,0 +1,132 @@
+"""How a log-in is kept, replaced and refused: one service for all of these tests."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.commctl.operator import Operator
+from tests.support.service import Service, wait_for
+
+# What `keyring` offers, over a file: tried by hand with the package itself (25.7).
+KEYRING = """
+import json, os, pathlib
+from keyring.errors import KeyringError
+path = pathlib.Path(os.environ["HOME"], "ring")
+def _ring():
+    if os.environ.get("LOCKED"):
+        raise KeyringError("the ring is\\nlocked")
+    return json.loads(path.read_text()) if path.exists() else {}
+def get_password(service, user):
+    return _ring().get(f"{service} {user}")
+def set_password(service, user, token):
+    path.write_text(json.dumps({**_ring(), f"{service} {user}": token}))
+def delete_password(service, user):
+    ring = _ring()
+    del ring[f"{service} {user}"]
+    path.write_text(json.dumps(ring))
+"""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service."""
+    with Service(tmp_path_factory.mktemp("login")) as running:
+        yield running
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Operator:
+    """Somebody away from the service."""
+    return Operator(tmp_path / "ada")
+
+
+def log_in(ada: Operator, shared: Service, *more: str, status: int = 0) -> str:
+    """By a password; gives what is said."""
+    command = ("login", shared.url, "-u", "admin", "--password-stdin", "--profile", "here", *more)
+    return ada.run(*command, stdin=f"{shared.password}\n", status=status).stderr
+
+
+def tokens(shared: Service) -> set[str]:
+    """The names of all of them."""
+    return {token["name"] for token in shared.client.get("/tokens").json()}
+
+
+def test_a_log_in_anew_replaces_the_token_of_the_one_before(ada: Operator, shared: Service) -> None:
+    before = tokens(shared)
+    log_in(ada, shared)
+    (first,) = tokens(shared) - before
+    # Their names have the second in which they were made.
+    wait_for(lambda: int(first.rpartition("-")[2]) < int(datetime.now(UTC).timestamp()))
+    log_in(ada, shared)
+    (second,) = tokens(shared) - before
+    assert second != first
+    assert ["name", f"token:{second}"] in ada.rows("whoami")
+    ada.run("logout")
+    assert tokens(shared) == before
+
+
+def test_a_token_that_has_ended_is_told_with_where_it_is_from(
+    ada: Operator, shared: Service
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=4)
+    log_in(ada, shared, "--expires", f"{soon:%Y-%m-%dT%H:%M:%S.%f}")
+
+    def refused() -> str | None:
+        done = ada.run("cluster", "list", status=None)
+        return done.stderr if done.returncode == 6 else None
+
+    said = wait_for(refused)
+    assert "profile here" in said
+    assert "log in again: commctl login" in said
+    log_in(ada, shared)
+    ada.run("cluster", "list")
+    ada.run("logout")
+
+
+def test_a_keyring_is_used_only_where_the_profile_says_so(ada: Operator, shared: Service) -> None:
+    config = ada.home / ".config/commctl/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profile.here]\nserver = "{shared.url}"\nkeyring = "commctl/here"\n')
+    where = ("--profile", "here")
+    missing = ada.run("whoami", *where, status=6, PYTHONPATH=without_keyring(ada))
+    assert "pip install keyring" in missing.stderr
+    package = ada.home / "packages/keyring"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(KEYRING)
+    (package / "errors.py").write_text("class KeyringError(Exception): pass\n")
+    ada.environment["PYTHONPATH"] = f"{package.parent}:{ada.environment['PYTHONPATH']}"
+    assert "no entry commctl/here" in ada.run("whoami", *where, status=6).stderr
+    assert "the ring is locked" in ada.run("whoami", *where, status=6, LOCKED="1").stderr
+    before = tokens(shared)
+    log_in(ada, shared)
+    assert list(json.loads((ada.home / "ring").read_text())) == ["commctl here"]
+    assert not list(ada.home.glob(".config/commctl/*.token"))
+    assert ["role", "admin"] in ada.rows("whoami")
+    assert ["log-in", "a token, by profile here"] in ada.rows("profile", "show")
+    ada.run("logout")
+    assert json.loads((ada.home / "ring").read_text()) == {}
+    assert tokens(shared) == before
+    # Other profiles have no use for it.
+    log_in(ada, shared)
+    assert json.loads((ada.home / "ring").read_text()) == {}
+    ada.run("logout")
+
+
+def test_a_token_that_the_keyring_does_not_take_is_revoked(ada: Operator, shared: Service) -> None:
+    config = ada.home / ".config/commctl/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profile.here]\nserver = "{shared.url}"\nkeyring = "no-user"\n')
+    before = tokens(shared)
+    assert "SERVICE/USER" in log_in(ada, shared, status=2)
+    assert tokens(shared) == before
+
+
+def without_keyring(ada: Operator) -> str:
+    """A PYTHONPATH with which there is no such package, also where it is installed."""
+    package = ada.home / "none/keyring"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('none')\n")
+    return f"{package.parent}:{ada.environment['PYTHONPATH']}"
