@@ -213,7 +213,8 @@ async def test_what_dnf_prints_is_understood(
     fleet: Fleet, every: tuple[str, int], security: tuple[str, int], expected: UpdatesFound | None
 ) -> None:
     host = fleet.add("fedora")
-    says(host, "dnf", ("--security", *security), ("check-update", *every))
+    repositories = ("repolist", "updates  Fedora - Updates\n", 0)
+    says(host, "dnf", ("--security", *security), ("check-update", *every), repositories)
     report = await ask(host, "fedora", "40")
     assert found(report.output) == expected, report.output
     if expected is None:
