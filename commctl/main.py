@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from shutil import get_terminal_size
@@ -66,6 +67,12 @@ SWITCHES = ("-q", "--quiet", "--no-color", "--utc", "--header")
 
 def main() -> NoReturn:
     """The `commctl` command."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # as after `>&-`
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to the end
+    # Where the terminal has no such character, it is shown as `\u25cf`.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -80,19 +87,25 @@ def run(arguments: Sequence[str]) -> int:
         app = application(*theirs[:2])
         status = app([*ours, *theirs], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
+        if status == exits.INTERRUPTED:  # typer has it so, and says nothing
+            return _interrupted()
         return int(status or 0)
     except exits.Ended as ended:
         return _end(ended.status, *ended.sentences)
     except typer.TyperException as error:
         return _wrong_use(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _end(exits.INTERRUPTED, "interrupted")
+        return _interrupted()
     except BrokenPipeError:
-        # Nor may Python try to write the rest at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return UNTIL_CLOSED
+    except UnicodeEncodeError:
+        return _end(exits.USED_WRONGLY, "What was typed is no text in UTF-8.")
+    except UnicodeDecodeError:
+        return _end(exits.USED_WRONGLY, "What was read is no text in UTF-8.")
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        why = error.strerror or str(error)
+        told = f"{error.filename}: {why}" if error.filename else why
         return _end(exits.REFUSED, told)
 
 
@@ -106,8 +119,22 @@ def _wrong_use(error: typer.TyperException) -> int:
     return _end(exits.USED_WRONGLY, f"{told} (see {command} --help)")
 
 
+def _interrupted() -> int:
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # after the ^C, or the question
+    return _end(exits.INTERRUPTED, "interrupted")
+
+
+def _say_no_more() -> None:
+    """Nor may Python try to write the rest at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _end(status: int, *sentences: str) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # such as a full disk, which is told already
+        _say_no_more()
     for sentence in sentences:
         told = cleaned(sentence)
         if sys.stderr.isatty():

@@ -54,11 +54,15 @@ class Transport:
         httpx = _httpx()
         self.server = server
         self._was_there = False
-        headers = {"Accept": "application/json", "User-Agent": "commctl", **_authorization(server)}
+        headers = {
+            b"Accept": b"application/json",
+            b"User-Agent": b"commctl",
+            **_authorization(server),
+        }
         if request is not None:
-            headers["X-Request-ID"] = request
+            headers[b"X-Request-ID"] = _line("--request", request)
         if note is not None:
-            headers["Commissaire-Note"] = note
+            headers[b"Commissaire-Note"] = _line("--note", note)
         self.http = httpx.Client(
             base_url=_base(server),
             headers=headers,
@@ -210,14 +214,22 @@ def _base(server: Server) -> str:
     return f"{server.url}/api/v0/"
 
 
-def _authorization(server: Server) -> dict[str, str]:
+def _authorization(server: Server) -> dict[bytes, bytes]:
     known = server.credentials
     if known is None:
         return {}
     if isinstance(known, Password):
         pair = b64encode(f"{known.user}:{known.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-    return {"Authorization": f"Bearer {known}"}
+        return {b"Authorization": f"Basic {pair}".encode()}
+    return {b"Authorization": b"Bearer " + _line(f"The token of {server.origin}", known)}
+
+
+def _line(what: str, text: str) -> bytes:
+    """The value of a header. Raises WrongUse, without the text: it may be a secret."""
+    told = text.strip()
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in told):
+        raise exits.WrongUse(f"{what} is not one line of text.")
+    return told.encode(errors="surrogateescape")
 
 
 def _path(path: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from domain.log.recorder import POSITION_MAX
-from domain.log.transaction import Transaction
+from domain.log.transaction import EngineName, Transaction
 from projections.hosts import Answer, later
 
 TAG_BYTES = 8
@@ -41,13 +41,28 @@ class Page(NamedTuple):
     next: int | None
 
 
+JOINED: dict[EngineName, str] = {
+    "sqlite": """
+        SELECT group_concat(record, ',') FROM (
+            SELECT record FROM operation_hosts WHERE operation = ? ORDER BY number LIMIT -1
+        )
+    """,
+    "postgresql": """
+        SELECT string_agg(record, ',' ORDER BY number) FROM operation_hosts WHERE operation = ?
+    """,
+}
+"""The records of all hosts in one text, put together where it keeps no other thread waiting.
+
+With a limit SQLite reads the rows in order before it puts them together.
+"""
+
+
 def operation(tx: Transaction, name: str) -> Answer | None:
     """All of one operation, with its hosts: those it takes in order, then those it skips."""
     found = tx.execute("SELECT record, tag FROM operations WHERE id = ?", (name,)).fetchone()
     if found is None:
         return None
-    sql = "SELECT record FROM operation_hosts WHERE operation = ? ORDER BY number"
-    hosts = ",".join(row[0] for row in tx.execute(sql, (name,)).fetchall())
+    hosts = tx.execute(JOINED[tx.engine], (name,)).fetchone()[0] or ""
     return Answer(f'{found[0][:-1]},"hosts":[{hosts}]}}'.encode(), found[1])
 
 

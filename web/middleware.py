@@ -33,7 +33,7 @@ CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
 FRAMES_MAX = 6
 API = "/api/"
-POSITIONED = (200, 304)
+POSITIONED = (200, 206, 304)
 """Answers that say of which position of the log they are."""
 
 

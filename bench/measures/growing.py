@@ -20,10 +20,12 @@ FACETS_LIMIT_MS = 30.0
 ROWS: dict[str, tuple[Bound, float | None]] = {
     "/fleet": ("at most", GROWTH_LIMIT),
     "/fleet/hosts?label=role%3Dr3&label=zone%3Dz1": ("at most", GROWTH_LIMIT),
-    "/fleet/hosts?label=role%3Dr3&sort=since": ("for comparison", None),
+    "/fleet/hosts?label=role%3Dr3&status=disassociated": ("at most", GROWTH_LIMIT),
+    "/fleet/hosts?label=role%3Dr3&sort=since": ("at most", GROWTH_LIMIT),
     "/fleet/facets": ("ours at most", FACETS_LIMIT_MS),
-    "/fleet/facets?label=role%3Dr3": ("for comparison", None),
-    "/fleet/facets?q=127.0.1": ("for comparison", None),
+    "/fleet/facets?label=role%3Dr3": ("ours at most", FACETS_LIMIT_MS),
+    "/fleet/facets?q=127.0.1": ("ours at most", FACETS_LIMIT_MS),
+    "/fleet/facets?label=role%3Dr3&q=z1": ("ours at most", FACETS_LIMIT_MS),
 }
 
 

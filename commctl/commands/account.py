@@ -131,12 +131,13 @@ def _ask(question: str) -> str:
     return sys.stdin.readline().strip()
 
 
-def ask_password(question: str, *, from_stdin: bool, twice: bool = False) -> str:
-    """A password, which nobody sees. Raises WrongUse."""
+def ask_password(question: str, *, from_stdin: bool | None, twice: bool = False) -> str:
+    """A password, which nobody sees; None where it cannot come from stdin. Raises WrongUse."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
     if not sys.stdin.isatty():
-        raise WrongUse("Nobody is here to ask for a password: --password-stdin.")
+        more = "this wants a terminal" if from_stdin is None else "--password-stdin"
+        raise WrongUse(f"Nobody is here to ask for a password: {more}.")
     password = getpass.getpass(question)
     if twice and getpass.getpass("Once more: ") != password:
         raise WrongUse("These were two different passwords.")

@@ -25,6 +25,9 @@ At = Annotated[
 Most = Annotated[
     int | None, typer.Option("-n", metavar="N", min=1, help="So many at most; else all.")
 ]
+First = Annotated[
+    int | None, typer.Option("-n", metavar="N", min=1, help="The first N of them; else all.")
+]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 KeyFile = Annotated[
     Path, typer.Option("-k", "--key", metavar="FILE", help="Private key; - is standard input.")

@@ -12,7 +12,7 @@ from commctl.selectors import Selection, selection
 from commctl.session import Session, session
 from commctl.show.table import SHORT_ID, Column
 from commctl.show.times import age, seconds
-from commctl.watch.watching import Watching
+from commctl.watch.watching import watch_to_the_end
 
 PLANS = 3
 """So often a plan is made anew where the fleet has changed since."""
@@ -186,7 +186,7 @@ def _begin(
         if detach:
             use.out.record({"operation": begun["id"]}, begun, begun["id"])
             return DONE
-        return Watching(use, begun["id"], position, limit_s).to_the_end()
+        return watch_to_the_end(use, begun["id"], position, limit_s)
     raise AssertionError("the last try begins or raises")
 
 
@@ -198,7 +198,10 @@ def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record
     if chosen.matches is None:
         return chosen.query
     query = {**chosen.query, "cluster": cluster}
-    return [host["address"] for host in chosen.filter(use.api.hosts(**query))]
+    found = [host["address"] for host in chosen.filter(use.api.hosts(**query))]
+    if not found:
+        raise Refused(f"No host of {cluster} is meant by {' '.join(words)}.")
+    return found
 
 
 def _show(use: Session, plan: Plan, *, whole: bool = False) -> None:

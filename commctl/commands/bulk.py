@@ -1,12 +1,14 @@
 """The same with many: so many at once, a line for each, on after a refusal."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from shutil import get_terminal_size
 from typing import Any, NamedTuple
 
 from commctl.exits import DONE, REFUSED, Ended, NoLogin, NoServer
 from commctl.session import Session
 from commctl.show.hosts import DONE_COLUMNS
 
+REFUSED_SHOWN = 20
 AT_ONCE = 16
 """So many things are done at once."""
 
@@ -45,13 +47,19 @@ def each(
 
 def tell(use: Session, done: Iterable[Done], noun: str = "host") -> int:
     """A line for each; the exit status is 1 where any was refused."""
-    refused = 0
+    _ = use.api  # what is wrong with the log-in, say, is told once, and not of each
+    refused: list[Done] = []
 
     def told() -> Iterator[dict[str, Any]]:
-        nonlocal refused
         for one in done:
-            refused += one.outcome == "refused"
+            if one.outcome == "refused":
+                refused.append(one)
             yield one._asdict()
 
-    use.out.rows(DONE_COLUMNS, told(), noun)
+    number = use.out.rows(DONE_COLUMNS, told(), noun)
+    if use.out.is_terminal and number >= get_terminal_size().lines:  # they have gone by
+        for one in refused[:REFUSED_SHOWN]:
+            use.out.say(f"  {one.name}  refused: {one.reason}")
+        if len(refused) > REFUSED_SHOWN:
+            use.out.say(f"  and {len(refused) - REFUSED_SHOWN} more")
     return REFUSED if refused else DONE

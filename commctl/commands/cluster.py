@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from commctl.commands.arguments import Addresses, At, ClusterName, Most, Yes, time_of
+from commctl.commands.arguments import Addresses, At, ClusterName, First, Yes, time_of
 from commctl.commands.bulk import each, tell
 from commctl.commands.history import show_history
 from commctl.exits import DONE, REFUSED
@@ -105,6 +105,6 @@ def remove_members(ctx: typer.Context, cluster: ClusterName, addresses: Addresse
 
 
 @commands.command("history")
-def cluster_history(ctx: typer.Context, cluster: ClusterName, most: Most = None) -> int:
+def cluster_history(ctx: typer.Context, cluster: ClusterName, most: First = None) -> int:
     """What happened to a cluster, oldest first; also of one that is gone."""
     return show_history(session(ctx), f"cluster/{cluster}", most)

@@ -1,12 +1,13 @@
 """`commctl history`: who did what, when, and what changed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
 
-from commctl.commands.arguments import Most, position_of, time_of
+from commctl.commands.arguments import First, position_of, time_of
 from commctl.exits import DONE, Refused, WrongUse
 from commctl.records import Event
 from commctl.session import Session, session
@@ -25,7 +26,18 @@ def _changed(record: Any) -> str:
 
 
 def _value(value: object) -> str:
-    return words(value) or "-"
+    """With blanks, so that it folds."""
+    match value:
+        case dict():
+            told = {key: words(said) for key, said in value.items()}
+            return ", ".join(f"{key}={said}" for key, said in told.items() if said) or "-"
+        case list():
+            return ", ".join(
+                " ".join(map(words, each)) if isinstance(each, list) else words(each)
+                for each in value
+            )
+        case _:
+            return words(value) or "-"
 
 
 def _data(event: Any) -> str:
@@ -46,7 +58,7 @@ HISTORY = (
 EVENTS = (
     Column("time", "time", "time"),
     Column("who", "actor", drop=2),
-    Column("subject", "subject"),
+    Column("subject", "subject", "id"),
     Column("type", "type"),
     Column("told", _data, "folds", 1),
     Column("note", "note", drop=3),
@@ -78,7 +90,7 @@ def history(
         str | None, typer.Option(metavar="TIME", help="The same; both count themselves.")
     ] = None,
     go_on: Annotated[bool, typer.Option("--follow", help="Go on with what comes.")] = False,
-    most: Most = None,
+    most: First = None,
 ) -> int:
     """What happened, oldest first: when, who, what."""
     use = session(ctx)
@@ -95,7 +107,7 @@ def history(
     else:
         query["since"] = time_of(use, since)
     if go_on:
-        use.out.rows(EVENTS, _followed(use, query, after))
+        use.out.rows(EVENTS, _followed(use, query, after), live=True)
     else:
         found = use.api.events(most, **query, until=time_of(use, until), after=after)
         if until and until.startswith("@"):  # several events may have one time
@@ -106,8 +118,6 @@ def history(
 
 
 def _followed(use: Session, query: dict[str, Any], after: int | None) -> Iterator[Event]:
-    import sys
-
     position = use.api.position()
     if after is not None or query["since"]:
         for event in use.api.events(**query, after=after):
@@ -116,14 +126,18 @@ def _followed(use: Session, query: dict[str, Any], after: int | None) -> Iterato
     subject = query.pop("subject")
     query.pop("since", None)
     for told in follow(use.api.transport, position, [subject] if subject else (), **query):
-        sys.stdout.flush()
         if not isinstance(told, Silence):
             yield told
 
 
 def subject_of(use: Session, text: str) -> str:
-    """`host/10.0.0.7`, or a name that is one of a host or a cluster."""
-    if "/" in text:
+    """`host/10.0.0.7`, or a name that is one of a host or a cluster, or how an operation begins."""
+    from commctl.commands.operation import PREFIX, find
+
+    kind, _, begins = text.rpartition("/")
+    if kind == "operation" and PREFIX.fullmatch(begins):
+        return f"operation/{find(use, begins)['id']}"
+    if kind:
         return text
     if text in use.api.clusters():
         return f"cluster/{text}"
@@ -135,4 +149,7 @@ def subject_of(use: Session, text: str) -> str:
                 raise
             continue
         return f"{kind}/{text}"
+    if PREFIX.fullmatch(text):
+        with suppress(Refused):
+            return f"operation/{find(use, text)['id']}"
     raise Refused(f"Nothing was ever heard of {text}: a subject is such as host/10.0.0.7.")

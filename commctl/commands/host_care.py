@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from commctl.commands.arguments import Most, OfCluster, Selectors
+from commctl.commands.arguments import First, OfCluster, Selectors
 from commctl.commands.bulk import Done, each
 from commctl.commands.history import show_history
 from commctl.exits import DONE, REFUSED, TimedOut, WrongUse
@@ -33,7 +33,7 @@ def add_commands(commands: typer.Typer) -> None:
 def host_history(
     ctx: typer.Context,
     address: Annotated[str, typer.Argument(metavar="ADDRESS")],
-    most: Most = None,
+    most: First = None,
 ) -> int:
     """What happened to a host, oldest first; also of one that is gone."""
     return show_history(session(ctx), f"host/{address}", most)

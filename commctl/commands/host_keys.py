@@ -88,6 +88,13 @@ def forget(ctx: typer.Context, addresses: Addresses) -> int:
     return tell(use, each(addresses, forgotten))
 
 
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongUse(f"{file} is no text in UTF-8.") from None
+
+
 def import_hosts(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="- is standard input.")],
@@ -124,7 +131,7 @@ def import_hosts(
         raise WrongUse(f"--groups is one of {', '.join(GROUPS)}.")
     if file == "-" and str(key) == "-":
         raise WrongUse("Standard input is the list: the key is in a file.")
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    text = _text(file)
     common = {k: v for k, v in label_changes(labels or ()).items() if v is not None}
     entries = [
         replace(

@@ -15,7 +15,7 @@ from commctl.show.operations import OPERATION_HOSTS, OPERATIONS, operation_shown
 from commctl.show.table import SHORT_ID
 from commctl.show.text import cleaned
 from commctl.show.times import seconds
-from commctl.watch.watching import Watching
+from commctl.watch.watching import watch_to_the_end
 
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 PREFIX = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")
@@ -102,7 +102,7 @@ def watch(ctx: typer.Context, operation: Which = None, timeout: Timeout = None) 
     """Watch an operation to its end; the exit status says how it ended."""
     use = session(ctx)
     limit_s = None if timeout is None else seconds(timeout)
-    return Watching(use, find(use, operation)["id"], None, limit_s).to_the_end()
+    return watch_to_the_end(use, find(use, operation)["id"], None, limit_s)
 
 
 def _steer(ctx: typer.Context, name: str | None, state: str) -> int:
@@ -147,7 +147,7 @@ def retry(
     if detach:
         use.out.record({"operation": begun["id"]}, begun, begun["id"])
         return DONE
-    return Watching(use, begun["id"], position, limit_s).to_the_end()
+    return watch_to_the_end(use, begun["id"], position, limit_s)
 
 
 @commands.command("failed")

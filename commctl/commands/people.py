@@ -106,8 +106,8 @@ def own_password(ctx: typer.Context) -> int:
     """Change your own password."""
     use = session(ctx)
     name = use.api.get("me")["name"]
-    old = ask_password(f"Password of {name} so far: ", from_stdin=False)
-    new = ask_password("Another one: ", from_stdin=False, twice=True)
+    old = ask_password(f"Password of {name} so far: ", from_stdin=None)
+    new = ask_password("Another one: ", from_stdin=None, twice=True)
     use.api.put(f"user/{quote(name, safe='')}/password", {"old": old, "new": new})
     use.out.say(f"{name} has another password.")
     return DONE

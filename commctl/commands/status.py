@@ -105,8 +105,8 @@ class Page:
         print(self._use.out.painted(cleaned(text), "1"))
 
     def _say(self, text: str, more: str = "") -> None:
-        for number, line in enumerate(folded(cleaned(text), self._use.out.columns - INDENT)):
-            print(" " * INDENT + (line if number == 0 else f"  {line}"))
+        for number, line in enumerate(folded(cleaned(text), self._use.out.columns - 2 * INDENT)):
+            print(" " * INDENT * (1 if number == 0 else 2) + line)
         for line in folded(cleaned(more), self._use.out.columns - 2 * INDENT) if more else ():
             print(" " * 2 * INDENT + self._use.out.painted(line, "2"))
 
@@ -134,7 +134,8 @@ class Page:
         for need in needs:
             what = str(need["what"]).replace("_", " ")
             of = f" of operation {need['operation'][:SHORT_ID]}" if need.get("operation") else ""
-            self._say(f"{what}{of}: {_named(need)}", str(need["cure"]))
+            named = need.get("source") or _named(need)
+            self._say(f"{what}{of}: {named}", str(need["cure"]))
 
     def _failed(self) -> None:
         failed = self._fleet["failed"]

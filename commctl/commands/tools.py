@@ -92,6 +92,7 @@ def open_page(
         import webbrowser
 
         if webbrowser.open(url):
+            use.out.say(url)  # also where the browser shows nothing
             return DONE
     use.out.line(url)
     return DONE

@@ -17,6 +17,12 @@ def amount(kilobytes: int) -> str:
     return f"{size:.1f} {UNITS[unit]}" if unit and size < 10 else f"{size:.0f} {UNITS[unit]}"
 
 
+def _updates_unknown(host: Any) -> str | None:
+    """Why the host could not tell when it was asked last."""
+    failed = host.get("updates_failed")
+    return str(failed["reason"]) if failed else None
+
+
 def _updates(host: Any) -> str:
     found = host.get("updates")
     if not found:
@@ -75,6 +81,7 @@ def host_shown(host: Host) -> dict[str, Any]:
         "booted": host["booted_at"],
         "reboot needed": host["reboot_needed"],
         "updates": _updates(host),
+        "updates unknown": _updates_unknown(host),
         "cpus": host["cpus"] or "",
         "memory": amount(host["memory"]) if host["memory"] else "",
         "space": amount(host["space"]) if host["space"] else "",

@@ -55,8 +55,15 @@ class Output:
         """Whether what is shown is laid out."""
         return self.form in ("table", "wide")
 
-    def rows(self, columns: Sequence[Column], records: Iterable[Any], noun: str = "") -> int:
-        """A list, record by record as they come; gives how many there were.
+    def rows(
+        self,
+        columns: Sequence[Column],
+        records: Iterable[Any],
+        noun: str = "",
+        *,
+        live: bool = False,
+    ) -> int:
+        """A list, record by record as they come, `live` at once; gives how many there were.
 
         On a terminal standard error says how many of `noun`, and how many are in a bad state.
         """
@@ -66,28 +73,31 @@ class Output:
         elif self.form in ("table", "wide"):
             fits = self.columns if self.form == "table" else None
             layout = Layout(columns, self.now, fits, colour=self.colour, shapes=self.shapes)
-            lines = layout.lines(counted, header=self.is_terminal or self._header)
-            if self.is_terminal and not self.quiet:
+            lines = layout.lines(counted, header=self.is_terminal or self._header, live=live)
+            if self.is_terminal and not self.quiet and not live:
                 show_in_pages(lines, shutil.get_terminal_size().lines)
             else:
-                self._write(lines)
+                self._write(lines, live=live)
         elif self.form == "jsonl":
-            self._write(json_text(record) for record in counted)
+            self._write((json_text(record) for record in counted), live=live)
         elif self.form == "name":
-            self._write(plain(columns[0], record) for record in counted)
+            self._write((plain(columns[0], record) for record in counted), live=live)
         elif self.form == "tsv":
             if self._header:
                 self._write(["\t".join(column.name for column in columns)])
-            self._write("\t".join(plain(c, record) for c in columns) for record in counted)
+            lines = ("\t".join(plain(c, record) for c in columns) for record in counted)
+            self._write(lines, live=live)
         else:
             raise WrongUse(f"-o {self.form} is not for this: one of {', '.join(FORMATS)}.")
         if noun and self.is_terminal:
             self.say(counted.summary(noun))
         return counted.number
 
-    def _write(self, lines: Iterable[str]) -> None:
+    def _write(self, lines: Iterable[str], *, live: bool = False) -> None:
         for line in lines:
             sys.stdout.write(f"{line}\n")
+            if live:
+                sys.stdout.flush()
 
     def _json(self, records: Iterable[Any]) -> None:
         separator = "["

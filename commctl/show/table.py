@@ -1,5 +1,6 @@
 """Columns of a list, and how they are laid out on a terminal of some width."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
@@ -14,6 +15,7 @@ FOLDED_COLUMNS_MIN = 24
 LOOKED_AT_ROWS = 100
 """So many rows say how wide the columns are; wider ones later push what follows."""
 
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SHORT_ID = 13
 """So many characters of an operation's id tell it from others: its time in milliseconds."""
 
@@ -36,7 +38,8 @@ class Column(NamedTuple):
     name: str
     of: "str | Callable[[Any], object]"
     kind: str = "text"
-    """`text`, `time`, `status`, `id`, `folds` (takes what is left of the width), or `number`."""
+    """`text`, `time`, `status`, `id` (an operation's is short), `number`, or `folds`: it takes what
+    is left of the width."""
     drop: int = 0
     """0: never dropped, it identifies; else the greater, the earlier. 9: only in wide forms."""
 
@@ -88,20 +91,28 @@ class Layout:
         self._below: Column | None = None
         """What folds, and has no room beside the others: it has lines of its own."""
 
-    def lines(self, records: Iterable[Any], *, header: bool = True) -> Iterator[str]:
-        """The lines of a table, as they can be told; nothing at all without a record."""
+    def lines(
+        self, records: Iterable[Any], *, header: bool = True, live: bool = False
+    ) -> Iterator[str]:
+        """The lines of a table, as they can be told; nothing at all without a record.
+
+        Of a `live` one each is told as it comes, and columns grow with what comes.
+        """
         waiting = iter(records)
-        first = list(islice(waiting, LOOKED_AT_ROWS))
+        first = list(islice(waiting, 1 if live else LOOKED_AT_ROWS))
         if not first:
             return
-        widths = self._widths([self._cells(record) for record in first])
+        widths = self._widths([self._cells(record) for record in first], live=live)
         if header:
             names = [column.name.upper() for column in self._columns]
             yield self._painted(GAP.join(map(padded, names, widths)).rstrip(), "2")
         for record in chain(first, waiting):
+            if live:
+                widths = [*map(max, widths, map(width, self._cells(record)))]
+                self._fit(widths)
             yield from self._row(record, widths)
 
-    def _widths(self, rows: list[list[str]]) -> list[int]:
+    def _widths(self, rows: list[list[str]], *, live: bool) -> list[int]:
         """Of the columns that stay; those that do not fit are dropped for good."""
         widths = [
             max(width(text) for text in (column.name, *cells))
@@ -109,10 +120,15 @@ class Layout:
         ]
         empty = [not any(cells) for cells in zip(*rows, strict=True)]
         for index in reversed(range(len(widths))):  # what nobody has is no news
-            if empty[index] and self._columns[index].drop:
+            if empty[index] and self._columns[index].drop and not live:
                 del widths[index], self._columns[index]
+        self._fit(widths)
+        return widths
+
+    def _fit(self, widths: list[int]) -> None:
+        """Drop what there is no room for, and give what folds no more than the others leave."""
         if self._fits is None:
-            return widths
+            return
         while self._over(widths) > 0 and any(column.drop for column in self._columns):
             index = max(range(len(widths)), key=lambda i: self._columns[i].drop)
             if self._columns[index].kind == "folds":
@@ -121,8 +137,7 @@ class Layout:
         for index, column in enumerate(self._columns):
             if column.kind == "folds":
                 left = self._fits - sum(widths) + widths[index] - len(GAP) * (len(widths) - 1)
-                widths[index] = max(min(widths[index], left), FOLDED_COLUMNS_MIN)
-        return widths
+                widths[index] = min(widths[index], max(left, FOLDED_COLUMNS_MIN))
 
     def _over(self, widths: list[int]) -> int:
         """By how much the columns are too wide, were those that fold as narrow as may be."""
@@ -141,7 +156,7 @@ class Layout:
             return short(None if value is None else str(value), self._now)
         text = plain(column, record)
         if column.kind == "id" and self._fits is not None:
-            return text[:SHORT_ID]
+            return ID.sub(lambda found: found[0][:SHORT_ID], text)
         if column.kind == "status" and self._shapes and text in SIGNS:
             return f"{text} {SIGNS[text][0]}"
         return text

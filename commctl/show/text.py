@@ -53,16 +53,38 @@ def padded(text: str, columns: int) -> str:
 
 
 def folded(text: str, columns: int) -> list[str]:
-    """A text in lines of so many columns; a word that is longer is broken.
+    """A text in lines of so many columns; a word that is longer begins a line, and is broken.
 
     A command to type stays on one line, where one is wide enough.
     """
-    import textwrap
-
     if width(text) <= columns:
         return [text]
+    columns = max(columns, 2)  # of the widest character
     whole = COMMAND.sub(
-        lambda found: found[0].replace(" ", BOUND) if len(found[0]) <= columns else found[0], text
+        lambda found: found[0].replace(" ", BOUND) if width(found[0]) <= columns else found[0], text
     )
-    lines = textwrap.wrap(whole, max(columns, 1), break_on_hyphens=False)
-    return [line.replace(BOUND, " ") for line in lines] or [""]
+    lines, line = [], ""
+    for word in whole.split(" "):
+        told = f"{line} {word}" if line else word
+        if width(told) <= columns:
+            line = told
+            continue
+        lines.append(line)
+        while width(word) > columns:
+            part = _fitting(word, columns)
+            lines.append(part)
+            word = word[len(part) :]  # noqa: PLW2901 - what is left of it
+        line = word
+    return [told.rstrip().replace(BOUND, " ") for told in (*lines, line) if told.strip()] or [""]
+
+
+def _fitting(word: str, columns: int) -> str:
+    """As much of a word as so many columns have room for."""
+    if word.isascii():
+        return word[:columns]
+    taken = 0
+    for number, character in enumerate(word):
+        taken += _columns(character)
+        if taken > columns:
+            return word[:number]
+    return word

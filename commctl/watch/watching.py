@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from commctl.exits import OF_OPERATION, Ended, Left, TimedOut
+from commctl.exits import OF_OPERATION, Ended, Left, NoLogin, TimedOut
 from commctl.session import Session
 from commctl.show.table import SHORT_ID
 from commctl.show.text import cleaned, json_text
@@ -28,6 +28,24 @@ FAILED_SHOWN = 20
 TAIL_LINES = 15
 
 
+def watch_to_the_end(use: Session, name: str, after: int | None, timeout_s: float | None) -> int:
+    """Watch an operation, from an event on or from now; gives the exit status, by what became
+    of it. Raises TimedOut or Left, and then it goes on."""
+    try:
+        watching = Watching(use, name, after, timeout_s)
+    except KeyboardInterrupt:
+        raise Left(*_goes_on(name)) from None
+    return watching.to_the_end()
+
+
+def _goes_on(name: str) -> tuple[str, ...]:
+    short = name[:SHORT_ID]
+    return (
+        f"{short} goes on; watch it again: commctl op watch {short}",
+        f"cancel it: commctl op cancel {short}",
+    )
+
+
 class Watching:
     """One operation that is watched."""
 
@@ -37,6 +55,7 @@ class Watching:
         self._use = use
         self.name = str(answer.body["id"])
         self.progress = Progress(answer.body, hosts)
+        self._is_news = after is None
         after = (answer.position or 0) if after is None else after
         subject = f"operation/{self.name}"
         self._listener = Listener(follow(use.api.transport, after, [subject]))
@@ -51,22 +70,17 @@ class Watching:
             else:
                 self._in_a_pipe()
         except KeyboardInterrupt:
-            raise Left(*self._goes_on()) from None
+            raise Left(*_goes_on(self.name)) from None
+        except NoLogin as ended:
+            raise NoLogin(*ended.sentences, *_goes_on(self.name)) from None
         self._tell_the_end()
         return OF_OPERATION[self.progress.status]
-
-    def _goes_on(self) -> tuple[str, ...]:
-        short = self.name[:SHORT_ID]
-        return (
-            f"{short} goes on; watch it again: commctl op watch {short}",
-            f"cancel it: commctl op cancel {short}",
-        )
 
     def _next(self, wait_s: float) -> Told | None:
         if self._until is not None:
             left_s = self._until - time.monotonic()
             if left_s <= 0:
-                raise TimedOut(*self._goes_on())
+                raise TimedOut(*_goes_on(self.name))
             wait_s = min(wait_s, left_s)
         told = self._listener.next(wait_s)
         if isinstance(told, Silence):
@@ -82,6 +96,8 @@ class Watching:
 
     def _in_a_pipe(self) -> None:
         quiet_since, form = time.monotonic(), self._use.out.form
+        if self._is_news and not self.progress.is_over:
+            self._use.out.say(self._counts())
         told_away = False
         while not self.progress.is_over:
             told = self._next(max(0.0, quiet_since + SILENCE_S - time.monotonic()))
@@ -123,7 +139,7 @@ class Watching:
                     told = self._listener.next(0)
                 if not hands.do(keys.pressed()):
                     screen.erase()
-                    raise Left(*self._goes_on())
+                    raise Left(*_goes_on(self.name))
             screen.erase()
 
     def _tell_the_end(self) -> None:

@@ -46,6 +46,14 @@ STREAM = """
     WHERE originator_id = ? AND originator_version > ? AND originator_version <= ?
     ORDER BY originator_version
 """
+NEWEST_EACH = """
+    SELECT s.originator_id, s.originator_version, s.topic, s.state FROM (
+        SELECT originator_id AS id, max(originator_version) AS version FROM stored_events
+        WHERE originator_id > ? AND originator_id < ? GROUP BY originator_id
+    ) AS newest JOIN stored_events s
+    ON s.originator_id = newest.id AND s.originator_version = newest.version
+    ORDER BY s.originator_id
+"""
 HAS_STREAM = "SELECT 1 FROM stored_events WHERE originator_id = ? LIMIT 1"
 LOG = """
     SELECT position, recorded_at, originator_id, originator_version, topic, state
@@ -143,6 +151,12 @@ def stream(
     """One aggregate's events, oldest first."""
     for row in tx.execute(STREAM, (originator_id, gt, lte)).fetchall():
         yield StoredEvent(row[0], row[1], row[2], bytes(row[3]))
+
+
+def newest_each(tx: Transaction, kind: str) -> list[StoredEvent]:
+    """The newest event of each aggregate of a kind of which there are few, sorted by name."""
+    rows = tx.execute(NEWEST_EACH, (f"{kind}/", f"{kind}0")).fetchall()  # 0 is what follows /
+    return [StoredEvent(row[0], row[1], row[2], bytes(row[3])) for row in rows]
 
 
 def has_stream(tx: Transaction, originator_id: str) -> bool:

@@ -1,7 +1,23 @@
-"""When a host last told how many updates wait: no event, for mostly there are as many as before."""
+"""When a host last told how many updates wait: no event, for mostly there are as many as before.
 
+Nor is it one that it could not tell: it says nothing of the host, and may be so every hour.
+"""
+
+from typing import Literal, NamedTuple
+
+from domain.aggregates.host_events import FailureKind
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import TEXT
+
+ScanFailureKind = FailureKind | Literal["command", "late", "unsupported"]
+"""Its commands failed, it took too long, its system is none that can be asked; or as hosts fail."""
+
+
+class FailedScan(NamedTuple):
+    """Why a host has not told how many updates wait, in a sentence."""
+
+    kind: ScanFailureKind
+    reason: str
 
 
 def schema(engine: EngineName) -> list[str]:
@@ -13,7 +29,15 @@ def schema(engine: EngineName) -> list[str]:
             address {text} PRIMARY KEY,
             at {text} NOT NULL
         )
-        """
+        """,
+        f"""
+        CREATE TABLE IF NOT EXISTS failed_update_scans (
+            address {text} PRIMARY KEY,
+            kind {text} NOT NULL,
+            reason {text} NOT NULL,
+            at {text} NOT NULL
+        )
+        """,
     ]
 
 
@@ -24,6 +48,23 @@ def keep(tx: Transaction, address: str, at: str) -> None:
         ON CONFLICT (address) DO UPDATE SET at = excluded.at
     """
     tx.execute(sql, (address, at))
+    tx.execute("DELETE FROM failed_update_scans WHERE address = ?", (address,))
+
+
+def fail(tx: Transaction, address: str, failed: FailedScan, at: str) -> None:
+    """It was asked, and has told nothing; what it told before stays."""
+    sql = """
+        INSERT INTO failed_update_scans (address, kind, reason, at) VALUES (?, ?, ?, ?)
+        ON CONFLICT (address) DO UPDATE
+        SET kind = excluded.kind, reason = excluded.reason, at = excluded.at
+    """
+    tx.execute(sql, (address, *failed, at))
+
+
+def forget(tx: Transaction, address: str) -> None:
+    """Of a host that is gone."""
+    for table in ("update_scans", "failed_update_scans"):
+        tx.execute(f"DELETE FROM {table} WHERE address = ?", (address,))  # noqa: S608 - our own names
 
 
 def scanned(tx: Transaction) -> list[tuple[str, str]]:

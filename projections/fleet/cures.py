@@ -17,3 +17,7 @@ UNKNOWN_OUTCOME = (
     "See on the host whether the step was done; PUT /api/v0/operation/ID/retry proves it or does"
     " it again."
 )
+STALE_SOURCE = (
+    "See why the inventory does not answer: what it said of its hosts is old. Nothing is lost"
+    " meanwhile."
+)

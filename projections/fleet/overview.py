@@ -5,7 +5,7 @@ status of each host and nothing else.
 from typing import NamedTuple
 
 from domain.log.transaction import Transaction
-from projections.fleet.queries import HostFilter, matching
+from projections.fleet.matching import HostFilter, matching
 
 MATRIX = """
     SELECT cluster, status, sum(count) FROM fleet_counts WHERE label = ''
@@ -33,7 +33,7 @@ def matrix(tx: Transaction) -> Matrix:
 
 def statuses(tx: Transaction, which: HostFilter, limit: int) -> list[HostStatus]:
     """The first hosts that match, sorted by cluster and address."""
-    source, _, conditions, params = matching(tx, which, "address")
+    source, _, _, conditions, params = matching(tx, which, "address")
     sql = f"""
         SELECT h.address, h.status FROM {source} WHERE {" AND ".join(conditions)}
         ORDER BY h.cluster, h.address LIMIT {limit}

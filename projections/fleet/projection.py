@@ -1,6 +1,6 @@
 """Folds what happens to hosts into the rows of the fleet."""
 
-from typing import NamedTuple
+from typing import TypeVar
 
 import orjson
 
@@ -10,17 +10,21 @@ from domain.event import Recorded
 from projections.fleet.tables import (
     FLEET_COUNTS,
     FLEET_HOSTS,
+    FLEET_PROFILES,
     HOST_LABELS,
     UNKNOWN,
     FleetCountRow,
     FleetHostRow,
+    FleetProfileRow,
     HostLabelRow,
+    Profile,
     facts_shown,
+    profile_of,
 )
 from projections.projection import Projection
 from projections.tables import Rows, TableAccess
 
-VERSION = 2
+VERSION = 3
 HANDLES = (
     events.Registered,
     events.Removed,
@@ -38,35 +42,40 @@ HANDLES = (
 FACTS = ("os", "cpus", "memory", "space", "kernel", "booted_at")
 SOURCED = ("os", "cpus", "memory", "space")
 
+C = TypeVar("C", FleetCountRow, FleetProfileRow)
+
 
 def project(recorded: Recorded, tables: TableAccess) -> None:
     """Fold one event into the tables."""
     event = recorded.event
     if not isinstance(event, HANDLES):
         return
-    hosts, counts = tables(FLEET_HOSTS), tables(FLEET_COUNTS)
+    hosts = tables(FLEET_HOSTS)
     address = event.originator_id.partition("/")[2]
     row = hosts.get(address)
     if isinstance(event, events.Registered):
         row = FleetHostRow(
             address, "investigating", "", "", "", event.at, UNKNOWN, "", "", event.source,
-            "{}", "{}", "{}", "", "",
+            "{}", "{}", "{}", "", "", "",
         )  # fmt: skip
     elif row is None:
         raise LookupError(f"{event.TOPIC} at {recorded.position}: {address} is not registered")
     else:
-        before = _counted_by(row)
+        before = profile_of(row)
         if isinstance(event, events.Removed):
-            _count(counts, before, -1)
+            _count(tables, before, -1)
             _put_labels(tables(HOST_LABELS), row, {})
             hosts.delete(address)
             return
+        since = row.since
         _fold(row, event, tables(HOST_LABELS))
-        if _counted_by(row) == before:
+        if row.since != since:
+            _put_labels(tables(HOST_LABELS), row, orjson.loads(row.labels))
+        if profile_of(row) == before:
             hosts.put(row)
             return
-        _count(counts, before, -1)
-    _count(counts, _counted_by(row), +1)
+        _count(tables, before, -1)
+    _count(tables, profile_of(row), +1)
     hosts.put(row)
 
 
@@ -114,11 +123,13 @@ def _become(row: FleetHostRow, status: str, at: str) -> None:
 
 
 def _put_labels(rows: Rows[HostLabelRow], row: FleetHostRow, labels: dict[str, str]) -> None:
-    for label in _pairs(row.labels):
-        rows.delete(f"{label} {row.address}")
+    before = set(_pairs(row.labels))
     row.labels = orjson.dumps(labels).decode()
-    for label in _pairs(row.labels):
-        rows.put(HostLabelRow(f"{label} {row.address}", label, row.address))
+    after = _pairs(row.labels)
+    for label in before.difference(after):
+        rows.delete(f"{label} {row.address}")
+    for label in after:
+        rows.put(HostLabelRow(f"{label} {row.address}", label, row.address, row.since))
 
 
 def _pairs(labels: str) -> list[str]:
@@ -126,34 +137,25 @@ def _pairs(labels: str) -> list[str]:
     return [f"{key}={value}" for key, value in orjson.loads(labels).items()]
 
 
-class CountedBy(NamedTuple):
-    """What a host is counted by."""
-
-    status: str
-    kind: str
-    cluster: str
-    os: str
-    labels: str
-    """As the row has them: JSON."""
-
-
-def _counted_by(row: FleetHostRow) -> CountedBy:
-    return CountedBy(row.status, row.kind, row.cluster, row.os, row.labels)
-
-
-def _count(counts: Rows[FleetCountRow], host: CountedBy, by: int) -> None:
-    """Count a host with others that are as it is: once among all, and once for each label."""
+def _count(tables: TableAccess, host: Profile, by: int) -> None:
+    """Count a host with others that are as it is: all in all, and once for each label."""
+    profiles = tables(FLEET_PROFILES)
+    _put(profiles, profiles.get(host.id) or FleetProfileRow(host.id, *host, 0), by)
+    counts = tables(FLEET_COUNTS)
     alike = host[:4]
     for label in ("", *_pairs(host.labels)):
         key = "\x1f".join((label, *alike))
-        found = counts.get(key) or FleetCountRow(key, label, *alike, 0)
-        found.count += by
-        if found.count:
-            counts.put(found)
-        else:
-            counts.delete(key)
+        _put(counts, counts.get(key) or FleetCountRow(key, label, *alike, 0), by)
+
+
+def _put(rows: Rows[C], row: C, by: int) -> None:
+    row.count += by
+    if row.count:
+        rows.put(row)
+    else:
+        rows.delete(row.id)
 
 
 PROJECTION = Projection(
-    "fleet", VERSION, (FLEET_HOSTS, HOST_LABELS, FLEET_COUNTS), HANDLES, project
+    "fleet", VERSION, (FLEET_HOSTS, HOST_LABELS, FLEET_COUNTS, FLEET_PROFILES), HANDLES, project
 )

@@ -1,12 +1,14 @@
 """The rows of the fleet: a host with all that is asked about it, its labels, and counts."""
 
 from dataclasses import dataclass
-from typing import Any
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import orjson
 
 from projections.tables import Table
 
+PROFILE_BYTES = 12
 UNKNOWN = -1
 """`reboot_needed` where nobody can tell; else 0 or 1."""
 
@@ -33,16 +35,18 @@ class FleetHostRow:
     said: str
     sourced: str
     updates: str
+    profile: str
     head: str
 
 
 @dataclass(slots=True)
 class HostLabelRow:
-    """One label of one host; `id` is `label`, a space, and the address."""
+    """One label of one host; `id` is `label`, a space, and the address; `since` as of the host."""
 
     id: str
     label: str
     address: str
+    since: str
 
 
 @dataclass(slots=True)
@@ -58,6 +62,43 @@ class FleetCountRow:
     count: int
 
 
+@dataclass(slots=True)
+class FleetProfileRow:
+    """How many hosts have all of this in common, their labels (JSON) among it."""
+
+    id: str
+    status: str
+    kind: str
+    cluster: str
+    os: str
+    reboot_needed: int
+    labels: str
+    count: int
+
+
+class Profile(NamedTuple):
+    """What a host is counted by."""
+
+    status: str
+    kind: str
+    cluster: str
+    os: str
+    reboot_needed: int
+    labels: str
+
+    @property
+    def id(self) -> str:
+        """A name of it: a digest, since labels may be many."""
+        content = orjson.dumps([*self])
+        return blake2b(content, digest_size=PROFILE_BYTES).hexdigest()
+
+
+def profile_of(row: FleetHostRow) -> Profile:
+    """What a host is counted by: the same for labels that were given in another order."""
+    labels = orjson.dumps(orjson.loads(row.labels), option=orjson.OPT_SORT_KEYS).decode()
+    return Profile(row.status, row.kind, row.cluster, row.os, row.reboot_needed, labels)
+
+
 # Any: facts are plain JSON.
 def facts_shown(row: FleetHostRow) -> dict[str, Any]:
     """What the host says of itself, but for what its source says in its place."""
@@ -67,6 +108,7 @@ def facts_shown(row: FleetHostRow) -> dict[str, Any]:
 
 
 def _derive(row: FleetHostRow) -> None:
+    row.profile = profile_of(row).id
     facts = facts_shown(row)
     record = {
         "address": row.address,
@@ -108,6 +150,7 @@ FLEET_HOSTS = Table(
             said {text} NOT NULL,
             sourced {text} NOT NULL,
             updates {text} NOT NULL,
+            profile {text} NOT NULL,
             head {text} NOT NULL
         ) {clustered}
         """,
@@ -117,6 +160,7 @@ FLEET_HOSTS = Table(
         "CREATE INDEX IF NOT EXISTS {table}_by_os ON {table} (os, address)",
         "CREATE INDEX IF NOT EXISTS {table}_by_since ON {table} (since, address)",
         "CREATE INDEX IF NOT EXISTS {table}_by_reboot_needed ON {table} (reboot_needed, address)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_profile ON {table} (profile, address)",
     ),
     _derive,
 )
@@ -129,10 +173,12 @@ HOST_LABELS = Table(
         CREATE TABLE IF NOT EXISTS {table} (
             id {text} PRIMARY KEY,
             label {text} NOT NULL,
-            address {text} NOT NULL
+            address {text} NOT NULL,
+            since {text} NOT NULL
         ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_label ON {table} (label, address)",
+        "CREATE INDEX IF NOT EXISTS {table}_by_since ON {table} (label, since, address)",
         "CREATE INDEX IF NOT EXISTS {table}_by_address ON {table} (address)",
     ),
 )
@@ -153,5 +199,24 @@ FLEET_COUNTS = Table(
         ) {clustered}
         """,
         "CREATE INDEX IF NOT EXISTS {table}_by_label ON {table} (label)",
+    ),
+)
+
+FLEET_PROFILES = Table(
+    "fleet_profiles",
+    FleetProfileRow,
+    (
+        """
+        CREATE TABLE IF NOT EXISTS {table} (
+            id {text} PRIMARY KEY,
+            status {text} NOT NULL,
+            kind {text} NOT NULL,
+            cluster {text} NOT NULL,
+            os {text} NOT NULL,
+            reboot_needed BIGINT NOT NULL,
+            labels {text} NOT NULL,
+            count BIGINT NOT NULL
+        ) {clustered}
+        """,
     ),
 )

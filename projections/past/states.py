@@ -14,6 +14,7 @@ from domain.names import host_address, quoted, resource_name
 from domain.refusal import invalid
 from projections import clusters, container_managers, hosts, networks, operation_reads, operations
 from projections.fleet import queries
+from projections.fleet.matching import HostFilter
 from projections.hosts import Answer, Filter
 from projections.past import checkpoints
 from projections.past.past import FLEET, Past, Scratch, advance
@@ -54,7 +55,7 @@ def wide(tx: Transaction) -> State:
     """Clusters with their members, and hosts with all that is known but when they were seen."""
     state = {f"cluster/{name}": _cluster(tx, name) for name in orjson.loads(clusters.names(tx))}
     every = queries.Page(limit=HOSTS_MAX)
-    for record in orjson.loads(queries.hosts(tx, queries.HostFilter(), every, past=True).body):
+    for record in orjson.loads(queries.hosts(tx, HostFilter(), every, past=True).body):
         state[f"host/{record['address']}"] = {
             key: value for key, value in record.items() if key not in SEEN
         }

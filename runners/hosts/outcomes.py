@@ -19,6 +19,7 @@ from domain.event import Act
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.beside_the_log import outputs, update_scans
+from projections.beside_the_log.update_scans import FailedScan
 from runners.leases.ownership import SINGLE_PROCESS, NoLongerOurs, Ownership
 from runners.scheduling.process_manager import UNRECORDED
 
@@ -123,6 +124,16 @@ class HostOutcomes:
                 unit.write_beside(lambda tx: update_scans.keep(tx, host.name, at))
 
         await self._record(host, find)
+
+    async def fail_updates(self, host: Host, failed: FailedScan) -> None:
+        """The host could not tell how many updates wait."""
+        at = self._now()
+
+        def fail(unit: Unit, subject: Subject) -> None:
+            if investigation.as_it_was(unit, subject) is not None:
+                unit.write_beside(lambda tx: update_scans.fail(tx, host.name, failed, at))
+
+        await self._record(host, fail)
 
     async def begin_bootstrap(self, host: Host, facts: FactsGathered) -> Wanted | None:
         """The host answered; gives the network that it is to be set up for, or `settle`s it."""

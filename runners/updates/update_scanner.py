@@ -14,11 +14,12 @@ from domain.aggregates import operation_events
 from domain.aggregates.host import READY, Host
 from domain.aggregates.rolling_policy import seconds_between
 from domain.event import Recorded
+from projections.beside_the_log.update_scans import FailedScan, ScanFailureKind
 from runners.hosts.outcomes import HostKeyChanged, HostOutcomes, HostUnusable
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet
 from runners.scheduling.process_manager import Due, ProcessManager
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import POLL_PAUSES, SESSION_S, Connector, StepSession
+from runners.steps.contact import NEWS_S, POLL_PAUSES, SESSION_S, Connector, StepSession
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import StepImpossible, sentences
 from runners.updates.waiting_updates import asking, found
@@ -140,11 +141,11 @@ class UpdateScanner(ProcessManager):
                     return Requeue(0.0, Priority.CONTINUED)
                 return await self._settle(host, session, scan, report)
         except StepImpossible as impossible:
-            return self._later(key, str(impossible))
+            return await self._fail(host, "unsupported", str(impossible))
         except HostKeyChanged as changed:
-            return self._later(key, changed.reason)
+            return await self._fail(host, "host_key", changed.reason)
         except HostUnusable as unusable:  # the watcher sees to that
-            return self._later(key, unusable.reason)
+            return await self._fail(host, unusable.kind, unusable.reason)
 
     async def _watched(self, session: StepSession, scan: Scan, report: StepReport) -> StepReport:
         """Watch it for the time of one session."""
@@ -155,7 +156,7 @@ class UpdateScanner(ProcessManager):
                 break
             polls += 1
             await asyncio.sleep(POLL_PAUSES.after(polls))
-            report = await session.watch(scan.step_id)
+            report = await session.watch(scan.step_id, wait_s=NEWS_S)
         return report
 
     async def _settle(
@@ -167,15 +168,22 @@ class UpdateScanner(ProcessManager):
             await session.cancel(scan.step_id)
         await session.clear(scan.step_id)
         if told is None:
-            return self._later(host.name, sentences(report.output) or "It told nothing.")
+            if report.state in ("absent", "waiting", "running"):
+                late = f"It has not told within {LIMIT_S / 60:.0f} minutes."
+                return await self._fail(host, "late", late)
+            reason = sentences(report.output) or "It told nothing."
+            return await self._fail(host, "command", reason)
         await self._outcomes.find_updates(host, told)
         self._scans.pop(host.name, None)
         return Requeue(INTERVAL_S * self._chance.uniform(0.9, 1.0), Priority.RETRY)
 
-    def _later(self, address: str, reason: str = "") -> Requeue:
+    async def _fail(self, host: Host, kind: ScanFailureKind, reason: str) -> Requeue:
+        self._on_failure(host.name, reason)
+        await self._outcomes.fail_updates(host, FailedScan(kind, reason))
+        return self._later(host.name)
+
+    def _later(self, address: str) -> Requeue:
         self._scans.pop(address, None)
-        if reason:
-            self._on_failure(address, reason)
         return Requeue(RETRY_S * self._chance.uniform(0.5, 1.0), Priority.RETRY)
 
     def _pause_s(self, scanned_at: str) -> float:

@@ -58,7 +58,9 @@ class Operator:
         environment: Mapping[str, str],
         files: tuple[IO[bytes], IO[bytes], IO[bytes]],
     ) -> Forked | subprocess.Popen[bytes]:
-        if leftovers.adopting() and not measured(environment):
+        pythons = {key: value for key, value in environment.items() if key.startswith("PYTHON")}
+        is_usual = pythons == {"PYTHONPATH": os.pathsep.join(sys.path)}
+        if is_usual and leftovers.adopting() and not measured(environment):
             return warm_commctl().start(arguments, environment, files, str(self.home))
         return subprocess.Popen(
             [sys.executable, "-m", "commctl", *arguments],
@@ -82,6 +84,14 @@ class Operator:
         """In a terminal."""
         command = [sys.executable, "-m", "commctl", *arguments]
         return Terminal(command, self.environment, columns, rows)
+
+    def program(self) -> None:
+        """Put `commctl` where a shell finds it."""
+        path = self.home / "bin" / "commctl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -m commctl "$@"\n')
+        path.chmod(0o755)
+        self.environment["PATH"] = f"{path.parent}:{self.environment['PATH']}"
 
     def key_file(self, key: bytes) -> str:
         """A private key in a file of the operator's own."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import commctl.api
 from commctl.api import Api, Password, Server
 from commctl.exits import NoLogin, NoServer, Refused
 from commctl.streams import Listener, Silence, follow
+from tests.commctl.in_process import Here
 from tests.commctl.operator import Operator
 from tests.end_to_end.operations.rolled import Rolled
 from tests.faults.proxy import Proxy
 from tests.fleet import Fleet
+from tests.fleet.keys import new_key
 from tests.support.service import Service, wait_for
 
 LIMIT_S = 60.0
@@ -132,3 +135,60 @@ def test_a_long_list_goes_through_the_pager_that_somebody_set(
         assert terminal.end() == 0
     with paged.terminal("cluster", "list", rows=60) as terminal:
         assert "paged:" not in terminal.see("30 clusters")
+
+
+def test_a_note_is_any_line_of_text_and_no_secret_is_told_where_one_is_none(
+    tmp_path: Path,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = Here(service, tmp_path, monkeypatch, capsys)
+    here.run("cluster", "create", "web", "--note", "für 漢字")
+    (event,) = service.client.get("/events", params={"type": "cluster.created"}).json()
+    assert event["note"] == "für 漢字"
+    for wrong in (("--note", "two\nlines"), ("--request", "a\tb")):
+        here.run("cluster", "create", "db", *wrong, status=2)
+        assert f"{wrong[0]} is not one line of text" in here.said
+    here.run("cluster", "create", "db", "--profile", "none", status=2)
+    here.run("cluster", "create", "db", "--note", "\udcff", status=1)
+    here.run("host", "show", "\udcff", status=2)
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    for text, status in (("A-SECRET\nA-SECRET", 2), ("A-SECRET-ü", 6)):
+        token.write_text(text)
+        assert "SECRET" not in here.run("status", "--token-file", str(token), status=status)
+        assert "SECRET" not in here.said
+        assert str(token) in here.said
+
+
+def test_files_that_are_no_text_and_outputs_that_are_closed_or_full(
+    tmp_path: Path, service: Service
+) -> None:
+    service.client.put("/cluster/web", headers={b"Commissaire-Note": "für 漢字".encode()})
+    operator = Operator(tmp_path / "home", service)
+    operator.program()
+    (operator.home / "odd").write_bytes(b"\xff\xfe\n")
+    key = operator.key_file(new_key().private)
+    for command, status, said in (
+        (f"commctl host import odd -k {key} --dry-run", 2, "odd is no text in UTF-8"),
+        ("commctl api PUT cluster/x --input odd", 2, "no text in UTF-8"),
+        ("commctl host import . -k id_ed25519", 1, "Is a directory"),
+        ("commctl status >/dev/full", 1, "No space left on device"),
+        ("commctl status >&-", 0, ""),
+        # A character that the terminal has not is shown.
+        (r"PYTHONIOENCODING=ascii commctl history | grep -qF 'f\xfcr \u6f22'", 0, ""),
+        ("commctl status 2>&- <&-", 0, ""),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=operator.home,
+            env=operator.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+        assert done.returncode == status, (command, done.stderr)
+        assert said in done.stderr
+        assert done.stderr.count("\n") == bool(said), done.stderr

@@ -1,5 +1,8 @@
-"""The keys of a watch, each pressed in a terminal, on an operation of real hosts."""
+"""The keys of a watch, each pressed in a terminal, and other ways out of one: on real hosts."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from tests.end_to_end.operations.rolled import Rolled
 from tests.fleet import Fleet
 from tests.support.service import Service, wait_for
 
+LIMIT_S = 60
 STEP_S = 120
 """How long a step runs where nobody cancels it: longer than all keys take."""
 
@@ -100,3 +104,51 @@ def test_a_key_that_the_service_refuses_is_said_and_the_watch_goes_on(
         terminal.see("viewer")
         shared.steer("cancelled")
         assert terminal.end() == 5
+
+
+def test_a_pipe_is_left_by_control_c_and_by_a_limit_and_it_goes_on(
+    shared: Rolled, tmp_path: Path
+) -> None:
+    operator = Operator(tmp_path / "home", shared.service)
+    begun = operator.run("upgrade", shared.cluster, "-P", "2", "-y", "--timeout", "1s", status=124)
+    assert "goes on; watch it again: commctl op watch" in begun.stderr
+    with watching(operator, shared.cluster) as process:
+        assert process.stderr
+        assert "in_process: 2 in_process" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 130
+        assert "cancel it: commctl op cancel" in said
+    (listed,) = operator.json("op", "list", "--status", "in_process")
+    assert operator.run("op", "cancel", "-o", "name").stdout == f"{listed['id']}\n"
+    assert operator.run("op", "watch", listed["id"], status=5).stderr
+
+
+def test_a_log_in_that_ends_during_a_watch_is_said_and_it_goes_on(
+    shared: Rolled, tmp_path: Path
+) -> None:
+    service = shared.service
+    made = service.client.put("/token/watcher", json={"role": "operator", "expires": "1h"}).json()
+    operator = Operator(tmp_path / "home", COMMCTL_TOKEN=made["token"], COMMCTL_SERVER=service.url)
+    name = operator.run("upgrade", shared.cluster, "-y", "--detach", "-o", "name").stdout.strip()
+    with watching(operator, name) as process:
+        assert process.stderr
+        assert "in_process: " in process.stderr.readline()
+        service.client.delete("/token/watcher").raise_for_status()
+        _, said = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 6
+        assert "COMMCTL_TOKEN" in said
+        assert f"{name[:13]} goes on; watch it again" in said
+    service.client.put(f"/operation/{name}/state", json={"state": "cancelled"})
+    wait_for(lambda: service.client.get(f"/operation/{name}").json()["status"] == "cancelled")
+
+
+def watching(operator: Operator, name: str) -> "subprocess.Popen[str]":
+    """A watch in a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "commctl", "op", "watch", name],
+        env=operator.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -66,3 +66,15 @@ def test_a_command_to_type_stays_on_a_line() -> None:
     for columns in range(36, 80):
         assert folded(text, columns)[-1].endswith("→ commctl host check 10.0.0.7")
     assert all(len(line) <= 20 for line in folded(text, 20))
+
+
+@pytest.mark.parametrize("text", [REASON, "漢字" * 40, "a " + "x" * 90 + " b", "one  two   three"])
+@pytest.mark.parametrize("columns", [2, 7, 24, 40])
+def test_what_is_folded_fits_and_nothing_of_it_is_lost(text: str, columns: int) -> None:
+    lines = folded(text, columns)
+    assert max(map(width, lines)) <= columns
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_word_that_is_too_long_begins_a_line() -> None:
+    assert folded("it is " + "x" * 12, 10) == ["it is", "x" * 10, "xx"]

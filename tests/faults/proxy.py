@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 CHUNK_BYTES = 65536
-WAIT_TIMEOUT_S = 10.0
+WAIT_TIMEOUT_S = 60.0
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from tests.faults.models.whole import database_of, must_be_whole
 from tests.support.service import Service, wait_for
 from tests.support.stores import ACT, WAIT_TIMEOUT_S
 
-LIMIT_S = 30
+LIMIT_S = 60.0
 
 
 def create(unit: Unit, name: str) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tests.faults.client import PRIVATE_KEY, registration
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60.0
 PASSPHRASE = "hidden-passphrase"  # noqa: S105 - of a key that is made up here
 HOST = "/host/10.0.0.1"
 

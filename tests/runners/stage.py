@@ -40,7 +40,7 @@ NO_SUDO = HostUnusable("sudo", "sudo asks for a password")
 PARALLEL = 4
 ATTEMPTS_MAX = 3
 MISSES_MAX = 3
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 POLL_S = 0.002
 # Real, but so short that a test can wait for them.
 RETRIES = Pauses(0.02, 0.2)

@@ -17,7 +17,7 @@ from runners.ssh.login import Target
 from tests.fleet.addresses import free_port
 from tests.support.leftovers import ending
 
-START_LIMIT_S = 10.0
+START_LIMIT_S = 60.0
 
 
 def new_key(algorithm: str = "ssh-ed25519") -> PrivateKey:

@@ -19,7 +19,7 @@ from projections.rebuilding.live_tables import LiveTables
 from projections.rebuilding.verification import verify
 
 ACT = Act("alice", "request-1", "2026-01-02T03:04:05.000006")
-WAIT_TIMEOUT_S = 20
+WAIT_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 10.0
 
 

@@ -1,7 +1,7 @@
 """A data directory that an older version left, as this version serves it: on each engine.
 
-`stored` was made by `make.py`, whose `COMMIT` says by which version. Whoever reads the secrets
-in it can do nothing with them: its master key opens keys of hosts that were gone when it was kept,
+`stored` was made by `make.py`, whose `COMMIT` says by which version. Whoever reads the secrets in
+it can do nothing with them: its master key opens keys of hosts that were gone when it was kept,
 and its passwords and tokens log in to no service but that of this test.
 """
 

@@ -50,11 +50,11 @@ from web.authentication.tokens import TokenAuthentication
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.requests import Limits
-from web.resources.account_book import AccountBook
+from web.resources.accounts.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
 from web.routing.route import Route
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 FAILURES_PER_MINUTE = 5
 
 T = TypeVar("T")

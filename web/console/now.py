@@ -160,6 +160,11 @@ def _needs(request: Request, fleet: Record) -> list[Need]:
 
 
 def _need(request: Request, record: Record) -> Need:
+    if record["what"] == "stale_source":
+        path = f"events?subject=source/{quote(record['source'], safe='')}"
+        told = commands(request, f"commctl api GET {path}", f"/{path}")
+        title = f"{word('stale_source')}: {record['source']}"
+        return _told(record, title, f"/history?{path.partition('?')[2]}", told)
     if record["what"] != "unknown_outcome":
         return _failed(request, record)
     name = record["operation"]

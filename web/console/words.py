@@ -39,6 +39,7 @@ SENTENCES = {
     "disassociated": "in no cluster",
     "host_key": "host key changed",
     "unknown_outcome": "outcome unknown",
+    "stale_source": "source stale",
     "authentication": "log-in refused",
     "facts": "facts not understood",
     "setup": "set-up failed",

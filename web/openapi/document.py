@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from web.http.problems import KINDS, Problem
+from web.openapi.headers import HEADERS, SAID_WITH, given, references, taken
 from web.routing.description import JSON_TYPE, Content, Shape
 from web.routing.route import Route
 from web.routing.where import TOLD
@@ -60,26 +61,6 @@ SAID_BY_ALL = ("defect", "unavailable")
 SAID_TO_STRANGERS = ("unauthenticated", "forbidden", "session_ended", "too_many_failures")
 SAID_OF_BODIES = ("invalid", "timeout", "body_size")
 SAID_OF_CHANGES = ("storage_full",)
-
-HEADERS: Schema = {
-    "X-Request-ID": {
-        "description": "The name of this request in the log: the client's own, where it is sane.",
-        "schema": {"type": "string"},
-    },
-    "ETag": {
-        "description": "A weak validator, for `If-None-Match`.",
-        "schema": {"type": "string", "pattern": '^W/".*"$'},
-    },
-    "Retry-After": {
-        "description": "When to come back, in seconds.",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    "WWW-Authenticate": {
-        "description": "Which credentials are understood.",
-        "schema": {"type": "string"},
-    },
-}
-SAID_WITH = {429: "Retry-After", 503: "Retry-After", 401: "WWW-Authenticate"}
 
 
 def document(routes: Sequence[Route]) -> Schema:
@@ -200,14 +181,7 @@ def _parameters(route: Route, schemas: Schemas) -> Iterable[Schema]:
     for name, shape in route.description.headers.items():
         schema = schemas.of(shape, "validation")
         yield {"name": name, "in": "header", "required": False, "schema": schema}
-    if route.description.is_tagged:
-        yield {
-            "name": "If-None-Match",
-            "in": "header",
-            "required": False,
-            "description": "An `ETag` that came before: 304 where nothing has changed since.",
-            "schema": {"type": "string"},
-        }
+    yield from taken(route)
 
 
 def _responses(route: Route, schemas: Schemas) -> Schema:
@@ -217,7 +191,10 @@ def _responses(route: Route, schemas: Schemas) -> Schema:
         for status, content in description.answers.items()
     }
     if description.is_tagged:
-        answers["304"] = {"description": "Nothing has changed.", "headers": _headers("ETag")}
+        answers["304"] = {
+            "description": "Nothing has changed.",
+            "headers": references(*given(route)),
+        }
     for status, kinds in _refusals(route).items():
         if status in description.answers:
             continue  # `/readyz` says with 503 what it has to say
@@ -269,7 +246,7 @@ def _success(route: Route, content: Content, schemas: Schemas) -> Schema:
     }
     return {
         "description": content.done or route.summary,
-        "headers": _headers(*(["ETag"] if route.description.is_tagged else [])) | more,
+        "headers": references(*given(route)) | more,
         "content": {
             media_type: {"schema": schema}
             for media_type in (content.media_type, content.also)
@@ -283,10 +260,6 @@ def _problem(status: int, kinds: Sequence[str], schema: Schema) -> Schema:
     examples = {kind: {"value": Problem(kind, f"{KINDS[kind].title}.").record()} for kind in kinds}
     return {
         "description": ", or: ".join(KINDS[kind].title for kind in kinds) + ".",
-        "headers": _headers(*said_with),
+        "headers": references(*said_with),
         "content": {PROBLEM_TYPE: {"schema": schema, "examples": examples}},
     }
-
-
-def _headers(*names: str) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}

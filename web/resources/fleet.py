@@ -5,14 +5,16 @@ from typing import Any
 
 from domain.log.transaction import Transaction
 from projections.fleet import queries
-from projections.fleet.queries import HostFilter, HostPage, Page
+from projections.fleet.facets import facets
+from projections.fleet.matching import HostFilter
+from projections.fleet.queries import HostPage, Page
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from web.http.pages import link_to
 from web.http.replies import STORED, Reply, digested, json_body, tagged
 from web.http.requests import POSITION_KEY, Request
 from web.resources.at_time import asked_at, told
-from web.resources.fleet_filter import filter_of, page_of
+from web.resources.fleet_filter import filter_of, must_be_a_cluster, page_of
 
 
 class Fleet:
@@ -41,6 +43,7 @@ class Fleet:
             was = await told(request, self._past.fleet(at, _past_page, which, wanted))
             page = was.found
         else:
+            await must_be_a_cluster(self._reads, which)
             page = await self._reads.scan(queries.hosts, which, wanted)
         headers = [*STORED]
         if page.next is not None:
@@ -51,9 +54,10 @@ class Fleet:
         """How many hosts match the query, by status, kind of failure, cluster, system and label."""
         which = filter_of(request.scope["query_string"])
         if (at := asked_at(request)) is not None:
-            was = await told(request, self._past.fleet(at, queries.facets, which))
+            was = await told(request, self._past.fleet(at, facets, which))
             return digested(request, json_body(was.found))
-        found: dict[str, Any] = await self._reads.scan(queries.facets, which)
+        await must_be_a_cluster(self._reads, which)
+        found: dict[str, Any] = await self._reads.scan(facets, which)
         return digested(request, json_body(found))
 
 

@@ -8,8 +8,11 @@ from pydantic import Field
 
 from domain.aggregates.host_events import FailureKind, Status
 from domain.labels import label_pair
-from domain.refusal import invalid
-from projections.fleet.queries import PAGE_DEFAULT, PAGE_MAX, SORTS, HostFilter, Page
+from domain.refusal import invalid, not_found
+from projections import clusters
+from projections.fleet.matching import HostFilter
+from projections.fleet.queries import PAGE_DEFAULT, PAGE_MAX, SORTS, Page
+from projections.reads import Reads
 from web.http.query_string import cluster_name, number, parameters, repeated
 from web.resources import at_time
 from web.schemas.bodies import Name
@@ -111,6 +114,12 @@ def checked_filter(given: Mapping[str, object]) -> HostFilter:
         labels=tuple(dict.fromkeys(str(label) for label in labels)),
         reboot_needed=REBOOT_NEEDED[text["reboot_needed"]] if "reboot_needed" in text else None,
     )
+
+
+async def must_be_a_cluster(reads: Reads, which: HostFilter) -> None:
+    """Refuse a cluster that is none: nobody shall take a misspelt one for an empty one."""
+    if which.cluster and not await reads.point(clusters.is_there, which.cluster):
+        raise not_found(f"There is no cluster {which.cluster}: GET /api/v0/clusters lists them.")
 
 
 def told_filter(which: HostFilter) -> dict[str, Any]:

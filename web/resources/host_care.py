@@ -12,7 +12,7 @@ from projections.fleet import queries
 from projections.reads import Reads
 from web.http.replies import DIGEST_BYTES, ENTITY_TAG, UNSTORED, Reply, digested, json_body
 from web.http.requests import Request
-from web.resources.fleet_filter import checked_filter
+from web.resources.fleet_filter import checked_filter, must_be_a_cluster
 from web.schemas import bodies
 from web.schemas.fleet_bodies import CheckBody, FleetCheckBody, LabelsBody
 from web.schemas.path_names import known_address
@@ -63,6 +63,7 @@ class HostCare:
         body = await bodies.read(request, FleetCheckBody)
         request.must_be_allowed_in(body.cluster)
         which = checked_filter(body.model_dump(exclude_none=True))
+        await must_be_a_cluster(self._reads, which)
         found = await self._reads.scan(queries.addresses, which, CHECKED_MAX + 1)
         if len(found) > CHECKED_MAX:
             raise invalid(

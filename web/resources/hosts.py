@@ -14,7 +14,7 @@ from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal, invalid, not_found
 from projections import clusters, hosts
-from projections.beside_the_log import heartbeats
+from projections.beside_the_log import heartbeats, update_scans
 from projections.hosts import Answer, Filter
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
@@ -154,6 +154,7 @@ class Hosts:
         def remove(unit: Unit) -> None:
             fleet_commands.remove_host(unit, self._secrets, address, forget_key=forget_key)
             unit.write_beside(partial(heartbeats.forget_heartbeat, address=address))
+            unit.write_beside(partial(update_scans.forget, address=address))
 
         await self._writer.perform(request.act(), remove)
         return deleted()

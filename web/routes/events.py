@@ -10,6 +10,7 @@ from web.schemas.event_records import (
     FILTERS,
     HISTORY_QUERY,
     QUERY,
+    RESUMES,
     SUBJECTS,
     CloudEvent,
     HistoryRecord,
@@ -23,6 +24,7 @@ STREAMED = Description(
     {200: Content(Text, EVENT_STREAM)},
     ("conflict",),
     query={name: QUERY[name] for name in ("after", "since", *FILTERS)} | {"subject": SUBJECTS},
+    headers=RESUMES,
 )
 
 

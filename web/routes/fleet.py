@@ -1,5 +1,10 @@
 """The rows of the table of routes that are about the fleet as people look at it."""
 
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
 from web.resources.at_time import QUERY as AT
 from web.resources.fleet import Fleet
 from web.resources.fleet_filter import FILTERS, QUERY
@@ -11,13 +16,24 @@ from web.schemas.fleet_records import CheckRecord, FacetsRecord, FleetHost, Flee
 
 V0 = "/api/v0"
 GONE = "not_found"
+AS_READ: dict[str, Any] = {
+    "If-Match": Annotated[
+        str,
+        Field(
+            pattern=r'^(\*|(W/)?"[!#-~]*")$',
+            description="The `ETag` of the labels in whose place these are to be: 412 where they"
+            " are others by now.",
+        ),
+    ]
+}
+"""What is changed only if it is still so."""
 
 
 def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
     """The fleet, its pages and counts, and what people do for hosts at any time."""
     labels = f"{V0}/host/{{address}}/labels"
     page = reads(
-        list[FleetHost], query=QUERY, headers={"Link": "The next page; none after the last."}
+        list[FleetHost], GONE, query=QUERY, headers={"Link": "The next page; none after the last."}
     )
     return [
         Route("GET", f"{V0}/fleet", "viewer", fleet.show, reads(FleetRecord, query=AT)),
@@ -27,14 +43,14 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             f"{V0}/fleet/facets",
             "viewer",
             fleet.facets,
-            reads(FacetsRecord, query={**FILTERS, **AT}),
+            reads(FacetsRecord, GONE, query={**FILTERS, **AT}),
         ),
         Route(
             "POST",
             f"{V0}/fleet/check",
             "operator",
             care.check_many,
-            accepts(CheckRecord, FleetCheckBody),
+            accepts(CheckRecord, FleetCheckBody, GONE),
             "body",
         ),
         Route(
@@ -51,7 +67,7 @@ def fleet_routes(fleet: Fleet, care: HostCare) -> list[Route]:
             labels,
             "operator",
             care.change_labels,
-            changes(Labels, GONE, "stale", body=LabelsBody),
+            replace(changes(Labels, GONE, "stale", body=LabelsBody), headers=AS_READ),
             "host",
         ),
     ]

@@ -10,13 +10,14 @@ from domain.log.recorder import POSITION_MAX
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX
 from web.events.live_answer import EVENT_STREAM
 from web.http.query_string import TEXT
-from web.resources.idempotency import HEADER
-from web.resources.operation_starts import ACCEPTED, OperationStarts
-from web.resources.operations import Operations
-from web.resources.step_outputs import OUTPUT_QUERY, StepOutputs
+from web.resources.operations.idempotency import HEADER
+from web.resources.operations.operation_starts import ACCEPTED, OperationStarts
+from web.resources.operations.operations import Operations
+from web.resources.operations.step_outputs import OUTPUT_QUERY, StepOutputs
 from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads
 from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse
+from web.schemas.event_records import RESUMES
 from web.schemas.operation_bodies import BeginBody, StateBody
 from web.schemas.operation_records import (
     DeployRecord,
@@ -48,6 +49,20 @@ PAGES: dict[str, Any] = {
 }
 TAKES = {"Accept-Ranges": "`bytes`."}
 PLACE = {"Content-Range": "Which bytes, and of how many."}
+PART: dict[str, Any] = {
+    "Range": Annotated[
+        str,
+        Field(
+            pattern=r"^bytes=([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})$",
+            description="Such as `bytes=500-`. Several parts at once are the whole.",
+        ),
+    ],
+    "If-Range": Annotated[
+        str,
+        Field(pattern="^[!-~]+$", description="With it `Range` is passed over: the output grows."),
+    ],
+}
+"""Which part of an output is asked for."""
 ONCE: dict[str, Any] = {
     HEADER: Annotated[
         str,
@@ -140,7 +155,9 @@ def _hosts_listed() -> Description:
 def _output() -> Description:
     text = Content(Text, PLAIN_TEXT, TAKES, also=EVENT_STREAM)
     part = Content(Text, PLAIN_TEXT, TAKES | PLACE, done="The part that `Range` asks for.")
-    return Description({200: text, 206: part}, (GONE, "range"), query=OUTPUT_QUERY)
+    return Description(
+        {200: text, 206: part}, (GONE, "range"), query=OUTPUT_QUERY, headers=PART | RESUMES
+    )
 
 
 def _steers() -> Description:

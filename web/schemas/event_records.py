@@ -113,3 +113,13 @@ SUBJECTS = Annotated[
     Field(max_length=50, description="Only of this subject; of any of several."),
 ]
 HISTORY_QUERY = {name: QUERY[name] for name in ("after", "limit")}
+
+RESUMES: dict[str, Any] = {
+    "Last-Event-ID": Annotated[
+        int,
+        Field(
+            ge=0, le=POSITION_MAX, description="The `id` that came last: the stream goes on there."
+        ),
+    ]
+}
+"""How a stream is resumed, in place of a place in the query."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from domain.aggregates.host_events import FailureKind
 from domain.aggregates.rolling_policy import Kind
+from projections.beside_the_log.update_scans import ScanFailureKind
 from web.schemas.examples import example
 from web.schemas.records import Amount, Checked, HostStatusName, Record
 
@@ -19,6 +20,14 @@ class UpdatesRecord(Record):
     all: Amount
     security: Amount | None = Field(description="Of them; null where its system does not tell.")
     at: str = Field(description="When it was asked last. UTC.")
+
+
+class FailedScanRecord(Record):
+    """Why a host could not tell how many updates wait when it was asked last."""
+
+    kind: ScanFailureKind
+    reason: str = Field(description="In a sentence.")
+    at: str = Field(description="UTC.")
 
 
 class FleetHost(Record):
@@ -40,6 +49,9 @@ class FleetHost(Record):
     booted_at: str | None = Field(description="UTC.")
     reboot_needed: bool | None = Field(description="Null where nobody can tell.")
     updates: UpdatesRecord | None = Field(description="Null where nobody has looked for any.")
+    updates_failed: FailedScanRecord | None = Field(
+        description="Null where the last question was answered; of the past always."
+    )
     last_check: Checked
     next_check: str | None = Field(
         description="When it is looked at next, of a host that failed. UTC; of the past null."
@@ -63,6 +75,7 @@ class FleetHost(Record):
         booted_at="2015-12-01T06:00:00.000000",
         reboot_needed=False,
         updates={"all": 12, "security": 3, "at": "2015-12-17T15:48:18.710454"},
+        updates_failed=None,
         last_check="2015-12-17T15:48:18.710454",
         next_check="2015-12-17T15:50:18.710454",
         operation=None,
@@ -104,12 +117,15 @@ class RunningOperation(Record):
 class Need(Record):
     """Something that a person has to decide."""
 
-    what: Literal["host_key", "unknown_outcome"]
-    count: Amount
+    what: Literal["host_key", "unknown_outcome", "stale_source"]
+    count: Amount = Field(description="Of hosts, or sources.")
     cure: str
     hosts: Named
     kind: FailureKind | None = None
     operation: str | None = None
+    source: str | None = None
+    since: str | None = Field(None, description="When the source began to fail. UTC.")
+    reason: str | None = Field(None, description="Why the source fails.")
 
 
 class FleetRecord(Record):

@@ -163,7 +163,7 @@ def test_a_server_that_was_away_for_long_is_used_again_soon_after_it_is_back(
         postgres_server.start()
         back = time.monotonic()
         wait_until(lambda: writer.submit(ACT, creating("after")).exception() is None)
-        assert time.monotonic() - back < 5
+        assert time.monotonic() - back < 20, "on a busy machine too"
     assert names(postgres_store) == ["after", "before"]
 
 

@@ -18,7 +18,7 @@ from domain.event import Recorded
 from domain.log import recorder
 from domain.log import unit as units
 from domain.log.engine import OperationalError
-from domain.log.engines.sqlite import SQLiteEngine
+from domain.log.engines.sqlite import SCRUB_TIMEOUT_S, SQLiteEngine
 from domain.log.mapper import to_stored
 from domain.log.recorder import LogRecorder
 from domain.log.transaction import Transaction
@@ -29,6 +29,8 @@ from projections import clusters
 from projections.rebuilding.live_tables import LiveTables
 from tests.domain.log.test_append_only import event
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store, done
+
+SOME = 50
 
 
 def create(unit: Unit, name: str) -> str:
@@ -354,7 +356,7 @@ def test_those_that_queue_behind_a_database_that_is_away_are_answered_in_time_to
             refusal = future.exception(WAIT_TIMEOUT_S)
             assert isinstance(refusal, Refusal)
             assert refusal.kind == "unavailable"
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20, "not each after the one before: that is 500 s"
         engine.breaks = 0
         assert done(writer, create, "back") == "back"
     assert names(store) == ["back"]
@@ -384,9 +386,9 @@ def test_a_long_read_does_not_let_a_scrub_hold_up_the_commands_after_it(
             done(writer, create, "b")  # what the reader does not see keeps the WAL from going
             done(writer, destroy)
             begun = time.monotonic()
-            for n in range(50):
+            for n in range(SOME):
                 done(writer, create, f"c{n}")
-            assert time.monotonic() - begun < 1
+            assert time.monotonic() - begun < SOME * SCRUB_TIMEOUT_S / 3, "no scrub at each of them"
             assert not scrubbed.is_set()
         assert scrubbed.wait(WAIT_TIMEOUT_S)
         assert sqlite_store.path.with_name("commissaire.db-wal").stat().st_size == 0

@@ -20,7 +20,7 @@ from tests.support.service import Service, wait_for
 from web.authentication.authentication import NO_PASSWORD
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "access.md").read_text()
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 Kind = Literal["password", "token", "certificate"]
 

@@ -24,7 +24,7 @@ from web.authentication.authentication import (
 )
 from web.authentication.certificates import SCOPE_KEY, CertificateAuthentication, ClientCertificate
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.end_to_end.processes.several import several
 from tests.support.service import Service, wait_for
 
 ENDS_WITHIN_S = 2.0
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 STREAM = "/api/v0/events/stream"
 
 Lose = Callable[..., None]

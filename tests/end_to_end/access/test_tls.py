@@ -18,7 +18,7 @@ from tests.end_to_end.test_serve import serve
 from tests.support.certificates import Authority, Pair, write_key
 from tests.support.service import Service, wait_for
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 HSTS = "Strict-Transport-Security"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from projections.fleet import queries
-from projections.fleet.queries import HostFilter
+from projections.fleet.facets import facets
+from projections.fleet.matching import HostFilter
 from projections.past import course
 from projections.past.course import STATUSES, Course
 from projections.past.past import FLEET, Scratch, advance
@@ -23,7 +23,7 @@ def test_the_course_has_as_many_hosts_of_each_status_as_the_fleet_had(
             more = told.read_on(tx)
         scratch = Scratch(FLEET)
         advance(store.engine, scratch, told.place.position)
-        found = queries.facets(scratch.tx, HostFilter())["status"]
+        found = facets(scratch.tx, HostFilter())["status"]
         scratch.close()
         assert told.now == tuple(found.get(status, 0) for status in STATUSES)
     assert told.points[-1].counts == told.now

@@ -14,7 +14,7 @@ from runners.bootstrapping.step_files import Step
 
 SHELLS = [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]]
 CONTENT = """a "quoted" 'line' with $HOME, `id`, \\n and %s\n\tand ü\n\n"""
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 pytestmark = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 

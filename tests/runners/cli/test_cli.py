@@ -16,7 +16,7 @@ from runners.settings.kinds import sources
 from runners.settings.reading import flag, variable
 from runners.settings.settings import Settings
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def commissaire(

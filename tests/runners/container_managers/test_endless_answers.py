@@ -12,7 +12,7 @@ from runners.container_managers.kubernetes_api import Access, KubernetesApi
 from tests.runners.container_managers.conftest import TOKEN
 
 CUT_AFTER_S = 0.5
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 HINT = b"HTTP/1.1 103 Early Hints\r\n\r\n"

@@ -6,7 +6,7 @@ from starlette.types import Receive, Scope, Send
 
 from runners.http_server.server import Server
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 HEAD = {"type": "http.response.start", "status": 200}
 LONG = b"x" * 200_000
 

@@ -23,7 +23,7 @@ from runners.os_support.log_lines import (
     bridge_logging,
 )
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from runners.os_support.shared_read import SharedRead
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class Disk:

@@ -16,7 +16,7 @@ from tests.web.service import base64_of, new_key
 
 HOST = "/host/127.77.0.1"
 SECRET = secrets.token_urlsafe()
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 
 class Inventory(ThreadingHTTPServer):

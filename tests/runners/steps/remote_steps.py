@@ -13,7 +13,7 @@ from runners.steps.detached_step import Command, StepReport
 from tests.fleet import Host
 
 ID = "018f3c1e-0000-7000-8000-000000000001-upgrade"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 POLL_S = 0.05
 STEPS = "/var/lib/commissaire/steps"
 

@@ -19,6 +19,7 @@ from domain.aggregates.host_events import (
 )
 from domain.aggregates.operation_events import HostDone
 from domain.event import Event, Recorded, shifted
+from projections.beside_the_log.update_scans import FailedScan
 from runners.hosts.outcomes import HostUnusable
 from runners.leases.ownership import EVERYTHING
 from runners.scheduling.work_queue import Priority, Requeue
@@ -44,6 +45,7 @@ class Played:
         self.away = False
         self.found: list[UpdatesFound] = []
         self.failures: list[str] = []
+        self.failed: list[FailedScan] = []
         self.ids = 0
         self.scanner = UpdateScanner(
             self,  # type: ignore[arg-type] # what it records is all that is looked at
@@ -70,6 +72,9 @@ class Played:
 
     async def find_updates(self, host: Host, found: UpdatesFound) -> None:
         self.found.append(found)
+
+    async def fail_updates(self, host: Host, failed: FailedScan) -> None:
+        self.failed.append(failed)
 
     @asynccontextmanager
     async def connect(self, host: Host) -> AsyncIterator[ByHand]:
@@ -122,6 +127,10 @@ async def test_no_answer_is_told_and_asked_for_later(played: Played) -> None:
     played.away = True
     await played.tick()
     assert played.failures[-1] == "It is off."
+    assert played.failed == [
+        FailedScan("command", "“apt-get update” failed."),
+        FailedScan("unreachable", "It is off."),
+    ]
     assert played.found == []
 
 
@@ -134,7 +143,8 @@ async def test_a_host_that_never_ends_is_stopped(
     monkeypatch.setattr(update_scanner, "LIMIT_S", 0.0)
     await played.tick()
     assert played.by_hand.asked[-2:] == ["cancel", "clear"]
-    assert played.failures == ["It told nothing."]
+    assert played.failures == ["It has not told within 0 minutes."]
+    assert [failed.kind for failed in played.failed] == ["late"]
 
 
 async def test_a_host_that_is_occupied_or_has_failed_is_not_asked(played: Played) -> None:

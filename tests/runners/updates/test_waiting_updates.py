@@ -97,6 +97,18 @@ async def test_a_repository_that_is_away_is_no_answer_and_says_why(apt: RealApt)
     assert sentences(report.output).startswith("“apt-get update” ended with exit status 100")
 
 
+async def test_who_could_not_look_everywhere_tells_no_number(fleet: Fleet, apt: RealApt) -> None:
+    apt.host.path("/etc/apt/sources.list").write_text("")
+    report = await ask(apt.host, "debian")
+    assert (report.exit_status, found(report.output)) == (1, None)
+    assert sentences(report.output) == "It has no repositories: nothing could be looked up."
+    host = fleet.add("fedora")
+    host.path("/usr/bin/dnf").write_text("#!/bin/sh\necho 'Ignoring repositories: updates'\n")
+    report = await ask(host, "fedora", "40")
+    assert (report.exit_status, found(report.output)) == (1, None)
+    assert "“Ignoring repositories: updates”" in sentences(report.output)
+
+
 async def test_another_package_manager_is_waited_for(apt: RealApt) -> None:
     with apt.locked(LOCK):
         await start(apt.host, *asking(facts("debian")))
@@ -135,6 +147,102 @@ async def test_packages_are_counted_not_lines(fleet: Fleet) -> None:
         f"#!/bin/sh\ncase \"$*\" in *--security*) exit 1 ;; esac\nprintf '%s' '{said}'\nexit 100\n"
     )
     assert await told(host, "fedora", "40") == UpdatesFound(2, None), "it does not tell of security"
+
+
+DNF_4 = """
+Last metadata expiration check: 0:12:03 ago on Mon 30 Nov 2026 05:00:00 AM UTC.
+
+kernel.x86_64                        6.11.10-200.fc40                updates
+openssl-libs.x86_64                  1:3.2.2-3.fc40                  updates
+python3-setuptools.noarch            69.0.3-4.fc40                   updates
+Obsoleting Packages
+new-name.noarch                      2.0-1.fc40                      updates
+    old-name.noarch                  1.9-1.fc40                      @fedora
+"""
+DNF_4_SECURITY = """
+openssl-libs.x86_64                  1:3.2.2-3.fc40                  updates
+"""
+DNF_5 = """Updating and loading repositories:
+ Fedora 41 - x86_64 - Updates           100% | 1.2 MiB/s |   9.0 MiB |  00m07s
+Repositories loaded.
+kernel.x86_64                             6.11.10-300.fc41       updates
+vim-minimal.x86_64                        2:9.1.866-1.fc41       updates
+"""
+DNF_AWAY = """Errors during downloading metadata for repository 'updates':
+  - Curl error (6): Couldn't resolve host name for https://mirrors.example/metalink
+Error: Failed to download metadata for repo 'updates': Cannot prepare internal mirrorlist
+"""
+TREE = """Note: --check and --preview may be unreliable.  See https://bugs.example/1405
+AvailableUpdate:
+        Version: 40.20261129.0 (2026-11-29T02:00:00Z)
+         Commit: 0c1f5a0ad1f8a1b7e0f7a4bb0f2b7f2f9d6e5d2a
+   GPGSignature: Valid signature by 115DF9AEF857853EE8445D0A0727707EA15B79CC
+"""
+SECURE_TREE = (
+    TREE
+    + """  SecAdvisories: 1 moderate, 2 important
+           Diff: 41 upgraded, 2 added
+"""
+)
+TREE_AWAY = "error: While pulling fedora/40/x86_64: Server returned HTTP 503\n"
+
+
+def says(host: Host, tool: str, *answers: tuple[str, str, int]) -> None:
+    """A program of a host that prints and ends as the real one does, by its arguments."""
+    cases = "\n".join(
+        f"*'{argument}'*) cat <<'END'\n{text}END\nexit {status} ;;"
+        for argument, text, status in answers
+    )
+    program = host.path(f"/usr/bin/{tool}")
+    program.write_text(f'#!/bin/sh\ncase "$*" in\n{cases}\nesac\n')
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("every", "security", "expected"),
+    [
+        ((DNF_4, 100), (DNF_4_SECURITY, 100), UpdatesFound(3, 1)),
+        ((DNF_4, 100), ("", 0), UpdatesFound(3, 0)),
+        ((DNF_5, 100), ("No matching packages to list\n", 0), UpdatesFound(2, 0)),
+        (("", 0), ("", 0), UpdatesFound(0, 0)),
+        ((DNF_4, 100), (DNF_AWAY, 1), UpdatesFound(3, None)),
+        ((DNF_AWAY, 1), ("", 0), None),
+    ],
+)
+async def test_what_dnf_prints_is_understood(
+    fleet: Fleet, every: tuple[str, int], security: tuple[str, int], expected: UpdatesFound | None
+) -> None:
+    host = fleet.add("fedora")
+    repositories = ("repolist", "updates  Fedora - Updates\n", 0)
+    says(host, "dnf", ("--security", *security), ("check-update", *every), repositories)
+    report = await ask(host, "fedora", "40")
+    assert found(report.output) == expected, report.output
+    if expected is None:
+        assert sentences(report.output) == (
+            "“dnf check-update” ended with exit status 1: “Error: Failed to download metadata"
+            " for repo 'updates': Cannot prepare internal mirrorlist”."
+        )
+
+
+@pytest.mark.parametrize(
+    ("printed", "status", "expected"),
+    [
+        (TREE, 0, UpdatesFound(1, None)),
+        (SECURE_TREE, 0, UpdatesFound(1, 1)),
+        ("No updates available.\n", 0, UpdatesFound(0, 0)),
+        ("No updates available.\n", 77, UpdatesFound(0, 0)),
+        (TREE_AWAY, 1, None),
+    ],
+)
+async def test_what_rpm_ostree_prints_is_understood(
+    fleet: Fleet, printed: str, status: int, expected: UpdatesFound | None
+) -> None:
+    host = fleet.add("atomic")
+    says(host, "rpm-ostree", ("upgrade --check", printed, status))
+    report = await ask(host, "atomic")
+    assert found(report.output) == expected, report.output
+    if expected is None:
+        assert "HTTP 503" in sentences(report.output)
 
 
 async def test_a_tree_is_one_update(fleet: Fleet) -> None:

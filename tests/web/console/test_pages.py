@@ -55,6 +55,20 @@ def test_every_link_of_a_page_leads_somewhere(admin: Browser, path: str) -> None
         assert answer.status_code == 200 or was_not_there, link
 
 
+def test_now_names_a_source_that_is_stale_and_leads_to_its_events(
+    seeded: WebService, admin: Browser
+) -> None:
+    since = "2026-01-02T03:04:05.000006"
+    seeded.perform(lambda unit: unit.source("rack 7").become_stale(since, "It is away."))
+    try:
+        page = admin.see("/")
+        assert "source stale: rack 7" in page.text
+        (link,) = {link for link in page.links if "source/" in link}
+        assert "has not answered since" in admin.see(link).text
+    finally:
+        seeded.perform(lambda unit: unit.source("rack 7").come_back())
+
+
 def test_now_groups_by_cause_with_what_mends_it(admin: Browser) -> None:
     text = admin.see("/").text
     assert "sudo 1 Let the remote user run sudo without a password" in text

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from web.schemas.bodies import Exact, host_address
 from web.schemas.records import Record
 
 Document = dict[str, Any]
+WEB = Path(__file__).parents[3] / "web"
 LOG_IN = ("POST", "/api/v0/sessions")
 """It has the credentials in its body."""
 
@@ -119,6 +121,55 @@ def test_bodies_say_whether_a_key_that_is_not_known_is_wrong(document: Document)
             assert schema["additionalProperties"] is False
         elif name.endswith("Body") and name != "LabelsBody":  # every key is a label
             assert "additionalProperties" not in schema
+
+
+READ_AS = (
+    r'name == b"([a-z-]+)"',
+    r'headers\.get\(\s*"([a-z-]+)"',
+    r'_header\(scope, b"([a-z-]+)"',
+    r'given\.get\(b"([a-z-]+)"',
+    r'b"([a-z-]+)" in given',
+    r'\bHEADER = "([A-Za-z-]+)"',
+)
+"""How the code asks for a header of a request."""
+SAID_OTHERWISE = {
+    "accept": "the media types of answers",
+    "authorization": "the security schemes",
+    "content-length": "how a body is sent",
+    "cookie": "the security schemes",
+    "host": "of whoever has a browser",
+    "origin": "of whoever has a browser",
+    "x-forwarded-proto": "of proxies",
+}
+
+
+def test_every_header_that_the_code_reads_is_a_parameter_where_it_counts(
+    document: Document,
+) -> None:
+    code = "".join(file.read_text() for file in WEB.rglob("*.py") if "console" not in file.parts)
+    read = {found.lower() for pattern in READ_AS for found in re.findall(pattern, code)}
+    where: dict[str, set[tuple[str, str]]] = {}
+    for verb, path, operation in operations(document):
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "header":
+                where.setdefault(parameter["name"].lower(), set()).add((verb, path))
+    assert read - SAID_OTHERWISE.keys() == where.keys()
+    v0 = "/api/v0"
+    output = ("GET", f"{v0}/operation/{{id}}/hosts/{{address}}/output")
+    assert where["range"] == where["if-range"] == {output}
+    assert where["last-event-id"] == {output, ("GET", f"{v0}/events/stream")}
+    assert where["idempotency-key"] == {("POST", f"{v0}/operations")}
+    assert where["if-match"] == {("PUT", f"{v0}/host/{{address}}/labels")}
+    changes = {(verb, path) for verb, path, _ in operations(document) if verb != "GET"}
+    assert where["commissaire-note"] == changes - {LOG_IN}
+
+
+def test_every_get_says_which_position_it_is_as_of(document: Document) -> None:
+    for verb, path, operation in operations(document):
+        for status in operation["responses"].keys() & {"200", "206", "304"}:
+            headers = operation["responses"][status]["headers"]
+            is_told = verb == "GET" and path.startswith("/api/")
+            assert ("Commissaire-Position" in headers) == is_told, (verb, path, status)
 
 
 def test_what_may_be_empty_in_a_body_is_said_of_it_and_of_nothing_else(document: Document) -> None:

@@ -62,7 +62,6 @@ def test_a_record_says_where_a_host_is_and_why_it_failed(fleet: httpx.Client) ->
         ("kind=unreachable&os=centos", "3 4"),
         ("kind=sudo", ""),
         ("cluster=web", "1 2"),
-        ("cluster=none", ""),
         ("os=fedora&label=role=db", "2"),
         ("label=role=db", "2 4 6"),
         ("label=role=db&label=number=3", "4"),
@@ -111,6 +110,19 @@ def test_bad_filters_are_refused(client: httpx.Client, query: str) -> None:
     assert client.get(f"/fleet/hosts?{query}").status_code == 400
 
 
+def test_a_cluster_that_is_none_is_not_taken_for_an_empty_one(api: httpx.Client) -> None:
+    for path in ("/fleet/hosts", "/fleet/facets"):
+        answer = api.get(f"{path}?cluster=wbe")
+        assert (answer.status_code, answer.json()["detail"]) == (
+            404,
+            "There is no cluster wbe: GET /api/v0/clusters lists them.",
+        )
+    assert api.post("/fleet/check", json={"cluster": "wbe"}).status_code == 404
+    assert api.put("/cluster/wbe").status_code == 201
+    assert api.get("/fleet/hosts?cluster=wbe").json() == []
+    assert api.post("/fleet/check", json={"cluster": "wbe"}).status_code == 202
+
+
 def test_facets_count_what_the_filters_leave(fleet: httpx.Client) -> None:
     counts = fleet.get("/fleet/facets").json()
     assert counts["total"] == len(ADDRESSES)
@@ -145,6 +157,20 @@ def test_a_changed_host_key_needs_a_person(service: WebService, fleet: httpx.Cli
     fail(service, "192.168.7.5", "host_key", "It showed another key.")
     (need,) = fleet.get("/fleet").json()["needs_a_person"]
     assert (need["what"], need["hosts"]) == ("host_key", ["192.168.7.5"])
+
+
+def test_a_source_that_is_stale_needs_a_person_until_it_is_back(
+    service: WebService, api: httpx.Client
+) -> None:
+    since = "2026-01-02T03:04:05.000006"
+    service.perform(lambda unit: unit.source("rack").become_stale(since, "It answers 503."))
+    service.perform(lambda unit: unit.source("attic").become_stale(since, "It is away."))
+    service.perform(lambda unit: unit.source("attic").come_back())
+    (need,) = api.get("/fleet").json()["needs_a_person"]
+    told = [need[key] for key in ("what", "source", "since", "reason", "count", "hosts")]
+    assert told == ["stale_source", "rack", since, "It answers 503.", 1, []]
+    service.perform(lambda unit: unit.source("rack").come_back())
+    assert api.get("/fleet").json()["needs_a_person"] == []
 
 
 def test_removed_and_recovered_hosts_are_counted_no_more(
