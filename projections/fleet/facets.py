@@ -54,31 +54,38 @@ def _counted_by_profile(
     tx: Transaction, which: HostFilter, profiles: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
     found = which.q.lower() if which.q else ""
-    by_address = _by_address(tx, found) if found else {}
+    wanted = set(which.labels)
+    counts: dict[str, int] = {}
+    alike = []
+    for name, labels, *values, count in profiles:
+        pairs = [f"{key}={value}" for key, value in orjson.loads(labels).items()]
+        if wanted.issubset(pairs):
+            alike.append((name, pairs, values))
+            if not found or any(found in pair.lower() for pair in pairs):
+                counts[name] = count
+    if found:
+        others = [name for name, _, _ in alike if name not in counts]
+        counts |= _by_address(tx, found, None if len(others) == len(profiles) else others)
     counted: list[tuple[Any, ...]] = []
     of_labels: dict[str, int] = {}
-    wanted = set(which.labels)
-    for name, labels, *alike, all_of_them in profiles:
-        pairs = [f"{key}={value}" for key, value in orjson.loads(labels).items()]
-        if not wanted.issubset(pairs):
-            continue
-        is_found = not found or any(found in pair.lower() for pair in pairs)
-        count = all_of_them if is_found else by_address.get(name, 0)
-        if not count:
-            continue
-        counted.append(("", *alike, count))
-        for pair in pairs:
-            of_labels[pair] = of_labels.get(pair, 0) + count
+    for name, pairs, values in alike:
+        if count := counts.get(name, 0):
+            counted.append(("", *values, count))
+            for pair in pairs:
+                of_labels[pair] = of_labels.get(pair, 0) + count
     return [*counted, *((label, "", "", "", "", n) for label, n in of_labels.items())]
 
 
-def _by_address(tx: Transaction, text: str) -> dict[str, int]:
-    """How many hosts have a text in their address, by profile. Addresses are in lower case."""
+def _by_address(tx: Transaction, text: str, profiles: list[str] | None) -> dict[str, int]:
+    """How many hosts have a text in their address, which is in lower case: of these profiles."""
+    if profiles == []:
+        return {}
+    among = f" AND profile IN ({', '.join('?' * len(profiles))})" if profiles else ""
     sql = f"""
         SELECT profile, count(*) FROM fleet_hosts
-        WHERE {POSITION[tx.engine]}(address, ?) > 0 GROUP BY profile
+        WHERE {POSITION[tx.engine]}(address, ?) > 0{among} GROUP BY profile
     """
-    return dict(tx.execute(sql, (text,)).fetchall())
+    return dict(tx.execute(sql, (text, *(profiles or ()))).fetchall())
 
 
 def _counted_one_by_one(tx: Transaction, which: HostFilter) -> list[tuple[Any, ...]]:
