@@ -7,11 +7,9 @@ from domain.aggregates import (
     log_history,
     network,
     operation_events,
-    session,
     source,
-    token,
-    user,
 )
+from domain.aggregates.accounts import session, token, user
 from domain.event import TOPICS
 
 __all__ = ["MODULES", "TOPICS", "TYPES"]

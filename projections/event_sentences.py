@@ -7,18 +7,9 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import (
-    cluster,
-    host_events,
-    log_history,
-    network,
-    operation_events,
-    session,
-    source,
-    token,
-    user,
-)
+from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
 from domain.aggregates import container_manager_events as container_manager
+from domain.aggregates.accounts import session, token, user
 from domain.event import Event
 
 # Any: a function for one class of events stands beside those for others.

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from domain.aggregate import Aggregate
+from domain.aggregates.accounts.user import User
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.host import Host
 from domain.aggregates.operation import Operation
-from domain.aggregates.user import User
 from domain.event import Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent

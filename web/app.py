@@ -25,8 +25,10 @@ from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
 from web.middleware import RequestMiddleware, ServiceLogWrite
 from web.openapi.pages import SelfDescription
-from web.resources import second_looks
-from web.resources.account_book import AccountBook
+from web.resources.accounts.account_book import AccountBook
+from web.resources.accounts.sessions import Sessions
+from web.resources.accounts.tokens import Tokens
+from web.resources.accounts.users import Users
 from web.resources.clusters import Clusters
 from web.resources.container_managers import ContainerManagers
 from web.resources.credentials import Credentials, Secrets, TryLogin, nobody_can_try
@@ -37,13 +39,11 @@ from web.resources.host_care import HostCare
 from web.resources.hosts import Hosts
 from web.resources.networks import Networks
 from web.resources.offered_keys import ParseKey
-from web.resources.operation_starts import OperationStarts
-from web.resources.operations import Operations
-from web.resources.second_looks import SecondLooks
-from web.resources.sessions import Sessions
-from web.resources.step_outputs import StepOutputs
-from web.resources.tokens import Tokens
-from web.resources.users import Users
+from web.resources.operations import second_looks
+from web.resources.operations.operation_starts import OperationStarts
+from web.resources.operations.operations import Operations
+from web.resources.operations.second_looks import SecondLooks
+from web.resources.operations.step_outputs import StepOutputs
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes

@@ -6,7 +6,7 @@ Hashes and digests are written beside the log, in the transaction of the events 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from domain.aggregates.session import Reason as EndReason
+from domain.aggregates.accounts.session import Reason as EndReason
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from domain.refusal import conflict

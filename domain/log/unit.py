@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from domain.aggregate import Aggregate
+from domain.aggregates.accounts.session import Session
+from domain.aggregates.accounts.token import Token
+from domain.aggregates.accounts.user import User
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.host import Host
 from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
-from domain.aggregates.session import Session
 from domain.aggregates.source import Source
-from domain.aggregates.token import Token
-from domain.aggregates.user import User
 from domain.event import Act, Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent

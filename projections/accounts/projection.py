@@ -8,10 +8,10 @@ from typing import assert_never
 
 import orjson
 
-from domain.aggregates import session, token, user
-from domain.aggregates.session import AnySessionEvent, SessionEvent
-from domain.aggregates.token import AnyTokenEvent, TokenEvent
-from domain.aggregates.user import AnyUserEvent, UserEvent
+from domain.aggregates.accounts import session, token, user
+from domain.aggregates.accounts.session import AnySessionEvent, SessionEvent
+from domain.aggregates.accounts.token import AnyTokenEvent, TokenEvent
+from domain.aggregates.accounts.user import AnyUserEvent, UserEvent
 from domain.event import Recorded
 from domain.roles import Role
 from projections.projection import Projection, tag

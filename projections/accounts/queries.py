@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from domain.aggregates.session import Session
-from domain.aggregates.token import Token
-from domain.aggregates.user import User
+from domain.aggregates.accounts.session import Session
+from domain.aggregates.accounts.token import Token
+from domain.aggregates.accounts.user import User
 from domain.log.transaction import Transaction
 from domain.roles import Standing, standing
 from projections.accounts.projection import MARK, MARKS

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.aggregates.session import Session
+from domain.aggregates.accounts.session import Session
 from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from projections.beside_the_log import account_hashes

@@ -1,6 +1,7 @@
 """The step of an upgrade or a deploy: its commands run detached on the host, and are watched."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from domain.commands import operation_commands
@@ -9,7 +10,7 @@ from projections.beside_the_log import outputs
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import POLL_PAUSES, SESSION_S, RebootNeed, StepSession
+from runners.steps.contact import NEWS_S, POLL_PAUSES, SESSION_S, RebootNeed, StepSession
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
 from runners.steps.system_commands import (
     Commands,
@@ -19,6 +20,9 @@ from runners.steps.system_commands import (
     sentences,
     waits_for,
 )
+
+CANCEL_LOOK_S = 0.5
+"""While a host is asked, it is looked so often whether the step is to be cancelled."""
 
 NEXT = Requeue(0.0, Priority.CONTINUED)
 
@@ -73,7 +77,11 @@ class CommandStep:
                 await asyncio.sleep(POLL_PAUSES.after(polls))
             if report.state in ("absent", "waiting"):
                 await session.start(step.step_id, commands_of(step))
-            report, offset = await session.watch(step.step_id, kept), kept
+            wait_s = 0 if has_more else NEWS_S
+            looked = await _news(step, session, kept, wait_s, is_cancelling)
+            if looked is None:
+                return NEXT
+            report, offset = looked, kept
 
     async def _may_send(self, step: HostStep) -> bool:
         name = step.progress.step
@@ -137,6 +145,26 @@ class CommandStep:
             await self._outcomes.fail(step, words, evidence)
             await session.clear(step.step_id)
         return NEXT  # any other end is recorded by the next tick
+
+
+async def _news(
+    step: HostStep,
+    session: StepSession,
+    kept: int,
+    wait_s: int,
+    is_cancelling: Callable[[], bool],
+) -> StepReport | None:
+    """How the step goes, once there is news or its time is up; None where it is to be cancelled."""
+    left_s = max(0, math.floor(step.limit_s - step.elapsed_s))
+    looking = asyncio.ensure_future(session.watch(step.step_id, kept, min(wait_s, left_s)))
+    try:
+        while not looking.done():
+            await asyncio.wait((looking,), timeout=CANCEL_LOOK_S)
+            if is_cancelling():
+                return None
+        return looking.result()
+    finally:
+        looking.cancel()
 
 
 async def _reboot_wanted(step: HostStep, session: StepSession) -> RebootNeed:

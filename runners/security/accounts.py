@@ -24,7 +24,7 @@ from runners.security.users import UsersFile
 from web.authentication.authentication import Account, Identity
 from web.authentication.sessions import OpenSession
 from web.authentication.tokens import Token
-from web.resources.account_book import FileToken
+from web.resources.accounts.account_book import FileToken
 
 DIGEST_BYTES = 32
 NO_USERS: Mapping[str, Account] = MappingProxyType({})

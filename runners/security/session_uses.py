@@ -8,7 +8,7 @@ import math
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from domain.aggregates.session import Session
+from domain.aggregates.accounts.session import Session
 from domain.event import TIME_FORMAT, Act
 from domain.log.engine import PersistenceError
 from domain.log.unit import Unit

@@ -55,9 +55,9 @@ from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
-from web.resources import second_looks
-from web.resources.account_book import AccountBook
+from web.resources.accounts.account_book import AccountBook
 from web.resources.health import Observation
+from web.resources.operations import second_looks
 
 if TYPE_CHECKING:
     from domain.log.engines.postgres import PostgresEngine

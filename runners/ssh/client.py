@@ -82,6 +82,11 @@ class Session:
         self._permit = permit
         self._stdin_readers = stdin_readers
 
+    @property
+    def command_s(self) -> float:
+        """How long a script may take."""
+        return self._limits.command_s
+
     async def run(
         self,
         script: str,

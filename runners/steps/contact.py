@@ -12,6 +12,8 @@ SESSION_S = 20.0
 """One session watches a step for so long; then other hosts get its slot."""
 POLL_PAUSES = Pauses(0.1, 2.0, growth=1.3)
 """Between two looks at a step that runs."""
+NEWS_S = 10
+"""A host is asked how a step goes for so long: it answers at once where there is news."""
 
 
 class RebootNeed(NamedTuple):
@@ -26,7 +28,7 @@ class StepSession(Protocol):
 
     async def start(self, step_id: str, commands: Commands) -> StepReport: ...
 
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport: ...
+    async def watch(self, step_id: str, offset: int = 0, wait_s: int = 0) -> StepReport: ...
 
     async def cancel(self, step_id: str) -> StepReport: ...
 

@@ -98,9 +98,14 @@ async def start(
     return await _ask(session, "start", step_id, run=run, not_after=not_after)
 
 
-async def watch(session: ScriptRunner, step_id: str, offset: int = 0) -> StepReport:
-    """The state of the step, and its output from the offset on."""
-    return await _ask(session, "tell", step_id, offset=offset)
+async def watch(
+    session: ScriptRunner, step_id: str, offset: int = 0, wait_s: int = 0
+) -> StepReport:
+    """The state of the step, and its output from the offset on.
+
+    The host answers once there is news, and after `wait_s` at the latest.
+    """
+    return await _ask(session, "tell", step_id, offset=offset, wait_s=wait_s)
 
 
 async def cancel(session: ScriptRunner, step_id: str, not_after: int | None = None) -> StepReport:
@@ -122,6 +127,7 @@ async def _ask(
     step_id: str,
     *,
     offset: int = 0,
+    wait_s: int = 0,
     run: str = "",
     not_after: int | None = None,
 ) -> StepReport:
@@ -135,6 +141,7 @@ async def _ask(
         "nonce": nonce,
         "offset": str(offset),
         "most": str(CHUNK_BYTES),
+        "wait_s": str(wait_s),
         "keep_days": str(GUARD_DAYS),
         "old_before": _old_before(step_id),
         "not_after": "" if not_after is None else str(not_after),

@@ -36,9 +36,10 @@ class SshStepSession:
         not_after = await self._not_after(step_id)
         return self._in_time(await detached_step.start(self._session, step_id, commands, not_after))
 
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
-        """The state of the step, and its output from the offset on."""
-        report = await detached_step.watch(self._session, step_id, offset)
+    async def watch(self, step_id: str, offset: int = 0, wait_s: int = 0) -> StepReport:
+        """The state of the step, and its output from the offset on, within `wait_s`."""
+        wait_s = min(wait_s, int(self._session.command_s / 2))
+        report = await detached_step.watch(self._session, step_id, offset, wait_s)
         # The clock was read before this moment, so the latest time is early rather than late.
         self._uptime_s, self._asked_at = report.uptime_s, since_boot()
         return report

@@ -1,5 +1,5 @@
-# A step on a host, for runners/steps/detached_step.py, which puts verb=… id=… nonce=… offset=… most=… not_after=…
-# keep_days=… old_before=… keep_output_days=… before it, and run=… to start one. Runs as root, under any POSIX shell.
+# A step on a host, for runners/steps/detached_step.py, which puts verb=… id=… nonce=… offset=… most=… wait_s=…
+# not_after=… keep_days=… old_before=… keep_output_days=… before it, and run=… to start one. Runs as root, under any POSIX shell.
 #
 # A step is a directory of its id. Whoever hard-links `begun` into it runs the commands: so they run
 # once, however often the step is started, by whomever, also after a reboot or a crash in between.
@@ -189,6 +189,24 @@ clear() {
         "$step"/claim.* "$step"/status.* "$step"/run.* "$step"/packages.*
 }
 
+output_size() {
+    size=0
+    [ ! -e "$step/output" ] || size=$(($(wc -c <"$step/output")))
+}
+
+# Waits while it runs and there is nothing to tell, $wait_s at most: so whoever waits asks seldom, and each
+# call is a line in the host's logs. Output may come in a stream: it is told after $news_s.
+wait_for_news() {
+    waited=0
+    while [ $waited -lt $((2 * wait_s)) ]; do
+        claimed && ! ended && runner_lives || return 0
+        output_size
+        [ "$size" -le "$offset" ] || [ $waited -lt $((2 * news_s)) ] || return 0
+        if sleep 0.5 2>/dev/null; then waited=$((waited + 1)); else sleep 1 && waited=$((waited + 2)); fi
+    done
+}
+news_s=2
+
 brief() { printf %s "$1" | head -c 300 | tr '\n' ' '; }
 
 tell() {
@@ -211,8 +229,7 @@ tell() {
     fi
     reborn=
     ! reborn || reborn=yes
-    size=0
-    [ ! -e "$step/output" ] || size=$(($(wc -c <"$step/output")))
+    output_size
     printf '\n%s begin\n' "$nonce"
     printf '%s=%s\n' state "$state" status "$status" begun "$begun" boot_id "$boot_id" \
         size "$size" uptime "$(uptime)" reborn "$reborn" late "$late" refused "$(brief "$refused")" detach "$(brief "$(cat "$step/detach" 2>/dev/null)")"
@@ -227,5 +244,6 @@ tell() {
 late=
 [ -z "$not_after" ] || [ "$(uptime)" -lt "$not_after" ] || late=yes
 refused= # the words of whoever could not do it
+[ "$verb" != tell ] || [ "$wait_s" = 0 ] || wait_for_news
 [ "$verb" = tell ] || [ -n "$late" ] || { refused=$("$verb" 2>&1) && refused=; }
 tell

@@ -17,7 +17,7 @@ from runners.steps.detached_step import Command
 MARK = b"commissaire: "
 WAITS = b"commissaire-waits: "
 WAITING = re.compile(
-    rb"Waiting for process with pid|currently holding the yum lock|Waiting for [^\n]{0,40}lock"
+    rb"Waiting for process with pid|currently holding the yum lock|[Ww]aiting for [^\n]{0,40}lock"
 )
 """What dnf, yum, bootc and apt say while they wait by themselves."""
 WAITS_LINES = 6
@@ -32,7 +32,9 @@ LINES_BYTES = 4096
 
 Commands = Sequence[Command]
 
-SCRIPT = files("runners.steps").joinpath("upgrade.sh").read_text(encoding="utf-8")
+SCRIPTS = files("runners.steps")
+WORDS = SCRIPTS.joinpath("package_words.sh").read_text(encoding="utf-8")
+SCRIPT = WORDS + SCRIPTS.joinpath("upgrade.sh").read_text(encoding="utf-8")
 
 FIRST: Mapping[str, str] = {
     "fedora": "dnf",
@@ -62,19 +64,22 @@ for ask in "systemctl reboot" reboot "shutdown -r now"; do
     command -v "${ask%% *}" >/dev/null || continue
     said=$($ask 2>&1) && exit 0
     echo "$said"
+    whole=$said
     said=$(printf '%s\\n' "$said" | grep . | head -n 1 | cut -c 1-150)
     [ "$said" = "$last" ] || told="$told${told:+, }“$ask” said “$said”"
     last=$said
+    case $whole in *[Ii]nhibit* | *[Dd]enied* | *[Aa]uthentication*) break ;; esac
 done
 echo "commissaire: ${told:-it has none of systemctl, reboot and shutdown}"
 exit 1
 """
 """Reboots a moment later, so that the answer gets out, and only in the given boot: a host that went
 down by itself meanwhile is not rebooted again. systemctl stops services in order; without systemd
-it fails, and has done nothing. Where nothing reboots it, it says why not, and fails."""
+it fails, and has done nothing. Where nothing reboots it, it says why not, and fails. What an
+inhibitor refuses is not asked for in another way: reboot and shutdown pass over inhibitors."""
 
 REBOOT_NEEDED = "".join(
-    files("runners.steps").joinpath(name).read_text(encoding="utf-8")
+    SCRIPTS.joinpath(name).read_text(encoding="utf-8")
     for name in ("kernels.sh", "reboot_needed.sh")
 )
 """Prints yes where a reboot is needed; on stderr a sentence where that cannot be told."""

@@ -33,10 +33,6 @@ attempt() {
 # The first line of what was said that has this pattern; false where none has.
 line() { printf '%s\n' "$said" | grep -E -m 1 -- "$1"; }
 
-# What is said where a lock is held by somebody else.
-locked='lock was locked by|Could not get lock|Unable to (lock|acquire)|transaction lock on'
-locked="$locked|obtain (the |rpm )*transaction lock|[Tt]ransaction (is )?in progress"
-
 # What is installed, a line for each package (name, version); on OSTree for each tree.
 packages() {
     case $1 in
@@ -91,6 +87,10 @@ insist() {
     exit 1
 }
 
+must_have_repositories() {
+    ! has_none "$@" || { say "$nowhere" && exit 1; }
+}
+
 # Files that an administrator changed stay as they are; new defaults are taken where nothing was
 # changed. Before apt 2.1, Error-Mode says nothing. It is `run` that waits for locks: apt's own way
 # does not wait for that of the lists, and says nothing of it but on a terminal.
@@ -105,16 +105,17 @@ apt_upgrade() {
     run "dpkg --configure -a" \
         env DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold
     run "apt-get update" apt update
-    insist '^(W: (Failed to fetch|Some index files failed)|Err:[0-9])'
+    insist "$unread_apt"
+    must_have_repositories apt-get indextargets
     run "apt-get upgrade" apt --with-new-pkgs upgrade
     kept=$(printf '%s\n' "$said" |
-        awk '/kept back:$|^Not upgrading/ { on = 1; next } on && /^  / { print; next } { on = 0 }')
+        awk '/kept back:$|due to phasing:$|^Not upgrading/ { on = 1; next } on && /^  / { print; next } { on = 0 }')
     [ -z "$kept" ] || say "Kept back:" $kept
 }
 
 rpm_upgrade() {
     run "$@"
-    insist '^Ignoring repositories:|Errors during downloading metadata|Failed to (download|synchronize)|No more mirrors|^>>> (Usable URL not found|Librepo error: Cannot download)'
+    insist "$unread_rpm"
     # Amazon Linux stays on its release for ever.
     ! line 'A newer release of' >/dev/null ||
         say "It is locked to its release, and there is a newer one: see its output."
@@ -157,6 +158,7 @@ upgrade() {
         dnf)
             watch_packages dnf
             rpm_upgrade "dnf -y --refresh upgrade" dnf -y --refresh upgrade
+            ! line '^Nothing to do' >/dev/null || must_have_repositories dnf -q repolist
             ;;
         yum)
             watch_packages yum

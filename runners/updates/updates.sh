@@ -15,9 +15,6 @@ lock_s=300 # so long another package manager is waited for
 
 uptime_s() { cut -d . -f 1 /proc/uptime; }
 
-locked='lock was locked by|Could not get lock|Unable to (lock|acquire)|transaction lock on'
-locked="$locked|obtain (the |rpm )*transaction lock|[Tt]ransaction (is )?in progress"
-
 # Runs a command, again while another package manager is at work; sets `status` and `said`.
 ask() {
     deadline=$(($(uptime_s) + lock_s))
@@ -37,12 +34,25 @@ fail() {
     exit 1
 }
 
+# It ended well, and could not look everywhere: then it is no answer.
+insist() {
+    unread=$(printf '%s\n' "$said" | grep -E -m 1 -- "$2") || return 0
+    say "“$1” could not read all repositories: “$(echo "$unread" | cut -c 1-200)”."
+    exit 1
+}
+
+must_have_repositories() {
+    ! has_none "$@" || { say "$nowhere" && exit 1; }
+}
+
 count() { printf '%s\n' "$said" | awk "$1"' { found++ } END { print found + 0 }'; }
 
 # What `apt-get upgrade` of an operation would install; it is only played.
 apt_updates() {
     ask env DEBIAN_FRONTEND=noninteractive apt-get -q -o APT::Update::Error-Mode=any update
     [ $status = 0 ] || fail "apt-get update"
+    insist "apt-get update" "$unread_apt"
+    must_have_repositories apt-get indextargets
     ask apt-get -s -q -o Debug::NoLocking=1 --with-new-pkgs upgrade
     [ $status = 0 ] || fail "apt-get -s upgrade"
     tell "$(count '/^Inst /')" "$(count '/^Inst .*\(.*[Ss]ecurity/')"
@@ -56,6 +66,8 @@ rpm_updates() {
     refresh=$2
     ask "$tool" -q $refresh check-update
     [ $status = 0 ] || [ $status = 100 ] || fail "$tool check-update"
+    insist "$tool check-update" "$unread_rpm"
+    [ $status != 0 ] || [ "$tool" != dnf ] || must_have_repositories dnf -q repolist
     every=$(count "$rpm_packages")
     . /etc/os-release 2>/dev/null
     # CentOS has no advisories: it would always be none.

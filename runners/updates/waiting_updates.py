@@ -4,9 +4,9 @@ import re
 from importlib.resources import files
 
 from domain.aggregates.host_events import FactsGathered, UpdatesFound
-from runners.steps.system_commands import Commands, package_command
+from runners.steps.system_commands import WORDS, Commands, package_command
 
-SCRIPT = files("runners.updates").joinpath("updates.sh").read_text(encoding="utf-8")
+SCRIPT = WORDS + files("runners.updates").joinpath("updates.sh").read_text(encoding="utf-8")
 FOUND = re.compile(rb"^commissaire-updates: ([0-9]{1,6}) ([0-9]{1,6}|-)$", re.MULTILINE)
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 from tests.fleet.addresses import Place, free_port
 from tests.fleet.front import Fault, Front
 from tests.fleet.keys import KeyPair, new_key
-from tests.fleet.layout import SUDOERS, Sshd, erase_identity, lay_out, write, write_identity
+from tests.fleet.layout import (
+    SUDOERS,
+    Sshd,
+    erase_identity,
+    in_sudoers,
+    lay_out,
+    write,
+    write_identity,
+)
 from tests.fleet.machine import FleetError, Machine
 from tests.fleet.processes import Process
 from tests.fleet.systems import System, system_named
@@ -199,7 +207,7 @@ class Host:
         if not sudo.exists():
             raise FleetError("no sudo on this machine: apt-get install sudo")
         self.set("sudo", how)
-        write(self.path("/etc/sudoers"), SUDOERS[how].format(user=self.user), 0o440)
+        write(self.path("/etc/sudoers"), SUDOERS[how].format(user=in_sudoers(self.user)), 0o440)
 
     def full_tmp(self) -> None:
         """Make /tmp a small file system that is full to the last byte."""

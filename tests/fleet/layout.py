@@ -107,7 +107,7 @@ def lay_out(
     write(etc / "ssh/sshd_config", sshd.text())
     write(etc / "hostname", f"{name}\n")
     write(etc / "hosts", f"127.0.0.1 localhost\n::1 localhost\n{sshd.address} {name}\n")
-    write(etc / "sudoers", SUDOERS["works"].format(user=user), 0o440)
+    write(etc / "sudoers", SUDOERS["works"].format(user=in_sudoers(user)), 0o440)
     _write_accounts(directory, user, "/bin/sh" if system.busybox else "/bin/bash")
     write_identity(directory, system)
     if os.geteuid() != 0:
@@ -139,6 +139,11 @@ def erase_identity(root: Path, system: System) -> None:
     """Take a system's commands away."""
     for command in system.commands:
         (root / _place_of(command)).unlink(missing_ok=True)
+
+
+def in_sudoers(user: str) -> str:
+    """The name of a user as sudoers has it: a backslash, of a directory's name, stands twice."""
+    return user.replace("\\", "\\\\")
 
 
 def ids_of(user: str) -> tuple[int, int]:

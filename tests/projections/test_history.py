@@ -34,7 +34,7 @@ def test_every_event_has_its_sentence() -> None:
 
 
 def test_every_reason_that_is_a_word_has_its_sentence() -> None:
-    from domain.aggregates import session, token
+    from domain.aggregates.accounts import session, token
     from domain.event import LeaveReason
 
     words = (LeaveReason, token.Reason, session.Reason)

@@ -168,7 +168,7 @@ class HeldContact(Played):
         """Forget its output."""
         await self._sent(super().clear(step_id))
 
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
+    async def watch(self, step_id: str, offset: int = 0, wait_s: int = 0) -> StepReport:
         """How it goes."""
         permitted(self._hand.process.leases, self._address)
         return await super().watch(step_id, offset)

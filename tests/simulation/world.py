@@ -180,7 +180,7 @@ class Played:
         new = chance.random() >= weather.same_boot
         self._machine.go_down(self._world.now + REBOOT_DELAY_S, downtime_s, new=new, key=key)
 
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
+    async def watch(self, step_id: str, offset: int = 0, wait_s: int = 0) -> StepReport:
         """How it goes."""
         await self._world.before(self._machine)
         await self._world.after(self._machine)

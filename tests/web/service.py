@@ -50,7 +50,7 @@ from web.authentication.tokens import TokenAuthentication
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.requests import Limits
-from web.resources.account_book import AccountBook
+from web.resources.accounts.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
 from web.routing.route import Route
 

@@ -1,8 +1,8 @@
 """The rows of the table of routes that are about users, tokens and sessions."""
 
-from web.resources.sessions import Sessions
-from web.resources.tokens import Tokens
-from web.resources.users import Users
+from web.resources.accounts.sessions import Sessions
+from web.resources.accounts.tokens import Tokens
+from web.resources.accounts.users import Users
 from web.routing.description import Content, Description, changes, makes, reads, removes, tells
 from web.routing.route import Route
 from web.schemas.account_bodies import LogInBody, PasswordBody, TokenBody, UserBody

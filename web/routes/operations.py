@@ -10,10 +10,10 @@ from domain.log.recorder import POSITION_MAX
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX
 from web.events.live_answer import EVENT_STREAM
 from web.http.query_string import TEXT
-from web.resources.idempotency import HEADER
-from web.resources.operation_starts import ACCEPTED, OperationStarts
-from web.resources.operations import Operations
-from web.resources.step_outputs import OUTPUT_QUERY, StepOutputs
+from web.resources.operations.idempotency import HEADER
+from web.resources.operations.operation_starts import ACCEPTED, OperationStarts
+from web.resources.operations.operations import Operations
+from web.resources.operations.step_outputs import OUTPUT_QUERY, StepOutputs
 from web.routing.description import PLAIN_TEXT, Content, Description, makes, reads
 from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse

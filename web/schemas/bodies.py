@@ -42,6 +42,7 @@ ADDRESSES_REMEMBERED = 20_000
 ASIDE_BYTES_MIN = 16 * 1024
 """A body from this size on is checked in a thread: a long list takes longer than a pause may."""
 
+EMPTY = "must have a value: leave it out to do without"
 ABSENT_WHERE_EMPTY = ("cluster", "network", "container_manager", "remote_user", "source")
 """`""` for these is as if they were not there: old clients fill in whole records."""
 
@@ -169,6 +170,9 @@ class Exact(Body):
     PASSED_OVER: ClassVar[frozenset[str]] = frozenset()
     """Keys that do nothing, which old clients send back."""
 
+    NARROWING: ClassVar[frozenset[str]] = frozenset()
+    """Keys without which more is done: `null`, of an empty variable of a script, is wrong there."""
+
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
@@ -280,11 +284,13 @@ async def read(request: Request, kind: type[B]) -> B:
 
 def parse(raw: bytes, kind: type[B]) -> B:
     """A body from its bytes. Raises `Problem`."""
-    given = {key: value for key, value in _object(raw).items() if not _is_absent(key, value)}
+    found = _object(raw)
+    given = {key: value for key, value in found.items() if not _is_absent(key, value)}
     faults: list[KeyFault] = []
     if issubclass(kind, Exact):
         known = kind.model_fields
-        faults = unknown([key for key in given if key not in kind.PASSED_OVER], known)
+        faults = [KeyFault(key, EMPTY) for key in kind.NARROWING if found.get(key, 0) is None]
+        faults += unknown([key for key in given if key not in kind.PASSED_OVER], known)
         given = {key: value for key, value in given.items() if key in known}
     try:
         body = kind.model_validate(given)

@@ -47,6 +47,8 @@ class OperationBody(Exact):
     The keys of the operation's own record in v0 are passed over.
     """
 
+    NARROWING = frozenset({"dry_run", "hosts", "plan"})
+
     max_parallel: Parallel | None = None
     max_failures: Failures | None = None
     max_unavailable: Unavailable | None = None

@@ -97,12 +97,16 @@ class SQLiteEngine:
             _make_private(path)
 
     def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
-        """A connection in autocommit mode, closed with the engine."""
+        """A connection in autocommit mode, closed with the engine. `OtherLog` as in `append`."""
+        if self._file not in (None, _identity(self.path)):
+            raise self._replaced()
+        # A WAL is read by those alone who may take part in it: "rw", not "ro". No file is made
+        # where the database was before.
+        mode = "rw" if self._read_only or self._file else "rwc"
         with translated():
-            # A WAL is read by those alone who may take part in it: "rw", not "ro".
             connection = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode=rw" if self._read_only else self.path,
-                uri=self._read_only,
+                f"{self.path.absolute().as_uri()}?mode={mode}",
+                uri=True,
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=STATEMENTS_CACHED,
@@ -131,10 +135,13 @@ class SQLiteEngine:
             self._beside = _identity(self._wal)
         if self._file not in (None, found):
             self._forget_wal()
-            raise OtherLog(
-                f"The database {self.path} was replaced while it was served, and nothing is written"
-                " any more: stop the service, and start it again."
-            )
+            raise self._replaced()
+
+    def _replaced(self) -> OtherLog:
+        return OtherLog(
+            f"The database {self.path} was replaced while it was served, and nothing is written"
+            " any more: stop the service, and start it again."
+        )
 
     def _forget_wal(self) -> None:
         """SQLite would take the rest of the old file, which goes by the name, for the new one's."""

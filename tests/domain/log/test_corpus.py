@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from domain.aggregate import Aggregate
+from domain.aggregates.accounts.session import Session
+from domain.aggregates.accounts.token import Token
+from domain.aggregates.accounts.user import User
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.host import Host
 from domain.aggregates.log_history import LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
-from domain.aggregates.session import Session
 from domain.aggregates.source import Source
-from domain.aggregates.token import Token
-from domain.aggregates.user import User
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load

@@ -10,6 +10,9 @@ import orjson
 import pytest
 from eventsourcing.persistence import MapperDeserialisationError
 
+from domain.aggregates.accounts.session import AnySessionEvent, SessionEvent
+from domain.aggregates.accounts.token import AnyTokenEvent, TokenEvent
+from domain.aggregates.accounts.user import AnyUserEvent, UserEvent
 from domain.aggregates.cluster import AnyClusterEvent, ClusterEvent
 from domain.aggregates.container_manager_events import (
     AnyContainerManagerEvent,
@@ -19,10 +22,7 @@ from domain.aggregates.host_events import AnyHostEvent, HostEvent
 from domain.aggregates.log_history import ClockSetBack, LogEvent, WentBack
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
-from domain.aggregates.session import AnySessionEvent, SessionEvent
 from domain.aggregates.source import AnySourceEvent, SourceEvent
-from domain.aggregates.token import AnyTokenEvent, TokenEvent
-from domain.aggregates.user import AnyUserEvent, UserEvent
 from domain.event import TOPICS, Event
 from domain.log.engine import StoredEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.log.engine import OtherLog
 from domain.log.engines.sqlite import WAL_BYTES_KEPT, SQLiteEngine
 from domain.log.recorder import LogRecorder
 
@@ -62,3 +63,15 @@ def test_a_wal_that_a_foreign_reader_held_up_shrinks_again(engine: SQLiteEngine)
         assert wal.stat().st_size > 2 * WAL_BYTES_KEPT
     write(engine, 100)
     assert wal.stat().st_size <= 2 * WAL_BYTES_KEPT
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["moved away", "replaced"])
+def test_a_file_that_was_replaced_is_read_by_no_further_connection_nor_made_anew(
+    engine: SQLiteEngine, tmp_path: Path, other: bool
+) -> None:
+    engine.path.rename(tmp_path / "elsewhere")
+    if other:
+        engine.path.touch()
+    with pytest.raises(OtherLog, match="was replaced"):
+        engine.connect()
+    assert engine.path.exists() == other

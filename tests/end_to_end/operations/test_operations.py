@@ -47,6 +47,17 @@ def test_an_upgrade_runs_each_systems_command_once_and_shows_what_it_said(
     assert record["upgraded"] == [listed[host.address] for host in hosts]
 
 
+@pytest.mark.parametrize("user", ["svc-ops@corp.example", r"CORP\ops"])
+def test_users_of_directories_upgrade_hosts_with_sudo(
+    service: Service, fleet: Fleet, user: str
+) -> None:
+    host = fleet.add("debian", user=user)
+    rolled = Rolled(service, [host])
+    rolled.begin("upgrade")
+    assert rolled.over()["status"] == "finished"
+    assert upgrades(host) == 1
+
+
 def test_a_restart_is_proved_by_the_boot_id(service: Service, fleet: Fleet) -> None:
     hosts = fleet.add_many(["fedora", "debian"])
     rolled = Rolled(service, hosts)

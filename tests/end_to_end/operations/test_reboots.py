@@ -11,9 +11,9 @@ LIMIT_S = 60.0
 PLACES = ("/usr/bin/systemctl", "/usr/sbin/reboot", "/usr/sbin/shutdown")
 
 
-def refuse(host: Host, words: str) -> None:
-    """Let all three ways of asking for a reboot end with these words."""
-    for place in PLACES:
+def refuse(host: Host, words: str, places: tuple[str, ...] = PLACES) -> None:
+    """Let these ways of asking for a reboot end with these words."""
+    for place in places:
         program = host.path(place)
         program.unlink()
         program.write_text(f'#!/bin/sh\necho "{words}" >&2\necho "Please retry." >&2\nexit 1\n')
@@ -35,6 +35,20 @@ def test_a_reboot_that_is_refused_fails_at_once_in_the_words_of_the_host(
     assert told["reason"].count("inhibited") == 1, "three times the same is said once"
     assert (told["evidence"]["boot_id_before"], told["evidence"]["exit_status"]) == (before, 1)
     assert service.status(host.address) == "active"
+
+
+@pytest.mark.parametrize("words", [INHIBITED, "Call to Reboot failed: Access denied"])
+def test_what_an_inhibitor_refuses_is_not_asked_for_in_another_way(
+    service: Service, fleet: Fleet, words: str
+) -> None:
+    host = fleet.add("fedora")
+    rolled = Rolled(service, [host])
+    refuse(host, words, PLACES[:1])
+    before = host.boot_id
+    rolled.begin("restart")
+    told = rolled.over(LIMIT_S)["hosts"][0]
+    assert (told["outcome"], host.boot_id) == ("failed", before)
+    assert f"It refused to reboot: “systemctl reboot” said “{words[:18]}" in told["reason"]
 
 
 @pytest.mark.parametrize("missing", [PLACES[:1], PLACES[:2]])

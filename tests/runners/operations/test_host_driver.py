@@ -60,7 +60,7 @@ class ByHand:
         self.state = "running" if self.on_watch else "ended"
         return self._report()
 
-    async def watch(self, step_id: str, offset: int = 0) -> StepReport:
+    async def watch(self, step_id: str, offset: int = 0, wait_s: int = 0) -> StepReport:
         self.asked.append("watch")
         if self.on_watch and offset == len(self.output):
             self.output, self.state = self.on_watch.pop(0)

@@ -25,6 +25,7 @@ from tests.runners.steps.remote_steps import (
     over,
     over_shell,
     script,
+    session_of,
     start,
     until,
     until_true,
@@ -298,3 +299,27 @@ async def test_a_container_that_rebooted_is_told_by_its_first_process(host: Host
     assert (report.reborn, report.begun_boot_id) == (True, report.boot_id)
     begun.write_text(f"{pid} {since} {boot_id} {what}\n")  # of an older version of this service
     assert not (await watch(host)).reborn
+
+
+# Waiting for news
+
+
+async def test_whoever_waits_for_news_hears_of_output_and_of_the_end_at_once(host: Host) -> None:
+    async with session_of(host) as session:
+        begun = time.monotonic()
+        await detached_step.start(session, ID, (script("echo said; sleep 6; exit 3"),))
+        said = await detached_step.watch(session, ID, 0, int(LIMIT_S))
+        assert (said.state, said.output) == ("running", b"said\n")
+        ended = await detached_step.watch(session, ID, said.size, int(LIMIT_S))
+        assert (ended.state, ended.exit_status) == ("ended", 3)
+        assert 6 <= time.monotonic() - begun < LIMIT_S
+
+
+async def test_without_news_a_host_answers_after_the_time_that_it_was_given(host: Host) -> None:
+    async with session_of(host) as session:
+        await detached_step.start(session, ID, (script("sleep 30"),))
+        begun = time.monotonic()
+        assert (await detached_step.watch(session, ID, 0, 3)).state == "running"
+        assert 3 <= time.monotonic() - begun < LIMIT_S
+        await detached_step.cancel(session, ID)
+        assert (await detached_step.watch(session, ID, 0, int(LIMIT_S))).state == "lost"

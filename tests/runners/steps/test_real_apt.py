@@ -93,6 +93,13 @@ async def test_a_repository_that_is_away_fails_the_upgrade(apt: RealApt, only: b
     assert packages(report.output)["packages_changed"] == 0
 
 
+async def test_without_a_repository_nothing_was_looked_up(apt: RealApt) -> None:
+    apt.host.path("/etc/apt/sources.list").write_text("")
+    report = await upgrade(apt)
+    assert report.exit_status == 1
+    assert sentences(report.output) == "It has no repositories: nothing could be looked up."
+
+
 async def test_a_package_on_hold_is_told(apt: RealApt) -> None:
     apt.has("held", "1", status="hold ok installed")
     apt.publish("held", "2")

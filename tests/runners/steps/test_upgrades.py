@@ -17,7 +17,7 @@ from runners.steps.system_commands import (
     sentences,
 )
 from tests.fleet import Fleet, Host
-from tests.runners.steps.remote_steps import start, until
+from tests.runners.steps.remote_steps import STEPS, start, until
 from tests.support.service import wait_for
 
 IMAGE = '{"spec":{},"status":{"booted":{"image":{},"incompatible":false},"type":"bootcHost"}}'
@@ -223,12 +223,26 @@ async def test_exit_status_0_of_what_could_not_look_is_a_failure(
 async def test_what_is_kept_back_is_told_of_an_upgrade_that_is_done(fleet: Fleet) -> None:
     host = fleet.add("debian")
     kept = (
-        "The following packages have been kept back:\n  linux-image-amd64 one\n  two\n0 upgraded."
+        "The following packages have been kept back:\n  linux-image-amd64 one\n"
+        "The following upgrades have been deferred due to phasing:\n  two\n0 upgraded."
     )
-    plays(host, "apt-get", f'case "$*" in *upgrade) echo "{kept}";; esac')
+    plays(host, "apt-get", f'case "$*" in *upgrade) echo "{kept}";; *) echo "Hit:1";; esac')
     report = await upgrade(host, "debian", "12")
     assert report.exit_status == 0
     assert sentences(report.output) == "Kept back: linux-image-amd64 one two."
+
+
+async def test_dnf_without_a_repository_has_looked_nowhere(fleet: Fleet) -> None:
+    host = fleet.add("fedora")
+    plays(host, "dnf", 'case "$*" in *repolist) cat /root/repos;; *) echo "Nothing to do.";; esac')
+    host.path("/root/repos").touch()
+    report = await upgrade(host, "fedora", "43")
+    assert report.exit_status == 1
+    assert sentences(report.output) == "It has no repositories: nothing could be looked up."
+    host.path("/root/repos").write_text("repo id  repo name\nupdates  Updates\n")
+    await start(host, *commands("upgrade", "", facts("fedora", "43")), step_id="second-upgrade")
+    wait_for(host.path(f"{STEPS}/second-upgrade/status").exists)
+    assert host.path(f"{STEPS}/second-upgrade/status").read_text().strip() == "0"
 
 
 async def test_a_locked_release_is_told(fleet: Fleet) -> None:
@@ -243,6 +257,9 @@ async def test_a_locked_release_is_told(fleet: Fleet) -> None:
     ("system", "tool", "words"),
     [
         ("debian", "dpkg", "dpkg: error: dpkg frontend lock was locked by another process"),
+        ("debian", "dpkg", "dpkg: error: dpkg frontend is locked by another process"),  # 1.19
+        ("debian", "dpkg", "dpkg: error: dpkg status database is locked by another process"),
+        ("centos", "yum", "error: cannot get exclusive lock on /var/lib/rpm/Packages"),
         ("debian", "apt-get", "E: Could not get lock /var/lib/apt/lists/lock."),
         ("atomic", "rpm-ostree", "error: Transaction in progress: upgrade"),
         (
@@ -258,7 +275,7 @@ async def test_another_package_manager_is_waited_for(
 ) -> None:
     host = fleet.add(system)
     once = f'[ ! -e /root/o ] || exit 0; : >/root/o; echo "{words}" >&2; exit 2'
-    plays(host, tool, f'[ "$1" != status ] || exit 0; {once}')
+    plays(host, tool, f"case $1 in status) exit;; indextargets) echo one; exit;; esac; {once}")
     report = await upgrade(host, system, "40" if system == "fedora" else "7")
     assert report.exit_status == 0
     assert b"Another package manager is at work" in report.output

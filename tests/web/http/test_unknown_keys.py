@@ -85,6 +85,18 @@ def test_null_is_as_if_the_key_were_not_there(client: httpx.Client) -> None:
     assert client.put("/cluster/web/upgrade", json=body).status_code == 200
 
 
+@pytest.mark.parametrize("narrowing", ["dry_run", "hosts", "plan"])
+def test_null_of_what_narrows_an_operation_begins_nothing(
+    client: httpx.Client, narrowing: str
+) -> None:
+    body = {"kind": "upgrade", "cluster": "web", narrowing: None}
+    refused = client.post("/operations", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["key"]) == (400, narrowing)
+    if narrowing == "dry_run":
+        assert client.put("/cluster/web/upgrade", json={narrowing: None}).status_code == 400
+    assert client.get("/operations").json() == []
+
+
 @pytest.mark.parametrize("kind", ["upgrade", "restart", "deploy"])
 def test_old_clients_send_the_record_back_with_a_change(client: httpx.Client, kind: str) -> None:
     body = {

@@ -17,7 +17,7 @@ from web.http.problems import Problem
 from web.http.query_string import moment
 from web.http.replies import Reply, created, deleted, digested, json_body
 from web.http.requests import Request
-from web.resources.account_book import AccountBook, FileToken
+from web.resources.accounts.account_book import AccountBook, FileToken
 from web.schemas import bodies
 from web.schemas.account_bodies import TokenBody
 from web.schemas.path_names import known_account

@@ -23,7 +23,7 @@ from web.authentication.sessions import (
 )
 from web.http.replies import UNSTORED, Reply, deleted, digested, json_body
 from web.http.requests import Request
-from web.resources.account_book import AccountBook
+from web.resources.accounts.account_book import AccountBook
 from web.schemas import bodies
 from web.schemas.account_bodies import LogInBody
 from web.schemas.path_names import known_account

@@ -17,7 +17,7 @@ from web.http.ranges import ranged
 from web.http.replies import INERT, NO_STORE, NOSNIFF
 from web.http.requests import Request
 from web.http.shown_text import shown, whole
-from web.resources.operations import id_in
+from web.resources.operations.operations import id_in
 from web.schemas.path_names import address_in
 
 PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")

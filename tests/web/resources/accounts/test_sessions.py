@@ -8,7 +8,7 @@ import bcrypt
 import httpx
 import pytest
 
-from domain.aggregates.session import Session
+from domain.aggregates.accounts.session import Session
 from domain.log.unit import Unit
 from projections.beside_the_log import account_hashes
 from tests.support.warm_start import CHEAP_BCRYPT

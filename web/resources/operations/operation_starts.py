@@ -20,9 +20,9 @@ from projections.fleet.matching import HostFilter
 from web.http.replies import UNSTORED, Reply, json_body
 from web.http.requests import Request
 from web.resources.fleet_filter import checked_filter, told_filter
-from web.resources.idempotency import OnceOnly
-from web.resources.operations import existing, id_in
-from web.resources.second_looks import SecondLooks
+from web.resources.operations.idempotency import OnceOnly
+from web.resources.operations.operations import existing, id_in
+from web.resources.operations.second_looks import SecondLooks
 from web.routing.route import Handler
 from web.schemas import bodies
 from web.schemas.fleet_bodies import HostFilters

@@ -11,7 +11,14 @@ from domain.event import Act
 from domain.log.recorder import now
 from domain.log.unit import Unit
 from projections.beside_the_log import idempotency_keys
-from tests.web.resources.test_operations import ADDRESSES, TIME, advance, cluster_of, done, failed
+from tests.web.resources.operations.test_operations import (
+    ADDRESSES,
+    TIME,
+    advance,
+    cluster_of,
+    done,
+    failed,
+)
 from tests.web.service import WebService, serving
 
 UPGRADE = {"kind": "upgrade", "cluster": "web"}

@@ -6,7 +6,13 @@ import httpx
 import pytest
 
 from domain.commands import operation_commands
-from tests.web.resources.test_operations import ADDRESSES, advance, begun, cluster_of, failed
+from tests.web.resources.operations.test_operations import (
+    ADDRESSES,
+    advance,
+    begun,
+    cluster_of,
+    failed,
+)
 from tests.web.service import WebService
 
 

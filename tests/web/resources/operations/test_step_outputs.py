@@ -12,7 +12,14 @@ import pytest
 from domain.commands import operation_commands
 from projections.beside_the_log import outputs
 from tests.support.service import wait_for
-from tests.web.resources.test_operations import ADDRESSES, advance, begun, cluster_of, done, failed
+from tests.web.resources.operations.test_operations import (
+    ADDRESSES,
+    advance,
+    begun,
+    cluster_of,
+    done,
+    failed,
+)
 from tests.web.service import WebService, serving
 from web.events import output_stream
 from web.http.shown_text import shown, whole

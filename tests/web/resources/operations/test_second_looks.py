@@ -12,7 +12,13 @@ import pytest
 from domain.event import shifted
 from projections.beside_the_log import host_looks
 from projections.beside_the_log.host_looks import Look
-from tests.web.resources.test_operations import ADDRESSES, advance, begun, cluster_of, failed
+from tests.web.resources.operations.test_operations import (
+    ADDRESSES,
+    advance,
+    begun,
+    cluster_of,
+    failed,
+)
 from tests.web.service import WebService, serving
 
 OFF = "It is off."

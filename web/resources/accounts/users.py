@@ -15,7 +15,7 @@ from web.authentication.sessions import session_of
 from web.http.problems import Problem
 from web.http.replies import UNSTORED, Reply, created, deleted, digested, json_body
 from web.http.requests import Request
-from web.resources.account_book import AccountBook
+from web.resources.accounts.account_book import AccountBook
 from web.schemas import bodies
 from web.schemas.account_bodies import PasswordBody, UserBody
 from web.schemas.path_names import known_account

@@ -1,0 +1,1 @@
+"""The resources of accounts over HTTP."""

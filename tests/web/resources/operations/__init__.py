@@ -1,0 +1,1 @@
+"""The resources of operations over HTTP."""
