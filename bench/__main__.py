@@ -16,6 +16,7 @@ from bench.measures import (
     authenticating,
     bootstrapping,
     commanding,
+    console,
     crowding,
     growing,
     investigating,
@@ -53,6 +54,8 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "checks": watching.rate,
     "fleet": watching.fleet,
     "growth": growing.fleet,
+    "console": console.pages,
+    "console-viewers": console.viewers,
     "commctl": commanding.commctl,
 }
 

@@ -137,7 +137,7 @@ def test_names_feed_the_next_command(shared: Rolled, tmp_path: Path) -> None:
         (f"commctl op failed {shared.cluster} -o name | xargs commctl host label -o name",
          f"{failed}\n"),
         ("commctl op list -o name | xargs -n 1 commctl op show -o name", f"{name}\n"),
-        ("commctl cluster list -o name | xargs -n 1 commctl op show -o name", f"{name}\n"),
+        ("commctl host list rack=7 -o name | xargs -n 1 commctl status -o name", f"{failed}\n"),
         (f"commctl host list rack=7 -o name | xargs -I A commctl op output {name} A | tail -n 1",
          None),
         ("commctl host list status=disassociated -o name | xargs -r commctl host check", ""),

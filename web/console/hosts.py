@@ -7,9 +7,11 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import Response
 
 from domain.labels import label_pair
+from domain.log.reading.search import Filter
 from domain.refusal import invalid
 from web.console.api import Api
 from web.console.commands import commands
+from web.console.live import Fragment, Live
 from web.console.maps import MAP_FROM
 from web.console.page_route import Form, one
 from web.console.pages import Pages, past, see_other
@@ -49,29 +51,50 @@ class Facet(NamedTuple):
 class Hosts:
     """The list of hosts, and its forms."""
 
-    def __init__(self, api: Api, pages: Pages, past: Past) -> None:
+    def __init__(self, api: Api, pages: Pages, live: Live, past: Past) -> None:
         self._api = api
         self._pages = pages
+        self._live = live
         self._past = past
 
     async def show(self, request: Request) -> Response:
         """A page of the hosts that the query asks for."""
         at, given = past(request), _given(request)
-        wanted = [pair for pair in given if pair[0] in FILTERS and pair[1]]
-        place = [pair for pair in given if pair[0] in PLACE and pair[1]]
-        hosts, after = await self._api.page(request, "/fleet/hosts", [*wanted, *place, *at.items()])
-        facets = await self._api.get(request, "/fleet/facets", [*wanted, *at.items()])
+        wanted = _wanted(given)
+        marks = {"marks": "1"} if request.identity.may_act_as("operator") else {}
+        live = _query([*wanted, *_place(given), *marks.items()])
         return self._pages.show(
             request,
             "hosts.html",
-            hosts=hosts,
-            after=after,
+            view="" if at else f"/live/hosts{live}",
             kept=[pair for pair in [*wanted, *at.items()] if pair[0] != "q"],
             commands=commands(
                 request, _commctl(wanted), f"/fleet/hosts{_query([*wanted, *at.items()])}"
             ),
-            **_narrowing(facets, given, wanted) | await self._past.shown(request),
+            marks=bool(marks) and not at,
+            is_news=False,
+            **await self._seen(request) | await self._past.shown(request),
         )
+
+    async def follow(self, request: Request) -> Response:
+        """The rows of the same page, whenever they change."""
+        await self._seen(request)
+        query = request.scope["query_string"].decode("ascii", "replace")
+        return self._live.stream(request, Filter(), self._rendered, query)
+
+    async def _rendered(self, request: Request) -> Fragment:
+        seen = await self._seen(request)
+        marks = ("marks", "1") in _given(request)
+        shown = self._pages.fragment(request, "live/hosts.html", marks=marks, is_news=True, **seen)
+        return Fragment(shown)
+
+    async def _seen(self, request: Request) -> Record:
+        at, given = past(request), _given(request)
+        wanted = _wanted(given)
+        asked = [*wanted, *_place(given), *at.items()]
+        hosts, after = await self._api.page(request, "/fleet/hosts", asked)
+        facets = await self._api.get(request, "/fleet/facets", [*wanted, *at.items()])
+        return {"hosts": hosts, "after": after} | _narrowing(facets, given, wanted)
 
     async def check(self, request: Request, form: Form) -> Response:
         """Have the marked hosts looked at now, or `all` that match."""
@@ -97,6 +120,14 @@ class Hosts:
                 address=address,
             )
         return see_other(_back(form))
+
+
+def _wanted(given: Pairs) -> Pairs:
+    return [pair for pair in given if pair[0] in FILTERS and pair[1]]
+
+
+def _place(given: Pairs) -> Pairs:
+    return [pair for pair in given if pair[0] in PLACE and pair[1]]
 
 
 def _narrowing(facets: Record, given: Pairs, wanted: Pairs) -> Record:

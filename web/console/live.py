@@ -25,6 +25,8 @@ PAUSE_S = 0.25
 """A view is rendered no more than four times a second."""
 PAUSE_FACTOR = 10
 """Nor more of the time than one in so many."""
+PAUSE_EACH_S = 0.005
+"""Nor so often that sending it to all who look takes much of the time: 200 see it once a second."""
 LOOK_BYTES = 1
 """Of the events since the last look one is enough to know that there is news."""
 RETRY_MS = (500, 3000)
@@ -92,7 +94,8 @@ class View:
             while not window.is_over:
                 begun, beats = perf_counter(), window.beats
                 await self._look()
-                await asyncio.sleep(max(PAUSE_S, PAUSE_FACTOR * (perf_counter() - begun)))
+                took = PAUSE_FACTOR * (perf_counter() - begun)
+                await asyncio.sleep(max(PAUSE_S, took, PAUSE_EACH_S * self.watchers))
                 position = await self._until_news(position, beats)
         finally:
             window.listeners -= 1

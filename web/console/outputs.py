@@ -43,6 +43,7 @@ class Outputs:
             text=bytes(said[-SHOWN_BYTES:]).decode(errors="replace"),
             size=len(said),
             is_cut=len(said) > SHOWN_BYTES,
+            output_source="" if found["finished_at"] else f"/api/v0{address_of}?offset={len(said)}",
             download=f"/api/v0{address_of}?raw",
             commands=commands(
                 request, f"commctl op output {name} {shlex.quote(address)} -f", address_of

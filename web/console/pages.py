@@ -123,6 +123,7 @@ def _common(request: Request) -> dict[str, Any]:
         "x_to": 0,
         "slider": None,
         "map": "",
+        "output_source": "",
         "has_past": False,
         "view": "",
         "with_query": partial(with_query, request),

@@ -63,9 +63,9 @@ def console_routes(
     sections = (
         _fleet(
             Now(api, pages, histories, live, past, maps),
-            Hosts(api, pages, past),
+            Hosts(api, pages, live, past),
             Host(api, pages, histories, past),
-            Clusters(api, pages, histories, past),
+            Clusters(api, pages, histories, live, past),
         ),
         _operations(api, pages, live),
         Section([("/map/hosts", maps.hosts), ("/map/operation/{id}", maps.operation)], []),
@@ -88,7 +88,10 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
             ("/live/now", now.follow),
             ("/hosts", hosts.show),
             ("/host/{address}", host.show),
+            ("/live/hosts", hosts.follow),
             ("/clusters", clusters.show_all),
+            ("/live/clusters", clusters.follow_all),
+            ("/live/cluster/{name}", clusters.follow),
             ("/cluster/{name}", clusters.show),
         ],
         [

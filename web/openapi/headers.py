@@ -40,8 +40,8 @@ SAID_WITH = {429: "Retry-After", 503: "Retry-After", 401: "WWW-Authenticate"}
 
 REQUEST_ID = (
     "X-Request-ID",
-    "What this request is called in the log, where it is sane.",
-    "^[A-Za-z0-9._-]{1,64}$",
+    "What this request is called in the log, where it is 1 to 64 of `A-Za-z0-9._-`.",
+    "",
 )
 NOTE = (
     "Commissaire-Note",

@@ -76,8 +76,13 @@ def upgrade(service: WebService, cluster: str, done: int, broken: int) -> str:
         found = api.get(f"/operations?cluster={cluster}&limit=1").json()
     name = str(found[0]["id"])
     for number in range(done + broken):
-        service.perform(partial(_turn, name=name, is_broken=number >= done))
+        turn(service, name, is_broken=number >= done)
     return name
+
+
+def turn(service: WebService, name: str, *, is_broken: bool = False) -> None:
+    """A host of an operation is done, or is not to be, and the next has its turn."""
+    service.perform(partial(_turn, name=name, is_broken=is_broken))
 
 
 def _turn(unit: Unit, name: str, is_broken: bool) -> None:

@@ -11,4 +11,4 @@ document.addEventListener("htmx:sseError", () =>
   say("The service does not answer, or the session has ended: this is how it was. Trying again.", true));
 
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-  !(name === "open" && node.tagName === "DETAILS");
+  !((name === "open" && node.tagName === "DETAILS") || name === "checked");

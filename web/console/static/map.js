@@ -56,21 +56,29 @@ async function begin(map) {
     canvas.height = rows * size * scale;
     canvas.style.width = `${columns * size}px`;
     canvas.style.height = `${rows * size}px`;
-    const pen = canvas.getContext("2d"), style = getComputedStyle(map), gap = size > 6 ? 2 : 1;
+    const pen = canvas.getContext("2d"), gap = size > 6 ? 2 : 1;
     pen.scale(scale, scale);
     hosts.states.forEach((state, number) => {
       const digit = number.toString(36);
-      pen.fillStyle = style.getPropertyValue(`--fill-${state}`) || style.getPropertyValue("--fill-waiting");
+      pen.fillStyle = colour(`--fill-${state}`);
       for (let cell = hosts.cells.indexOf(digit); cell >= 0; cell = hosts.cells.indexOf(digit, cell + 1)) {
         pen.fillRect((cell % columns) * size, Math.floor(cell / columns) * size, size - gap, size - gap);
       }
     });
     if (here >= 0) {
-      pen.strokeStyle = style.getPropertyValue("--ink");
+      pen.strokeStyle = colour("--ink");
       pen.lineWidth = 2;
       pen.strokeRect((here % columns) * size - 1, Math.floor(here / columns) * size - 1, size + 1, size + 1);
     }
     map.dataset.drawnMs = (performance.now() - begun).toFixed(1);
+  }
+
+  // What a custom property comes to in the scheme of now.
+  function colour(name) {
+    said.style.color = `var(${name}, var(--fill-waiting))`;
+    const found = getComputedStyle(said).color;
+    said.style.color = "";
+    return found;
   }
 
   function at(event) {
