@@ -159,9 +159,9 @@ async def _news(
     looking = asyncio.ensure_future(session.watch(step.step_id, kept, min(wait_s, left_s)))
     try:
         while not looking.done():
-            await asyncio.wait((looking,), timeout=CANCEL_LOOK_S)
             if is_cancelling():
                 return None
+            await asyncio.wait((looking,), timeout=CANCEL_LOOK_S)
         return looking.result()
     finally:
         looking.cancel()
