@@ -128,7 +128,7 @@ def application(
         routes = leave_to_others(routes)
     refuse_twins(routes)
     live = Live(options.window, options.listeners_max)
-    timeline = Timeline(stores.log_reads, stores.past)
+    timeline = Timeline(stores.log_reads, stores.reads, stores.past)
     overview = FleetOverview(stores.reads, stores.past)
     pages = console_routes(routes, Histories(stores.log_reads), timeline, overview, live)
     around = Middleware(

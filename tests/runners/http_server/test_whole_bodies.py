@@ -11,7 +11,7 @@ from itertools import count
 import httpx
 import pytest
 
-from tests.runners.http_server.test_server import AUTH, put, statuses
+from tests.runners.http_server.raw_requests import AUTH, put, statuses
 from tests.web.service import TIMEOUT_S, WebService, raw_answers
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAA\r\n"
