@@ -10,7 +10,9 @@ from starlette.responses import Response, StreamingResponse
 from domain.all_events import TYPES
 from domain.log.reading.search import Filter
 from domain.log.recorder import POSITION_MAX
+from web.console import charts
 from web.console.api import Api
+from web.console.charts import Chart
 from web.console.commands import Commands, commands
 from web.console.live import Fragment, Live
 from web.console.pages import Pages, past
@@ -55,10 +57,16 @@ class History:
             given=given,
             types=TYPES,
             is_first=before is None,
+            chart=None if before or given else await self._chart(request),
             query=urlencode(given | ({"until": at["at"]} if at else {})),
             commands=_commands(request, given),
             **await self._seen(request) | await self._past.shown(request),
         )
+
+    async def _chart(self, request: Request) -> Chart | None:
+        at = past(request)
+        end = moment(at["at"], "at") if at else request.app.state.now()
+        return charts.of_fleet(await self._past.course(), end)
 
     async def follow(self, request: Request) -> Response:
         """The same, with what happens on top."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from domain.aggregates import rolling_policy
 from domain.aggregates.rolling_policy import Options
 from domain.log.reading.search import Filter
-from web.console import figures
+from web.console import charts, figures
 from web.console.api import Api
 from web.console.commands import Commands, commands
 from web.console.live import Fragment, Live
@@ -94,7 +94,7 @@ class Operations:
             retry=commands(request, f"commctl op retry {name}", f"{path}/retry", "PUT", {}),
             commands=commands(request, f"commctl op watch {name}", path),
             map=_map(found, path),
-            **_seen(found),
+            **_seen(found, request.app.state.now()),
         )
 
     async def follow(self, request: Request) -> Response:
@@ -105,7 +105,9 @@ class Operations:
 
     async def _rendered(self, request: Request) -> Fragment:
         found = await self._found(request)
-        html = self._pages.fragment(request, "live/operation.html", **_seen(found))
+        html = self._pages.fragment(
+            request, "live/operation.html", **_seen(found, request.app.state.now())
+        )
         return Fragment(html, _state(found))
 
     async def _found(self, request: Request) -> Record:
@@ -132,7 +134,7 @@ def _state(found: Record) -> str:
     return f"{found['status']}-cancelling" if found["cancelling"] else str(found["status"])
 
 
-def _seen(found: Record) -> Record:
+def _seen(found: Record, now: str) -> Record:
     """What everybody sees of an operation: the strip, the limits, and the table."""
     hosts = found["hosts"]
     taken = [(h["address"], h["outcome"]) for h in hosts if h["outcome"] != "skipped"]
@@ -141,6 +143,7 @@ def _seen(found: Record) -> Record:
     return {
         "op": line(found),
         "strip": figures.strip(taken if len(taken) <= CELLS_MAX else [], found["counts"]),
+        "chart": charts.of_operation(found, now),
         "gauges": _gauges(found),
         "rows": [row | {"evidence": evidence(row)} for row in shown],
         "more": len(rows) - len(shown),

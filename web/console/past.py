@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from domain.event import shifted
 from domain.log.recorder import POSITION_MAX
-from projections.past.course import Failures
+from projections.past.course import Course, Failures
 from projections.past.steps import Steps
 from web.console.accounts import local
 from web.console.api import Api
@@ -84,6 +84,10 @@ class Past:
             return {"has_past": True}
         when = moment(at["at"], "at")
         return {"at": when, "slider": await self.slider(request, when)}
+
+    async def course(self) -> Course:
+        """The course of the fleet up to now."""
+        return await self._timeline.course()
 
     async def slider(self, request: Request, when: str) -> Slider:
         """The slider with its handle at a time."""

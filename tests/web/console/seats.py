@@ -37,11 +37,11 @@ class Seat:
         if kind in ("error", "warning"):
             self.complaints.append(text)
 
-    def log_in(self) -> None:
+    def log_in(self, password: str = "admin") -> None:  # noqa: S107 - of tests alone
         """As an administrator."""
         self.page.goto(f"{self.url}/login")
         self.page.fill("#user", "admin")
-        self.page.fill("#password", "admin")
+        self.page.fill("#password", password)
         self.page.press("#password", "Enter")
         self.page.wait_for_url(f"{self.url}/")
 

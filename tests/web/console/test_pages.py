@@ -118,6 +118,7 @@ def test_what_hosts_and_users_say_is_shown_and_never_run(
     admin: Browser, seeded: WebService
 ) -> None:
     host = fleet.address(16)
+    before = seeded.events[-1].recorded_at
     seeded.settle(host, HOSTILE)
     seeded.fail(host, HOSTILE)
     note = "<b>why</b>"
@@ -127,7 +128,18 @@ def test_what_hosts_and_users_say_is_shown_and_never_run(
             json={"role": "back", "a": "b"},
             headers={"commissaire-note": note},
         )
-    for path in ("/", "/hosts?status=failed", f"/host/{host}"):
+    failed = next(e for e in reversed(seeded.events) if e.event.TOPIC == "host.failed")
+    for path in (
+        "/",
+        "/hosts?status=failed",
+        f"/host/{host}",
+        "/history",
+        f"/history?subject=host/{host}",
+        f"/history/{failed.position}",
+        f"/?at={failed.recorded_at}",
+        f"/hosts?status=failed&at={failed.recorded_at}",
+        f"/diff?at={before}&to={failed.recorded_at}",
+    ):
         answer = admin.client.get(path)
         assert "alert(1)" in answer.text, path
         assert "<script>" not in answer.text, path

@@ -11,7 +11,7 @@ import pytest
 
 from domain.log.engines.sqlite import SQLiteEngine
 from domain.refusal import Refusal
-from tests.domain.log.test_writer import create, creating, names
+from tests.domain.log.writing import create, creating, names
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store, done
 
 DISK_BYTES = 4 * 1024 * 1024

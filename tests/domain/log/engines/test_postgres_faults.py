@@ -13,8 +13,8 @@ from domain.aggregates.host import Registration
 from domain.log.unit import Unit
 from domain.refusal import Refusal
 from projections import clusters
-from tests.domain.log.cutting_proxy import Cut, CuttingProxy
-from tests.domain.log.test_writer import create, creating, names
+from tests.domain.log.engines.cutting_proxy import Cut, CuttingProxy
+from tests.domain.log.writing import create, creating, names
 from tests.support.postgres import HOST, PostgresServer
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store, done
 
