@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from domain.commands import operation_commands
 from domain.log.unit import Unit
@@ -77,8 +77,10 @@ class CommandStep:
                 await asyncio.sleep(POLL_PAUSES.after(polls))
             if report.state in ("absent", "waiting"):
                 await session.start(step.step_id, commands_of(step))
-            wait_s = 0 if has_more else NEWS_S
-            looked = await _news(step, session, kept, wait_s, is_cancelling)
+            left_s = min(until - asyncio.get_running_loop().time(), step.limit_s - step.elapsed_s)
+            wait_s = 0 if has_more else max(0, min(NEWS_S, math.floor(left_s)))
+            looking = session.watch(step.step_id, kept, wait_s)
+            looked = await _unless_cancelled(looking, is_cancelling)
             if looked is None:
                 return NEXT
             report, offset = looked, kept
@@ -147,16 +149,11 @@ class CommandStep:
         return NEXT  # any other end is recorded by the next tick
 
 
-async def _news(
-    step: HostStep,
-    session: StepSession,
-    kept: int,
-    wait_s: int,
-    is_cancelling: Callable[[], bool],
+async def _unless_cancelled(
+    look: Coroutine[object, object, StepReport], is_cancelling: Callable[[], bool]
 ) -> StepReport | None:
-    """How the step goes, once there is news or its time is up; None where it is to be cancelled."""
-    left_s = max(0, math.floor(step.limit_s - step.elapsed_s))
-    looking = asyncio.ensure_future(session.watch(step.step_id, kept, min(wait_s, left_s)))
+    """What a look at the host finds; None once the step is to be cancelled."""
+    looking = asyncio.ensure_future(look)
     try:
         while not looking.done():
             if is_cancelling():

@@ -40,13 +40,18 @@ class Chart(NamedTuple):
     text: str
 
 
-def chart(moments: Sequence[Moment], names: Sequence[str], end: str) -> Chart | None:
-    """The chart from the first of the moments to an end; None where there is too little to see."""
+def chart(
+    moments: Sequence[Moment], names: Sequence[str], end: str, whole: int = 0
+) -> Chart | None:
+    """The chart from the first of the moments to an end; None where there is too little to see.
+
+    It is as high as the largest sum, or as the whole.
+    """
     if len(moments) < 2:
         return None
     begin = moments[0][0]
     shown = _columns(moments, Scale(begin, end))
-    top = max(sum(counts.values()) for _, counts in shown)
+    top = max(whole, *(sum(counts.values()) for _, counts in shown))
     there = [name for name in names if any(counts.get(name) for _, counts in shown)]
     if not top:
         return None
@@ -131,4 +136,5 @@ def of_operation(found: Record, now: str) -> Chart | None:
         moments.append((time, dict(counts)))
     if len(ended) < 2:
         return None
-    return chart(moments, ENDED, (found["finished_at"] or now).rstrip("Z"))
+    taken = sum(found["counts"].values()) - found["counts"]["skipped"]
+    return chart(moments, ENDED, (found["finished_at"] or now).rstrip("Z"), taken)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
+from projections.rebuilding.on_demand import Verifying
 from web.console.about import About
 from web.console.access import Access
 from web.console.accounts import Accounts
@@ -54,6 +55,7 @@ def console_routes(
     timeline: Timeline,
     overview: FleetOverview,
     live: Live,
+    verifying: Verifying,
 ) -> list[BaseRoute]:
     """All pages, over these routes of the API."""
     static = HashedFiles()
@@ -70,7 +72,7 @@ def console_routes(
         _operations(api, pages, live),
         Section([("/map/hosts", maps.hosts), ("/map/operation/{id}", maps.operation)], []),
         _history(History(api, pages, histories, live, past), past, Diff(pages, past, timeline)),
-        _access(accounts, Access(api, pages), About(readyz, pages)),
+        _access(accounts, Access(api, pages), About(readyz, pages, verifying)),
     )
     return [
         *(PageRoute(path, shows, pages.problem) for one in sections for path, shows in one.shown),
@@ -153,6 +155,7 @@ def _access(accounts: Accounts, access: Access, about: About) -> Section:
             ("/tokens/{token}/revoke", access.revoke_token),
             ("/me/password", access.change_password),
             ("/logout", accounts.log_out),
+            ("/about/verify", about.verify),
             ("/me/sessions/{session}/end", accounts.end_session),
         ],
     )
