@@ -9,13 +9,13 @@ from starlette.responses import Response
 from domain.labels import label_pair
 from domain.log.reading.search import Filter
 from domain.refusal import invalid
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.live import Fragment, Live
-from web.console.maps import MAP_FROM
-from web.console.page_route import Form, one
-from web.console.pages import Pages, past, see_other
-from web.console.past import Past
+from web.console.fleet.maps import MAP_FROM
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.live import Fragment, Live
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, past, see_other
+from web.console.past.slider import Past
 from web.http.requests import Request
 
 FACETS_FROM = 20

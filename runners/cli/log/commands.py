@@ -1,19 +1,17 @@
 """`commissaire log …`: is the log whole, and what does it say?"""
 
-import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runners.cli.history import Time, bounded, chosen
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
-from runners.cli.output import progress, show_json, show_lines
-from runners.database.existing import DatabaseRefused, existing_database
+from runners.cli.output import progress, show_json
+from runners.database.existing import existing_database
 
 FOUND_SOMETHING = 1
-EXPORT_EVENTS = 1000
-EXPORT_BYTES = 4 * 1024 * 1024
 
 log_commands = typer.Typer(rich_markup_mode=None, help="The event log.")
 
@@ -36,7 +34,7 @@ def check_log(
     without a hole, every event can be read, and every projection is at the head. Names the first
     thing that is wrong; the exit status is then 1.
     """
-    from runners.cli.log_check import check
+    from runners.cli.log.check import check
 
     with existing_database(config, data, database) as engine:
         with engine.snapshot() as tx:
@@ -64,6 +62,15 @@ def export_log(
     ] = 0,
     since: Annotated[str | None, Time] = None,
     until: Annotated[str | None, Time] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens next.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append to this file, which may be rotated."),
+    ] = None,
+    cursor: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep here how far it is, and go on from there."),
+    ] = None,
     data: DataDirectory = None,
     database: DatabaseUrl = None,
     config: ConfigFile = None,
@@ -71,32 +78,23 @@ def export_log(
     """Write the log to standard output, a CloudEvent in JSON on each line, oldest first.
 
     Up to where the log is when it begins, also while the service runs. To go on later, or after
-    it was interrupted: --after with the id of the last whole line.
+    it was interrupted: --after with the id of the last whole line, or a --cursor, which counts
+    more than --after and --since. With --to and --cursor each event is written once, also after
+    kill -9 and when the file was renamed meanwhile. To standard output, what whoever reads it may
+    not have got is written again.
     """
-    from domain.log.reading.search import page
-    from domain.log.recorder import head
-    from web.events.cloud_events import cloud_event
+    from runners.cli.log.export import Export, exported
+    from runners.cli.log.shipping import Shipped, StandardOutput
 
+    if follow and until is not None:
+        raise typer.BadParameter("--follow goes on for ever: leave out --until.")
+    if to is not None and cursor is None:
+        raise typer.BadParameter("--to needs a --cursor, to write each event once.")
     bounds = bounded(since, until)
     which = chosen(bounds.times)
-    after = max(after, bounds.after)
     with existing_database(config, data, database) as engine:
-        with engine.snapshot() as tx:
-            end = head(tx).position
-        if after > end:
-            raise DatabaseRefused(f"The log ends at position {end}, before {after}.")
-        end = end if bounds.last is None else min(end, bounds.last)
-        shown = end if not sys.stdout.isatty() else None
-        with progress("exporting the log", shown) as advance:
-            while after < end:
-                with engine.snapshot() as tx:
-                    found = page(tx, which, after, EXPORT_EVENTS, EXPORT_BYTES)
-                lines = [
-                    cloud_event(entry) + b"\n" for entry in found.entries if entry.position <= end
-                ]
-                show_lines(b"".join(lines))
-                advance(found.position)
-                after = found.position
-                if not found.more:
-                    break
-        sys.stdout.flush()
+        target = StandardOutput(cursor) if to is None else Shipped(to, cursor or to)
+        with target:
+            came = target.resume()
+            export = Export(which, bounds.last, follow=follow)
+            exported(engine, export, max(after, bounds.after) if came is None else came, target)

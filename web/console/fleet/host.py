@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from domain.refusal import Refusal
 from projections.fleet.cures import CURES
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.hosts import relabelled
-from web.console.now import line
-from web.console.page_route import Form, one
-from web.console.pages import Pages, past, see_other
-from web.console.past import Past
+from web.console.fleet.hosts import relabelled
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.figures import line
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, past, see_other
+from web.console.past.slider import Past
 from web.events.histories import Histories
 from web.http.requests import Request
 
