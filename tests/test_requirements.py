@@ -9,7 +9,9 @@ ROOT = Path(__file__).parent.parent
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "web/console/npm/requirements.txt"]
+)
 def test_every_package_is_pinned_with_hashes_and_no_address(name: str) -> None:
     text = (ROOT / name).read_text()
     code = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]

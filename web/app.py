@@ -11,8 +11,9 @@ from domain.log import recorder
 from domain.log.writer import Writer
 from projections.past.past_reads import PastReads
 from projections.reads import Reads
+from projections.rebuilding.on_demand import Verifying
 from web.authentication.authentication import Authentication
-from web.console.live import Live
+from web.console.frame.live import Live
 from web.console.table import console_routes
 from web.events.events import Events
 from web.events.histories import Histories
@@ -65,6 +66,7 @@ class Stores:
     log_reads: Reads
     """For what is read from the log alone, which goes on where a read model cannot."""
     past: PastReads
+    verifying: Verifying
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,11 @@ def application(
         routes = leave_to_others(routes)
     refuse_twins(routes)
     live = Live(options.window, options.listeners_max)
-    timeline = Timeline(stores.log_reads, stores.past)
+    timeline = Timeline(stores.log_reads, stores.reads, stores.past)
     overview = FleetOverview(stores.reads, stores.past)
-    pages = console_routes(routes, Histories(stores.log_reads), timeline, overview, live)
+    pages = console_routes(
+        routes, Histories(stores.log_reads), timeline, overview, live, stores.verifying
+    )
     around = Middleware(
         RequestMiddleware,
         log=log.write,
@@ -170,7 +174,7 @@ def _api(
     looks = SecondLooks(writer, reads, options.second_look_s, is_stopping)
     return [
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
-        *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
+        *fleet_routes(Fleet(reads, past, options.sources), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
         *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
         *event_routes(

@@ -74,6 +74,7 @@ def verify(
     engine: Engine,
     projections: Sequence[Projection],
     advance: Advance = lambda position, head: None,
+    batch: int = BATCH_EVENTS,
 ) -> list[Verdict]:
     """Fold the log anew, and hold it against the tables at one position, whoever writes meanwhile.
 
@@ -84,8 +85,8 @@ def verify(
     while True:
         with engine.snapshot() as tx:
             head = recorder.head(tx).position
-            rows = recorder.rows(tx, fold.position, BATCH_EVENTS)
-            if len(rows) < BATCH_EVENTS:  # little is missing: in this very state
+            rows = recorder.rows(tx, fold.position, batch)
+            if len(rows) < batch:  # little is missing: in this very state
                 fold.add(rows)
                 return [_judge(tx, each, fold, tables) for each in projections]
         fold.add(rows)

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from runners.cli.backup import backup
 from runners.cli.grouped_help import GroupedHelp
 from runners.cli.history import history
-from runners.cli.log import log_commands
+from runners.cli.log.commands import log_commands
 from runners.cli.projections import projection_commands
 from runners.cli.replay import replay
 from runners.cli.tokens import token_commands

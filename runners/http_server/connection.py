@@ -64,7 +64,7 @@ class Connection(HttpToolsProtocol):
         self._limits = pool.limits
         self.timeout_keep_alive = pool.limits.keep_alive_s  # type: ignore[assignment] # call_later takes floats
         self._in_head = False
-        self._is_bare_change = False  # what came last: with no body announced, and not begun
+        self._ends_with_change = False  # what came last, and is not begun
         self._deaf = False  # what comes is not listened to any more
         self._close_when_read = False
         self._fault: Fault | None = None
@@ -129,11 +129,11 @@ class Connection(HttpToolsProtocol):
         self._pool.idle.pop(self, None)
         self._chunk_bytes, self._chunk_is_fresh = len(data), not (self._in_head or self._in_body)
         self._request_bytes += self._chunk_bytes
-        self._is_bare_change = False
+        self._ends_with_change = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            if self._is_bare_change and not (self._fault or (self._in_head and self.url)):
+            if self._ends_with_change and not (self._fault or (self._in_head and self.url)):
                 self._refuse(UNANNOUNCED, undo=True)
             else:
                 self._refuse(self._fault or SYNTAX)
@@ -201,7 +201,6 @@ class Connection(HttpToolsProtocol):
             raise ValueError(self._fault.kind)  # which ends the parser
         super().on_headers_complete()
         if self.scope["method"] not in READING and not self._parser.announces_body():
-            self._is_bare_change = True
             self._parser.expect_nothing_after_close()
         if self.parser.should_upgrade() or self.expect_100_continue:
             # Whether a client that was answered still sends its body cannot be known.
@@ -213,6 +212,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         self.cycle.more_body = False
+        self._ends_with_change = self.scope["method"] not in READING
         self._pool.forget(self)
         super().on_message_complete()
         if self._close_when_read:

@@ -45,7 +45,8 @@ LONG_HEADS = Fault("crowded", "Too many long heads are on their way: try again i
 SYNTAX = Fault("syntax", "What came is no HTTP/1.1 request.")
 UNANNOUNCED = Fault(
     "syntax",
-    "Nothing was done: a body is announced by Content-Length or Transfer-Encoding (RFC 9112, 6.3).",
+    "Nothing was done: a body is announced, and whole, by Content-Length or Transfer-Encoding"
+    " (RFC 9112, 6.3).",
 )
 NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
 

@@ -71,8 +71,9 @@ class RequestParser:
                 return
 
     def announces_body(self) -> bool:
-        """Whether the head that was just parsed says how long the body is."""
-        return any(name in ANNOUNCES for name, _ in self._connection.headers)
+        """Whether the head that was just parsed says that there is a body."""
+        given = self._connection.headers
+        return any(name in ANNOUNCES and value.strip(b" 0") for name, value in given)
 
     def expect_nothing_after_close(self) -> None:
         """What follows the last request is an error: a body that nobody announced."""

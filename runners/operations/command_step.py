@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from domain.commands import operation_commands
 from domain.log.unit import Unit
@@ -10,7 +10,7 @@ from projections.beside_the_log import outputs
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import NEWS_S, POLL_PAUSES, SESSION_S, RebootNeed, StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, RebootNeed, StepSession, news_s
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
 from runners.steps.system_commands import (
     Commands,
@@ -77,8 +77,10 @@ class CommandStep:
                 await asyncio.sleep(POLL_PAUSES.after(polls))
             if report.state in ("absent", "waiting"):
                 await session.start(step.step_id, commands_of(step))
-            wait_s = 0 if has_more else NEWS_S
-            looked = await _news(step, session, kept, wait_s, is_cancelling)
+            left_s = max(0, math.floor(step.limit_s - step.elapsed_s))
+            wait_s = 0 if has_more else min(news_s(until), left_s)
+            looking = session.watch(step.step_id, kept, wait_s)
+            looked = await _unless_cancelled(looking, is_cancelling)
             if looked is None:
                 return NEXT
             report, offset = looked, kept
@@ -147,21 +149,16 @@ class CommandStep:
         return NEXT  # any other end is recorded by the next tick
 
 
-async def _news(
-    step: HostStep,
-    session: StepSession,
-    kept: int,
-    wait_s: int,
-    is_cancelling: Callable[[], bool],
+async def _unless_cancelled(
+    look: Coroutine[object, object, StepReport], is_cancelling: Callable[[], bool]
 ) -> StepReport | None:
-    """How the step goes, once there is news or its time is up; None where it is to be cancelled."""
-    left_s = max(0, math.floor(step.limit_s - step.elapsed_s))
-    looking = asyncio.ensure_future(session.watch(step.step_id, kept, min(wait_s, left_s)))
+    """What a look at the host finds; None once the step is to be cancelled."""
+    looking = asyncio.ensure_future(look)
     try:
         while not looking.done():
-            await asyncio.wait((looking,), timeout=CANCEL_LOOK_S)
             if is_cancelling():
                 return None
+            await asyncio.wait((looking,), timeout=CANCEL_LOOK_S)
         return looking.result()
     finally:
         looking.cancel()

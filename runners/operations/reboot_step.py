@@ -73,9 +73,15 @@ class RebootStep:
         return Requeue(REBOOT_POLL_S, Priority.CONTINUED)
 
     async def _requested_before(self, step: HostStep) -> str:
-        """The boot that a restart which this one retries was to end; "" where there is none."""
-        operation = step.operation
-        while operation.request.kind == "restart" and operation.predecessor:
+        """The boot that an operation which this one retries was to end; "" where there is none,
+        and where this one has installed something since.
+        """
+        operation, evidence = step.operation, step.progress.evidence
+        is_restart = operation.request.kind == "restart"
+        is_always = operation.request.options.reboot == "always"
+        if not is_restart and not (is_always and evidence.get("packages_changed") == 0):
+            return ""
+        while operation.predecessor:
             operation = await self._log.operation(operation.predecessor)
             host = operation.hosts.get(step.host.name)
             if host is not None and host.boot_id:

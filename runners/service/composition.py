@@ -109,7 +109,13 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         uses = SessionUses(storage.log_reads, storage.writer)
         authentication = authentication_of(settings, accounts, basic, uses, lines, local)
         app = application(
-            Stores(storage.writer, storage.answers, storage.log_reads, storage.past),
+            Stores(
+                storage.writer,
+                storage.answers,
+                storage.log_reads,
+                storage.past,
+                storage.verifying,
+            ),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),

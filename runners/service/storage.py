@@ -16,6 +16,7 @@ from projections.past.past_reads import PastReads
 from projections.projection import positions_schema
 from projections.reads import Reads, reads
 from projections.rebuilding.live_tables import LiveTables
+from projections.rebuilding.on_demand import Verifying
 from runners.database.log_watch import LogWatch, known_log
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
@@ -37,6 +38,7 @@ class Storage:
     answers: Reads
     """For what is read from the read models."""
     past: PastReads
+    verifying: Verifying
     fleet: FleetReader
     writer: Writer
     log_watch: LogWatch
@@ -81,6 +83,8 @@ def open_storage(
     answers = gated(log_reads, live_tables, lines)
     past = PastReads(engine)
     stack.callback(past.close)
+    verifying = Verifying(engine, PROJECTIONS)
+    stack.callback(verifying.close)
     followers: list[Follower] = []
     writer = start_writer(settings, engine, live_tables, followers, lines, log_watch, clock)
     stack.push_async_callback(asyncio.to_thread, writer.stop)
@@ -91,6 +95,7 @@ def open_storage(
         log_reads,
         answers,
         past,
+        verifying,
         fleet,
         writer,
         log_watch,

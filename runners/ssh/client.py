@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from runners.ssh.bounded_connection import Wire
 from runners.ssh.command import Output, StdinScript, command_line, run_command
 from runners.ssh.connect import Lookups, connected_socket
 from runners.ssh.failure import HostKey, HostKeyMismatch, SshFailure
 from runners.ssh.login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
-from runners.ssh.wire import Wire
 
 __all__ = ["HostKey", "HostKeyMismatch", "Limits", "Output", "Session", "Ssh", "SshFailure"]
 __all__ += ["Target", "Trust", "name_ourselves"]

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import asyncssh
 
+from runners.ssh.bounded_connection import Wire
 from runners.ssh.failure import REFUSED_KEY, SshFailure, flooded, plain
-from runners.ssh.wire import Wire
 
 # A login script may leave a process behind that holds the output open; what comes later than
 # this after the command's own end is not waited for.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncssh
 
 from runners.os_support.terminal_text import printable
-from runners.ssh.wire import Flood
+from runners.ssh.bounded_connection import Flood
 
 TEXT_CHARACTERS_MAX = 200  # of what a host said, in a sentence of ours
 REFUSED_KEY = "refused_key"

@@ -13,6 +13,7 @@ from functools import lru_cache
 import asyncssh
 
 from runners.security.private_keys import PrivateKey, defect_of_certificate
+from runners.ssh.bounded_connection import Wire
 from runners.ssh.failure import (
     REFUSED_KEY,
     HostKey,
@@ -25,7 +26,6 @@ from runners.ssh.failure import (
     slow_login,
     turned_away,
 )
-from runners.ssh.wire import Wire
 
 # Asked for in this order. Certificates are left out: a pin is a key.
 HOST_KEY_ALGORITHMS = {

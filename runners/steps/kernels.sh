@@ -2,7 +2,14 @@
 
 later() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]; }
 
-flavour() { echo "$1" | tr -d '0-9._~+-'; } # amd, cloudamd, rpirpiv, generic, fcx, …
+# amd64, cloud-amd64, rpi-v8, generic, fcx, …: a last word that begins with a letter as it is (v7 and v8 are
+# kernels of different machines, side by side), and of what is before it, where versions are, the letters.
+flavour() {
+    case ${1##*-} in
+    [a-z]*) echo "$(echo "${1%-*}" | tr -d '0-9._~+-')-${1##*-}" ;;
+    *) echo "$1" | tr -d '0-9._~+-' ;;
+    esac
+}
 
 # Versions of the kernels that are installed, the newest last.
 kernels() {

@@ -205,7 +205,7 @@ wait_for_news() {
         if sleep 0.5 2>/dev/null; then waited=$((waited + 1)); else sleep 1 && waited=$((waited + 2)); fi
     done
 }
-news_s=2
+news_s=1
 
 brief() { printf %s "$1" | head -c 300 | tr '\n' ' '; }
 

@@ -32,6 +32,7 @@ from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
 from projections.reads import reads
 from projections.rebuilding.live_tables import LiveTables
+from projections.rebuilding.on_demand import Verifying
 from runners.http_server.connection_pool import Fault
 from runners.http_server.server import Limits as ServerLimits
 from runners.http_server.server import Server
@@ -137,6 +138,7 @@ class WebService:
             self.live = EventWindow(head(tx).position)
         self._follower = Follower(self.live.head, self._pull)
         self._past = PastReads(engine)
+        self._verifying = Verifying(engine, PROJECTIONS)
         self._clients, self._sources = clients, sources
         self.run(self._start(limits, server_limits))
         self.port = self.server.port
@@ -149,7 +151,7 @@ class WebService:
         self._queue = PasswordQueue(FAILURES_PER_MINUTE)
         self._telling = asyncio.create_task(self.live.run(self._follower))
         self.app = application(
-            Stores(self.writer, self._reads, self._reads, self._past),
+            Stores(self.writer, self._reads, self._reads, self._past, self._verifying),
             HostKeys(self.vault, self._parse, self._try),
             self._authentication(),
             RequestLog(self._line),
@@ -197,6 +199,7 @@ class WebService:
         self.writer.stop()
         self._loop.call_soon_threadsafe(self._reads.close)
         self._past.close()
+        self._verifying.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT_S)
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

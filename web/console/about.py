@@ -6,18 +6,21 @@ from platform import python_version
 import orjson
 from starlette.responses import Response
 
-from web.console.commands import commands
-from web.console.pages import Pages
-from web.http.requests import Request
+from projections.rebuilding.on_demand import Verifying
+from web.console.frame.commands import commands
+from web.console.frame.page_route import Form
+from web.console.frame.pages import Pages, see_other
+from web.http.requests import Request, not_allowed
 from web.routing.route import Handler
 
 
 class About:
     """The page of the service itself; `readyz` is the handler of `/readyz`."""
 
-    def __init__(self, readyz: Handler, pages: Pages) -> None:
+    def __init__(self, readyz: Handler, pages: Pages, verifying: Verifying) -> None:
         self._readyz = readyz
         self._pages = pages
+        self._verifying = verifying
 
     async def show(self, request: Request) -> Response:
         """Versions and readiness. Why a part is not ready is for those whom `/readyz` tells it."""
@@ -27,7 +30,15 @@ class About:
             request,
             "about.html",
             readiness=readiness,
+            verified=self._verifying.last,
             python=python_version(),
             versions={name: version(name) for name in ("asyncssh", "starlette", "pydantic")},
             commands=commands(request, "commctl version", "/openapi.json"),
         )
+
+    async def verify(self, request: Request, form: Form) -> Response:
+        """Have the read models held against the log; for administrators."""
+        if not request.identity.may_act_as("admin"):
+            raise not_allowed(request.identity, "admin")
+        self._verifying.begin()
+        return see_other("/about")

@@ -2,12 +2,14 @@
 
 import asyncio
 
+from domain.log import recorder
+from domain.log.transaction import Transaction
 from domain.refusal import invalid
 from projections.past import states, steps
 from projections.past.course import Course
 from projections.past.past import NotYet
 from projections.past.past_reads import PastReads
-from projections.past.states import Change
+from projections.past.states import Change, State
 from projections.past.steps import Steps
 from projections.reads import Reads
 
@@ -15,7 +17,8 @@ from projections.reads import Reads
 class Timeline:
     """What pages of the past are laid out by."""
 
-    def __init__(self, reads: Reads, past: PastReads) -> None:
+    def __init__(self, log_reads: Reads, reads: Reads, past: PastReads) -> None:
+        self._log = log_reads
         self._reads = reads
         self._past = past
         self._course = Course()
@@ -23,24 +26,32 @@ class Timeline:
 
     async def steps(self, moment: str) -> Steps:
         """The steps from a time in `TIME_FORMAT`."""
-        return await self._reads.fresh(steps.steps, moment)
+        return await self._log.fresh(steps.steps, moment)
 
     async def time_of(self, position: int) -> str:
         """When the event at a position was recorded; "" before the first."""
-        return await self._reads.fresh(steps.recorded_at, position)
+        return await self._log.fresh(steps.recorded_at, position)
 
     async def course(self) -> Course:
         """The course of the fleet up to now."""
         async with self._one_reads:
-            while await self._reads.fresh(self._course.read_on):
+            while await self._log.fresh(self._course.read_on):
                 pass
         return self._course
 
     async def difference(self, before: str, after: str) -> list[Change]:
         """What became of each host and cluster between two times. Refuses a time to come."""
         try:
-            was = await self._past.fleet(before, states.wide)
-            becomes = await self._past.fleet(after, states.wide)
+            was = (await self._past.fleet(before, states.wide)).found
+            becomes = await self._reads.fresh(_now, after)
+            if becomes is None:
+                becomes = (await self._past.fleet(after, states.wide)).found
         except NotYet:
             raise invalid("That time is in the future: nobody knows yet.", "to") from None
-        return await asyncio.to_thread(states.difference, was.found, becomes.found)
+        return await asyncio.to_thread(states.difference, was, becomes)
+
+
+def _now(tx: Transaction, after: str) -> State | None:
+    """The state of now, where nothing has happened since that time: nothing has to be folded."""
+    head = recorder.head(tx)
+    return states.wide(tx) if head.recorded_at <= after <= recorder.now() else None

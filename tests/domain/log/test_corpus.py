@@ -21,7 +21,7 @@ from domain.log.recorder import LogRecorder
 from domain.log.unit import load
 from projections.event_sentences import TELLINGS
 from projections.history import history
-from runners.cli.log_check import check
+from runners.cli.log.check import check
 from tests.domain.log.corpus import STORED, STORY, state, versioned
 from tests.support.stores import Store
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.end_to_end.conftest import QUICK
-from tests.end_to_end.hosts.test_observation import figures
+from tests.end_to_end.hosts.observing import figures
 from tests.end_to_end.operations.rolled import Rolled, outcomes, reboots, upgrades
 from tests.fleet import Fleet
 from tests.support.service import Service, wait_for

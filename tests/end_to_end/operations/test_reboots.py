@@ -87,6 +87,29 @@ def test_an_sshd_with_another_key_while_a_host_boots_is_not_the_host_yet(
     assert reboots(host) == 1
 
 
+@pytest.mark.parametrize("brings_more", [False, True], ids=["nothing new", "more packages"])
+def test_a_retry_of_an_upgrade_reboots_such_a_host_again_only_for_what_it_brings(
+    service: Service, fleet: Fleet, brings_more: bool
+) -> None:
+    host = fleet.add("fedora")
+    rolled = Rolled(service, [host])
+    rpm = host.path("/usr/bin/rpm")
+    rpm.write_text("#!/bin/sh\ncat /root/packages; [ ! -e /root/more ] || date +%N\n")
+    rpm.chmod(0o755)
+    host.path("/root/packages").write_text("kernel 2\n")
+    host.reboots("never")
+    rolled.begin("upgrade", reboot="always", step_timeout_s=5)
+    assert outcomes(rolled.over()) == ["unknown"]
+    host.reboots("new")
+    host.start()
+    service.wait_for_status(host.address, "active")
+    if brings_more:
+        host.path("/root/more").touch()
+    rolled.retry()
+    assert rolled.over()["status"] == "finished"
+    assert reboots(host) == (2 if brings_more else 1)
+
+
 def test_a_host_that_came_back_too_late_is_not_rebooted_again_by_a_retry(
     service: Service, fleet: Fleet
 ) -> None:

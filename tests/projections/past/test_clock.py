@@ -18,7 +18,7 @@ from domain.log.reading.search import Filter
 from domain.log.writer import Writer
 from projections import clusters, operation_reads
 from projections.past.past import Past, place
-from runners.cli.log_check import check
+from runners.cli.log.check import check
 from tests.domain.memory_unit import MemorySecrets
 from tests.faults.models.population import become_active
 from tests.support.stores import WAIT_TIMEOUT_S, Store, done

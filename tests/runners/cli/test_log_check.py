@@ -10,7 +10,7 @@ import pytest
 from domain.commands import fleet_commands
 from domain.log import recorder
 from domain.log.engines.sqlite import SQLiteEngine
-from runners.cli.log_check import Findings, check
+from runners.cli.log.check import Findings, check
 from runners.cli.main import run
 from tests.support.stores import Store, done, postgres_store, sqlite_store, store
 

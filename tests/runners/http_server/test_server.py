@@ -1,66 +1,25 @@
 """Bad manners on the wire, said in raw bytes."""
 
-import asyncio
 import json
 import random
-import re
-import resource
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from runners.http_server.server import CannotListen, Limits, Server
-from tests.web.service import TIMEOUT_S, WebService, raw_answers, serving
-from web.http.requests import Limits as RequestLimits
+from tests.runners.http_server.raw_requests import (
+    AUTH,
+    SHORT_S,
+    get,
+    put,
+    say,
+    statuses,
+    strict,
+)
+from tests.web.service import TIMEOUT_S, WebService, raw_answers
 
-AUTH = b"Authorization: Basic YWRtaW46YWRtaW4=\r\n"
-SHORT_S = 0.3
-CONNECTIONS_MAX = 8
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebService]:
-    """A service of little patience."""
-    limits = Limits(
-        header_bytes_max=4096,
-        header_timeout_s=SHORT_S,
-        body_bytes_max=10_000,
-        keep_alive_s=SHORT_S,
-        connections_max=CONNECTIONS_MAX,
-        send_stall_s=SHORT_S,
-    )
-    requests = RequestLimits(body_bytes_max=10_000, body_timeout_s=SHORT_S)
-    with serving(tmp_path_factory.mktemp("strict"), "sqlite", requests, limits) as running:
-        yield running
-
-
-def say(service: WebService, *pieces: bytes) -> bytes:
-    """Say this on a connection; gives everything that is answered until the server closes it."""
-    with service.connect() as connection:
-        for piece in pieces:
-            connection.sendall(piece)
-        return raw_answers(connection)
-
-
-def statuses(answers: bytes) -> list[int]:
-    """The status of each answer."""
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
-
-
-def get(path: bytes = b"/api/v0/clusters", *headers: bytes) -> bytes:
-    """A request in bytes."""
-    return b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" + AUTH + b"".join(headers) + b"\r\n"
-
-
-def put(*headers: bytes, path: bytes = b"/api/v0/cluster/raw", body: bytes = b"") -> bytes:
-    """The head of a PUT, and its body."""
-    head = b"PUT " + path + b" HTTP/1.1\r\nHost: x\r\n" + AUTH + b"".join(headers) + b"\r\n"
-    return head + body
+__all__ = ["strict"]
 
 
 # What is no HTTP
@@ -327,95 +286,3 @@ def test_a_client_that_never_reads_is_cut_off(strict: WebService) -> None:
             while time.monotonic() < until:
                 with suppress(TimeoutError):
                     deaf.sendall(get(b"/none") * 50)
-
-
-# Crowds
-
-
-def test_idle_connections_make_room_and_where_none_is_idle_the_answer_is_503(
-    strict: WebService,
-) -> None:
-    idle = [strict.connect() for _ in range(CONNECTIONS_MAX * 3)]
-    assert statuses(say(strict, get())) == [200]
-    for connection in idle:
-        connection.close()
-    busy = [strict.connect() for _ in range(CONNECTIONS_MAX)]
-    for connection in busy:
-        connection.sendall(put(b"Expect: 100-continue\r\nContent-Length: 2\r\n"))
-        assert connection.recv(100).startswith(b"HTTP/1.1 100")
-    answer = say(strict)
-    assert statuses(answer) == [503]
-    assert b"retry-after" in answer
-    for connection in busy:
-        connection.sendall(b"{}")
-        assert statuses(raw_answers(connection)) == [201]
-        connection.close()
-
-
-# Starting and stopping
-
-
-async def test_as_many_files_may_be_open_as_connections_are_allowed_where_the_system_lets_us() -> (
-    None
-):
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    server = Server(nothing, "127.0.0.1", 0, Limits(connections_max=3000))
-    await server.start()
-    await server.stop(timeout_s=1)
-    soft, unchanged = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert unchanged == hard
-    assert soft == resource.RLIM_INFINITY or soft >= (3000 if hard == -1 else min(3000, hard))
-
-
-async def nothing(scope: object, receive: object, send: object) -> None:
-    """An application that is not called."""
-
-
-async def test_a_taken_port_and_a_wrong_address_are_one_clear_exception() -> None:
-    first = Server(nothing, "127.0.0.1", 0)
-    await first.start()
-    with pytest.raises(CannotListen, match=rf"127\.0\.0\.1 port {first.port}: "):
-        await Server(nothing, "127.0.0.1", first.port).start()
-    with pytest.raises(CannotListen, match=r"203\.0\.113\.1"):
-        await Server(nothing, "203.0.113.1", 0).start()
-    await first.stop(timeout_s=1)
-    again = Server(nothing, "127.0.0.1", first.port)
-    await again.start()
-    await again.stop(timeout_s=1)
-
-
-def test_stopping_answers_what_came_and_closes_what_is_idle(tmp_path: Path) -> None:
-    with serving(tmp_path) as service, service.connect() as idle, service.connect() as busy:
-        idle.sendall(get())
-        assert b"200 OK" in idle.recv(65536)
-        busy.sendall(put(b"Expect: 100-continue\r\nContent-Length: 2\r\n"))
-        assert busy.recv(100).startswith(b"HTTP/1.1 100")
-        stopping = threading.Thread(target=lambda: service.run(service.server.stop(timeout_s=10)))
-        stopping.start()
-        assert idle.recv(100) == b""
-        with pytest.raises(ConnectionRefusedError):
-            service.connect()
-        busy.sendall(b"{}")
-        assert statuses(raw_answers(busy)) == [201]
-        stopping.join(TIMEOUT_S)
-        assert service.server.connections == 0
-
-
-def test_stopping_waits_no_longer_than_its_limit(tmp_path: Path) -> None:
-    with serving(tmp_path) as service, service.connect() as slow:
-        slow.sendall(put(b"Expect: 100-continue\r\nContent-Length: 2\r\n"))
-        assert slow.recv(100).startswith(b"HTTP/1.1 100")
-        begin = time.monotonic()
-        service.run(service.server.stop(timeout_s=SHORT_S))
-        assert time.monotonic() - begin < 5
-        assert statuses(raw_answers(slow)) == [503]
-
-
-def test_the_loop_is_the_callers(tmp_path: Path) -> None:
-    async def serve_twice() -> None:
-        for _ in range(2):
-            server = Server(nothing, "127.0.0.1", 0)
-            await server.start()
-            await server.stop(timeout_s=1)
-
-    asyncio.run(serve_twice())

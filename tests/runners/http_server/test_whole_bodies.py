@@ -11,7 +11,7 @@ from itertools import count
 import httpx
 import pytest
 
-from tests.runners.http_server.test_server import AUTH, put, statuses
+from tests.runners.http_server.raw_requests import AUTH, put, statuses
 from tests.web.service import TIMEOUT_S, WebService, raw_answers
 
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAA\r\n"
@@ -149,7 +149,15 @@ def test_a_body_whose_end_is_in_doubt_is_refused(
 @pytest.mark.parametrize("body", [DRY_RUN, b"dry_run=true", b"\x1f\x8b", b"\x00", b"[]"])
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize(
-    "header", [b"", OFFER, b"Connection: close\r\n", b"Expect: 100-continue\r\n"]
+    "header",
+    [
+        b"",
+        OFFER,
+        b"Connection: close\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Content-Length: 0\r\n",
+        b"Content-Length: 00\r\nConnection: close\r\n",
+    ],
 )
 @pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_a_body_that_nobody_announced_is_refused_with_its_request(
@@ -160,6 +168,23 @@ def test_a_body_that_nobody_announced_is_refused_with_its_request(
         connection.sendall(before + asked)
         answers = raw_answers(connection)
     assert statuses(answers) == [200, 400][not before :]
+    assert b"Nothing was done" in answers
+
+
+@pytest.mark.parametrize("offer", [b"", OFFER])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_body_that_goes_on_after_its_announced_end_is_refused_with_its_request(
+    web: WebService, offer: bytes, pieces: int
+) -> None:
+    asked = put(offer, length(b"{}"), path=UPGRADE)
+    with web.connect() as connection:
+        if pieces == 2:
+            connection.sendall(asked)
+            time.sleep(0.1)  # the request has begun, and waits for its body
+            asked = b""
+        connection.sendall(asked + b"{}" + DRY_RUN)
+        answers = raw_answers(connection)
+    assert statuses(answers) == [400]
     assert b"Nothing was done" in answers
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runners.sources.file_source import FileSource
-from tests.runners.sources.test_sources import Play
+from tests.runners.sources.play import Play
 from tests.runners.stage import until
 from tests.support.stores import Store
 

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from runners.ssh import client
-from runners.ssh.wire import Wire
+from runners.ssh.bounded_connection import Wire
 
 
 class StubbornWire:

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncssh
 import pytest
 
+from runners.ssh.bounded_connection import Wire
 from runners.ssh.client import Limits, Ssh, SshFailure, Target
-from runners.ssh.wire import Wire
 from tests.support.plain_sshd import new_key
 from tests.support.service import waited_for_cpu_s
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ HERE = Path(__file__).parent
 SYSTEMD = Path("/lib/systemd/systemd")
 STOP_TIMEOUT_S = 20.0
 RUN_TIMEOUT_S = 60.0
+NUMBERS = count(1)
 MOUNTS = Path("/proc/self/mounts")
 
 
@@ -32,18 +34,20 @@ class Booted:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._group = _control_group() / f"commissaire-test-{os.getpid()}"
+        self._kept = scratch.parent / "var-lib"
+        self._group = _control_group() / f"commissaire-test-{os.getpid()}-{next(NUMBERS)}"
         self._child: subprocess.Popen[bytes] | None = None
         self._first = 0
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0 or not SYSTEMD.exists():
             raise CannotBoot("it takes root, and systemd")
-        self._scratch.mkdir(parents=True)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._kept.mkdir(exist_ok=True)
         self._group.mkdir()
         join = f'echo $$ >{self._group}/cgroup.procs && exec "$@"'
         apart = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child=KILL"]
-        boot = ["/bin/sh", str(HERE / "booted.sh"), str(self._scratch)]
+        boot = ["/bin/sh", str(HERE / "booted.sh"), str(self._scratch), str(self._kept)]
         with (self._scratch.parent / "systemd.log").open("wb") as log:
             self._child = subprocess.Popen(
                 ["/bin/sh", "-c", join, "sh", "setpriv", "--pdeathsig", "KILL", "unshare", *apart,
@@ -103,10 +107,18 @@ class Booted:
     ) -> None:
         self._end()
 
+    def starts_again(self) -> None:
+        """It goes down by itself, and whoever keeps it starts it again: with the same /var/lib."""
+        assert self._child is not None
+        self._child.wait(STOP_TIMEOUT_S)
+        self._end()
+        self.__enter__()
+
     def _end(self) -> None:
         assert self._child is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._first or self._child.pid, signal.SIGKILL)
+        if self._child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._first or self._child.pid, signal.SIGKILL)
         self._child.wait(STOP_TIMEOUT_S)
         wait_for(lambda: not (self._group / "cgroup.procs").read_text())
         for group in sorted(self._group.glob("**/"), reverse=True):

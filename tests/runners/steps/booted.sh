@@ -1,9 +1,10 @@
 # First process of a small machine: a file system that starts as this machine's, and the real systemd.
 #
-# usage: booted.sh SCRATCH_DIRECTORY      (in namespaces and a control group of its own)
+# usage: booted.sh SCRATCH_DIRECTORY KEPT_DIRECTORY      (in namespaces and a control group of its own)
 set -eu
 [ $$ = 1 ] || exit 1 # what follows is not for the machine's own file system
 scratch=$1
+kept=$2
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$scratch"
 cd "$scratch"
@@ -16,7 +17,7 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
-mount -t tmpfs tmpfs var/lib
+mount --bind "$kept" var/lib
 mkdir -p run/systemd/system
 # Nothing of what this machine would start is started.
 printf '[Unit]\nDefaultDependencies=no\n' >run/systemd/system/bare.target

@@ -51,6 +51,10 @@ async def asked(host: Host) -> RebootNeed:
         ("6.8.5-301.fc40.x86_64", ("6.10.3-200.fc41.x86_64",), True),
         ("6.1.0-rpi7-rpi-2712", ("6.1.0-rpi7-rpi-2712", "6.1.0-rpi7-rpi-v8"), False),
         ("6.1.0-rpi7-rpi-v8", ("6.1.0-rpi8-rpi-2712", "6.1.0-rpi8-rpi-v8"), True),
+        ("6.6.20+rpt-rpi-v7", ("6.6.20+rpt-rpi-v7", "6.6.20+rpt-rpi-v8"), False),
+        ("6.6.20+rpt-rpi-v7", ("6.6.31+rpt-rpi-v7", "6.6.31+rpt-rpi-v8"), True),
+        ("6.5.0-0.deb12.4-amd64", ("6.6.13-0.deb12.5-amd64", "6.5.0-0.deb12.4-amd64"), True),
+        ("5.14.0-362.el9.x86_64", ("5.14.0-427.el9_4.x86_64", "0-rescue-af"), True),
     ],
 )
 async def test_the_kernel_that_runs_is_compared_with_the_newest_installed(

@@ -3,11 +3,13 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from runners.steps import detached_step
 from runners.steps.detached_step import Command, StepReport
+from runners.steps.system_commands import reboot
 from tests.runners.steps.booted import Booted, booted
 from tests.runners.steps.remote_steps import LIMIT_S, script
 
@@ -117,3 +119,15 @@ async def test_a_daemon_that_a_step_started_outlives_its_unit(
         assert time.monotonic() < deadline
     assert await said(machine, "pgrep -fc '[s]leep 4321'") == "1"
     await said(machine, "pkill -f '[s]leep 4321'")
+
+
+async def test_the_reboot_of_a_container_is_proved_by_its_first_process(
+    tmp_path: Path, step_id: str
+) -> None:
+    with booted(tmp_path) as container:
+        before = await detached_step.watch(container, step_id)
+        begun = await detached_step.start(container, step_id, reboot(before.boot_id))
+        assert (begun.begun_boot_id, begun.reborn) == (before.boot_id, False)
+        container.starts_again()
+        after = await detached_step.watch(container, step_id)
+        assert (after.boot_id, after.reborn) == (before.boot_id, True)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.web.service import WebService
-from web.console.static_files import DIRECTORY
+from web.console.frame.static_files import DIRECTORY
 
 CHROMIUM = "/usr/bin/chromium"
 LIMIT_MS = 60_000
@@ -37,11 +37,11 @@ class Seat:
         if kind in ("error", "warning"):
             self.complaints.append(text)
 
-    def log_in(self) -> None:
+    def log_in(self, password: str = "admin") -> None:  # noqa: S107 - of tests alone
         """As an administrator."""
         self.page.goto(f"{self.url}/login")
         self.page.fill("#user", "admin")
-        self.page.fill("#password", "admin")
+        self.page.fill("#password", password)
         self.page.press("#password", "Enter")
         self.page.wait_for_url(f"{self.url}/")
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,8 @@ from projections.beside_the_log import outputs
 from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService, serving
-from web.console import operations
-from web.console.operations import CELLS_MAX, QUIET_ROWS, ROWS_MAX
+from web.console.operations import operations
+from web.console.operations.operations import CELLS_MAX, QUIET_ROWS, ROWS_MAX
 
 MANY = 150
 TALKER = fleet.address(7)
@@ -147,13 +148,25 @@ def test_a_crowd_makes_no_large_page(crowd: WebService, admin: Browser) -> None:
 
 
 def test_a_large_operation_has_no_strip_and_says_how_many_rows_it_leaves_out() -> None:
-    hosts = [
-        {"address": f"10.1.{n // 256}.{n % 256}", "outcome": "waiting", "evidence": {}}
+    hosts: list[dict[str, Any]] = [
+        {
+            "address": f"10.1.{n // 256}.{n % 256}",
+            "outcome": "waiting",
+            "evidence": {},
+            "finished_at": None,
+        }
         for n in range(CELLS_MAX + 2)
     ]
     counts = dict.fromkeys(("in_process", "done", "failed", "unknown", "skipped"), 0)
     seen = operations._seen(
-        {"hosts": hosts, "counts": counts | {"waiting": len(hosts)}, "options": {}}
+        {
+            "hosts": hosts,
+            "counts": counts | {"waiting": len(hosts)},
+            "options": {},
+            "started_at": AT,
+            "finished_at": None,
+        },
+        AT,
     )
     assert seen["strip"].rows == 0
     assert seen["more"] == len(hosts) - QUIET_ROWS
@@ -161,13 +174,25 @@ def test_a_large_operation_has_no_strip_and_says_how_many_rows_it_leaves_out() -
 
 def test_what_went_wrong_is_in_the_table_of_a_large_operation_and_the_others_are_counted() -> None:
     outcomes = ("waiting",) * 300 + ("done",) * 300 + ("in_process",) * 30 + ("failed",) * 190
-    hosts = [
-        {"address": f"10.1.{n // 256}.{n % 256}", "outcome": outcome, "evidence": {}}
+    hosts: list[dict[str, Any]] = [
+        {
+            "address": f"10.1.{n // 256}.{n % 256}",
+            "outcome": outcome,
+            "evidence": {},
+            "finished_at": None,
+        }
         for n, outcome in enumerate(outcomes)
     ]
     counts = {name: outcomes.count(name) for name in ("waiting", "done", "in_process", "failed")}
     seen = operations._seen(
-        {"hosts": hosts, "counts": counts | {"unknown": 0, "skipped": 0}, "options": {}}
+        {
+            "hosts": hosts,
+            "counts": counts | {"unknown": 0, "skipped": 0},
+            "options": {},
+            "started_at": AT,
+            "finished_at": None,
+        },
+        AT,
     )
     shown = [row["outcome"] for row in seen["rows"]]
     assert shown == ["failed"] * 190 + ["in_process"] * (ROWS_MAX - 190)

@@ -118,6 +118,7 @@ def test_what_hosts_and_users_say_is_shown_and_never_run(
     admin: Browser, seeded: WebService
 ) -> None:
     host = fleet.address(16)
+    before = seeded.events[-1].recorded_at
     seeded.settle(host, HOSTILE)
     seeded.fail(host, HOSTILE)
     note = "<b>why</b>"
@@ -127,7 +128,18 @@ def test_what_hosts_and_users_say_is_shown_and_never_run(
             json={"role": "back", "a": "b"},
             headers={"commissaire-note": note},
         )
-    for path in ("/", "/hosts?status=failed", f"/host/{host}"):
+    failed = next(e for e in reversed(seeded.events) if e.event.TOPIC == "host.failed")
+    for path in (
+        "/",
+        "/hosts?status=failed",
+        f"/host/{host}",
+        "/history",
+        f"/history?subject=host/{host}",
+        f"/history/{failed.position}",
+        f"/?at={failed.recorded_at}",
+        f"/hosts?status=failed&at={failed.recorded_at}",
+        f"/diff?at={before}&to={failed.recorded_at}",
+    ):
         answer = admin.client.get(path)
         assert "alert(1)" in answer.text, path
         assert "<script>" not in answer.text, path
@@ -162,3 +174,13 @@ def test_pages_are_the_same_on_each_engine(service: WebService) -> None:
         assert "Hosts 1 " in browser.see("/hosts?status=failed").text
         moment = service.events[-1].recorded_at
         assert "Nothing can be changed here" in browser.see(f"/?at={moment}").text
+        first = service.events[0].recorded_at
+        assert "Appeared 13" in browser.see(f"/diff?at=2001-01-01&to={moment}").text
+        assert "Hosts by status" in browser.see("/history").text
+        assert (
+            "registered" in browser.see(f"/history?subject=host/{hosts[0]}&actor=runner:test").text
+        )
+        assert "created with network" in browser.see("/history/1").text
+        assert "One event on" in browser.see(f"/hosts?at={first}").text
+        assert len(browser.client.get("/map/hosts").json()["cells"]) == len(hosts)
+        assert len(browser.client.get("/history.json").json()) > len(hosts)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.runners.http_server.test_server import AUTH, put, statuses
+from tests.runners.http_server.raw_requests import AUTH, put, statuses
 from tests.web.service import WebService, raw_answers
 from web.http.unknown_keys import TOLD_MAX
 

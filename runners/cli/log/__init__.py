@@ -1,0 +1,1 @@
+"""`commissaire log …`."""

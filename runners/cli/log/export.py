@@ -1,0 +1,65 @@
+"""`commissaire log export`: the log as lines, to its end or as it goes on."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from domain.log.reading.search import Filter, page
+from domain.log.recorder import head
+from runners.cli.log.shipping import Target
+from runners.cli.output import progress
+from runners.database.existing import DatabaseRefused
+from web.events.cloud_events import cloud_event
+
+if TYPE_CHECKING:
+    from domain.log.engine import Engine
+
+PAGE_EVENTS = 1000
+PAGE_BYTES = 4 * 1024 * 1024
+LOOK_EVERY_S = 1.0
+
+
+class Export(NamedTuple):
+    """Which events; up to a position, or without an end."""
+
+    which: Filter
+    last: int | None
+    follow: bool
+
+
+def exported(engine: "Engine", export: Export, after: int, target: Target) -> None:
+    """Write what follows a position to where it belongs, a transaction for each page."""
+    end = _end(engine, after)
+    end = end if export.last is None else min(end, export.last)
+    target.write(b"", after)  # from here on what is in the file is ours
+    shown = None if export.follow or sys.stdout.isatty() else end
+    with progress("exporting the log", shown) as advance:
+        while True:
+            after = _up_to(engine, export.which, after, end, target)
+            advance(after)
+            if after >= end:
+                if not export.follow:
+                    return
+                time.sleep(LOOK_EVERY_S)
+                end = _end(engine, after)
+
+
+def _end(engine: "Engine", after: int) -> int:
+    """Where the log ends. Raises where that is before a position that was said or written."""
+    with engine.snapshot() as tx:
+        end = head(tx).position
+    if after > end:
+        raise DatabaseRefused(f"The log ends at position {end}, before {after}.")
+    return end
+
+
+def _up_to(engine: "Engine", which: Filter, after: int, end: int, target: Target) -> int:
+    """Write one page; returns how far that is."""
+    if after >= end:
+        return after
+    with engine.snapshot() as tx:
+        found = page(tx, which, after, PAGE_EVENTS, PAGE_BYTES)
+    lines = b"".join(cloud_event(e) + b"\n" for e in found.entries if e.position <= end)
+    position = found.position if found.more else end
+    target.write(lines, min(position, end))
+    return position

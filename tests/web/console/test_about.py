@@ -1,0 +1,56 @@
+"""Read models are held against the log from a page, and the page says what came of it."""
+
+import threading
+
+import pytest
+
+from domain.refusal import Refusal
+from projections.all import PROJECTIONS
+from projections.rebuilding import on_demand
+from projections.rebuilding.on_demand import Verifying
+from tests.support.service import wait_for
+from tests.web.console.browser import Browser
+from tests.web.service import TIMEOUT_S, WebService
+
+
+def test_an_administrator_has_the_read_models_verified(
+    admin: Browser, viewer: Browser, seeded: WebService
+) -> None:
+    assert "Not verified since" in admin.see("/about").text
+    token = viewer.see("/me").fields("/logout")["csrf_token"]
+    assert viewer.post("/about/verify", {"csrf_token": token}).status_code == 403
+    assert admin.send("/about", "/about/verify").headers["location"] == "/about"
+    wait_for(lambda: "Ended" in admin.see("/about").text, TIMEOUT_S)
+    text = admin.see("/about").text
+    for projection in PROJECTIONS:
+        assert f"{projection.name} ● yes" in text
+    with seeded.engine.append(TIMEOUT_S) as appending:
+        appending.tx.execute("UPDATE fleet_hosts SET os = 'plan9' WHERE address = '10.0.0.1'")
+        appending.commit()
+    admin.send("/about", "/about/verify")
+    wait_for(lambda: "fleet ▲ no" in admin.see("/about").text, TIMEOUT_S)
+    assert "plan9" in admin.see("/about").text
+
+
+def test_one_is_verified_at_a_time_and_a_stop_ends_it(
+    seeded: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(engine: object, projections: object, advance: object, batch: int) -> list[object]:
+        assert callable(advance)
+        begun.set()
+        go.wait(TIMEOUT_S)
+        advance(1, 2)
+        return []
+
+    monkeypatch.setattr(on_demand, "verify", slow)
+    verifying = Verifying(seeded.engine, PROJECTIONS)
+    verifying.begin()
+    assert begun.wait(TIMEOUT_S)
+    with pytest.raises(Refusal, match="already"):
+        verifying.begin()
+    threading.Timer(0.1, go.set).start()
+    verifying.close()
+    assert verifying.last is not None
+    assert verifying.last.wrong == "The service stopped."

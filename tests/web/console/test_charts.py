@@ -1,0 +1,75 @@
+"""Charts say what the counts were: as areas, in words, and as a table."""
+
+import re
+
+from projections.past.course import Course, Point
+from tests.web.console import fleet
+from tests.web.console.browser import Browser
+from tests.web.service import WebService
+from web.console.past.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet
+
+BEGIN = "2026-01-02T03:00:00.000000"
+
+
+def at(minute: float) -> str:
+    """So many minutes after the beginning."""
+    seconds = round(minute * 60)
+    return f"2026-01-02T{3 + seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000"
+
+
+def test_an_area_is_as_high_as_its_count_from_then_on() -> None:
+    found = chart(
+        [
+            (at(0), {"failed": 0, "active": 10}),
+            (at(30), {"failed": 5, "active": 5}),
+            (at(45), {"failed": 0, "active": 20}),
+        ],
+        ("failed", "active"),
+        at(60),
+    )
+    assert found is not None
+    assert found.top == 20
+    failed, active = found.layers
+    assert failed.path == "M0 120V120H500V90H750V120H1000V120H750V120H500V120H0z"
+    assert active.path == "M0 60V60H500V60H750V0H1000V120H750V90H500V120H0z"
+    assert "failed 0, 5 at most" in found.text
+    assert [time for time, _ in found.rows] == [at(0), at(30), at(45)]
+
+
+def test_a_long_course_is_short_on_a_page() -> None:
+    moments = [(at(n / 60), {"active": n % 7 + 1, "failed": n % 3}) for n in range(3_000)]
+    found = chart(moments, ("failed", "active"), at(50))
+    assert found is not None
+    assert len(found.rows) <= ROWS_MAX + 1
+    assert found.rows[-1] == moments[-1]
+    assert sum(len(layer.path) for layer in found.layers) < 24 * 2 * 2 * COLUMNS
+    assert all(
+        float(y) <= HEIGHT for layer in found.layers for y in re.findall(r"V([\d.]+)", layer.path)
+    )
+
+
+def test_of_the_past_the_chart_ends_then() -> None:
+    course = Course()
+    course.points = [Point(at(n), (n, 0, 0, 0, 1)) for n in range(10)]
+    found = of_fleet(course, at(5))
+    assert found is not None
+    assert found.rows[-1] == (at(5), dict(found.rows[-1][1]))
+    assert "active 5, 5 at most" in found.text
+    assert of_fleet(Course(), at(5)) is None
+
+
+def test_history_and_operations_have_charts(admin: Browser, seeded: WebService) -> None:
+    name = fleet.upgrade(seeded, "web", done=3, broken=1)
+    page = admin.see(f"/operation/{name}")
+    assert "Hosts that have ended, over time" in page.text
+    labels = [of["aria-label"] for tag, of in page.tags if tag == "svg" and "aria-label" in of]
+    assert any("done 3, 3 at most; failed 1, 1 at most" in label for label in labels)
+    page = admin.see("/history")
+    with seeded.client() as api:
+        counts = api.get("/fleet/facets").json()["status"]
+    labels = [of["aria-label"] for tag, of in page.tags if tag == "svg" and "aria-label" in of]
+    assert any(f"failed {counts['failed']}, " in label for label in labels)
+    assert any(f"active {counts['active']}, " in label for label in labels)
+    assert "Hosts by status" not in admin.see("/history?type=host.failed").text
+    with seeded.client() as api:
+        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()

@@ -1,0 +1,141 @@
+"""`/operations/new`: form, plan, note, and the page of what was begun.
+
+The plan has a digest: what is begun is what was shown, or nothing. From 50 hosts on the name of
+the cluster has to be typed.
+"""
+
+import shlex
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from starlette.responses import Response
+
+from domain.refusal import invalid
+from web.console.frame.api import Api
+from web.console.frame.commands import Commands, commands
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, see_other
+from web.http.requests import Request
+
+TYPED_FROM = 50
+"""So many hosts are not begun by mistake."""
+NAMED_MAX = 200
+KINDS = ("upgrade", "restart", "deploy")
+REBOOTS = ("if_needed", "never", "always")
+TEXTS = ("version", "reboot")
+AMOUNTS = ("max_parallel", "max_failures", "max_unavailable")
+SECONDS = ("healthy_for_s", "step_timeout_s")
+FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS)
+FLAGS = {"max_parallel": "-P", "max_failures": "-F", "max_unavailable": "-U"}
+
+# Any: a body in JSON.
+Body = dict[str, Any]
+
+
+class Starting:
+    """The form, the plan, and the beginning of an operation."""
+
+    def __init__(self, api: Api, pages: Pages) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def show(self, request: Request) -> Response:
+        """The form."""
+        given = request.query_params
+        return self._pages.show(
+            request,
+            "start.html",
+            clusters=await self._api.get(request, "/clusters"),
+            kinds=KINDS,
+            reboots=REBOOTS,
+            given={name: given.get(name, "") for name in FIELDS},
+            may_act=request.identity.may_act_as("operator") or bool(request.identity.clusters),
+        )
+
+    async def plan(self, request: Request, form: Form) -> Response:
+        """What would be done: hosts, skipped ones with reasons, limits in numbers."""
+        body = body_of(form)
+        plan = await self._api.change(request, "POST", "/operations", body | {"dry_run": True})
+        return self._pages.show(
+            request,
+            "plan.html",
+            plan=plan,
+            named=plan["hosts"][:NAMED_MAX],
+            skipped=plan["skipped"][:NAMED_MAX],
+            fields=[(name, one(form, name)) for name in FIELDS if one(form, name)],
+            must_type=len(plan["hosts"]) >= TYPED_FROM,
+            commands=_commands(request, body),
+        )
+
+    async def begin(self, request: Request, form: Form) -> Response:
+        """Begin just what the plan shows."""
+        body = body_of(form)
+        await self._must_mean_it(request, body, one(form, "typed"))
+        begun = await self._api.change(
+            request,
+            "POST",
+            "/operations",
+            body | {"plan": one(form, "plan")},
+            one(form, "note"),
+        )
+        return see_other(f"/operation/{quote(begun['id'], safe='')}")
+
+    async def _must_mean_it(self, request: Request, body: Body, typed: str) -> None:
+        """Refuse many hosts where the name of the cluster was not typed."""
+        if typed == body["cluster"]:
+            return
+        plan = await self._api.change(request, "POST", "/operations", body | {"dry_run": True})
+        if len(plan["hosts"]) >= TYPED_FROM:
+            raise invalid(
+                f"This is about {len(plan['hosts'])} hosts: type the name of the cluster.", "typed"
+            )
+
+
+def body_of(form: Form) -> Body:
+    """The body of `POST /operations` that a form asks for. What is left empty is not said."""
+    body: Body = {name: one(form, name) for name in ("kind", "cluster")}
+    body |= {name: one(form, name) for name in TEXTS if one(form, name)}
+    if body["kind"] != "deploy":
+        body.pop("version", None)
+    if body["kind"] == "restart":
+        body.pop("reboot", None)
+    for name in AMOUNTS:
+        if text := one(form, name):
+            body[name] = int(text) if text.isascii() and text.isdigit() else text
+    for name in SECONDS:
+        if text := one(form, name):
+            body[name] = _number(name, text)
+    if hosts := one(form, "hosts"):
+        body["hosts"] = _hosts(hosts)
+    return body
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise invalid(f"{name} must be a number of seconds.", name) from None
+
+
+def _hosts(text: str) -> Any:
+    """Addresses, or filters as `/hosts` has them in its address."""
+    words = text.replace(",", " ").split()
+    if all("=" not in word for word in words):
+        return words
+    filters: Body = {}
+    for name, value in parse_qsl("&".join(words)):
+        if name == "label":
+            filters.setdefault("label", []).append(value)
+        else:
+            filters[name] = value
+    return filters
+
+
+def _commands(request: Request, body: Body) -> Commands:
+    parts = ["commctl", body["kind"], body["cluster"]]
+    if "version" in body:
+        parts.append(body["version"])
+    for name, flag in FLAGS.items():
+        if name in body:
+            parts += [flag, str(body[name])]
+    return commands(request, shlex.join(parts), "/operations", "POST", body)
