@@ -66,7 +66,7 @@ def console_routes(
         _fleet(
             Now(api, pages, histories, live, past, maps),
             Hosts(api, pages, live, past),
-            Host(api, pages, histories, past),
+            Host(api, pages, histories, live, past),
             Clusters(api, pages, histories, live, past),
         ),
         _operations(api, pages, live),
@@ -90,6 +90,7 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
             ("/live/now", now.follow),
             ("/hosts", hosts.show),
             ("/host/{address}", host.show),
+            ("/live/host/{address}", host.follow),
             ("/live/hosts", hosts.follow),
             ("/clusters", clusters.show_all),
             ("/live/clusters", clusters.follow_all),
@@ -99,6 +100,7 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
         [
             ("/hosts/check", hosts.check),
             ("/hosts/label", hosts.label),
+            ("/hosts/plan", hosts.plan),
             ("/host/{address}/check", host.check),
             ("/host/{address}/label", host.label),
             ("/host/{address}/hostkey", host.approve_key),

@@ -143,3 +143,15 @@ def test_users_are_added_and_removed_by_administrators(
     refused = viewer.client.get("/users")
     assert refused.status_code == 403
     assert "takes the role" in refused.text
+
+
+def test_marked_hosts_of_one_cluster_are_planned_for(admin: Browser) -> None:
+    fields = admin.see("/hosts?cluster=db").fields("/hosts/check")
+    marked = [fleet.address(2), fleet.address(5)]
+    sent = admin.post("/hosts/plan", {**fields, "address": marked})
+    assert sent.status_code == 303
+    page = admin.see(sent.headers["location"])
+    assert page.fields("/operations/plan")["hosts"] == " ".join(marked)
+    fields = admin.see("/hosts").fields("/hosts/check")
+    for wrong in ([fleet.address(1), fleet.address(2)], [], ["10.9.9.9"]):
+        assert admin.post("/hosts/plan", {**fields, "address": wrong}).status_code == 400

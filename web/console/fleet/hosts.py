@@ -106,6 +106,17 @@ class Hosts:
             await self._api.change(request, "POST", "/host/{address}/check", {}, address=address)
         return see_other(_back(form))
 
+    async def plan(self, request: Request, form: Form) -> Response:
+        """Go on to the form of an operation on the marked hosts."""
+        marked, given = _marked(form), parse_qsl(one(form, "query"))
+        shown, _ = await self._api.page(request, "/fleet/hosts", [*_wanted(given), *_place(given)])
+        of = {host["address"]: host["cluster"] or "" for host in shown}
+        clusters = {of.get(address, "") for address in marked}
+        if len(clusters) > 1 or "" in clusters:
+            raise invalid("An operation is on hosts of one cluster: mark such.", "address")
+        asked = {"cluster": clusters.pop(), "hosts": " ".join(marked)}
+        return see_other(f"/operations/new?{urlencode(asked)}")
+
     async def label(self, request: Request, form: Form) -> Response:
         """Give the marked hosts a label more, or take one from them (`key-`)."""
         wanted, note = one(form, "label"), one(form, "note")
