@@ -13,7 +13,7 @@ from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from projections.rebuilding.on_demand import Verifying
 from web.authentication.authentication import Authentication
-from web.console.live import Live
+from web.console.frame.live import Live
 from web.console.table import console_routes
 from web.events.events import Events
 from web.events.histories import Histories
@@ -174,7 +174,7 @@ def _api(
     looks = SecondLooks(writer, reads, options.second_look_s, is_stopping)
     return [
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
-        *fleet_routes(Fleet(reads, past), HostCare(writer, reads)),
+        *fleet_routes(Fleet(reads, past, options.sources), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
         *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
         *event_routes(

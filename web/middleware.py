@@ -33,8 +33,8 @@ CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
 FRAMES_MAX = 6
 API = "/api/"
-POSITIONED = (200, 206, 304)
-"""Answers that say of which position of the log they are."""
+POSITIONED = (200, 206, 304, 404)
+"""Answers that say of which position of the log they are: also that nothing is there."""
 
 
 class ServiceLogWrite(Protocol):

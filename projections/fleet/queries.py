@@ -147,8 +147,13 @@ def _place(text: str) -> list[str]:
     return [str(value), str(address)]
 
 
-def fleet(tx: Transaction, *, past: bool = False) -> dict[str, Any]:
-    """All in small: counts, why hosts failed, what runs, and what needs a person."""
+def fleet(
+    tx: Transaction, sources: frozenset[str] = frozenset(), *, past: bool = False
+) -> dict[str, Any]:
+    """All in small: counts, why hosts failed, what runs, and what needs a person.
+
+    `sources` are those of the settings: nobody waits for another one any more.
+    """
     counts = facets(tx, HostFilter(), labels=False)
     failed = [
         {"kind": kind, "count": count, "cure": CURES[kind], "hosts": _named(tx, kind)}
@@ -160,7 +165,7 @@ def fleet(tx: Transaction, *, past: bool = False) -> dict[str, Any]:
         "hosts": {"total": counts["total"]} | {n: counts[n] for n in ("status", "os", "cluster")},
         "failed": failed,
         "operations": [] if past else _running(tx),
-        "needs_a_person": needs if past else [*needs, *_unknown(tx), *_stale(tx)],
+        "needs_a_person": needs if past else [*needs, *_unknown(tx), *_stale(tx, sources)],
     }
 
 
@@ -198,14 +203,17 @@ def _unknown(tx: Transaction) -> list[dict[str, Any]]:
     ]
 
 
-def _stale(tx: Transaction) -> Iterator[dict[str, Any]]:
-    """Sources that have not answered for longer than their limit."""
+def _stale(tx: Transaction, sources: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """Those of the sources that have not answered for longer than their limit."""
     for stored in recorder.newest_each(tx, Source.KIND):
         event = to_event(stored) if stored.topic == BecameStale.TOPIC else None
         if isinstance(event, BecameStale):
+            name = event.originator_id.partition("/")[2]
+            if name not in sources:
+                continue
             yield {
                 "what": "stale_source",
-                "source": event.originator_id.partition("/")[2],
+                "source": name,
                 "since": event.since,
                 "reason": event.reason,
                 "count": 1,

@@ -31,15 +31,17 @@ def chosen_clusters(pairs: list[str] | None) -> dict[str, Role]:
     for pair in pairs or ():
         cluster, _, role = pair.partition("=")
         try:
-            found[resource_name(cluster, "cluster name")] = chosen_role(role)
+            found[resource_name(cluster, "cluster name")] = chosen_role(
+                role, "--cluster-role is CLUSTER=ROLE, with one"
+            )
         except Refusal as refusal:
             raise typer.BadParameter(f"--cluster-role: {refusal.sentence}") from None
     return found
 
 
-def chosen_role(text: str) -> Role:
+def chosen_role(text: str, said: str = "--role is one") -> Role:
     """A role from the command line."""
     chosen = next((known for known in ROLES if known == text), None)
     if chosen is None:
-        raise typer.BadParameter(f"--role is one of {', '.join(ROLES)}.")
+        raise typer.BadParameter(f"{said} of {', '.join(ROLES)}.")
     return chosen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from domain.roles import ROLES, Standing, standing
+from domain.roles import ROLES, Role, Standing, standing
 from runners.cli.accounts import AccountsOfDatabase, accounts_of_database
 from runners.cli.options import (
     ConfigFile,
@@ -48,8 +48,12 @@ def _users_file(config: str | None, data: str | None, users: str | None) -> User
 def add_user(
     name: UserName,
     role: Annotated[
-        str, typer.Option(metavar="|".join(ROLES), help="What the user may do.")
-    ] = DEFAULT_ROLE,
+        str | None,
+        typer.Option(
+            metavar="|".join(ROLES),
+            help=f"What the user may do. Without it: {DEFAULT_ROLE}; with --replace, as before.",
+        ),
+    ] = None,
     cluster_role: Annotated[
         list[str] | None,
         typer.Option(metavar="CLUSTER=ROLE", help="More in one cluster; may be repeated."),
@@ -61,7 +65,10 @@ def add_user(
         bool, typer.Option("--no-password", help="The user comes with a client certificate only.")
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Change the password and role of a user.")
+        bool,
+        typer.Option(
+            "--replace", help="Change the password of a user, and the roles that are said."
+        ),
     ] = False,
     users: FileOfUsers = None,
     data: DataDirectory = None,
@@ -69,7 +76,8 @@ def add_user(
     config: ConfigFile = None,
 ) -> None:
     """Add a user; the password is asked for twice, or read with --password-stdin."""
-    chosen, clusters = chosen_role(role), chosen_clusters(cluster_role)
+    chosen = chosen_role(role) if role is not None else None
+    clusters = chosen_clusters(cluster_role)
     check_new_name("user", name)
 
     def hashed() -> bytes:
@@ -87,27 +95,38 @@ def add_user(
                 raise ChangeRefused(
                     f"There is a user {name} already: --replace changes the password."
                 )
-            _put(accounts, name, standing(chosen, clusters), hashed(), replace=replace)
+            has = _put(accounts, name, chosen, clusters, hashed(), replace=replace).role
     else:
         if clusters:
             raise ChangeRefused(f"Users of {file.path} have one role everywhere.")
         file.check_addition(name, replace=replace)
-        file.add(name, hashed(), chosen, replace=replace)
-    print(f"{name} may log in as {chosen}.")
+        has = file.add(name, hashed(), chosen, replace=replace).role
+    print(f"{name} may log in as {has}.")
 
 
 def _put(
-    accounts: AccountsOfDatabase, name: str, may: Standing, hashed: bytes, *, replace: bool
-) -> None:
+    accounts: AccountsOfDatabase,
+    name: str,
+    role: Role | None,
+    clusters: dict[str, Role],
+    hashed: bytes,
+    *,
+    replace: bool,
+) -> Standing:
     from domain.commands import account_commands
 
-    def put(unit: "Unit", register: "AccountRegister") -> None:
-        if replace and unit.user(name).exists:
-            account_commands.change_user(unit, register, name, may, hashed)
-        else:
+    def put(unit: "Unit", register: "AccountRegister") -> Standing:
+        user = unit.user(name)
+        if not (replace and user.exists):
+            may = standing(role or DEFAULT_ROLE, clusters)
             account_commands.add_user(unit, register, name, may, hashed)
+            return may
+        before = user.standing
+        may = standing(role or before.role, clusters if role or clusters else dict(before.clusters))
+        account_commands.change_user(unit, register, name, may, hashed)
+        return may
 
-    accounts.change(put)
+    return accounts.change(put)
 
 
 @user_commands.command("list")

@@ -35,14 +35,19 @@ class UsersFile(EntriesFile[Account]):
         """All users by name; costs one stat() while the file stays as it is."""
         return self.entries
 
-    def add(self, name: str, password_hash: bytes, role: Role, *, replace: bool = False) -> None:
+    def add(
+        self, name: str, password_hash: bytes, role: Role | None = None, *, replace: bool = False
+    ) -> Account:
         """Adds a user, or with `replace` changes one; NO_PASSWORD for a hash: certificates only.
 
-        Raises ChangeRefused, BrokenFile or OSError, and then has changed nothing.
+        Without a role it stays as it is; a new user has `DEFAULT_ROLE`. Raises ChangeRefused,
+        BrokenFile or OSError, and then has changed nothing.
         """
         with self.changing() as users:
             self._check(name, users, replace=replace)
-            users[name] = Account(password_hash, role)
+            before = users[name].role if name in users else DEFAULT_ROLE
+            users[name] = Account(password_hash, role or before)
+            return users[name]
 
     def check_addition(self, name: str, *, replace: bool = False) -> None:
         """Raises ChangeRefused where `add` would, so that nobody gives a password in vain."""

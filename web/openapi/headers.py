@@ -19,8 +19,8 @@ HEADERS: Schema = {
         "schema": {"type": "string"},
     },
     "Commissaire-Position": {
-        "description": "The position of the log that the answer is as of, to go on from with"
-        " `/events/stream`.",
+        "description": "Of GET: the position of the log that the answer is as of, to go on from"
+        " with `/events/stream`.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "ETag": {
@@ -36,7 +36,12 @@ HEADERS: Schema = {
         "schema": {"type": "string"},
     },
 }
-SAID_WITH = {429: "Retry-After", 503: "Retry-After", 401: "WWW-Authenticate"}
+SAID_WITH = {
+    404: "Commissaire-Position",
+    429: "Retry-After",
+    503: "Retry-After",
+    401: "WWW-Authenticate",
+}
 
 REQUEST_ID = (
     "X-Request-ID",

@@ -1,5 +1,6 @@
 """The fleet over HTTP: all in small, pages of wide records, and how many there are of each kind."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -20,9 +21,10 @@ from web.resources.fleet_filter import filter_of, must_be_a_cluster, page_of
 class Fleet:
     """The handlers of `/fleet`, `/fleet/hosts` and `/fleet/facets`."""
 
-    def __init__(self, reads: Reads, past_reads: PastReads) -> None:
+    def __init__(self, reads: Reads, past_reads: PastReads, sources: Collection[str]) -> None:
         self._reads = reads
         self._past = past_reads
+        self._sources = frozenset(sources)
 
     async def show(self, request: Request) -> Reply:
         """The state of everything in one small answer, whatever the size of the fleet."""
@@ -31,7 +33,7 @@ class Fleet:
             return digested(
                 request, json_body(was.found | {"position": request.scope[POSITION_KEY]})
             )
-        fleet = await self._reads.point(queries.fleet)
+        fleet = await self._reads.point(queries.fleet, self._sources)
         request.scope[POSITION_KEY] = fleet["position"]
         return digested(request, json_body(fleet))
 

@@ -78,6 +78,11 @@ def test_help_of_serve_tells_every_setting(capsys: pytest.CaptureFixture[str]) -
             {},
             "Invalid value: --role is one of viewer, operator, admin.",
         ),
+        (
+            ["user", "add", "ada", "--cluster-role", "web"],
+            {},
+            "Invalid value: --cluster-role is CLUSTER=ROLE, with one of viewer, operator, admin.",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_on_stderr_and_status_2(
@@ -105,6 +110,17 @@ def test_users_of_a_file_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert "ada" in table.stdout.decode()
     assert commissaire("user", "remove", "ada", *data).returncode == 0
     assert json.loads((tmp_path / "users.json").read_text()) == {}
+
+
+def test_another_password_of_a_user_of_a_file_gives_them_no_other_role(tmp_path: Path) -> None:
+    file = ("--users", str(tmp_path / "users.json"))
+    add = ("user", "add", "ada", "--password-stdin", *file)
+    assert commissaire(*add, "--role", "viewer", stdin=b"one").returncode == 0
+    again = commissaire(*add, "--replace", stdin=b"two")
+    assert (again.returncode, again.stdout) == (0, b"ada may log in as viewer.\n")
+    entry = json.loads((tmp_path / "users.json").read_text())["ada"]
+    assert entry["role"] == "viewer"
+    assert bcrypt.checkpw(b"two", entry["hash"].encode())
 
 
 @pytest.mark.parametrize(

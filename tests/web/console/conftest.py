@@ -15,7 +15,7 @@ HOSTS = 30
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebService]:
     """One service for a module, with a fleet of which nothing runs."""
-    with serving(Path(tmp_path_factory.mktemp("console"))) as service:
+    with serving(Path(tmp_path_factory.mktemp("console")), sources={"rack 7"}) as service:
         fleet.seed(service, HOSTS)
         yield service
 

@@ -165,6 +165,26 @@ def test_hosts_and_clusters_change_by_themselves(
 
 
 @needs_scripts
+def test_a_host_changes_by_itself_and_what_is_typed_stays(browser: Any, seeded: WebService) -> None:
+    host = fleet.address(22)
+    sat = seat(browser, seeded)
+    page = sat.page
+    page.goto(f"{seeded.url}/host/{host}")
+    page.wait_for_selector("text=Live: it changes by itself.")
+    page.evaluate("window.loaded = 'once'")
+    page.fill("#label", "role=typed")
+    seeded.fail(host, "<b>It is gone.</b>", "facts")
+    page.wait_for_selector("h1:has-text('failed')")
+    page.wait_for_selector("#top .problem:has-text('<b>It is gone.</b>')")
+    page.wait_for_selector("#happened tr:first-child:has-text('failed')")
+    assert page.input_value("#label") == "role=typed"
+    assert page.evaluate("window.loaded") == "once"
+    assert sat.complaints == []
+    seeded.settle(host)
+    page.context.close()
+
+
+@needs_scripts
 def test_output_is_followed_to_its_end(browser: Any, seeded: WebService) -> None:
     with seeded.client() as api:
         api.put("/cluster/cache/restart").raise_for_status()

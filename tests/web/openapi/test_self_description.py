@@ -170,6 +170,10 @@ def test_every_get_says_which_position_it_is_as_of(document: Document) -> None:
             headers = operation["responses"][status]["headers"]
             is_told = verb == "GET" and path.startswith("/api/")
             assert ("Commissaire-Position" in headers) == is_told, (verb, path, status)
+    of_nothing = {n: r for n, r in document["components"]["responses"].items() if "not_found" in n}
+    assert of_nothing
+    for name, response in of_nothing.items():
+        assert "Commissaire-Position" in response["headers"], name
 
 
 def test_what_may_be_empty_in_a_body_is_said_of_it_and_of_nothing_else(document: Document) -> None:

@@ -159,20 +159,6 @@ def test_a_changed_host_key_needs_a_person(service: WebService, fleet: httpx.Cli
     assert (need["what"], need["hosts"]) == ("host_key", ["192.168.7.5"])
 
 
-def test_a_source_that_is_stale_needs_a_person_until_it_is_back(
-    service: WebService, api: httpx.Client
-) -> None:
-    since = "2026-01-02T03:04:05.000006"
-    service.perform(lambda unit: unit.source("rack").become_stale(since, "It answers 503."))
-    service.perform(lambda unit: unit.source("attic").become_stale(since, "It is away."))
-    service.perform(lambda unit: unit.source("attic").come_back())
-    (need,) = api.get("/fleet").json()["needs_a_person"]
-    told = [need[key] for key in ("what", "source", "since", "reason", "count", "hosts")]
-    assert told == ["stale_source", "rack", since, "It answers 503.", 1, []]
-    service.perform(lambda unit: unit.source("rack").come_back())
-    assert api.get("/fleet").json()["needs_a_person"] == []
-
-
 def test_removed_and_recovered_hosts_are_counted_no_more(
     service: WebService, fleet: httpx.Client
 ) -> None:

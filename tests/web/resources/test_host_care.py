@@ -115,7 +115,17 @@ def test_a_note_that_is_no_short_line_is_refused(client: httpx.Client, note: byt
 
 def test_every_get_says_of_which_position_it_is(api: httpx.Client, key: str) -> None:
     put(api, HOST, key)
-    for path in ("/hosts", f"/host/{HOST}", "/clusters", "/fleet", "/fleet/facets", "/events"):
+    paths = ("/hosts", f"/host/{HOST}", "/clusters", "/fleet", "/fleet/facets", "/events")
+    for path in (*paths, "/host/192.168.9.9", "/cluster/none", "/operation/none"):
         position = int(api.get(path).headers["commissaire-position"])
         assert 0 <= position <= 1
-    assert "commissaire-position" not in api.get("/host/192.168.9.9").headers
+    assert "commissaire-position" not in api.get("/hosts?status=none").headers
+    assert "commissaire-position" not in api.delete("/host/192.168.9.9").headers
+
+
+def test_what_was_not_there_says_of_which_position_of_that_time_it_is(
+    api: httpx.Client, key: str
+) -> None:
+    put(api, HOST, key)
+    answer = api.get(f"/host/{HOST}?at=2015-12-17T15:48:18")
+    assert (answer.status_code, answer.headers["commissaire-position"]) == (404, "0")

@@ -80,3 +80,25 @@ def test_facts_of_a_source_are_in_the_record_and_give_it_another_etag(
     assert after.json() == before.json() | {"os": "rhel", "space": 7}
     assert list(after.json()) == list(before.json())
     assert api.get("/hosts").json()[0]["os"] == "rhel"
+
+
+def test_a_source_that_is_stale_needs_a_person_until_it_is_back(
+    service: WebService, api: httpx.Client
+) -> None:
+    since = "2026-01-02T03:04:05.000006"
+    service.perform(lambda unit: unit.source("rack").become_stale(since, "It answers 503."))
+    service.perform(lambda unit: unit.source("cmdb").become_stale(since, "It is away."))
+    service.perform(lambda unit: unit.source("cmdb").come_back())
+    (need,) = api.get("/fleet").json()["needs_a_person"]
+    told = [need[key] for key in ("what", "source", "since", "reason", "count", "hosts")]
+    assert told == ["stale_source", "rack", since, "It answers 503.", 1, []]
+    service.perform(lambda unit: unit.source("rack").come_back())
+    assert api.get("/fleet").json()["needs_a_person"] == []
+
+
+def test_a_source_that_was_taken_out_of_the_settings_while_stale_needs_nobody(
+    service: WebService, api: httpx.Client
+) -> None:
+    since = "2026-01-02T03:04:05.000006"
+    service.perform(lambda unit: unit.source("attic").become_stale(since, "It is away."))
+    assert api.get("/fleet").json()["needs_a_person"] == []

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from projections.past.states import Change
-from web.console.commands import commands
-from web.console.pages import Pages
-from web.console.past import Past
+from web.console.frame.commands import commands
+from web.console.frame.pages import Pages
+from web.console.past.slider import Past
 from web.events.timeline import Timeline
 from web.http.query_string import moment, parameters
 from web.http.requests import Request

@@ -9,13 +9,14 @@ from starlette.responses import Response
 from domain.aggregates import rolling_policy
 from domain.aggregates.rolling_policy import Options
 from domain.log.reading.search import Filter
-from web.console import charts, figures
-from web.console.api import Api
-from web.console.commands import Commands, commands
-from web.console.live import Fragment, Live
-from web.console.now import line
-from web.console.page_route import Form, one
-from web.console.pages import Pages, see_other
+from web.console.frame import figures
+from web.console.frame.api import Api
+from web.console.frame.commands import Commands, commands
+from web.console.frame.figures import line
+from web.console.frame.live import Fragment, Live
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, see_other
+from web.console.past import charts
 from web.http.requests import Request
 
 FILTERS = ("cluster", "status", "kind", "actor")

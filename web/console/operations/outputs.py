@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.operations import evidence
-from web.console.pages import Pages
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.pages import Pages
+from web.console.operations.operations import evidence
 from web.http.requests import Request
 
 SHOWN_BYTES = 64 * 1024
