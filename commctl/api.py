@@ -16,9 +16,9 @@ import uuid
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, cast
-from urllib.parse import quote
 
 from commctl.exits import Refused
+from commctl.paths import in_path
 from commctl.profiles import Password, Server
 from commctl.records import (
     Checked,
@@ -115,7 +115,7 @@ class Api:
 
     def host(self, address: str, at: str | None = None) -> Host:
         """One host. Raises Refused where there is none."""
-        canonical = self.get(f"host/{_in_path(address)}", at=at)["address"]
+        canonical = self.get(f"host/{in_path(address)}", at=at)["address"]
         found = (host for host in self.hosts(q=canonical, at=at) if host["address"] == canonical)
         return next(found)
 
@@ -132,15 +132,15 @@ class Api:
         body: Record = {"ssh_priv_key": b64encode(key).decode()}
         more = {"remote_user": user, "ssh_port": port, "cluster": cluster}
         body |= {name: value for name, value in more.items() if value is not None}
-        return cast("Record", self.put(f"host/{_in_path(address)}", body))
+        return cast("Record", self.put(f"host/{in_path(address)}", body))
 
     def remove_host(self, address: str) -> None:
         """Its credentials are destroyed."""
-        self.delete(f"host/{_in_path(address)}")
+        self.delete(f"host/{in_path(address)}")
 
     def label(self, address: str, changes: Mapping[str, str | None]) -> Labels:
         """Set labels of a host, and take away those that are None here; gives all it has now."""
-        path = f"host/{_in_path(address)}/labels"
+        path = f"host/{in_path(address)}/labels"
         for left in reversed(range(LABEL_TRIES)):
             answer = self.transport.request("GET", path)
             labels: Labels = dict(answer.body)
@@ -159,12 +159,12 @@ class Api:
     def check(self, address: str, *, updates: bool = False) -> Checked:
         """Have a host looked at now, also for updates that wait."""
         body = {"updates": True} if updates else {}
-        return cast("Checked", self.post(f"host/{_in_path(address)}/check", body))
+        return cast("Checked", self.post(f"host/{in_path(address)}/check", body))
 
     def history(self, subject: str, most: int | None = None, **query: Any) -> Iterator[Record]:
         """What happened to `host/ADDRESS` or `cluster/NAME`, oldest first."""
         kind, _, name = subject.partition("/")
-        return self.pages(f"{kind}/{_in_path(name)}/history", query, most)
+        return self.pages(f"{kind}/{in_path(name)}/history", query, most)
 
     # Clusters
 
@@ -174,19 +174,19 @@ class Api:
 
     def cluster(self, name: str, at: str | None = None) -> Cluster:
         """One cluster."""
-        return cast("Cluster", self.get(f"cluster/{_in_path(name)}", at=at))
+        return cast("Cluster", self.get(f"cluster/{in_path(name)}", at=at))
 
     def members(self, name: str, at: str | None = None) -> list[str]:
         """The addresses of its hosts, in order of joining."""
-        return cast("list[str]", self.get(f"cluster/{_in_path(name)}/hosts", at=at))
+        return cast("list[str]", self.get(f"cluster/{in_path(name)}/hosts", at=at))
 
     def join(self, name: str, address: str) -> None:
         """Put a host into a cluster."""
-        self.put(f"cluster/{_in_path(name)}/hosts/{_in_path(address)}")
+        self.put(f"cluster/{in_path(name)}/hosts/{in_path(address)}")
 
     def leave(self, name: str, address: str) -> None:
         """Take a host out of a cluster."""
-        self.delete(f"cluster/{_in_path(name)}/hosts/{_in_path(address)}")
+        self.delete(f"cluster/{in_path(name)}/hosts/{in_path(address)}")
 
     # Operations
 
@@ -205,30 +205,25 @@ class Api:
 
     def operation(self, name: str) -> Operation:
         """One operation, without its hosts."""
-        return cast("Operation", self.get(f"operation/{_in_path(name)}", hosts="false"))
+        return cast("Operation", self.get(f"operation/{in_path(name)}", hosts="false"))
 
     def operation_hosts(self, name: str, outcome: str | None = None) -> Iterator[OperationHost]:
         """Its hosts: those that it takes in order, then those that it skips."""
-        return self.pages(f"operation/{_in_path(name)}/hosts", {"outcome": outcome})
+        return self.pages(f"operation/{in_path(name)}/hosts", {"outcome": outcome})
 
     def steer(self, name: str, state: str) -> Operation:
         """Pause it (`paused`), let it go on (`in_process`), or cancel it (`cancelled`)."""
-        return cast("Operation", self.put(f"operation/{_in_path(name)}/state", {"state": state}))
+        return cast("Operation", self.put(f"operation/{in_path(name)}/state", {"state": state}))
 
     def retry(self, name: str) -> Operation:
         """A new one over what it left undone."""
-        return cast("Operation", self.put(f"operation/{_in_path(name)}/retry"))
+        return cast("Operation", self.put(f"operation/{in_path(name)}/retry"))
 
     # The log
 
     def events(self, most: int | None = None, **query: Any) -> Iterator[Event]:
         """Events: `subject`, `type`, `actor`, `since`, `until`, `after` a position."""
         return self.pages("events", query, most)
-
-
-def _in_path(name: str) -> str:
-    """A name as a part of a path: nothing in it leads elsewhere."""
-    return quote(name, safe=":")
 
 
 def _least(limit: int, left: int | None) -> int:

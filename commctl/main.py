@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from itertools import islice
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, NoReturn
@@ -19,6 +18,7 @@ import typer
 from commctl import exits
 from commctl.session import Globals, Session
 from commctl.show.output import FORMATS
+from commctl.show.refusals import as_typed
 from commctl.show.text import cleaned, folded
 
 PROGRAM = "commctl"
@@ -136,7 +136,7 @@ def _end(status: int, *sentences: str) -> int:
     except OSError:  # such as a full disk, which is told already
         _say_no_more()
     for sentence in sentences:
-        told = cleaned(sentence)
+        told = cleaned(as_typed(sentence))
         if sys.stderr.isatty():
             told = "\n  ".join(folded(told, get_terminal_size().columns - len(f"{PROGRAM}: ")))
         print(f"{PROGRAM}: {told}", file=sys.stderr)
@@ -152,7 +152,12 @@ def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if argument == "--":
             theirs += [argument, *waiting]
         elif argument in VALUED:
-            ours += [argument, *islice(waiting, 1)]
+            value = next(waiting, None)
+            if value is None:
+                raise exits.WrongUse(f"{argument} wants a value after it.")
+            ours += [argument, value]
+        elif argument.startswith(("-o=", "-s=")):
+            ours += [argument[:2], argument[3:]]
         elif (
             argument in SWITCHES
             or argument.partition("=")[0] in VALUED

@@ -65,7 +65,7 @@ except (OSError, RuntimeError):  # no home, or none to write to: for this once
 if found.st_uid != os.geteuid() or found.st_mode & 0o022:
     sys.exit(f"commctl: {{place}} is not yours alone: remove it")
 sys.path[0] = str(place)
-from commctl.main import main
+from commctl.__main__ import main
 
 main()
 """

@@ -34,8 +34,12 @@ class Selection(NamedTuple):
 
 
 def selection(words: Sequence[str], **given: Any) -> Selection:
-    """What all these words together say, and what options say beside them."""
-    query: dict[str, Any] = {key: value for key, value in given.items() if value}
+    """What all these words together say, and what options say beside them. Raises WrongUse."""
+    if (
+        not all(word.strip(",") for word in words) or "" in given.values()
+    ):  # a script's variable that is empty, say
+        raise WrongUse("A word that selects hosts is empty: leave it out to mean all of them.")
+    query: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     labels: list[str] = list(query.pop("label", []))
     patterns: list[str] = []
     for word in (part for each in words for part in each.split(",") if part):

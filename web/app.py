@@ -13,7 +13,7 @@ from projections.past.past_reads import PastReads
 from projections.reads import Reads
 from projections.rebuilding.on_demand import Verifying
 from web.authentication.authentication import Authentication
-from web.console.live import Live
+from web.console.frame.live import Live
 from web.console.table import console_routes
 from web.events.events import Events
 from web.events.histories import Histories

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from commctl.commands.arguments import ClusterName, Yes
-from commctl.exits import DONE, REFUSED, Refused, WrongUse
+from commctl.exits import DONE, REFUSED, Left, Refused, WrongUse
 from commctl.records import Plan, Record
-from commctl.selectors import Selection, selection
+from commctl.selectors import selection
 from commctl.session import Session, session
 from commctl.show.table import SHORT_ID, Column
 from commctl.show.times import age, seconds
@@ -50,7 +50,6 @@ Which = Annotated[
     list[str] | None,
     typer.Option("--hosts", metavar="SELECTOR", help="Only these members; repeatable."),
 ]
-NOBODY_NAMED = Selection({}, None)
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Only tell what would be done.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Do not watch: print its id.")]
 Timeout = Annotated[
@@ -177,6 +176,9 @@ def _begin(
         position = use.api.position()
         try:
             begun = use.api.begin({**body, "plan": plan["plan"]})
+        except KeyboardInterrupt:
+            listed = f"commctl op list -c {body['cluster']}"
+            raise Left(f"It may have begun, and then it goes on: {listed}") from None
         except Refused as refused:
             if refused.code != CONFLICT or "plan" not in " ".join(refused.sentences) or not left:
                 raise
@@ -192,9 +194,9 @@ def _begin(
 
 def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record:
     """The filters, where the service can decide who is meant; else addresses."""
-    chosen = selection(words)
-    if chosen == NOBODY_NAMED:  # a script's variable that is empty, say
+    if not all(word.strip(",") for word in words):  # a script's variable that is empty, say
         raise WrongUse("--hosts says nothing: leave it out to take all members.")
+    chosen = selection(words)
     if chosen.matches is None:
         return chosen.query
     query = {**chosen.query, "cluster": cluster}

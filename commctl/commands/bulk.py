@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from commctl.exits import DONE, REFUSED, Ended, NoLogin, NoServer
 from commctl.session import Session
 from commctl.show.hosts import DONE_COLUMNS
+from commctl.show.refusals import as_typed
 
 REFUSED_SHOWN = 20
 AT_ONCE = 16
@@ -36,7 +37,7 @@ def each(
         except (NoServer, NoLogin):
             raise
         except Ended as ended:
-            return Done(name, "refused", " ".join(ended.sentences))
+            return Done(name, "refused", " ".join(map(as_typed, ended.sentences)))
 
     with ThreadPoolExecutor(at_once) as pool:
         try:

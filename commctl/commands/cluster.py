@@ -8,6 +8,7 @@ from commctl.commands.arguments import Addresses, At, ClusterName, First, Yes, t
 from commctl.commands.bulk import each, tell
 from commctl.commands.history import show_history
 from commctl.exits import DONE, REFUSED
+from commctl.paths import in_path
 from commctl.session import session
 from commctl.show.hosts import CLUSTERS, cluster_shown
 
@@ -55,7 +56,7 @@ def create_clusters(
     body = {key: value for key, value in given.items() if value is not None}
 
     def create(name: str) -> str:
-        use.api.put(f"cluster/{name}", body)
+        use.api.put(f"cluster/{in_path(name)}", body)
         return "ok"
 
     return tell(use, each(names, create), "cluster")
@@ -73,7 +74,7 @@ def remove_clusters(
         return REFUSED
 
     def remove(name: str) -> str:
-        use.api.delete(f"cluster/{name}")
+        use.api.delete(f"cluster/{in_path(name)}")
         return "removed"
 
     return tell(use, each(names, remove), "cluster")

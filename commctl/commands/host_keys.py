@@ -9,6 +9,7 @@ import typer
 from commctl.commands.arguments import Addresses, KeyFile, OfCluster
 from commctl.commands.bulk import each, tell
 from commctl.exits import DONE, WrongUse
+from commctl.paths import in_path
 from commctl.secret_files import read_private
 from commctl.session import session
 
@@ -45,7 +46,7 @@ def rotate(
     body |= {name: value for name, value in given.items() if value is not None}  # type: ignore[misc] # JSON
 
     def put(address: str) -> str:
-        use.api.put(f"host/{address}/creds", body)
+        use.api.put(f"host/{in_path(address)}/creds", body)
         return "rotated"
 
     return tell(use, each(addresses, put))
@@ -55,7 +56,7 @@ def rotate(
 def show(ctx: typer.Context, address: Address) -> int:
     """The key of a host that is trusted, and one that it showed instead."""
     use = session(ctx)
-    found = use.api.get(f"host/{address}/hostkey")
+    found = use.api.get(f"host/{in_path(address)}/hostkey")
     use.out.record(found, found, str(found["fingerprint"]))
     if found.get("refused"):
         use.out.say("Compare it with what `ssh-keygen -lf /etc/ssh/…_key.pub` says on the host:")
@@ -71,7 +72,7 @@ def approve(
 ) -> int:
     """Vouch for another key: the host was installed anew."""
     use = session(ctx)
-    found = use.api.put(f"host/{address}/hostkey", {"fingerprint": fingerprint})
+    found = use.api.put(f"host/{in_path(address)}/hostkey", {"fingerprint": fingerprint})
     use.out.record(found, found, fingerprint)
     return DONE
 
@@ -82,7 +83,7 @@ def forget(ctx: typer.Context, addresses: Addresses) -> int:
     use = session(ctx)
 
     def forgotten(address: str) -> str:
-        use.api.delete(f"host/{address}/hostkey")
+        use.api.delete(f"host/{in_path(address)}/hostkey")
         return "forgotten"
 
     return tell(use, each(addresses, forgotten))

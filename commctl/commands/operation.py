@@ -9,6 +9,7 @@ import typer
 from commctl.commands.arguments import Most, OfCluster
 from commctl.commands.begin import Timeout
 from commctl.exits import DONE, Refused, WrongUse
+from commctl.paths import in_path
 from commctl.records import Operation
 from commctl.session import Session, session
 from commctl.show.operations import OPERATION_HOSTS, OPERATIONS, operation_shown
@@ -170,7 +171,7 @@ def output(
 ) -> int:
     """What a step has said on a host."""
     use = session(ctx)
-    path = f"operation/{find(use, operation)['id']}/hosts/{host}/output"
+    path = f"operation/{find(use, operation)['id']}/hosts/{in_path(host)}/output"
     if follow:
         from commctl.watch.output import follow_output
 

@@ -1,7 +1,6 @@
 """`commctl user …` and `commctl token …`: who may do what."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -9,6 +8,7 @@ from commctl.commands.account import PasswordStdin, ask_password
 from commctl.commands.arguments import Yes
 from commctl.commands.bulk import each, tell
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
+from commctl.paths import in_path
 from commctl.records import Record
 from commctl.session import session
 from commctl.show.table import Column
@@ -69,7 +69,7 @@ def add_user(
 ) -> int:
     """Add a user; the password is asked for."""
     use = session(ctx)
-    path = f"user/{quote(name, safe='')}"
+    path = f"user/{in_path(name)}"
     if name in {user["name"] for user in use.api.get("users")}:
         raise Refused(f"There is a user {name}: `commctl user set` changes one.")
     body: Record = {"role": role, **_roles(clusters)}
@@ -91,7 +91,7 @@ def set_user(
 ) -> int:
     """Change what a user may do, or set another password; sessions of theirs end."""
     use = session(ctx)
-    path = f"user/{quote(name, safe='')}"
+    path = f"user/{in_path(name)}"
     use.api.get(path)  # a misspelt name makes nobody
     body: Record = {**({} if role is None else {"role": role}), **_roles(clusters)}
     if password or password_stdin:
@@ -108,7 +108,7 @@ def own_password(ctx: typer.Context) -> int:
     name = use.api.get("me")["name"]
     old = ask_password(f"Password of {name} so far: ", from_stdin=None)
     new = ask_password("Another one: ", from_stdin=None, twice=True)
-    use.api.put(f"user/{quote(name, safe='')}/password", {"old": old, "new": new})
+    use.api.put(f"user/{in_path(name)}/password", {"old": old, "new": new})
     use.out.say(f"{name} has another password.")
     return DONE
 
@@ -140,7 +140,7 @@ def add_token(
     """Make a token for a program; it is written to standard output, this once."""
     use = session(ctx)
     body: Record = {"role": role, "expires": expires, **_roles(clusters)}
-    made = use.api.put(f"token/{quote(name, safe='')}", body)
+    made = use.api.put(f"token/{in_path(name)}", body)
     if use.out.form in ("json", "jsonl"):
         use.out.record({}, made, name)
         return DONE
@@ -166,7 +166,7 @@ def _remove(ctx: typer.Context, noun: str, names: list[str], *, yes: bool) -> in
         return REFUSED
 
     def removed(name: str) -> str:
-        use.api.delete(f"{noun}/{quote(name, safe='')}")
+        use.api.delete(f"{noun}/{in_path(name)}")
         return "removed"
 
     return tell(use, each(names, removed), noun)

@@ -9,6 +9,7 @@ import typer
 from commctl.commands.arguments import Yes
 from commctl.commands.bulk import each, tell
 from commctl.exits import DONE, REFUSED, WrongUse
+from commctl.paths import in_path
 from commctl.records import Record
 from commctl.secret_files import read_secret
 from commctl.session import session
@@ -30,14 +31,14 @@ def _commands(path: str, noun: str) -> typer.Typer:
     def list_all(ctx: typer.Context) -> int:
         use = session(ctx)
         names = use.api.get(f"{path}s")
-        use.out.rows(COLUMNS, (use.api.get(f"{path}/{name}") for name in names), noun)
+        use.out.rows(COLUMNS, (use.api.get(f"{path}/{in_path(name)}") for name in names), noun)
         return DONE
 
     @commands.command("show", help=f"Show {noun}s.")
     def show(ctx: typer.Context, names: Names) -> int:
         use = session(ctx)
         for name in names:
-            found = use.api.get(f"{path}/{name}")
+            found = use.api.get(f"{path}/{in_path(name)}")
             use.out.record({**found, **found["options"], "options": ""}, found, name)
         return DONE
 
@@ -51,7 +52,7 @@ def _commands(path: str, noun: str) -> typer.Typer:
         use = session(ctx)
         body: Record = {"options": dict(map(_option, options or ()))}
         body |= {} if kind is None else {"type": kind}
-        found = use.api.put(f"{path}/{name}", body)
+        found = use.api.put(f"{path}/{in_path(name)}", body)
         use.out.record({**found, **found["options"], "options": ""}, found, name)
         return DONE
 
@@ -62,7 +63,7 @@ def _commands(path: str, noun: str) -> typer.Typer:
             return REFUSED
 
         def removed(name: str) -> str:
-            use.api.delete(f"{path}/{name}")
+            use.api.delete(f"{path}/{in_path(name)}")
             return "removed"
 
         return tell(use, each(names, removed), noun)

@@ -12,16 +12,18 @@ from commctl.inventories.ansible import read_ansible
 from commctl.inventories.csv_rows import NAMES, read_csv
 from commctl.inventories.entry import Entry
 from commctl.inventories.lines import read_lines
+from commctl.paths import in_path
 from commctl.records import Host
 from commctl.secret_files import read_private
 from commctl.session import Session
+from commctl.show.refusals import as_typed
 
 READERS: dict[str, Callable[[str], Iterator[Entry]]] = {
     "csv": read_csv,
     "ansible": read_ansible,
     "lines": read_lines,
 }
-ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*", re.ASCII)
+ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
 GROUP_LABEL = "group."
 """What the label for a group is called: `group.web=yes`."""
 
@@ -78,6 +80,7 @@ class Import:
         self._key = key
         self._dry_run = dry_run
         self._known: Mapping[str, Host] = {}
+        self._refused: dict[str | None, tuple[str, ...]] = {}
         self._read_key = lru_cache(maxsize=None)(read_private)
 
     def run(self, entries: Sequence[Entry]) -> Iterator[Done]:
@@ -90,12 +93,20 @@ class Import:
             self._read_key(self._key)  # once, and before all else: it may be standard input
         if not self._dry_run:
             for name in sorted(clusters):
-                self._api.put(f"cluster/{name}")
+                self._make(name)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
                 yield from pool.map(self._one, entries)
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _make(self, cluster: str) -> None:
+        try:
+            self._api.put(f"cluster/{in_path(cluster)}")
+        except (NoServer, NoLogin):
+            raise
+        except Ended as ended:  # told of each of its hosts
+            self._refused[cluster] = ended.sentences
 
     def _one(self, entry: Entry) -> Done:
         try:
@@ -103,11 +114,13 @@ class Import:
         except (NoServer, NoLogin):
             raise
         except Ended as ended:
-            return Done(entry.address, "refused", " ".join(ended.sentences))
+            return Done(entry.address, "refused", " ".join(map(as_typed, ended.sentences)))
 
     def _take(self, entry: Entry) -> str:
         if entry.broken:
             raise Refused(entry.broken)
+        if entry.cluster in self._refused:
+            raise Refused(*self._refused[entry.cluster])
         key = entry.key or self._key
         if key is None:
             raise Refused("It has no key: say one for all with -k FILE.")

@@ -2,21 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from commctl.exits import OF_OPERATION, Ended, Left, NoLogin, TimedOut
+from commctl.exits import OF_OPERATION, Left, NoLogin, TimedOut
 from commctl.session import Session
 from commctl.show.table import SHORT_ID
 from commctl.show.text import cleaned, json_text
 from commctl.show.times import exact, read, stopwatch
 from commctl.streams import Listener, Silence, Told, follow
+from commctl.watch.hands import Hands
 from commctl.watch.keys import Keys
 from commctl.watch.progress import Progress
 from commctl.watch.screen import Screen
-
-if TYPE_CHECKING:
-    from commctl.api import Api
 
 LOOK_S = 0.25
 """How often a screen is drawn anew, and keys are asked for."""
@@ -25,7 +21,6 @@ SILENCE_S = 60.0
 AWAY_S = 2.0
 """A service that is away for shorter is not worth a word."""
 FAILED_SHOWN = 20
-TAIL_LINES = 15
 
 
 def watch_to_the_end(use: Session, name: str, after: int | None, timeout_s: float | None) -> int:
@@ -130,6 +125,7 @@ class Watching:
             screen = Screen(self._use.out, self.progress)
             hands = Hands(self._use.api, self.name, self.progress, screen)
             while not self.progress.is_over:
+                hands.tell()
                 screen.message = self._away or hands.message
                 screen.draw()
                 told = self._next(LOOK_S)
@@ -139,6 +135,7 @@ class Watching:
                     told = self._listener.next(0)
                 if not hands.do(keys.pressed()):
                     screen.erase()
+                    hands.finish()
                     raise Left(*_goes_on(self.name))
             screen.erase()
 
@@ -169,57 +166,3 @@ class Watching:
             use.out.say(f"What was said: commctl op output {short} {tried[0]}")
         if bad:
             use.out.say(f"Again what was left undone: commctl op retry {short}")
-
-
-class Hands:
-    """What the keys do."""
-
-    def __init__(self, api: "Api", name: str, progress: Progress, screen: Screen) -> None:
-        self._api = api
-        self._name = name
-        self._progress = progress
-        self._screen = screen
-        self._asked = False
-        self.message = ""
-
-    def do(self, key: str) -> bool:
-        """Do what a key stands for; false to leave."""
-        if not key:
-            return True
-        asked, self._asked, self.message = self._asked, False, ""
-        match key:
-            case "q":
-                return False
-            case "p":
-                self._try(lambda: self._api.steer(self._name, "paused"))
-            case "r":
-                self._try(lambda: self._api.steer(self._name, "in_process"))
-            case "c":
-                self._asked = True
-                self.message = "Cancel it? Steps that run are ended. y: yes, any other key: no"
-            case "y" if asked:
-                self._try(lambda: self._api.steer(self._name, "cancelled"))
-            case "o":
-                self._try(self._show_output)
-            case _:
-                pass  # any other key
-        return True
-
-    def _try(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except Ended as ended:
-            self.message = " ".join(ended.sentences)
-
-    def _show_output(self) -> None:
-        running = [host.address for host in self._progress.in_process]
-        address = next(iter([*running, *reversed(self._progress.ended)]), None)
-        if address is None:
-            self.message = "No host has said anything so far."
-            return
-        path = f"operation/{self._name}/hosts/{address}/output"
-        lines = str(self._api.get(path)).splitlines()[-TAIL_LINES:]
-        if not lines:
-            self.message = f"{address} has said nothing so far."
-            return
-        self._screen.say([f"{address} says:", *(f"  {line}" for line in lines)])

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from domain.aggregates.host import Host
 from domain.aggregates.host_events import BootstrapStepSent, FactsGathered
-from domain.aggregates.rolling_policy import seconds_between
 from domain.commands.bootstrap import Wanted
 from runners.bootstrapping.rendered_step import (
     ReadyStep,
@@ -27,9 +26,10 @@ from runners.bootstrapping.rendered_step import (
 from runners.bootstrapping.step_files import STEP_TIMEOUT_S, Lists, steps_for
 from runners.hosts.outcomes import Ending, HostOutcomes, HostUnusable
 from runners.leases.ownership import NoLongerOurs
+from runners.scheduling.elapsed import Elapsed
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.ssh.command import Output
-from runners.steps.contact import POLL_PAUSES, SESSION_S, StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, StepSession, news_s
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
 
 STOP_LIMIT_S = 60.0
@@ -71,6 +71,7 @@ class Bootstrap:
         self._connector = connector
         self._now = now
         self._new_id = new_id
+        self._elapsed = Elapsed()
 
     async def __call__(self, host: Host, facts: FactsGathered, wanted: Wanted) -> Requeue | None:
         """Work for the time of one session; None once the host is set up. Raises `HostUnusable`."""
@@ -140,7 +141,7 @@ class Bootstrap:
         polls = 0
         report: StepReport | None = None
         while report is None or report.state not in OVER:
-            late_s = seconds_between(sent.at, self._now()) - limit_s
+            late_s = self._elapsed_s(sent) - limit_s
             begun = report is not None and report.state not in ("absent", "waiting")
             if late_s > STOP_LIMIT_S and begun:
                 reason = f"Step '{sent.step}' of setting it up cannot be stopped."
@@ -154,9 +155,12 @@ class Bootstrap:
             else:
                 polls += 1
                 await asyncio.sleep(POLL_PAUSES.after(polls))
-                report = await session.watch(sent.run)
+                report = await session.watch(sent.run, wait_s=news_s(until))
         await self._settle(host, session, sent, step, report)
         return True
+
+    def _elapsed_s(self, sent: BootstrapStepSent) -> float:
+        return self._elapsed.seconds(sent.run, sent.at, self._now())
 
     async def _settle(
         self,
@@ -174,9 +178,7 @@ class Bootstrap:
             await self._outcomes.finish_step(host, sent.run, ending)
             await session.clear(sent.run)
             return
-        late = seconds_between(sent.at, self._now()) > (
-            step.step.timeout_s if step else STEP_TIMEOUT_S
-        )
+        late = self._elapsed_s(sent) > (step.step.timeout_s if step else STEP_TIMEOUT_S)
         reason, passing = _why(sent.step, report, gist(output, sent.run), late=late)
         await self._outcomes.fail_step(host, sent.run, ending, reason, passing=passing)
         await session.clear(sent.run)

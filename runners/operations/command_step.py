@@ -10,7 +10,7 @@ from projections.beside_the_log import outputs
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import NEWS_S, POLL_PAUSES, SESSION_S, RebootNeed, StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, RebootNeed, StepSession, news_s
 from runners.steps.detached_step import OUTPUT_BYTES_MAX, StepReport
 from runners.steps.system_commands import (
     Commands,
@@ -77,8 +77,8 @@ class CommandStep:
                 await asyncio.sleep(POLL_PAUSES.after(polls))
             if report.state in ("absent", "waiting"):
                 await session.start(step.step_id, commands_of(step))
-            left_s = min(until - asyncio.get_running_loop().time(), step.limit_s - step.elapsed_s)
-            wait_s = 0 if has_more else max(0, min(NEWS_S, math.floor(left_s)))
+            left_s = max(0, math.floor(step.limit_s - step.elapsed_s))
+            wait_s = 0 if has_more else min(news_s(until), left_s)
             looking = session.watch(step.step_id, kept, wait_s)
             looked = await _unless_cancelled(looking, is_cancelling)
             if looked is None:

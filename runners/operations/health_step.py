@@ -2,9 +2,10 @@
 
 import asyncio
 
-from runners.operations.host_step import GAP_S, HEALTH_LOOK_S, HostStep, Observed
+from runners.operations.host_step import HEALTH_LOOK_S, HostStep, Observed
 from runners.operations.node_step import ClusterNodes
 from runners.operations.step_outcomes import StepOutcomes
+from runners.scheduling.elapsed import GAP_S
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.steps.contact import StepSession
 

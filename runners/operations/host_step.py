@@ -9,8 +9,8 @@ from typing import Protocol
 from domain.aggregates.host import Host
 from domain.aggregates.host_progress import HostProgress
 from domain.aggregates.operation import Operation
-from domain.aggregates.rolling_policy import seconds_between
 from runners.scheduling.backoff import Pauses
+from runners.scheduling.elapsed import Elapsed
 
 CONTACT_LIMIT_S = 60.0
 """A host that cannot be reached for so long when its step begins has failed: nothing was sent."""
@@ -26,9 +26,6 @@ CONTACT_PAUSES = Pauses(0.5, 5.0, growth=1.5)
 HEALTH_LOOK_S = 2.0
 AFTER_LIMIT_S = 0.1
 """So long after its limit a step is looked at once more, and then fails."""
-GAP_S = 120.0
-"""Of a time in which nobody looked (a frozen process, a suspended machine) so much counts towards a
-limit: what became of the host meanwhile is seen by the next looks."""
 UNCORDON_LIMIT_S = 60.0
 """A node that could not be uncordoned for so long has failed; it is uncordoned later."""
 
@@ -128,8 +125,7 @@ class Observed:
     healthy_boot_id: str = ""
     healthy_at: float = 0.0
     """The loop's time at which it was healthy last."""
-    _passed: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By the time of an event: the seconds counted since, and the loop's time then."""
+    elapsed: Elapsed = field(default_factory=Elapsed)
 
     def silent_for_s(self) -> float:
         """How long contacts have failed, from the first call of this on."""
@@ -139,15 +135,5 @@ class Observed:
         return clock - self.silent_since
 
     def passed_s(self, since: str, at: str) -> float:
-        """Seconds between an event and now, which `at` is by the machine's clock.
-
-        That clock is believed once, when it is asked about the event for the first time; after that
-        it may jump, and the steady clock counts.
-        """
-        clock = asyncio.get_running_loop().time()
-        if since not in self._passed:
-            self._passed[since] = max(0.0, seconds_between(since, at)), clock
-        counted_s, counted_at = self._passed[since]
-        counted_s += min(clock - counted_at, GAP_S)
-        self._passed[since] = counted_s, clock
-        return counted_s
+        """Seconds between an event and now, which `at` is by the machine's clock."""
+        return self.elapsed.seconds(since, since, at)

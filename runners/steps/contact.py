@@ -1,5 +1,7 @@
 """What the drivers of steps need of a host: a session that runs steps, and a connector."""
 
+import asyncio
+import math
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -14,6 +16,11 @@ POLL_PAUSES = Pauses(0.1, 2.0, growth=1.3)
 """Between two looks at a step that runs."""
 NEWS_S = 10
 """A host is asked how a step goes for so long: it answers at once where there is news."""
+
+
+def news_s(until: float) -> int:
+    """How long a host is asked for news within a session that ends then, by the loop's time."""
+    return max(0, min(NEWS_S, math.floor(until - asyncio.get_running_loop().time())))
 
 
 class RebootNeed(NamedTuple):

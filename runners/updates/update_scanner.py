@@ -19,7 +19,7 @@ from runners.hosts.outcomes import HostKeyChanged, HostOutcomes, HostUnusable
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet
 from runners.scheduling.process_manager import Due, ProcessManager
 from runners.scheduling.work_queue import Priority, Requeue
-from runners.steps.contact import NEWS_S, POLL_PAUSES, SESSION_S, Connector, StepSession
+from runners.steps.contact import POLL_PAUSES, SESSION_S, Connector, StepSession, news_s
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import StepImpossible, sentences
 from runners.updates.waiting_updates import asking, found
@@ -156,7 +156,7 @@ class UpdateScanner(ProcessManager):
                 break
             polls += 1
             await asyncio.sleep(POLL_PAUSES.after(polls))
-            report = await session.watch(scan.step_id, wait_s=NEWS_S)
+            report = await session.watch(scan.step_id, wait_s=news_s(until))
         return report
 
     async def _settle(

@@ -69,9 +69,8 @@ rpm_updates() {
     insist "$tool check-update" "$unread_rpm"
     [ $status != 0 ] || [ "$tool" != dnf ] || must_have_repositories dnf -q repolist
     every=$(count "$rpm_packages")
-    . /etc/os-release 2>/dev/null
     # CentOS has no advisories: it would always be none.
-    [ "$ID" != centos ] || tell "$every" -
+    ! grep -Eqs '^ID="?centos"?$' /etc/os-release || tell "$every" -
     ask "$tool" -q --security check-update
     [ $status = 0 ] || [ $status = 100 ] || tell "$every" -
     tell "$every" "$(count "$rpm_packages")"

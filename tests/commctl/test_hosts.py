@@ -69,7 +69,42 @@ def test_a_refusal_is_one_line_and_the_others_go_on(operator: Operator) -> None:
     assert [row[:2] for row in rows] == [["web", "ok"], ["no/name", "refused"], ["db", "ok"]]
     assert rows[1][2]
     missing = operator.run("host", "show", "10.9.9.9", status=1)
-    assert missing.stderr == "commctl: There is no host 10.9.9.9: register it with PUT first.\n"
+    assert missing.stderr == (
+        "commctl: There is no host 10.9.9.9. Those there are: commctl host list,"
+        " or make it: commctl host add\n"
+    )
+    (row,) = operator.rows("cluster", "add", "nope", "10.9.9.9", status=1)
+    assert row[2].endswith("commctl cluster create")
+    nope = operator.run("host", "list", "-c", "nope", status=1).stderr
+    assert "There is no cluster nope. Those there are: commctl cluster list" in nope
+
+
+def test_an_empty_word_means_no_host_rather_than_all(operator: Operator) -> None:
+    operator.run("cluster", "create", "web")
+    for words in (["-c", ""], [""], ["a", ""], [","], ["--status", ""], ["--find", ""]):
+        assert "is empty" in operator.run("host", "list", *words, status=2).stderr
+    assert "is empty" in operator.run("host", "check", "", status=2).stderr
+    assert "is empty" in operator.run("host", "check", "-c", "", status=2).stderr
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "web?x", "web#x", "web/hosts/10.9.9.9"])
+def test_a_name_is_a_name_and_no_path_that_leads_elsewhere(operator: Operator, name: str) -> None:
+    operator.run("cluster", "create", "web")
+    for command in ("cluster rm", "host rm", "network rm", "host hostkey forget"):
+        yes = ("-y",) if command.endswith("rm") else ()
+        done = operator.run(*command.split(), *yes, name, status=None)
+        assert done.returncode in (1, 2), (command, name, done)
+        assert "This path" not in done.stdout + done.stderr, (command, name)
+        assert "at this path" not in done.stdout + done.stderr, (command, name)
+    assert operator.rows("cluster", "list", "-o", "name") == [["web"]]
+
+
+def test_an_option_without_its_value_is_said(operator: Operator) -> None:
+    assert (
+        operator.run("host", "list", "-o", status=2).stderr
+        == "commctl: -o wants a value after it.\n"
+    )
+    assert operator.run("cluster", "list", "-o=name").stdout == ""
 
 
 def test_wrong_use_no_server_and_no_log_in_have_a_status_of_their_own(

@@ -126,6 +126,26 @@ def test_a_list_is_brought_in_goes_on_after_a_refusal_and_can_be_run_again(
     assert [row[1] for row in refused] == ["refused"] * 3
 
 
+def test_a_cluster_that_is_refused_is_told_of_its_hosts_and_the_others_go_on(
+    operator: Operator,
+) -> None:
+    key = operator.key_file(new_key().private)
+    text = "address,cluster\n10.9.0.1,good\n10.9.0.2,bad/name\n10.9.0.3,good\n"
+    done = operator.run("host", "import", "-", "-k", key, stdin=text, status=1)
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[1] for row in rows] == ["added", "refused", "added"]
+    assert "no cluster name" in rows[1][2] or "is no name" in rows[1][2]
+
+
+def test_a_dry_run_refuses_what_is_no_address(operator: Operator) -> None:
+    key = operator.key_file(new_key().private)
+    text = "all:\nfe80::1\n10.9.0.1\n"
+    told = ("host", "import", "-", "--format", "lines", "--dry-run", "-k", key)
+    done = operator.run(*told, stdin=text, status=1)
+    outcomes = [line.split("\t")[1] for line in done.stdout.splitlines()]
+    assert outcomes == ["refused", "would be added", "would be added"]
+
+
 def test_groups_become_clusters_or_labels_and_go_back_to_ansible(operator: Operator) -> None:
     key = operator.key_file(new_key().private)
     (operator.home / "inventory").write_text("[web]\n127.9.1.[1:2]\n[db]\n127.9.1.3\n")

@@ -106,6 +106,19 @@ def test_a_key_that_the_service_refuses_is_said_and_the_watch_goes_on(
         assert terminal.end() == 5
 
 
+def test_a_key_does_not_wait_for_a_service_that_hangs(watched: Terminal, shared: Rolled) -> None:
+    shared.service.send(signal.SIGSTOP)
+    try:
+        watched.press("p")
+        watched.press("o")
+        watched.see("has not answered the last key yet")
+        watched.press("q")
+        assert watched.end(LIMIT_S) == 130
+        assert "goes on; watch it again" in watched.screen
+    finally:
+        shared.service.send(signal.SIGCONT)
+
+
 def test_a_pipe_is_left_by_control_c_and_by_a_limit_and_it_goes_on(
     shared: Rolled, tmp_path: Path
 ) -> None:

@@ -7,9 +7,9 @@ import orjson
 from starlette.responses import Response
 
 from projections.rebuilding.on_demand import Verifying
-from web.console.commands import commands
-from web.console.page_route import Form
-from web.console.pages import Pages, see_other
+from web.console.frame.commands import commands
+from web.console.frame.page_route import Form
+from web.console.frame.pages import Pages, see_other
 from web.http.requests import Request, not_allowed
 from web.routing.route import Handler
 

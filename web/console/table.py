@@ -8,24 +8,24 @@ from starlette.types import Receive, Scope, Send
 
 from projections.rebuilding.on_demand import Verifying
 from web.console.about import About
-from web.console.access import Access
-from web.console.accounts import Accounts
-from web.console.api import Api
-from web.console.clusters import Clusters
-from web.console.diff import Diff
-from web.console.history import History
-from web.console.host import Host
-from web.console.hosts import Hosts
-from web.console.live import Live
-from web.console.maps import Maps
-from web.console.now import Now
-from web.console.operations import Operations
-from web.console.outputs import Outputs
-from web.console.page_route import FormHandler, FormRoute, PageHandler, PageRoute
-from web.console.pages import Pages
-from web.console.past import Past
-from web.console.starting import Starting
-from web.console.static_files import PATH, HashedFiles
+from web.console.accounts.access import Access
+from web.console.accounts.accounts import Accounts
+from web.console.fleet.clusters import Clusters
+from web.console.fleet.host import Host
+from web.console.fleet.hosts import Hosts
+from web.console.fleet.maps import Maps
+from web.console.fleet.now import Now
+from web.console.frame.api import Api
+from web.console.frame.live import Live
+from web.console.frame.page_route import FormHandler, FormRoute, PageHandler, PageRoute
+from web.console.frame.pages import Pages
+from web.console.frame.static_files import PATH, HashedFiles
+from web.console.operations.operations import Operations
+from web.console.operations.outputs import Outputs
+from web.console.operations.starting import Starting
+from web.console.past.diff import Diff
+from web.console.past.history import History
+from web.console.past.slider import Past
 from web.events.histories import Histories
 from web.events.timeline import Timeline
 from web.http.requests import ROUTE_KEY
@@ -66,7 +66,7 @@ def console_routes(
         _fleet(
             Now(api, pages, histories, live, past, maps),
             Hosts(api, pages, live, past),
-            Host(api, pages, histories, past),
+            Host(api, pages, histories, live, past),
             Clusters(api, pages, histories, live, past),
         ),
         _operations(api, pages, live),
@@ -90,6 +90,7 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
             ("/live/now", now.follow),
             ("/hosts", hosts.show),
             ("/host/{address}", host.show),
+            ("/live/host/{address}", host.follow),
             ("/live/hosts", hosts.follow),
             ("/clusters", clusters.show_all),
             ("/live/clusters", clusters.follow_all),
@@ -99,6 +100,7 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
         [
             ("/hosts/check", hosts.check),
             ("/hosts/label", hosts.label),
+            ("/hosts/plan", hosts.plan),
             ("/host/{address}/check", host.check),
             ("/host/{address}/label", host.label),
             ("/host/{address}/hostkey", host.approve_key),
@@ -111,6 +113,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
     return Section(
         [
             ("/operations", operations.show_all),
+            ("/live/operations", operations.follow_all),
             ("/operations/new", starting.show),
             ("/operation/{id}", operations.show),
             ("/live/operation/{id}", operations.follow),

@@ -11,9 +11,10 @@ from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import StepImpossible, sentences, waits_for
 from runners.updates.waiting_updates import asking, found
 from tests.fleet import Fleet, Host
-from tests.runners.steps.remote_steps import start, until, until_true
+from tests.runners.steps.remote_steps import STEPS, start, until, until_true
 from tests.runners.steps.test_upgrades import facts, has, plays_bootc
 from tests.support.real_apt import AWAY, RealApt
+from tests.support.service import wait_for
 
 LOCK = "/var/lib/apt/lists/lock"
 
@@ -135,6 +136,17 @@ async def test_dnf_and_yum_tell_how_many(
     assert await told(host, system, version) == expected
     verbs = {argv[-1] for argv in host.ran if argv[0] in ("dnf", "yum")}
     assert verbs <= {"check-update", "expire-cache"}
+
+
+async def test_what_a_host_has_as_its_name_is_not_run(fleet: Fleet) -> None:
+    host = fleet.add("fedora")
+    host.path("/etc/os-release").write_text("ID=fedora\ntouch /root/ran; exit 1\n")
+    assert await told(host, "fedora", "40") == UpdatesFound(1, 1)
+    assert not host.path("/root/ran").exists()
+    host.path("/etc/os-release").unlink()
+    await start(host, *asking(facts("fedora", "40")), step_id="without-a-name")
+    wait_for(host.path(f"{STEPS}/without-a-name/status").exists)
+    assert host.path(f"{STEPS}/without-a-name/status").read_text().strip() == "0"
 
 
 async def test_packages_are_counted_not_lines(fleet: Fleet) -> None:

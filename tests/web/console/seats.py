@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.web.service import WebService
-from web.console.static_files import DIRECTORY
+from web.console.frame.static_files import DIRECTORY
 
 CHROMIUM = "/usr/bin/chromium"
 LIMIT_MS = 60_000

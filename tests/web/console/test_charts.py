@@ -6,7 +6,7 @@ from projections.past.course import Course, Point
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
 from tests.web.service import WebService
-from web.console.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet
+from web.console.past.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet
 
 BEGIN = "2026-01-02T03:00:00.000000"
 

@@ -11,7 +11,7 @@ from domain.log.reading.search import Filter
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
 from tests.web.service import TIMEOUT_S, WebService
-from web.console.live import Fragment, View
+from web.console.frame.live import Fragment, View
 from web.events.live_window import EventWindow
 
 HOST = fleet.address(3)

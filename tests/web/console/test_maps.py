@@ -10,7 +10,7 @@ from tests.web.console import fleet
 from tests.web.console.browser import Browser, browsing
 from tests.web.console.seats import launched, seat
 from tests.web.service import WebService, serving
-from web.console.maps import CELLS_MAX, DIGITS, MAP_FROM, encoded
+from web.console.fleet.maps import CELLS_MAX, DIGITS, MAP_FROM, encoded
 
 PAGE_BYTES_MAX = 300_000
 HOSTS = 250

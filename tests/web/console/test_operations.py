@@ -11,8 +11,8 @@ from projections.beside_the_log import outputs
 from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService, serving
-from web.console import operations
-from web.console.operations import CELLS_MAX, QUIET_ROWS, ROWS_MAX
+from web.console.operations import operations
+from web.console.operations.operations import CELLS_MAX, QUIET_ROWS, ROWS_MAX
 
 MANY = 150
 TALKER = fleet.address(7)

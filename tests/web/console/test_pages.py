@@ -174,3 +174,13 @@ def test_pages_are_the_same_on_each_engine(service: WebService) -> None:
         assert "Hosts 1 " in browser.see("/hosts?status=failed").text
         moment = service.events[-1].recorded_at
         assert "Nothing can be changed here" in browser.see(f"/?at={moment}").text
+        first = service.events[0].recorded_at
+        assert "Appeared 13" in browser.see(f"/diff?at=2001-01-01&to={moment}").text
+        assert "Hosts by status" in browser.see("/history").text
+        assert (
+            "registered" in browser.see(f"/history?subject=host/{hosts[0]}&actor=runner:test").text
+        )
+        assert "created with network" in browser.see("/history/1").text
+        assert "One event on" in browser.see(f"/hosts?at={first}").text
+        assert len(browser.client.get("/map/hosts").json()["cells"]) == len(hosts)
+        assert len(browser.client.get("/history.json").json()) > len(hosts)

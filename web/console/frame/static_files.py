@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-DIRECTORY = Path(__file__).parent / "static"
+DIRECTORY = Path(__file__).parent.parent / "static"
 PATH = "/static"
 HASH_BYTES = 6
 KEEP = "public, max-age=31536000, immutable"

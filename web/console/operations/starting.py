@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, quote
 from starlette.responses import Response
 
 from domain.refusal import invalid
-from web.console.api import Api
-from web.console.commands import Commands, commands
-from web.console.page_route import Form, one
-from web.console.pages import Pages, see_other
+from web.console.frame.api import Api
+from web.console.frame.commands import Commands, commands
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, see_other
 from web.http.requests import Request
 
 TYPED_FROM = 50

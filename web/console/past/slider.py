@@ -11,10 +11,9 @@ from domain.event import shifted
 from domain.log.recorder import POSITION_MAX
 from projections.past.course import Course, Failures
 from projections.past.steps import Steps
-from web.console.accounts import local
-from web.console.api import Api
-from web.console.pages import past, see_other, with_query
-from web.console.words import exact
+from web.console.frame.api import Api
+from web.console.frame.pages import local, past, see_other, with_query
+from web.console.frame.words import exact
 from web.events.timeline import Timeline
 from web.http.query_string import moment, number, parameters
 from web.http.requests import Request

@@ -1,20 +1,16 @@
 """`/login` and `/me`: who you are here, and for how long."""
 
-import re
 from functools import partial
 
 from starlette.responses import Response
 
 from web.authentication.sessions import session_of
-from web.console.api import Api
-from web.console.page_route import Form, one
-from web.console.pages import Pages, see_other
+from web.console.frame.api import Api
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, local, see_other
 from web.http.problems import KINDS, Problem
 from web.http.query_string import parameters
 from web.http.requests import SHOW_KEY, Request
-
-PAGE_OF_OURS = re.compile(r"/(?![/\\])[!-~]*")
-"""Where a log-in may lead: to no other service, however a browser reads it."""
 
 
 class Accounts:
@@ -71,8 +67,3 @@ class Accounts:
 
     def _refused(self, request: Request, problem: Problem, target: str) -> Response:
         return self._login(request, target, problem.detail, KINDS[problem.kind].status)
-
-
-def local(target: str) -> str:
-    """The page that is to be gone on to: one of ours."""
-    return target if PAGE_OF_OURS.fullmatch(target) else "/"

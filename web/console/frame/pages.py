@@ -1,5 +1,6 @@
 """Templates become pages: what all of them show, the headers that all have, problems as pages."""
 
+import re
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,13 +12,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from web.authentication.sessions import session_of
-from web.console import words
-from web.console.static_files import HashedFiles
+from web.console.frame import words
+from web.console.frame.static_files import HashedFiles
 from web.http.problems import KINDS, Problem
 from web.http.query_string import parameters
 from web.http.requests import Request
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent.parent / "templates"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -31,6 +32,8 @@ HEADERS = {
 }
 ASKS_LOG_IN = ("unauthenticated", "session_ended")
 SEE_OTHER = 303
+PAGE_OF_OURS = re.compile(r"/(?![/\\])[!-~]*")
+"""Where a log-in may lead: to no other service, however a browser reads it."""
 
 
 class Pages:
@@ -82,6 +85,11 @@ class Pages:
             if name != b"www-authenticate":
                 reply.headers[name.decode()] = value.decode()
         return reply
+
+
+def local(target: str) -> str:
+    """The page that is to be gone on to: one of ours."""
+    return target if PAGE_OF_OURS.fullmatch(target) else "/"
 
 
 def see_other(path: str) -> Response:

@@ -1,9 +1,9 @@
 """What people would rather look at than read: bars and strips of hosts, as numbers for SVG."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from web.console.words import word
+from web.console.frame.words import word
 
 ORDER = ("done", "in_process", "failed", "unknown", "waiting", "skipped")
 CELLS_IN_ROW = 50
@@ -62,6 +62,12 @@ def bar(counts: Mapping[str, int]) -> Bar:
 def _others(counts: Mapping[str, int]) -> str:
     told = [f"{counts[n]} {word(n)}" for n in ORDER[1:] if counts[n]]
     return f", {', '.join(told)}" if told else ""
+
+
+# Any: a record, as JSON has it.
+def line(record: dict[str, Any]) -> dict[str, Any]:
+    """An operation as a line, with its bar."""
+    return record | {"bar": bar(record["counts"])}
 
 
 def strip(hosts: Iterable[tuple[str, str]], counts: Mapping[str, int]) -> Strip:

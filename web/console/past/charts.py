@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from projections.past.course import STATUSES, Course
-from web.console.past import WIDTH, Scale
-from web.console.words import exact, word
+from web.console.frame.words import exact, word
+from web.console.past.slider import WIDTH, Scale
 
 HEIGHT = 120
 COLUMNS = 200

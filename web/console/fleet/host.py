@@ -7,15 +7,17 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from domain.log.reading.search import Filter
 from domain.refusal import Refusal
 from projections.fleet.cures import CURES
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.hosts import relabelled
-from web.console.now import line
-from web.console.page_route import Form, one
-from web.console.pages import Pages, past, see_other
-from web.console.past import Past
+from web.console.fleet.hosts import relabelled
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.figures import line
+from web.console.frame.live import Fragment, Live
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, past, see_other
+from web.console.past.slider import Past
 from web.events.histories import Histories
 from web.http.requests import Request
 
@@ -31,10 +33,13 @@ Record = dict[str, Any]
 class Host:
     """The page of a host, and its forms."""
 
-    def __init__(self, api: Api, pages: Pages, histories: Histories, past: Past) -> None:
+    def __init__(
+        self, api: Api, pages: Pages, histories: Histories, live: Live, past: Past
+    ) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
+        self._live = live
         self._past = past
 
     async def show(self, request: Request) -> Response:
@@ -42,19 +47,30 @@ class Host:
         at, shown = past(request), await self._past.shown(request)
         host = await self._host(request, at)
         address, cluster = host["address"], host["cluster"] or ""
+        until = shown.get("at", "")
+        history = await self._histories.newest_of(f"host/{address}", HISTORY_MAX, until)
         return self._pages.show(
             request,
             "host.html",
+            view="" if at else f"/live{_page(address)}?state={_newest(history)}",
             host=host,
             cure=CURES.get(host["kind"], ""),
             key=None if at else await self._host_key(request, address, cluster),
             may_act=request.identity.may_act_in(cluster, "operator") and not at,
             operations=await self._operations(request, cluster) if cluster and not at else [],
-            history=await self._histories.newest_of(
-                f"host/{address}", HISTORY_MAX, shown.get("at", "")
-            ),
+            history=history,
             **_commands(request, address) | shown,
         )
+
+    async def follow(self, request: Request) -> Response:
+        """Its newest event, whenever that is another: each page asks anew for what it shows."""
+        host = await self._host(request, {})
+        subject = f"host/{host['address']}"
+
+        async def rendered(_: Request) -> Fragment:
+            return Fragment("", _newest(await self._histories.newest_of(subject, 1)))
+
+        return self._live.stream(request, Filter((subject,)), rendered)
 
     async def check(self, request: Request, form: Form) -> Response:
         """Have it looked at now."""
@@ -112,6 +128,10 @@ def _commands(request: Request, address: str) -> Record:
         "commands": commands(request, f"commctl host show {name}", path),
         "check": commands(request, f"commctl host check {name}", f"{path}/check", "POST", {}),
     }
+
+
+def _newest(history: list[Record]) -> str:
+    return str(history[0]["id"]) if history else ""
 
 
 def _address(request: Request) -> str:

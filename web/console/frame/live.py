@@ -16,7 +16,7 @@ from domain.log.reading.search import Filter
 from domain.refusal import Refusal, unavailable
 from web.authentication.authentication import AUTHORIZATION_KEY
 from web.authentication.sessions import SESSION_KEY
-from web.console.api import KEPT
+from web.console.frame.api import KEPT
 from web.events.live_answer import LiveAnswer
 from web.events.live_window import EventWindow, LeftBehind
 from web.http.requests import NOBODY, Request

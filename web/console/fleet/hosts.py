@@ -9,13 +9,13 @@ from starlette.responses import Response
 from domain.labels import label_pair
 from domain.log.reading.search import Filter
 from domain.refusal import invalid
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.live import Fragment, Live
-from web.console.maps import MAP_FROM
-from web.console.page_route import Form, one
-from web.console.pages import Pages, past, see_other
-from web.console.past import Past
+from web.console.fleet.maps import MAP_FROM
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.live import Fragment, Live
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, past, see_other
+from web.console.past.slider import Past
 from web.http.requests import Request
 
 FACETS_FROM = 20
@@ -105,6 +105,17 @@ class Hosts:
         for address in _marked(form):
             await self._api.change(request, "POST", "/host/{address}/check", {}, address=address)
         return see_other(_back(form))
+
+    async def plan(self, request: Request, form: Form) -> Response:
+        """Go on to the form of an operation on the marked hosts."""
+        marked, given = _marked(form), parse_qsl(one(form, "query"))
+        shown, _ = await self._api.page(request, "/fleet/hosts", [*_wanted(given), *_place(given)])
+        of = {host["address"]: host["cluster"] or "" for host in shown}
+        clusters = {of.get(address, "") for address in marked}
+        if len(clusters) > 1 or "" in clusters:
+            raise invalid("An operation is on hosts of one cluster: mark such.", "address")
+        asked = {"cluster": clusters.pop(), "hosts": " ".join(marked)}
+        return see_other(f"/operations/new?{urlencode(asked)}")
 
     async def label(self, request: Request, form: Form) -> Response:
         """Give the marked hosts a label more, or take one from them (`key-`)."""

@@ -3,10 +3,10 @@
 from starlette.responses import Response
 
 from domain.roles import ROLES
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.page_route import Form, one
-from web.console.pages import Pages, see_other
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.page_route import Form, one
+from web.console.frame.pages import Pages, see_other
 from web.http.requests import Request
 
 ENDS = ("12h", "30d", "90d", "365d")

@@ -7,8 +7,8 @@ import orjson
 from starlette.responses import Response
 
 from projections.fleet.overview import Matrix
-from web.console.api import Api
-from web.console.pages import past
+from web.console.frame.api import Api
+from web.console.frame.pages import past
 from web.http.query_string import moment
 from web.http.requests import Request
 from web.resources.fleet_overview import FleetOverview

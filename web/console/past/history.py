@@ -10,14 +10,14 @@ from starlette.responses import Response, StreamingResponse
 from domain.all_events import TYPES
 from domain.log.reading.search import Filter
 from domain.log.recorder import POSITION_MAX
-from web.console import charts
-from web.console.api import Api
-from web.console.charts import Chart
-from web.console.commands import Commands, commands
-from web.console.live import Fragment, Live
-from web.console.pages import Pages, past
-from web.console.past import Past
-from web.console.sheets import HEADERS, csv_row
+from web.console.frame.api import Api
+from web.console.frame.commands import Commands, commands
+from web.console.frame.live import Fragment, Live
+from web.console.frame.pages import Pages, past
+from web.console.past import charts
+from web.console.past.charts import Chart
+from web.console.past.sheets import HEADERS, csv_row
+from web.console.past.slider import Past
 from web.events.events import filter_of
 from web.events.histories import Histories
 from web.http.query_string import moment, number, parameters

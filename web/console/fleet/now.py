@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from domain.log.reading.search import Filter
 from projections.fleet.overview import Matrix
-from web.console import figures
-from web.console.api import Api
-from web.console.commands import Commands, commands
-from web.console.live import Fragment, Live
-from web.console.maps import Maps
-from web.console.pages import Pages, past
-from web.console.past import Past
-from web.console.words import word
+from web.console.fleet.maps import Maps
+from web.console.frame import figures
+from web.console.frame.api import Api
+from web.console.frame.commands import Commands, commands
+from web.console.frame.live import Fragment, Live
+from web.console.frame.pages import Pages, past
+from web.console.frame.words import word
+from web.console.past.slider import Past
 from web.events.histories import Histories
 from web.http.query_string import moment
 from web.http.requests import Request
@@ -104,7 +104,7 @@ class Now:
             "total": fleet["hosts"]["total"],
             "statuses": fleet["hosts"]["status"],
             "needs": _needs(request, fleet),
-            "operations": [line(record) for record in fleet["operations"]],
+            "operations": [figures.line(record) for record in fleet["operations"]],
             "clusters": [] if is_large else await self._clusters(request, fleet, at),
             "matrix": _matrix(await self._maps.matrix(request), at) if is_large else None,
             "cluster_count": len([name for name in fleet["hosts"]["cluster"] if name]),
@@ -193,8 +193,3 @@ def _told(record: Record, title: str, link: str, told: Commands) -> Need:
     hosts = record["hosts"]
     more = record["count"] - len(hosts)
     return Need(title, record["count"], record["cure"], hosts, more, link, told)
-
-
-def line(record: Record) -> Record:
-    """An operation as a line, with its bar."""
-    return record | {"bar": figures.bar(record["counts"])}

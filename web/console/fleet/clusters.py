@@ -7,13 +7,13 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 
 from domain.log.reading.search import Filter
-from web.console.api import Api
-from web.console.commands import commands
-from web.console.live import Fragment, Live
-from web.console.now import line
-from web.console.pages import Pages, past
-from web.console.past import Past
-from web.console.words import word
+from web.console.frame.api import Api
+from web.console.frame.commands import commands
+from web.console.frame.figures import line
+from web.console.frame.live import Fragment, Live
+from web.console.frame.pages import Pages, past
+from web.console.frame.words import word
+from web.console.past.slider import Past
 from web.events.histories import Histories
 from web.http.query_string import moment
 from web.http.requests import Request

@@ -1,0 +1,23 @@
+"""Refusals of the API, where they name its requests, with what one types instead."""
+
+import re
+
+NO_SUCH = re.compile(
+    r"There is no (host|cluster|network|container manager|operation) (\S+|'[^']*'):"
+    r" (?:(?:register|create) it with PUT first|GET /api/v0/\w+ lists them)\."
+)
+CREATED_BY = {"host": "add", "operation": ""}
+"""The verb that makes one; none where it is no name that was missing."""
+NOUNS = {"container manager": "container-manager", "operation": "op"}
+
+
+def as_typed(sentence: str) -> str:
+    """The sentence, for who is at a command line."""
+    found = NO_SUCH.fullmatch(sentence)
+    if found is None:
+        return sentence
+    kind, name = found.groups()
+    noun = NOUNS.get(kind, kind)
+    verb = CREATED_BY.get(kind, "create")
+    more = f", or make it: commctl {noun} {verb}" if verb else ""
+    return f"There is no {kind} {name}. Those there are: commctl {noun} list{more}"

@@ -1,0 +1,1 @@
+"""Pages of who is there: log-in, oneself, users and tokens."""

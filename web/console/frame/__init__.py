@@ -1,0 +1,1 @@
+"""What every page is made of: the API that it asks, templates, forms, words, and being live."""

@@ -1,0 +1,1 @@
+"""Pages of operations: all, one, its beginning, and what its steps say."""

@@ -1,0 +1,1 @@
+"""What happened, and how it was: histories, the slider over the log, differences, charts."""
