@@ -22,6 +22,7 @@ from eventsourcing.persistence import (
 from domain.event import TIME_FORMAT
 from domain.log.engine import EMPTY, NOWHERE, Engine, Head, LogWentBack, Place, StoredEvent
 from domain.log.schema import ADDED, HEAD, LAST_GIVEN, NEWEST, SCHEMA, SKIP
+from domain.log.subscription import LogSubscription
 from domain.log.transaction import EngineName, Transaction
 
 LOCK_TIMEOUT_S = 10.0
@@ -333,5 +334,5 @@ class LogRecorder(ApplicationRecorder):
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
-        """Not supported: the package's subscription dies with its connection."""
-        raise NotSupportedError("follow the log with domain.log.follower instead")
+        """Follow the log after a position; only events of some topics, where any are named."""
+        return LogSubscription(self, gt, topics)

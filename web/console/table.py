@@ -113,6 +113,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
     return Section(
         [
             ("/operations", operations.show_all),
+            ("/live/operations", operations.follow_all),
             ("/operations/new", starting.show),
             ("/operation/{id}", operations.show),
             ("/live/operation/{id}", operations.follow),

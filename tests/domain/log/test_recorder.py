@@ -97,8 +97,6 @@ def test_the_log_is_selected_as_the_package_does(
 def test_what_is_not_supported_says_so(log: LogRecorder) -> None:
     with pytest.raises(NotSupportedError):
         log.select_notifications(1, 10, topics=["host.removed"])
-    with pytest.raises(NotSupportedError):
-        log.subscribe()
 
 
 def test_creating_the_tables_again_changes_nothing(log: LogRecorder) -> None:

@@ -5,6 +5,8 @@ import re
 import httpx
 import pytest
 
+from domain.commands import investigation
+from domain.log.unit import Unit
 from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page
 from tests.web.service import WebService
@@ -155,3 +157,33 @@ def test_marked_hosts_of_one_cluster_are_planned_for(admin: Browser) -> None:
     fields = admin.see("/hosts").fields("/hosts/check")
     for wrong in ([fleet.address(1), fleet.address(2)], [], ["10.9.9.9"]):
         assert admin.post("/hosts/plan", {**fields, "address": wrong}).status_code == 400
+
+
+def test_a_changed_host_key_is_shown_and_approved_by_its_fingerprint(
+    admin: Browser, viewer: Browser, seeded: WebService
+) -> None:
+    host, told = fleet.address(23), "<b>Another key.</b>"
+    known, other = "SHA256:" + "a" * 43, "SHA256:" + "b" * 43
+
+    def shown(unit: Unit) -> None:
+        subject = fleet.subject(unit, host)
+        investigation.pin_key(unit, subject, "ssh-ed25519", known)
+        investigation.refuse_key(unit, subject, other, told)
+
+    seeded.perform(shown)
+    page = admin.see(f"/host/{host}")
+    assert f"Shown and refused {other}" in page.text
+    assert "Another key." in page.text
+    assert "<b>Another" not in admin.client.get(f"/host/{host}").text
+    assert other not in viewer.see(f"/host/{host}").text.partition("History ")[0]
+    now = admin.see("/")
+    assert "host key changed 1" in now.text
+    assert f"commctl host hostkey show {host}" in now.text
+    path = f"/host/{host}/hostkey"
+    wrong = admin.send(f"/host/{host}", path, {"fingerprint": "SHA256:no fingerprint"})
+    assert wrong.status_code == 400
+    assert f"Trusted {known}" in admin.see(f"/host/{host}").text
+    sent = admin.send(f"/host/{host}", path, {"fingerprint": other, "note": "reinstalled"})
+    assert sent.headers["location"] == f"/host/{host}"
+    assert f"Trusted {other}" in admin.see(f"/host/{host}").text
+    seeded.settle(host)

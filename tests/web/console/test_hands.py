@@ -185,6 +185,24 @@ def test_a_host_changes_by_itself_and_what_is_typed_stays(browser: Any, seeded: 
 
 
 @needs_scripts
+def test_operations_change_by_themselves(browser: Any, seeded: WebService) -> None:
+    sat = seat(browser, seeded)
+    page = sat.page
+    page.goto(f"{seeded.url}/operations?status=in_process")
+    page.wait_for_selector("text=Live: it changes by itself.")
+    page.evaluate("window.loaded = 'once'")
+    with seeded.client() as api:
+        api.put("/cluster/web/restart").raise_for_status()
+        page.wait_for_selector("tbody a:has-text('restart of web')")
+        name = api.get("/operations?cluster=web").json()[0]["id"]
+        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+    page.wait_for_selector("tbody a:has-text('restart of web')", state="detached")
+    assert page.evaluate("window.loaded") == "once"
+    assert sat.complaints == []
+    page.context.close()
+
+
+@needs_scripts
 def test_output_is_followed_to_its_end(browser: Any, seeded: WebService) -> None:
     with seeded.client() as api:
         api.put("/cluster/cache/restart").raise_for_status()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
@@ -65,21 +65,36 @@ class Operations:
 
     async def show_all(self, request: Request) -> Response:
         """Operations, newest first, or those that the query asks for."""
-        given = request.query_params
-        wanted = {name: given[name] for name in FILTERS if given.get(name)}
-        place = {"after": given["after"]} if given.get("after") else {}
-        records, after = await self._api.page(request, "/operations", wanted | place)
+        wanted, is_first = _wanted(request), not request.query_params.get("after")
         options = {"cluster": "-c", "status": "--status"}
         told = [f"{options[name]} {wanted[name]}" for name in options if name in wanted]
         return self._pages.show(
             request,
             "operations.html",
-            operations=[line(record) for record in records],
-            filters=list(wanted.items()),
-            after=after,
-            is_first=not place,
+            view=f"/live/operations?{urlencode(wanted)}" if is_first else "",
+            is_first=is_first,
             commands=commands(request, " ".join(["commctl op list", *told]), "/operations"),
+            **await self._all(request),
         )
+
+    async def follow_all(self, request: Request) -> Response:
+        """The same, whenever one begins, goes on or ends."""
+        await self._all(request)
+        return self._live.stream(request, Filter(), self._all_rendered, urlencode(_wanted(request)))
+
+    async def _all_rendered(self, request: Request) -> Fragment:
+        shown = await self._all(request)
+        return Fragment(self._pages.fragment(request, "live/operations.html", **shown))
+
+    async def _all(self, request: Request) -> Record:
+        wanted, after = _wanted(request), request.query_params.get("after")
+        place = {"after": after} if after else {}
+        records, following = await self._api.page(request, "/operations", wanted | place)
+        return {
+            "operations": [line(record) for record in records],
+            "filters": list(wanted.items()),
+            "after": following,
+        }
 
     async def show(self, request: Request) -> Response:
         """One operation: hosts in order of turn, limits, what is not done, and steering."""
@@ -128,6 +143,11 @@ class Operations:
         name, note = str(request.path_params["id"]), one(form, "note")
         begun = await self._api.change(request, "PUT", "/operation/{id}/retry", {}, note, id=name)
         return see_other(_page(begun["id"]))
+
+
+def _wanted(request: Request) -> dict[str, str]:
+    given = request.query_params
+    return {name: given[name] for name in FILTERS if given.get(name)}
 
 
 def _state(found: Record) -> str:

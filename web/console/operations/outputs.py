@@ -15,6 +15,8 @@ from web.http.requests import Request
 SHOWN_BYTES = 64 * 1024
 """The last of it; all of it can be downloaded."""
 
+PATH = "/operation/{id}/hosts/{address}/output"
+
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
 
@@ -29,11 +31,11 @@ class Outputs:
     async def show(self, request: Request) -> Response:
         """The last 64 kB of what a step has said, with control characters shown."""
         name, address = request.path_params["id"], request.path_params["address"]
-        path = "/operation/{id}/hosts/{address}/output"
-        said = (await self._api.call(request, "GET", path, dict(request.path_params))).body
+        said = (await self._api.call(request, "GET", PATH, dict(request.path_params))).body
         found = await self._api.get(request, "/operation/{id}", id=name)
         host = next(each for each in found["hosts"] if each["address"] == address)
-        address_of = f"/operation/{name}/hosts/{quote(address, safe='')}/output"
+        path = f"/operation/{name}/hosts/{quote(address, safe='')}/output"
+        told = f"commctl op output {name} {shlex.quote(address)} -f"
         return self._pages.show(
             request,
             "output.html",
@@ -43,9 +45,7 @@ class Outputs:
             text=bytes(said[-SHOWN_BYTES:]).decode(errors="replace"),
             size=len(said),
             is_cut=len(said) > SHOWN_BYTES,
-            output_source="" if found["finished_at"] else f"/api/v0{address_of}?offset={len(said)}",
-            download=f"/api/v0{address_of}?raw",
-            commands=commands(
-                request, f"commctl op output {name} {shlex.quote(address)} -f", address_of
-            ),
+            output_source="" if found["finished_at"] else f"/api/v0{path}?offset={len(said)}",
+            download=f"/api/v0{path}?raw",
+            commands=commands(request, told, path),
         )

@@ -45,9 +45,7 @@ class Diff:
 
     async def show(self, request: Request) -> Response:
         """What became of hosts and clusters from the earlier time to the later."""
-        given = parameters(request.scope["query_string"], ("at", "to"))
-        now = request.app.state.now()
-        at, to = sorted(moment(given.get(name) or now, name) for name in ("at", "to"))
+        at, to = _times(request)
         found = await self._timeline.difference(at, to)
         query = urlencode({"since": at, "until": to})
         return self._pages.show(
@@ -64,6 +62,13 @@ class Diff:
             events=f"/history?{query}",
             commands=commands(request, f"commctl diff {at} {to}", f"/events?{query}"),
         )
+
+
+def _times(request: Request) -> tuple[str, str]:
+    """The two times, the earlier first; now where one is not said."""
+    given, now = parameters(request.scope["query_string"], ("at", "to")), request.app.state.now()
+    at, to = (moment(given.get(name) or now, name) for name in ("at", "to"))
+    return min(at, to), max(at, to)
 
 
 def _changed(found: list[Change]) -> Iterator[Changed]:

@@ -2,7 +2,7 @@
 const { kept, keep, button } = commissaire;
 
 const THEMES = { "": "as the system", light: "light", dark: "dark" };
-const AGES_MS = 10_000, SESSION_MS = 60_000;
+const AGES_MS = 10_000;
 const SPANS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 const CLOCK = new Intl.DateTimeFormat("sv-SE", {
   dateStyle: "short", timeStyle: "medium",
@@ -105,7 +105,7 @@ times();
 setInterval(times, AGES_MS);
 document.addEventListener("htmx:afterSwap", times);
 if (document.body.dataset.user) {
-  setInterval(look, SESSION_MS);
+  // Not again and again: each question is a use of the session, which would never be idle.
   document.addEventListener("htmx:sseError", look);
   document.addEventListener("visibilitychange", () => document.hidden || look());
 }
