@@ -1,5 +1,6 @@
 """How many hosts there are of each kind."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ VALUES_MAX = 100
 PROFILES_MAX = 5_000
 """So many kinds of hosts are looked at. Where there are more, as with a label of its own for each
 host, the hosts are counted one by one."""
+OF_ADDRESSES = re.compile(r"[0-9a-z.:-]+")
+"""What a part of an address is made of: `q` with anything else is of labels alone."""
 POSITION: dict[EngineName, str] = {"sqlite": "instr", "postgresql": "strpos"}
 
 
@@ -63,9 +66,11 @@ def _counted_by_profile(
             alike.append((name, pairs, values))
             if not found or any(found in pair.lower() for pair in pairs):
                 counts[name] = count
-    if found:
+    if found and OF_ADDRESSES.fullmatch(found):
         others = [name for name, _, _ in alike if name not in counts]
-        counts |= _by_address(tx, found, None if len(others) == len(profiles) else others)
+        # To look for most of them one by one takes longer than to look at all.
+        most = len(others) > len(profiles) / 2
+        counts = _by_address(tx, found, None if most else others) | counts
     counted: list[tuple[Any, ...]] = []
     of_labels: dict[str, int] = {}
     for name, pairs, values in alike:

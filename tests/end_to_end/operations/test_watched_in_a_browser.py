@@ -11,6 +11,7 @@ from tests.web.console.seats import Seat, launched, needs_scripts, violations
 
 HOSTS = 10
 OVER_MS = 120_000
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 SYSTEMS = ("fedora", "debian")
 
 
@@ -19,6 +20,8 @@ def test_a_rolling_restart_is_watched_from_the_form_to_finished(
     tmp_path: Path, fleet: Fleet
 ) -> None:
     hosts = [fleet.add(SYSTEMS[number % len(SYSTEMS)]) for number in range(HOSTS)]
+    for host in hosts[:2]:
+        host.banner(MARKUP)
     with Service(tmp_path / "service", None, *QUICK) as service:
         rolled = Rolled(service, hosts)
         with launched() as browser:
@@ -37,6 +40,7 @@ def test_a_rolling_restart_is_watched_from_the_form_to_finished(
             page.wait_for_selector(f"text={HOSTS} of {HOSTS} done")
             assert page.evaluate("window.loaded") == "once"
             assert violations(page) == []
+            assert "<script>alert" not in page.content()
             assert all(reboots(host) for host in hosts)
             assert sat.complaints == []
 
