@@ -44,6 +44,9 @@ def test_markup_of_hosts_is_text_on_every_page(tmp_path: Path, fleet: Fleet) -> 
             sat.page.goto(service.url + path)
             assert sat.page.locator(NOT_OURS).count() == 0, path
             assert path not in told or "<script>alert(1)" in sat.page.inner_text("main"), path
+        proof = sat.page.request.get(f"{service.url}{part}/evidence.json").json()
+        assert proof["output"]["is_as_logged"] is True
+        assert proof["steps"][0]["evidence"]["exit_status"] == 1
         assert sat.complaints == []
 
 
