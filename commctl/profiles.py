@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from commctl.exits import NoLogin, WrongUse
+from commctl.exits import NoLogin, NoServer, WrongUse
 from commctl.local_login import Local, find_local
-from commctl.secret_files import read_secret
+from commctl.secret_files import read_private, read_secret
 
 NOWHERE = "nowhere"
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -77,9 +77,7 @@ def find_server(chosen: Chosen, environ: Mapping[str, str]) -> Server:
     if url and profile.get("server") not in (None, own_url(url)) and not chosen.profile:
         profile = {}  # its credentials are another server's
     named = url or profile.get("server")
-    local = (
-        find_local(chosen.data, environ) if not named or _host(own_url(named)) in LOOPBACK else None
-    )
+    local = _local(chosen.data, own_url(named) if named else None, environ)
     if named and local and _is_same(own_url(named), local.url):
         named = local.url
     server = Server(own_url(named or (local.url if local else DEFAULT_URL)), is_chosen=bool(named))
@@ -91,6 +89,18 @@ def find_server(chosen: Chosen, environ: Mapping[str, str]) -> Server:
     if local is not None and server.url == local.url:
         return let_in_by(local, server)
     return server
+
+
+def _local(data: Path | None, url: str | None, environ: Mapping[str, str]) -> Local | None:
+    """The service of this machine that may be meant. Raises NoServer where it has to be it."""
+    if url is not None and _host(url) not in LOOPBACK:
+        return None
+    try:
+        return find_local(data, environ)
+    except NoServer:
+        if data is not None or url is None:
+            raise
+        return None  # COMMCTL_DATA is a word too many: what was said before it wins
 
 
 def let_in_by(local: Local, server: Server) -> Server:
@@ -145,7 +155,7 @@ def _of_netrc(url: str, environ: Mapping[str, str]) -> tuple[Password, str] | No
         return None
     import netrc
 
-    read_secret(path)  # refuses one that others can read
+    read_private(path)  # refuses one that others can read
     try:
         entries = netrc.netrc(path)
     except (OSError, netrc.NetrcParseError) as error:

@@ -12,8 +12,12 @@ SECRET_BYTES_MAX = 64 * 1024
 
 
 def read_secret(path: Path) -> str:
-    """What a file holds, or standard input for `-`. Raises WrongUse where others can read it."""
-    return read_private(path).decode(errors="replace").strip()
+    """What a file holds, or standard input for `-`. Raises WrongUse where others can read it, or
+    where it is empty."""
+    secret = read_private(path).decode(errors="replace").strip()
+    if not secret:
+        raise WrongUse(f"{'Standard input' if str(path) == '-' else path} is empty.")
+    return secret
 
 
 def read_private(path: Path) -> bytes:

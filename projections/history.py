@@ -12,6 +12,7 @@ from domain.aggregate import Aggregate
 from domain.aggregates.accounts.user import User
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.host import Host
+from domain.aggregates.host_events import CredentialsRotated, Registered
 from domain.aggregates.operation import Operation
 from domain.event import Event
 from domain.log import recorder
@@ -76,6 +77,21 @@ def back(tx: Transaction, which: Filter, before: int | None, limit: int) -> Page
     if found.entries:
         teller.catch_up(tx, found.entries[-1].stored.originator_version - 1)
     return Page([teller.tell(entry) for entry in reversed(found.entries)][::-1], following)
+
+
+def login_key(tx: Transaction, subject: str, until: str | None = None) -> str:
+    """The fingerprint of the key that a host was logged in to with last; "" where none is known."""
+    newest = [
+        entry
+        for event in (Registered, CredentialsRotated)
+        for entry in backwards.page(
+            tx, Filter((subject,), event.TOPIC, until=until), POSITION_MAX, 1
+        ).entries
+    ]
+    if not newest:
+        return ""
+    told = _event(max(newest, key=lambda entry: entry.position).stored)
+    return str(getattr(told, "key_fingerprint", ""))
 
 
 def told_alone(entry: Entry) -> Record:

@@ -191,3 +191,10 @@ def part(tx: Transaction, name: str, address: str) -> Part | None:
     if found is None:
         return None
     return Part(found[0], bool(found[1]) or found[0] not in ("waiting", "in_process"))
+
+
+def outcomes(tx: Transaction, address: str, names: Sequence[str]) -> dict[str, str]:
+    """What became of a host in these operations, as far as they have to do with it."""
+    marks = ", ".join("?" * len(names))
+    sql = f"SELECT operation, outcome FROM operation_hosts WHERE id IN ({marks})"  # noqa: S608 - bound
+    return dict(tx.execute(sql, [f"{name} {address}" for name in names]).fetchall())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commctl.exits import DONE, Ended, Refused, WrongUse
+from commctl.exits import DONE, REFUSED, Ended, NoLogin, Refused, WrongUse
 from commctl.profiles import (
     Password,
     Profiles,
@@ -82,7 +82,8 @@ def _token(
     use: Session, api: "Api", me: Record, expires: str, before: Mapping[str, str], name: str
 ) -> dict[str, str]:
     """Make a token and keep it, in place of the one before; gives what the profile says of it."""
-    token_name = f"commctl-{socket.gethostname().partition('.')[0][:32]}-{int(time.time())}"
+    here, some = socket.gethostname().partition(".")[0][:32], os.urandom(4).hex()
+    token_name = f"commctl-{here}-{some}-{int(time.time())}"
     body: Record = {"role": me["role"], "clusters": me["clusters"], "expires": expires}
     token = api.put(f"token/{token_name}", body)
     file = config_directory(os.environ) / f"{name}.token"
@@ -152,10 +153,13 @@ def logout(ctx: typer.Context) -> int:
     if name is None or name not in profiles.by_name:
         raise Refused("There is no log-in to end.")
     profile = profiles.by_name[name]
+    status = DONE
     if "token_name" in profile:
         try:
             use.api.delete(f"token/{profile['token_name']}")
         except Ended as ended:  # what is kept here goes in any case
+            if not isinstance(ended, NoLogin):  # it has ended by itself
+                status = REFUSED
             use.out.say(f"The token could not be revoked: {' '.join(ended.sentences)}")
         if "keyring" in profile:
             from commctl.keyring_entry import remove_entry
@@ -168,7 +172,7 @@ def logout(ctx: typer.Context) -> int:
     default = None if profiles.default == name else profiles.default
     write_profiles(Profiles(profiles.path, default, left))
     use.out.say(f"{name} is forgotten.")
-    return DONE
+    return status
 
 
 def whoami(ctx: typer.Context) -> int:

@@ -126,7 +126,7 @@ class Watching:
             hands = Hands(self._use.api, self.name, self.progress, screen)
             while not self.progress.is_over:
                 hands.tell()
-                screen.message = self._away or hands.message
+                screen.message = " ".join(filter(None, (self._away, hands.message)))
                 screen.draw()
                 told = self._next(LOOK_S)
                 while told is not None:  # a backlog is drawn once

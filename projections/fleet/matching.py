@@ -6,6 +6,8 @@ from domain.log.transaction import EngineName, Transaction
 
 SORTED_MAX = 2_000
 """Up to so many hosts that match are sorted; of more the order of an index is followed."""
+SOUGHT_MAX = 8
+"""Up to so many labels that have `q` are looked up for each host."""
 DIMENSIONS = ("status", "kind", "cluster", "os")
 SORTED_BY_LABEL = ("address", "since")
 """The hosts of a label are in order by these, however many they are."""
@@ -61,12 +63,9 @@ def matching(tx: Transaction, which: HostFilter, column: str) -> Matching:
         conditions.append("h.reboot_needed = ?")
         params.append(which.reboot_needed)
     if which.q:
-        like = LIKE[tx.engine]
-        conditions.append(
-            f"(h.address {like} ? ESCAPE '!' OR EXISTS (SELECT 1 FROM host_labels s"
-            f" WHERE s.address = h.address AND s.label {like} ? ESCAPE '!'))"
-        )
-        params += [f"%{literal(which.q)}%"] * 2
+        condition, sought = _anywhere(tx, f"%{literal(which.q)}%")
+        conditions.append(condition)
+        params += sought
     rarest = min([(_how_many(tx, "", **{n: v}), n) for n, v in which.alike.items()], default=None)
     by_label = min([(_how_many(tx, label), label) for label in which.labels], default=None)
     source = "fleet_hosts h"
@@ -89,6 +88,25 @@ def matching(tx: Transaction, which: HostFilter, column: str) -> Matching:
     if tx.engine == "sqlite" and index != "address":
         source += f" INDEXED BY fleet_hosts_by_{index}"
     return Matching(source, f"h.{column}", "h.address", conditions, params)
+
+
+def _anywhere(tx: Transaction, pattern: str) -> tuple[str, list[str]]:
+    """The condition that a host has a pattern in its address or a label, and its parameters.
+
+    Which labels have it is found out once, not for each host: mostly none has.
+    """
+    like = f"{LIKE[tx.engine]} ? ESCAPE '!'"
+    sql = f"SELECT DISTINCT label FROM fleet_counts WHERE label {like} LIMIT {SOUGHT_MAX + 1}"
+    labels = [str(row[0]) for row in tx.execute(sql, (pattern,)).fetchall()]
+    if not labels:
+        return f"h.address {like}", [pattern]
+    if len(labels) > SOUGHT_MAX:
+        condition, sought = f"s.address = h.address AND s.label {like}", [pattern]
+    else:
+        ids = ", ".join(["? || ' ' || h.address"] * len(labels))
+        condition, sought = f"s.id IN ({ids})", labels
+    has = f"EXISTS (SELECT 1 FROM host_labels s WHERE {condition})"
+    return f"(h.address {like} OR {has})", [pattern, *sought]
 
 
 def literal(text: str) -> str:

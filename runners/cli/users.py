@@ -44,6 +44,9 @@ def _users_file(config: str | None, data: str | None, users: str | None) -> User
     return UsersFile(settings.users_file) if settings.users is not None else None
 
 
+TAKEN = "There is a user {} already: --replace changes the password."
+
+
 @user_commands.command("add")
 def add_user(
     name: UserName,
@@ -80,28 +83,34 @@ def add_user(
     clusters = chosen_clusters(cluster_role)
     check_new_name("user", name)
 
-    def hashed() -> bytes:
-        if no_password:
-            return NO_PASSWORD
-        return hash_password(
-            _password_from_stdin() if password_stdin else _password_from_terminal(name)
-        )
-
+    password = _Password(name, from_stdin=password_stdin, is_none=no_password)
     file = _users_file(config, data, users)
     if file is None:
         with accounts_of_database(config, data, database, writes=True) as accounts:
             known = {user.name for user in accounts.everybody().users}
             if name in known and not replace:
-                raise ChangeRefused(
-                    f"There is a user {name} already: --replace changes the password."
-                )
-            has = _put(accounts, name, chosen, clusters, hashed(), replace=replace).role
+                raise ChangeRefused(TAKEN.format(name))
+            has = _put(accounts, name, chosen, clusters, password.hashed(), replace=replace).role
     else:
         if clusters:
             raise ChangeRefused(f"Users of {file.path} have one role everywhere.")
         file.check_addition(name, replace=replace)
-        has = file.add(name, hashed(), chosen, replace=replace).role
+        has = file.add(name, password.hashed(), chosen, replace=replace).role
     print(f"{name} may log in as {has}.")
+
+
+class _Password:
+    """A new password: asked for when it is wanted, once all else is right."""
+
+    def __init__(self, name: str, *, from_stdin: bool, is_none: bool) -> None:
+        self._name, self._from_stdin, self._is_none = name, from_stdin, is_none
+
+    def hashed(self) -> bytes:
+        """Its hash, or that there is none."""
+        if self._is_none:
+            return NO_PASSWORD
+        asked = _password_from_stdin() if self._from_stdin else _password_from_terminal(self._name)
+        return hash_password(asked)
 
 
 def _put(

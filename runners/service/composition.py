@@ -109,13 +109,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         uses = SessionUses(storage.log_reads, storage.writer)
         authentication = authentication_of(settings, accounts, basic, uses, lines, local)
         app = application(
-            Stores(
-                storage.writer,
-                storage.answers,
-                storage.log_reads,
-                storage.past,
-                storage.verifying,
-            ),
+            _stores(storage),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
@@ -136,6 +130,12 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         yield Service(
             serving.address, tuple(supervisor.tasks), serving.reload, observer.announce_stop
         )
+
+
+def _stores(storage: Storage) -> Stores:
+    return Stores(
+        storage.writer, storage.answers, storage.log_reads, storage.past, storage.verifying
+    )
 
 
 def _keep_what_was_opened(

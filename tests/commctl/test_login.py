@@ -86,6 +86,46 @@ def test_a_token_that_has_ended_is_told_with_where_it_is_from(
     ada.run("logout")
 
 
+def test_two_log_ins_of_one_second_are_two_tokens(ada: Operator, shared: Service) -> None:
+    before = tokens(shared)
+    log_in(ada, shared)
+    command = ("login", shared.url, "-u", "admin", "--password-stdin", "--profile", "other")
+    ada.run(*command, stdin=f"{shared.password}\n")
+    assert len(tokens(shared) - before) == 2
+    ada.run("logout")
+    ada.run("logout", "--profile", "here")
+    assert tokens(shared) == before
+
+
+def test_a_log_out_that_revokes_nothing_is_no_success(ada: Operator, shared: Service) -> None:
+    log_in(ada, shared)
+    config = ada.home / ".config" / "commctl" / "config.toml"
+    config.write_text(config.read_text().replace(shared.url, "http://127.0.0.1:1"))
+    said = ada.run("logout", status=1).stderr
+    assert "could not be revoked" in said
+    assert "here is forgotten" in said
+
+
+def test_a_directory_without_a_service_says_nothing_where_a_server_is_named(
+    ada: Operator, shared: Service
+) -> None:
+    log_in(ada, shared)
+    ada.environment["COMMCTL_DATA"] = str(ada.home)
+    assert ada.run("whoami").stdout
+    assert ada.run("whoami", "-s", shared.url).stdout
+    told = ada.run("whoami", "-s", shared.url, "--data", str(ada.home), status=6).stderr
+    assert "no service that runs" in told
+    ada.run("logout")
+    assert "no service that runs" in ada.run("whoami", status=6).stderr
+
+
+def test_a_file_of_a_token_that_is_empty_is_said(ada: Operator, shared: Service) -> None:
+    file = ada.home / "token"
+    file.touch(mode=0o600)
+    told = ada.run("whoami", "-s", shared.url, "--token-file", str(file), status=2).stderr
+    assert told == f"commctl: {file} is empty.\n"
+
+
 def test_a_keyring_is_used_only_where_the_profile_says_so(ada: Operator, shared: Service) -> None:
     config = ada.home / ".config/commctl/config.toml"
     config.parent.mkdir(parents=True)

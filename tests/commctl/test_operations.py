@@ -160,6 +160,9 @@ def test_a_service_that_stops_answering_is_said_and_waited_for(
         terminal.see("running 1")
         service.kill()
         terminal.see("does not answer for")
+        terminal.press("c")
+        terminal.see("Cancel it?")  # what is asked is not hidden
+        terminal.press("n")
         service.start()
         terminal.see(lambda screen: "running 1" in screen and "does not answer" not in screen)
         assert terminal.end() == 0

@@ -93,3 +93,31 @@ def test_pages_within_a_label_are_sorted_however_many_it_has(
                 expected = sorted(unsorted, key=lambda host: (host[sort] or "", host["address"]))
                 assert records(tx, which, sort) == expected
                 assert records(tx, which, f"-{sort}") == expected[::-1]
+
+
+@pytest.mark.parametrize("looked_up", [0, 2, 8])
+@pytest.mark.parametrize("q", ["0.1", "DB", "role=w", "z", "=", "none"])
+def test_q_finds_the_same_however_many_labels_have_it(
+    fleet: Store, monkeypatch: pytest.MonkeyPatch, q: str, looked_up: int
+) -> None:
+    monkeypatch.setattr(matching, "SOUGHT_MAX", looked_up)
+    with fleet.engine.snapshot() as tx:
+        everything = records(tx, HostFilter(), "address")
+        expected = [host for host in everything if _has(host, q.lower())]
+        assert records(tx, HostFilter(q=q), "address") == expected
+
+
+def test_labels_and_addresses_are_looked_at_only_where_q_can_be_in_them(
+    fleet: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fleet.engine.snapshot() as tx:
+        of_an_address = matching.matching(tx, HostFilter(q="10.0.1.4"), "address")
+        assert "host_labels" not in " ".join(of_an_address.conditions)
+        told = facets.facets(tx, HostFilter(q="role=w"))
+        monkeypatch.delattr(facets, "_by_address")
+        assert facets.facets(tx, HostFilter(q="role=w")) == told
+
+
+def _has(host: dict[str, Any], text: str) -> bool:
+    labels = (f"{key}={value}".lower() for key, value in host["labels"].items())
+    return text in host["address"] or any(text in label for label in labels)

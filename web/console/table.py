@@ -110,6 +110,7 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
 
 def _operations(api: Api, pages: Pages, live: Live) -> Section:
     operations, starting = Operations(api, pages, live), Starting(api, pages)
+    outputs = Outputs(api, pages)
     return Section(
         [
             ("/operations", operations.show_all),
@@ -117,7 +118,8 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
             ("/operations/new", starting.show),
             ("/operation/{id}", operations.show),
             ("/live/operation/{id}", operations.follow),
-            ("/operation/{id}/hosts/{address}/output", Outputs(api, pages).show),
+            ("/operation/{id}/hosts/{address}/output", outputs.show),
+            ("/operation/{id}/hosts/{address}/evidence.json", outputs.prove),
         ],
         [
             ("/operations/plan", starting.plan),

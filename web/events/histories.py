@@ -2,7 +2,7 @@
 
 from domain.log.reading.search import Filter
 from domain.refusal import not_found
-from projections import causes, history
+from projections import causes, history, operation_reads
 from projections.causes import Causes
 from projections.history import Page, Record
 from projections.reads import Reads
@@ -38,6 +38,16 @@ class Histories:
     async def back(self, which: Filter, before: int | None, limit: int) -> Page:
         """The newest events before a position that a filter lets through; for pages."""
         return await self._reads.fresh(history.back, which, before, limit)
+
+    async def login_key(self, address: str, until: str = "") -> str:
+        """The fingerprint of the key that a host is logged in to with; for pages."""
+        return await self._reads.fresh(history.login_key, f"host/{address}", until or None)
+
+    async def outcomes(self, address: str, operations: list[str]) -> dict[str, str]:
+        """What became of a host in operations, by their ids; for pages."""
+        if not operations:
+            return {}
+        return await self._reads.fresh(operation_reads.outcomes, address, operations)
 
     async def causes(self, position: int) -> Causes:
         """The tree of causes that an event is in; for pages. Refuses a position without one."""

@@ -183,11 +183,13 @@ class Request(StarletteRequest):
         return Problem("body_size", f"A body may have {most} bytes at most.")
 
 
-def not_allowed(who: Identity, takes: Role) -> Problem:
-    """The refusal of somebody whose role is too small, there or everywhere."""
+def not_allowed(who: Identity, takes: Role, *, everywhere: bool = False) -> Problem:
+    """The refusal of somebody whose role is too small; `everywhere`: in no cluster it is enough."""
     theirs = "".join(f", and '{role}' in cluster {name}" for name, role in who.clusters)
+    where = " everywhere" if everywhere and theirs else ""
     return Problem(
-        "forbidden", f"This takes the role '{takes}'; {who.user} has the role '{who.role}'{theirs}."
+        "forbidden",
+        f"This takes the role '{takes}'{where}; {who.user} has the role '{who.role}'{theirs}.",
     )
 
 

@@ -120,7 +120,7 @@ class Route(StarletteRoute):
             return
         scope[TAKES_KEY] = self.audience
         if not (user.may_act_as(self.audience) or await self._may_there(scope, user)):
-            raise not_allowed(user, self.audience)
+            raise not_allowed(user, self.audience, everywhere=not self.acts_on)
 
     async def _may_there(self, scope: Scope, user: Identity) -> bool:
         """Whether somebody may do this in the cluster that it acts on, though not everywhere."""

@@ -42,6 +42,7 @@ ADDRESSES_REMEMBERED = 20_000
 ASIDE_BYTES_MIN = 16 * 1024
 """A body from this size on is checked in a thread: a long list takes longer than a pause may."""
 
+NOTHING_SAID = "There is no body; an empty object, {}, takes all away."
 EMPTY = "must have a value: leave it out to do without"
 ABSENT_WHERE_EMPTY = ("cluster", "network", "container_manager", "remote_user", "source")
 """`""` for these is as if they were not there: old clients fill in whole records."""
@@ -152,6 +153,9 @@ class Body(BaseModel):
 
     `None` of an optional key: it was not said.
     """
+
+    REPLACES: ClassVar[bool] = False
+    """Whether what is not said is taken away: then nothing may be empty by mistake."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -290,6 +294,10 @@ def parse(raw: bytes, kind: type[B]) -> B:
     found = _object(raw)
     given = {key: value for key, value in found.items() if not _is_absent(key, value)}
     faults: list[KeyFault] = []
+    if kind.REPLACES:
+        if not raw:
+            raise Problem("invalid", NOTHING_SAID)
+        faults = [KeyFault(key, EMPTY) for key, value in found.items() if value is None]
     if issubclass(kind, Exact):
         known = kind.model_fields
         faults = [KeyFault(key, EMPTY) for key in kind.NARROWING if found.get(key, 0) is None]

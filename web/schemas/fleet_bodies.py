@@ -26,6 +26,8 @@ UPDATES = "Also for updates that wait, which takes some minutes: they are asked 
 class LabelsBody(Body):
     """The labels of a host: all keys are labels, all values strings."""
 
+    REPLACES = True
+
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={

@@ -100,6 +100,8 @@ def _begun_kind(kind: object) -> object:
 
 
 def _known_filters(hosts: object) -> object:
+    if not isinstance(hosts, list | dict) or hosts == []:
+        raise refuse("must be a list of addresses, one at least, or an object of filters")
     # What a script filled in with an empty variable must not take everybody.
     if isinstance(hosts, dict) and all(value in (None, []) for value in hosts.values()):
         raise refuse("must have a filter: leave hosts out to take all members")

@@ -125,7 +125,9 @@ def test_whoever_has_a_role_in_a_cluster_works_there(stage: Stage) -> None:
     )
     assert operator.put(f"{api}/cluster/db/hosts/{HOSTS['']}").status_code == 403
     creds = f"{api}/host/{HOSTS['web']}/creds"
-    assert stage.users["admin"].get(creds).status_code == 403
+    refused = stage.users["admin"].get(creds)
+    assert refused.status_code == 403
+    assert refused.json()["detail"].startswith("This takes the role 'admin' everywhere; ")
 
 
 def test_a_host_that_leaves_is_no_longer_theirs(stage: Stage) -> None:

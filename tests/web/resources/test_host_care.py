@@ -56,6 +56,16 @@ def test_what_is_no_label_is_refused(client: httpx.Client, key: str, labels: obj
     assert client.get(f"/host/{HOST}/labels").json() == {}
 
 
+def test_labels_are_not_taken_away_by_an_empty_variable(api: httpx.Client, key: str) -> None:
+    put(api, HOST, key)
+    path = f"/host/{HOST}/labels"
+    api.put(path, json={"role": "db"})
+    for sent in (b"", b'{"role": null}', b"null"):
+        assert api.put(path, content=sent).status_code == 400
+        assert api.get(path).json() == {"role": "db"}
+    assert api.put(path, json={}).json() == {}
+
+
 def test_labels_go_with_the_host(api: httpx.Client, key: str) -> None:
     assert api.get(f"/host/{HOST}/labels").status_code == 404
     assert api.put(f"/host/{HOST}/labels", json={}).status_code == 404

@@ -57,7 +57,8 @@ class Host:
             cure=CURES.get(host["kind"], ""),
             key=None if at else await self._host_key(request, address, cluster),
             may_act=request.identity.may_act_in(cluster, "operator") and not at,
-            operations=await self._operations(request, cluster) if cluster and not at else [],
+            login_key=await self._histories.login_key(address, until),
+            operations=await self._operations(request, host) if cluster and not at else [],
             history=history,
             **_commands(request, address) | shown,
         )
@@ -117,9 +118,12 @@ class Host:
             key = await self._api.get(request, "/host/{address}/hostkey", address=address)
         return key
 
-    async def _operations(self, request: Request, cluster: str) -> list[Record]:
-        query = {"cluster": cluster, "limit": str(OPERATIONS_MAX)}
-        return [line(record) for record in await self._api.get(request, "/operations", query)]
+    async def _operations(self, request: Request, host: Record) -> list[Record]:
+        """The operations of its cluster, each with what became of the host in it."""
+        query = {"cluster": host["cluster"], "limit": str(OPERATIONS_MAX)}
+        found = await self._api.get(request, "/operations", query)
+        parts = await self._histories.outcomes(host["address"], [each["id"] for each in found])
+        return [line(each) | {"part": parts.get(each["id"], "")} for each in found]
 
 
 def _commands(request: Request, address: str) -> Record:
