@@ -226,6 +226,7 @@ def test_output_is_followed_to_its_end(browser: Any, seeded: WebService) -> None
     assert page.inner_text(".output") == "first\n"
     say(len(b"first\n"), b"second \x1b[31m<script>alert(1)</script>\n")
     page.wait_for_selector(".output:has-text('second \\\\x1b[31m<script>alert(1)</script>')")
+    assert page.is_checked("#follow")
     page.uncheck("#wrap")
     assert page.locator(".output.unwrapped").count() == 1
     with seeded.client() as api:

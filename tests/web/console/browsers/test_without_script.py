@@ -79,6 +79,9 @@ def test_an_operation_is_begun_and_steered(plain: Seat) -> None:
     for button, seen in (("Pause", "paused"), ("Resume", "in process"), ("Cancel", "cancelled")):
         page.click(f"button:has-text('{button}')")
         assert seen in page.inner_text("h1")
+    page.goto(f"{page.url}/hosts/{fleet.address(1)}/output")  # of web
+    assert "It has said nothing" in page.inner_text("main")
+    assert not page.locator("#output-controls").is_visible()  # which nothing would follow
 
 
 def test_users_and_tokens_are_made_and_unmade(plain: Seat) -> None:
