@@ -64,6 +64,8 @@ class Course:
 
     def _begin(self) -> None:
         self.place = NOWHERE
+        self.is_whole = False
+        """Whether all of the log was read."""
         self.points: list[Point] = []
         self.failures: list[Failures] = []
         self._status: dict[str, str] = {}
@@ -81,7 +83,8 @@ class Course:
         found = tx.execute(CHANGES, (self.place.position, end, *TOPICS)).fetchall()
         self._add(found)
         self.place = recorder.place(tx, end)
-        return self.place.position < head.position
+        self.is_whole = self.place.position >= head.position
+        return not self.is_whole
 
     def _add(self, changes: Iterable[Change]) -> None:
         for _, time, host, topic, state in changes:

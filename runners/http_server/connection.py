@@ -200,7 +200,7 @@ class Connection(HttpToolsProtocol):
         if self._fault:
             raise ValueError(self._fault.kind)  # which ends the parser
         super().on_headers_complete()
-        if self.scope["method"] not in READING and not self._parser.announces_body():
+        if self.scope["method"] not in READING:
             self._parser.expect_nothing_after_close()
         if self.parser.should_upgrade() or self.expect_100_continue:
             # Whether a client that was answered still sends its body cannot be known.

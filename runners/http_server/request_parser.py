@@ -10,8 +10,6 @@ from typing import Protocol
 
 import httptools
 
-ANNOUNCES = (b"content-length", b"transfer-encoding")
-
 
 class Connection(Protocol):
     """Who is told what was parsed; `url` and `headers` are of the head that is parsed now."""
@@ -69,11 +67,6 @@ class RequestParser:
                 self._declining = True
             else:
                 return
-
-    def announces_body(self) -> bool:
-        """Whether the head that was just parsed says that there is a body."""
-        given = self._connection.headers
-        return any(name in ANNOUNCES and value.strip(b" 0") for name, value in given)
 
     def expect_nothing_after_close(self) -> None:
         """What follows the last request is an error: a body that nobody announced."""

@@ -1,5 +1,6 @@
 """The reboot of a host, proved by its boot id before and after: an open port proves nothing."""
 
+from domain.aggregates.host_progress import HostProgress
 from domain.aggregates.operation_events import Evidence
 from domain.commands import operation_commands
 from runners.operations.host_step import CANCEL_LIMIT_S, EventLog, HostStep
@@ -74,7 +75,7 @@ class RebootStep:
 
     async def _requested_before(self, step: HostStep) -> str:
         """The boot that an operation which this one retries was to end; "" where there is none,
-        and where this one has installed something since.
+        and where something may have been installed since.
         """
         operation, evidence = step.operation, step.progress.evidence
         is_restart = operation.request.kind == "restart"
@@ -86,7 +87,15 @@ class RebootStep:
             host = operation.hosts.get(step.host.name)
             if host is not None and host.boot_id:
                 return host.boot_id
+            if host is not None and not is_restart and _may_have_installed(host):
+                return ""
         return ""
+
+
+def _may_have_installed(host: HostProgress) -> bool:
+    """Whether an operation that requested no reboot of the host got as far as its packages."""
+    begun = host.sent if host.step in ("upgrade", "deploy") else host.step == "reboot"
+    return begun and host.evidence.get("packages_changed") != 0
 
 
 def _is_refused(report: StepReport) -> bool:

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 LOCK_FILE = "serve.lock"
-OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo is not waited for
+# A fifo is not waited for, and a link not followed: whatever it leads to would be overwritten.
+OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 HOLDER_BYTES_MAX = 512
 CHECK_EVERY_S = 0.5
 """How often the holder has to `check`."""
@@ -43,8 +44,8 @@ class DataLock:
         """Why the last `check` found nothing out; "" where it did."""
 
     def __enter__(self) -> Self:
-        if self._database.exists() and not self._path.exists():
-            self._path.touch(0o600)
+        if self._database.exists() and not os.path.lexists(self._path):
+            os.close(os.open(self._path, OPEN, 0o600))
             time.sleep(CLAIM_S)
         self._take()
         return self
@@ -80,7 +81,12 @@ class DataLock:
         return True
 
     def _take(self) -> None:
-        descriptor = os.open(self._path, OPEN, 0o600)
+        try:
+            descriptor = os.open(self._path, OPEN, 0o600)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(errno.ELOOP, f"{LOCK_FILE} is a link") from None
+            raise
         try:
             self._lock(descriptor)
         except (DataDirectoryTaken, OSError):

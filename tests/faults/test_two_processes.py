@@ -133,6 +133,41 @@ def test_a_lock_file_that_a_directory_has_replaced_is_told_and_lets_nobody_in(
         assert Client(service).put("/cluster/web").status == 201
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_lock_file_that_a_link_has_replaced_is_not_followed(tmp_path: Path, exists: bool) -> None:
+    target = tmp_path / "passwd"
+    if exists:
+        target.write_text("root:x:0:0\n")
+    with Service(tmp_path, None, *ALONE) as service:
+        lock = service.data / "serve.lock"
+        lock.unlink()
+        lock.symlink_to(target)
+        wait_for(lambda: "data_lock.unchecked" in service.read_log())
+        second = subprocess.run(
+            service.command(), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert (second.returncode, "serve.lock is a link" in second.stderr) == (2, True)
+        assert target.read_text() == "root:x:0:0\n" if exists else not target.exists()
+        lock.unlink()
+        wait_for(lambda: "data_lock.taken_back" in service.read_log())
+
+
+@pytest.mark.parametrize("lost", ["commissaire.db", "commissaire.db-wal"])
+def test_what_a_service_has_answered_outlives_a_database_file_that_was_moved_and_put_back(
+    tmp_path: Path, lost: str
+) -> None:
+    with Service(tmp_path, None, *ALONE) as service:
+        client = Client(service)
+        assert client.put("/cluster/web").status == 201
+        (service.data / lost).rename(service.data / "away")
+        assert client.put("/cluster/more").status == 503
+        (service.data / "away").rename(service.data / lost)
+        status = client.put("/cluster/again").status
+        service.stop()
+        service.start()
+        assert client.get("/clusters") == (["again", "web"] if status == 201 else ["web"])
+
+
 @pytest.mark.parametrize("engine", ["sqlite"])  # users are in a file on both
 def test_a_user_who_is_added_beside_a_running_service_may_log_in_at_once(service: Service) -> None:
     client = Client(service, "newcomer")

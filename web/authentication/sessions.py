@@ -24,6 +24,9 @@ SECURE_COOKIE = b"__Host-commissaire"
 SECRET_BYTES = 32
 CSRF_BYTES = 24
 CSRF_HEADER = b"x-csrf-token"
+BY_ITSELF_HEADER = b"commissaire-by-itself"
+"""What a page that is open asks for without anybody: no use of the session, as a stream is none."""
+EVENT_STREAM = b"text/event-stream"
 SESSION_KEY = "commissaire.session"
 """Where the scope of a request has the session that let it in."""
 
@@ -116,7 +119,8 @@ class SessionAuthentication:
 
     def _admit(self, scope: Scope, session: OpenSession) -> Identity:
         scope[SESSION_KEY] = session
-        self._uses.note(session.id, self._clock())
+        if not _is_by_itself(scope):
+            self._uses.note(session.id, self._clock())
         return session.identity
 
 
@@ -203,6 +207,14 @@ def _cookie(scope: Scope) -> bytes | None:
                 if key == name and secret:
                     return bytes(secret)
     return None
+
+
+def _is_by_itself(scope: Scope) -> bool:
+    """Whether a page asks that nobody looks at, perhaps: browsers open streams again and again."""
+    return any(
+        name == BY_ITSELF_HEADER or (name == b"accept" and EVENT_STREAM in value)
+        for name, value in scope["headers"]
+    )
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes | None:

@@ -1,6 +1,7 @@
 """The time of the log, for pages: its steps, its course, and what differs between two times."""
 
 import asyncio
+from time import monotonic
 
 from domain.log import recorder
 from domain.log.transaction import Transaction
@@ -12,6 +13,9 @@ from projections.past.past_reads import PastReads
 from projections.past.states import Change, State
 from projections.past.steps import Steps
 from projections.reads import Reads
+
+COURSE_S = 1.0
+"""So long a page waits for the course: the first one after a start reads the log for it."""
 
 
 class Timeline:
@@ -33,9 +37,10 @@ class Timeline:
         return await self._log.fresh(steps.recorded_at, position)
 
     async def course(self) -> Course:
-        """The course of the fleet up to now."""
+        """The course of the fleet up to now, or as far as the log was read within the limit."""
         async with self._one_reads:
-            while await self._log.fresh(self._course.read_on):
+            end = monotonic() + COURSE_S
+            while await self._log.fresh(self._course.read_on) and monotonic() < end:
                 pass
         return self._course
 

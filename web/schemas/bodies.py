@@ -177,6 +177,9 @@ class Exact(Body):
     NARROWING: ClassVar[frozenset[str]] = frozenset()
     """Keys without which more is done: `null`, of an empty variable of a script, is wrong there."""
 
+    REFUSES_NULLS: ClassVar[bool] = False
+    """Whether a key that nobody knows is wrong with `null`, too: old clients send such."""
+
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
@@ -298,7 +301,8 @@ def parse(raw: bytes, kind: type[B]) -> B:
     if issubclass(kind, Exact):
         known = kind.model_fields
         faults = [KeyFault(key, EMPTY) for key in kind.NARROWING if found.get(key, 0) is None]
-        faults += unknown([key for key in given if key not in kind.PASSED_OVER], known)
+        named = found if kind.REFUSES_NULLS else given
+        faults += unknown([key for key in named if key not in kind.PASSED_OVER], known)
         given = {key: value for key, value in given.items() if key in known}
     try:
         body = kind.model_validate(given)

@@ -118,6 +118,8 @@ Hosts = Annotated[
 class BeginBody(OperationBody):
     """What a POST of an operation asks for: a kind, a cluster, and how careful to be."""
 
+    REFUSES_NULLS = True
+
     kind: Annotated[Kind, BeforeValidator(_begun_kind)]
     cluster: Name
     hosts: Hosts | None = Field(

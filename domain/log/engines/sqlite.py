@@ -130,11 +130,14 @@ class SQLiteEngine:
 
     def _must_be_there(self) -> None:
         """What is written to a file that has no name any more is lost, and nobody would know."""
-        found = _identity(self.path)
+        found, wal = _identity(self.path), _identity(self._wal)
         if self._beside is None:
-            self._beside = _identity(self._wal)
+            self._beside = wal
         if self._file not in (None, found):
-            self._forget_wal()
+            if wal is not None and wal == self._beside:
+                self._forget_wal()
+            raise self._replaced()
+        if wal != self._beside:
             raise self._replaced()
 
     def _replaced(self) -> OtherLog:
@@ -144,8 +147,12 @@ class SQLiteEngine:
         )
 
     def _forget_wal(self) -> None:
-        """SQLite would take the rest of the old file, which goes by the name, for the new one's."""
-        if self._beside is not None and _identity(self._wal) == self._beside:
+        """SQLite would take the rest of the old file, which goes by the name, for the new one's.
+
+        All of it is in the old file first, wherever that is now: it may be put back.
+        """
+        with suppress(PersistenceError):  # tried again with the next change
+            self.scrub()
             self._wal.unlink()
             Path(f"{self.path}-shm").unlink(missing_ok=True)
 

@@ -110,6 +110,31 @@ def test_a_retry_of_an_upgrade_reboots_such_a_host_again_only_for_what_it_brings
     assert reboots(host) == (2 if brings_more else 1)
 
 
+def test_what_a_retry_has_installed_before_it_failed_is_rebooted_for_by_the_next(
+    service: Service, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    rolled = Rolled(service, [host])
+    rpm = host.path("/usr/bin/rpm")
+    rpm.write_text("#!/bin/sh\necho kernel 2; [ ! -e /root/more ] || date +%N\n")
+    rpm.chmod(0o755)
+    host.reboots("never")
+    rolled.begin("upgrade", reboot="always", step_timeout_s=5)
+    assert outcomes(rolled.over()) == ["unknown"]
+    host.reboots("new")
+    host.start()
+    service.wait_for_status(host.address, "active")
+    host.path("/root/more").touch()
+    host.set("package_status", 1)
+    rolled.retry()
+    assert outcomes(rolled.over()) == ["failed"]
+    host.path("/root/more").unlink()
+    host.set("package_status", 0)
+    rolled.retry()
+    assert rolled.over()["status"] == "finished"
+    assert reboots(host) == 2
+
+
 def test_a_host_that_came_back_too_late_is_not_rebooted_again_by_a_retry(
     service: Service, fleet: Fleet
 ) -> None:

@@ -171,18 +171,22 @@ def test_a_body_that_nobody_announced_is_refused_with_its_request(
     assert b"Nothing was done" in answers
 
 
-@pytest.mark.parametrize("offer", [b"", OFFER])
+@pytest.mark.parametrize("offer", [b"", OFFER, b"Connection: close\r\n"])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize(
+    ("framing", "announced"), [(length(b"{}"), b"{}"), (CHUNKED, b"2\r\n{}\r\n0\r\n\r\n")]
+)
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_a_body_that_goes_on_after_its_announced_end_is_refused_with_its_request(
-    web: WebService, offer: bytes, pieces: int
+    web: WebService, offer: bytes, version: bytes, framing: bytes, announced: bytes, pieces: int
 ) -> None:
-    asked = put(offer, length(b"{}"), path=UPGRADE)
+    asked = put(offer, framing, path=UPGRADE).replace(b"HTTP/1.1", b"HTTP/" + version)
     with web.connect() as connection:
         if pieces == 2:
             connection.sendall(asked)
             time.sleep(0.1)  # the request has begun, and waits for its body
             asked = b""
-        connection.sendall(asked + b"{}" + DRY_RUN)
+        connection.sendall(asked + announced + DRY_RUN)
         answers = raw_answers(connection)
     assert statuses(answers) == [400]
     assert b"Nothing was done" in answers

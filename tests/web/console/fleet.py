@@ -38,8 +38,11 @@ def address(number: int) -> str:
     return f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
 
 
-def seed(service: WebService, count: int) -> list[str]:
-    """So many hosts in three clusters: one in nine has failed, all have labels."""
+def seed(service: WebService, count: int, together: int = 1) -> list[str]:
+    """So many hosts in three clusters: one in nine has failed, all have labels.
+
+    `together`: so much happens at once; a large fleet is made faster.
+    """
     key = new_key()
     offered = OfferedKey(key, lambda raw: "SHA256:" + "k" * 43)
     addresses = [address(number) for number in range(1, count + 1)]
@@ -47,11 +50,19 @@ def seed(service: WebService, count: int) -> list[str]:
         (partial(_create, name=name) for name in CLUSTERS),
         *(_lives(service, number, host, offered) for number, host in enumerate(addresses)),
     )
-    while some := list(islice(commands, AT_ONCE)):
+    batches: Iterator[Callable[[Unit], Any]] = (
+        partial(_all, commands=some) for some in iter(lambda: list(islice(commands, together)), [])
+    )
+    while some := list(islice(batches, AT_ONCE)):
         act = Act("runner:test", "test", now())
         for future in [service.writer.submit(act, command) for command in some]:
             future.result(TIMEOUT_S)
     return addresses
+
+
+def _all(unit: Unit, commands: list[Callable[[Unit], Any]]) -> None:
+    for command in commands:
+        command(unit)
 
 
 def _lives(

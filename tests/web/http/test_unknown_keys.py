@@ -97,6 +97,16 @@ def test_null_of_what_narrows_an_operation_begins_nothing(
     assert client.get("/operations").json() == []
 
 
+@pytest.mark.parametrize("unknown", ["label", "labels", "addresses", "dry-run", "max_paralel"])
+def test_null_of_a_key_that_a_post_does_not_know_begins_nothing_either(
+    client: httpx.Client, unknown: str
+) -> None:
+    body = {"kind": "upgrade", "cluster": "web", unknown: None}
+    refused = client.post("/operations", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["key"]) == (400, unknown)
+    assert client.get("/operations").json() == []
+
+
 @pytest.mark.parametrize("kind", ["upgrade", "restart", "deploy"])
 def test_old_clients_send_the_record_back_with_a_change(client: httpx.Client, kind: str) -> None:
     body = {

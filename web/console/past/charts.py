@@ -38,6 +38,8 @@ class Chart(NamedTuple):
     begin: str
     end: str
     text: str
+    read_to: str = ""
+    """Where the log was not read to the end of the chart yet, how far it was."""
 
 
 def chart(
@@ -112,6 +114,8 @@ def _told(moments: Sequence[Moment], names: Sequence[str], begin: str, end: str)
 
 def of_fleet(course: Course, end: str) -> Chart | None:
     """Hosts by status over the time of the log, up to a time."""
+    read_to = course.place.recorded_at if not course.is_whole else end
+    is_cut, end = read_to < end, min(read_to, end)
     moments: list[Moment] = [
         (point.time, dict(zip(STATUSES, point.counts, strict=True)))
         for point in course.points
@@ -119,7 +123,8 @@ def of_fleet(course: Course, end: str) -> Chart | None:
     ]
     if len(moments) == len(course.points):  # of those that were thinned out the last may be one
         moments.append((end, dict(zip(STATUSES, course.now, strict=True))))
-    return chart(moments, LAYERS, end)
+    found = chart(moments, LAYERS, end)
+    return found._replace(read_to=end) if found and is_cut else found
 
 
 def of_operation(found: Record, now: str) -> Chart | None:

@@ -67,6 +67,8 @@ class Slider(NamedTuple):
     steps: list[Step]
     diff: str
     """The address of what has changed since."""
+    read_to: str
+    """Where the log was not read for all failures yet, how far it was."""
 
 
 class Past:
@@ -104,6 +106,7 @@ class Past:
             _ticks(scale, course.failures),
             _steps(request, when, steps),
             f"/diff?{urlencode({'at': when, 'to': max(steps.end, when)})}",
+            "" if course.is_whole else course.place.recorded_at,
         )
 
     async def place(self, when: str) -> float:

@@ -7,6 +7,8 @@ const SPANS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 const CLOCK = new Intl.DateTimeFormat("sv-SE", {
   dateStyle: "short", timeStyle: "medium",
 });
+// What nobody asked for is no use of the session, which would never be idle.
+const BY_ITSELF = { "Commissaire-By-Itself": "1" };
 const ZONE = new Intl.DateTimeFormat("en", { timeZoneName: "short" });
 
 // The scheme
@@ -68,7 +70,7 @@ dialog.querySelector("form").addEventListener("submit", logIn);
 dialog.addEventListener("cancel", (event) => event.preventDefault());
 
 async function look() {
-  const answer = await fetch("/me", { redirect: "manual" }).catch(() => null);
+  const answer = await fetch("/me", { redirect: "manual", headers: BY_ITSELF }).catch(() => null);
   if (answer?.type !== "opaqueredirect" || dialog.open) return;
   document.body.classList.add("cut-off");
   document.body.append(dialog);
@@ -105,7 +107,6 @@ times();
 setInterval(times, AGES_MS);
 document.addEventListener("htmx:afterSwap", times);
 if (document.body.dataset.user) {
-  // Not again and again: each question is a use of the session, which would never be idle.
   document.addEventListener("htmx:sseError", look);
   document.addEventListener("visibilitychange", () => document.hidden || look());
 }

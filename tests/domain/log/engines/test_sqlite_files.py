@@ -75,3 +75,26 @@ def test_a_file_that_was_replaced_is_read_by_no_further_connection_nor_made_anew
     with pytest.raises(OtherLog, match="was replaced"):
         engine.connect()
     assert engine.path.exists() == other
+
+
+def test_what_was_committed_is_in_the_file_that_was_moved_away_and_nothing_more_comes_to_it(
+    engine: SQLiteEngine, tmp_path: Path
+) -> None:
+    write(engine, 1)
+    away = tmp_path / "elsewhere"
+    engine.path.rename(away)
+    with pytest.raises(OtherLog, match="was replaced"):
+        write(engine, 1)
+    away.rename(engine.path)
+    with pytest.raises(OtherLog, match="was replaced"):
+        write(engine, 1)  # its WAL is gone, and would take it along
+    engine.close()
+    with closing(sqlite3.connect(engine.path)) as again:
+        assert again.execute("SELECT length(v) FROM t").fetchall() == [(ROW_BYTES,)]
+
+
+def test_nothing_is_written_to_a_wal_that_was_deleted(engine: SQLiteEngine) -> None:
+    write(engine, 1)
+    Path(f"{engine.path}-wal").unlink()
+    with pytest.raises(OtherLog, match="was replaced"):
+        write(engine, 1)

@@ -14,6 +14,7 @@ from projections.beside_the_log import account_hashes
 from tests.support.warm_start import CHEAP_BCRYPT
 from tests.web.service import TIMEOUT_S, WebService
 from web.authentication import sessions
+from web.http.requests import NOBODY
 
 WORD = "a made-up word"
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -223,6 +224,47 @@ def test_a_session_ends_when_its_time_has_come_or_nobody_uses_it(
     assert again.client.get("/me").status_code == 200
     topics = service.topics()
     assert topics[-2:] == ["session.ended", "session.started"]
+
+
+class Noted:
+    """Uses of a session, as they were noted; it was used at the second 0."""
+
+    def __init__(self) -> None:
+        self.uses = [0.0]
+
+    def known(self, session: str) -> float:
+        return self.uses[-1]
+
+    async def last(self, session: str) -> float:
+        return self.uses[-1]
+
+    def note(self, session: str, at: float) -> None:
+        self.uses.append(at)
+
+    def find_session(self, digest: bytes) -> sessions.OpenSession | None:
+        return sessions.OpenSession("1", NOBODY, 40_000.0)
+
+
+async def test_what_an_open_page_asks_by_itself_keeps_no_session_from_being_idle() -> None:
+    noted, clock = Noted(), [0.0]
+    session = sessions.SessionAuthentication(noted, noted, lambda: clock[0])
+    cookie = (b"cookie", b"commissaire=x")
+    page = {"headers": [cookie, (b"accept", b"text/html,*/*")], "scheme": "http"}
+    by_itself = [
+        {"headers": [cookie, header], "scheme": "http"}
+        for header in ((b"accept", b"text/event-stream"), (b"commissaire-by-itself", b"1"))
+    ]
+    for clock[0] in (1_000.0, 2_000.0, 3_599.0):
+        for scope in by_itself:
+            assert session.remembered(scope) is not None
+            assert await session.identify(scope) is not None
+    assert noted.uses == [0.0]
+    assert session.remembered(page) is not None
+    assert noted.uses == [0.0, 3_599.0]
+    clock[0] = 7_199.0
+    for scope in by_itself:
+        with pytest.raises(sessions.SessionEnded):
+            await session.identify(scope)
 
 
 def test_credentials_in_a_header_win_over_the_cookie(service: WebService, browser: Browser) -> None:

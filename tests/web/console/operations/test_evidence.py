@@ -5,6 +5,7 @@ from hashlib import sha256
 
 from domain.aggregates.operation_events import Evidence
 from domain.commands import operation_commands
+from domain.log.transaction import Transaction
 from domain.log.unit import Unit
 from projections.beside_the_log import outputs
 from tests.web.console import fleet
@@ -85,11 +86,15 @@ def test_each_step_has_its_evidence_its_events_and_who_asked(
 
 def _is_altered(admin: Browser, service: WebService, name: str, address: str) -> None:
     """An output that is altered, or deleted after a while, is told."""
-    path, sql = f"/operation/{name}/hosts/{address}/output", "UPDATE outputs SET content = ?"
-    service.perform(lambda unit: unit.write_beside(lambda tx: tx.execute(sql, (b"Complete!",))))
+    path = f"/operation/{name}/hosts/{address}/output"
+    service.perform(lambda unit: unit.write_beside(_alter))
     assert "does not have the SHA-256 that is in the log" in admin.see(path).text
     service.perform(lambda unit: unit.write_beside(lambda tx: outputs.purge(tx, "2027")))
     assert "The output is not kept any more" in admin.see(path).text
+
+
+def _alter(tx: Transaction) -> None:
+    tx.execute("UPDATE outputs SET content = ?", (b"Complete!",))
 
 
 def test_a_host_has_the_fingerprint_that_it_is_logged_in_to_with(viewer: Browser) -> None:

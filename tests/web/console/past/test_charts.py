@@ -2,11 +2,17 @@
 
 import re
 
+import pytest
+
+from projections.past import course
 from projections.past.course import Course, Point
+from projections.past.past_reads import PastReads
+from projections.reads import reads
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
 from tests.web.service import WebService
 from web.console.past.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet
+from web.events import timeline
 
 BEGIN = "2026-01-02T03:00:00.000000"
 
@@ -49,13 +55,36 @@ def test_a_long_course_is_short_on_a_page() -> None:
 
 
 def test_of_the_past_the_chart_ends_then() -> None:
-    course = Course()
-    course.points = [Point(at(n), (n, 0, 0, 0, 1)) for n in range(10)]
-    found = of_fleet(course, at(5))
+    read = Course()
+    read.is_whole = True
+    read.points = [Point(at(n), (n, 0, 0, 0, 1)) for n in range(10)]
+    found = of_fleet(read, at(5))
     assert found is not None
     assert found.rows[-1] == (at(5), dict(found.rows[-1][1]))
     assert "active 5, 5 at most" in found.text
     assert of_fleet(Course(), at(5)) is None
+
+
+async def test_of_a_long_log_a_page_shows_what_was_read_so_far_and_says_so(
+    seeded: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "COURSE_S", 0.0)
+    monkeypatch.setattr(course, "READ_POSITIONS", 50)
+    log = reads(seeded.engine)
+    past = PastReads(seeded.engine)
+    told = timeline.Timeline(log, log, past)
+    end = seeded.events[-1].recorded_at
+    some = of_fleet(await told.course(), end)
+    assert some is not None
+    assert some.read_to == some.end < end
+    for _ in seeded.events:
+        if (await told.course()).is_whole:
+            break
+    every = of_fleet(await told.course(), end)
+    assert every is not None
+    assert (every.read_to, every.end) == ("", end)
+    log.close()
+    past.close()
 
 
 def test_history_and_operations_have_charts(admin: Browser, seeded: WebService) -> None:
