@@ -184,3 +184,9 @@ def test_pages_are_the_same_on_each_engine(service: WebService) -> None:
         assert "One event on" in browser.see(f"/hosts?at={first}").text
         assert len(browser.client.get("/map/hosts").json()["cells"]) == len(hosts)
         assert len(browser.client.get("/history.json").json()) > len(hosts)
+
+
+def test_what_changed_of_memory_is_told_as_people_say_it(admin: Browser) -> None:
+    page = admin.see(f"/host/{fleet.address(5)}")
+    assert "memory: – → 11.4 GiB" in page.text
+    assert "space: – → 476 MiB" in page.text

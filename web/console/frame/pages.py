@@ -51,6 +51,7 @@ class Pages:
             "state": words.state,
             "word": words.word,
             "size": words.size,
+            "value": words.value,
             "exact": words.exact,
             "short": words.short,
             "path": partial(quote, safe=""),

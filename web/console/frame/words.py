@@ -11,6 +11,8 @@ NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHORT = 8
 """So many digits of an id `commctl` takes and shows, too."""
 UNITS = ("kB", "MiB", "GiB", "TiB", "PiB")
+KILOBYTES, SOURCED = ("memory", "space"), "sourced_"
+"""What has kilobytes, also as a host's source has it."""
 SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 SHAPES = {
     # hosts
@@ -77,6 +79,13 @@ def size(kilobytes: int) -> str:
     while amount >= KIBIBYTE and unit < len(UNITS) - 1:
         amount, unit = amount / KIBIBYTE, unit + 1
     return f"{amount:.3g} {UNITS[unit]}" if amount < 1000 else f"{amount:.0f} {UNITS[unit]}"
+
+
+def value(told: str | int | None, name: str) -> str:
+    """What a record has under a name; a dash for nothing."""
+    if name.removeprefix(SOURCED) in KILOBYTES and isinstance(told, int):
+        return size(told)
+    return "–" if told is None else str(told)
 
 
 def ago(moment: str, now: str) -> str:

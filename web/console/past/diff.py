@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from projections.past.states import Change
+from web.console.frame import words
 from web.console.frame.commands import commands
 from web.console.frame.pages import Pages
 from web.console.past.slider import Past
@@ -85,6 +86,8 @@ def _difference(name: str, before: Any, after: Any) -> Difference:
         was, becomes = set(before), set(after)  # addresses
         gone, come = [e for e in before if e not in becomes], [e for e in after if e not in was]
         before, after = (gone, come) if gone or come else (before, after)
+    if name in words.KILOBYTES:
+        return Difference(name, words.value(before, name), words.value(after, name))
     return Difference(name, _told(before), _told(after))
 
 
