@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self, cast
 
 from commctl.exits import Refused
+from commctl.login.profiles import Password, Server
 from commctl.paths import in_path
-from commctl.profiles import Password, Server
 from commctl.records import (
     Checked,
     Cluster,

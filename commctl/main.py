@@ -281,22 +281,14 @@ def _commctl(
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="The version.")
     ] = False,
 ) -> None:
+    _must_be_form(output)
+    options = Globals(
+        profile, server, output, quiet, no_color, utc, header, ca, token_file, data, request, note
+    )
+    ctx.obj = Session(options)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def _must_be_form(output: str | None) -> None:
     if output not in (None, *FORMATS, INVENTORY):
         raise exits.WrongUse(f"-o {output} is none of {', '.join(FORMATS)}.")
-    ctx.obj = Session(
-        Globals(
-            profile,
-            server,
-            output,
-            quiet,
-            no_color,
-            utc,
-            header,
-            ca,
-            token_file,
-            data,
-            request,
-            note,
-        )
-    )
-    ctx.call_on_close(ctx.obj.close)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from commctl.profiles import Chosen, Server, find_server
+from commctl.login.profiles import Chosen, Server, find_server
 from commctl.show.output import Output
 
 if TYPE_CHECKING:

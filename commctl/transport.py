@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commctl import exits
-from commctl.local_login import read_again
-from commctl.profiles import NOWHERE, Password, Server, let_in_by
+from commctl.login.local_login import read_again
+from commctl.login.profiles import NOWHERE, Password, Server, let_in_by
 
 if TYPE_CHECKING:  # takes a tenth of a second, which `--help` does not have
     import httpx

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commctl.exits import DONE, REFUSED, Ended, NoLogin, Refused, WrongUse
-from commctl.profiles import (
+from commctl.login.profiles import (
     Password,
     Profiles,
     Server,
@@ -24,8 +24,8 @@ from commctl.profiles import (
     say_where_from,
     write_profiles,
 )
+from commctl.login.secret_files import read_secret, write_private
 from commctl.records import Record
-from commctl.secret_files import read_secret, write_private
 from commctl.session import Session, session
 
 if TYPE_CHECKING:
@@ -39,10 +39,13 @@ PasswordStdin = Annotated[
 
 def login(
     ctx: typer.Context,
-    url: Annotated[str, typer.Argument(metavar="URL", help="Such as https://commissaire.example")],
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="URL", help="Such as https://commissaire.example; else that of -s."),
+    ] = None,
     user: Annotated[str | None, typer.Option("-u", "--user", metavar="USER")] = None,
     expires: Annotated[
-        str, typer.Option(metavar="SPAN|TIME", help="The end of the token: 12h, 30d, 2w.")
+        str, typer.Option(metavar="SPAN|TIME", help="The end of the token: 60s, 12h, 30d, 2w.")
     ] = EXPIRES,
     password_stdin: PasswordStdin = False,
 ) -> int:
@@ -54,7 +57,7 @@ def login(
     from commctl.api import Api
 
     use = session(ctx)
-    server = replace(Server(own_url(url), is_chosen=True), ca=_ca(use))
+    server = replace(Server(_url(use, url), is_chosen=True), ca=_ca(use))
     profiles = read_profiles(os.environ)
     name = use.options.profile or server.url.partition("//")[2].replace(":", "-")
     profile = {"server": server.url}
@@ -103,7 +106,7 @@ def _token(
 def _keep(keyring: str | None, file: Path, token: str) -> dict[str, str]:
     """In the keyring, where the profile says so; else in a file. Gives what the profile says."""
     if keyring is not None:
-        from commctl.keyring_entry import write_entry
+        from commctl.login.keyring_entry import write_entry
 
         write_entry(keyring, token)
         return {"keyring": keyring}
@@ -117,6 +120,15 @@ def _who(api: "Api") -> Record:
     if not isinstance(me, dict) or not {"name", "role", "clusters"} <= me.keys():
         raise Refused(f"{api.transport.server.url} is no Commissaire.")
     return me
+
+
+def _url(use: Session, argument: str | None) -> str:
+    """The service to log in to, said once. Raises WrongUse."""
+    said = {own_url(url) for url in (argument, use.options.server) if url is not None}
+    if len(said) != 1:
+        which = " or ".join(sorted(said))
+        raise WrongUse(f"Which service, {which}?" if said else "Which service? commctl login URL")
+    return said.pop()
 
 
 def _ca(use: Session) -> Path | None:
@@ -162,7 +174,7 @@ def logout(ctx: typer.Context) -> int:
                 status = REFUSED
             use.out.say(f"The token could not be revoked: {' '.join(ended.sentences)}")
         if "keyring" in profile:
-            from commctl.keyring_entry import remove_entry
+            from commctl.login.keyring_entry import remove_entry
 
             remove_entry(profile["keyring"])
         else:

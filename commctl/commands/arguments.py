@@ -9,15 +9,45 @@ from commctl.exits import Refused, WrongUse
 from commctl.session import Session
 from commctl.show.times import moment
 
+PORT_MAX = 65_535
+ROLES = ("viewer", "operator", "admin")
+
+
+def _cluster(text: str) -> str:
+    if not text:  # a script's variable that is empty, say
+        raise WrongUse("The name of the cluster is empty.")
+    return text
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= PORT_MAX):
+        raise WrongUse(f"-p {text} is no port: 1 to {PORT_MAX}.")
+    return int(text)
+
+
+def role_of(text: str, option: str = "--role ") -> str:
+    """A role that was typed. Raises WrongUse."""
+    if text not in ROLES:
+        raise WrongUse(f"{option}{text}: a role is one of {', '.join(ROLES)}.")
+    return text
+
+
 Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS…", help="Hosts.")]
 Selectors = Annotated[
     list[str] | None,
     typer.Argument(metavar="SELECTOR…", help="10.0.0.*  web[1-20]  role=db  os=debian"),
 ]
-ClusterName = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name of the cluster.")]
-OfCluster = Annotated[
-    str | None, typer.Option("-c", "--cluster", metavar="NAME", help="Of this cluster.")
+ClusterName = Annotated[
+    str, typer.Argument(metavar="CLUSTER", parser=_cluster, help="Name of the cluster.")
 ]
+OfCluster = Annotated[
+    str | None,
+    typer.Option("-c", "--cluster", metavar="NAME", parser=_cluster, help="Of this cluster."),
+]
+ClusterNames = Annotated[list[str], typer.Argument(metavar="NAME…", parser=_cluster)]
+Port = Annotated[int | None, typer.Option("-p", "--port", metavar="PORT", parser=_port)]
+OtherRole = Annotated[str | None, typer.Option("--role", metavar="|".join(ROLES), parser=role_of)]
+Role = Annotated[str, typer.Option(metavar="|".join(ROLES), parser=role_of)]
 At = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="As it was: -2h, yesterday, 23:00, ISO or @position."),

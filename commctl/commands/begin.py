@@ -166,9 +166,9 @@ def _begin(
     for left in reversed(range(PLANS)):
         plan = use.api.plan(body)
         if plan_only:
-            _show(use, plan, whole=True)
+            show_plan(use, plan, whole=True)
             return DONE
-        _show(use, plan)
+        show_plan(use, plan)
         if not plan["hosts"]:
             raise Refused(f"No host of {body['cluster']} can be taken.")
         if not use.out.ask("Go on?", yes=yes):
@@ -206,8 +206,8 @@ def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record
     return found
 
 
-def _show(use: Session, plan: Plan, *, whole: bool = False) -> None:
-    """For people, before they are asked; with `whole` it is the result."""
+def show_plan(use: Session, plan: Plan, *, whole: bool = False) -> None:
+    """Tell a plan to people, before they are asked; with `whole` it is the result."""
     if whole and use.out.form in ("json", "jsonl"):
         use.out.record({}, plan, "")
         return

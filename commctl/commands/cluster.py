@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from commctl.commands.arguments import Addresses, At, ClusterName, First, Yes, time_of
+from commctl.commands.arguments import Addresses, At, ClusterName, ClusterNames, First, Yes, time_of
 from commctl.commands.bulk import each, tell
 from commctl.commands.history import show_history
 from commctl.exits import DONE, REFUSED
@@ -44,7 +44,7 @@ def show_cluster(ctx: typer.Context, cluster: ClusterName, at: At = None) -> int
 @commands.command("create")
 def create_clusters(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME…")],
+    names: ClusterNames,
     network: Annotated[str | None, typer.Option(metavar="NAME", help="Else `default`.")] = None,
     container_manager: Annotated[
         str | None, typer.Option("--container-manager", "-m", metavar="NAME")
@@ -65,7 +65,7 @@ def create_clusters(
 @commands.command("rm")
 def remove_clusters(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME…")],
+    names: ClusterNames,
     yes: Yes = False,
 ) -> int:
     """Remove clusters; their hosts stay registered."""

@@ -13,6 +13,7 @@ from commctl.commands.arguments import (
     KeyFile,
     Most,
     OfCluster,
+    Port,
     Selectors,
     Yes,
     time_of,
@@ -20,7 +21,7 @@ from commctl.commands.arguments import (
 from commctl.commands.bulk import AT_ONCE, each, tell
 from commctl.commands.host_care import add_commands
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
-from commctl.secret_files import read_private
+from commctl.login.secret_files import read_private
 from commctl.selectors import selection
 from commctl.session import Session, session
 from commctl.show.hosts import HOSTS, host_shown
@@ -114,7 +115,7 @@ def add_hosts(
     addresses: Addresses,
     key: KeyFile,
     user: Annotated[str | None, typer.Option("-u", "--user", metavar="USER")] = None,
-    port: Annotated[int | None, typer.Option("-p", "--port", metavar="PORT")] = None,
+    port: Port = None,
     cluster: OfCluster = None,
     labels: Annotated[
         list[str] | None, typer.Option("-l", "--label", metavar="K=V", help="Repeatable.")

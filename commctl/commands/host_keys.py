@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from commctl.commands.arguments import Addresses, KeyFile, OfCluster
+from commctl.commands.arguments import Addresses, KeyFile, OfCluster, Port
 from commctl.commands.bulk import each, tell
 from commctl.exits import DONE, WrongUse
+from commctl.login.secret_files import read_private
 from commctl.paths import in_path
-from commctl.secret_files import read_private
 from commctl.session import session
 
 GROUPS = ("clusters", "labels")
@@ -32,7 +32,7 @@ def rotate(
     addresses: Addresses,
     key: KeyFile,
     user: Annotated[str | None, typer.Option("-u", "--user", metavar="USER")] = None,
-    port: Annotated[int | None, typer.Option("-p", "--port", metavar="PORT")] = None,
+    port: Port = None,
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Do not try them on the host first.")
     ] = False,
@@ -107,7 +107,7 @@ def import_hosts(
         Path | None, typer.Option("-k", "--key", metavar="FILE", help="Of those without their own.")
     ] = None,
     user: Annotated[str | None, typer.Option("-u", "--user", metavar="USER")] = None,
-    port: Annotated[int | None, typer.Option("-p", "--port", metavar="PORT")] = None,
+    port: Port = None,
     cluster: OfCluster = None,
     labels: Annotated[
         list[str] | None, typer.Option("-l", "--label", metavar="K=V", help="Of all of them.")
@@ -122,8 +122,6 @@ def import_hosts(
 
     A line for each: added, labelled, same, or refused and why. It can be run again.
     """
-    from dataclasses import replace
-
     from commctl.commands.host import label_changes
     from commctl.inventories.importing import Import, grouped, read_entries
 
@@ -132,19 +130,10 @@ def import_hosts(
         raise WrongUse(f"--groups is one of {', '.join(GROUPS)}.")
     if file == "-" and str(key) == "-":
         raise WrongUse("Standard input is the list: the key is in a file.")
-    text = _text(file)
+    become = None if cluster and groups == "clusters" else groups
+    found = [grouped(one, become) for one in read_entries(_text(file), form, file)]
     common = {k: v for k, v in label_changes(labels or ()).items() if v is not None}
-    entries = [
-        replace(
-            entry,
-            user=entry.user or user,
-            port=entry.port or port,
-            cluster=cluster or entry.cluster,
-            labels={**common, **entry.labels},
-        )
-        for entry in (grouped(e, None if cluster and groups == "clusters" else groups)
-                      for e in read_entries(text, form, file))
-    ]  # fmt: skip
+    entries = [entry.completed(user, port, cluster, common) for entry in found]
     if groups is None and any(entry.groups for entry in entries):
         use.out.say("Groups are left out: --groups clusters or --groups labels.")
     return tell(use, Import(use, key, dry_run=dry_run).run(entries))

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from commctl.commands.arguments import Most, OfCluster
-from commctl.commands.begin import Timeout
-from commctl.exits import DONE, Refused, WrongUse
+from commctl.commands.arguments import Most, OfCluster, Yes
+from commctl.commands.begin import Detach, PlanOnly, Timeout, show_plan
+from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.paths import in_path
-from commctl.records import Operation
+from commctl.records import Operation, Plan
 from commctl.session import Session, session
 from commctl.show.operations import OPERATION_HOSTS, OPERATIONS, operation_shown
 from commctl.show.table import SHORT_ID
@@ -23,6 +23,9 @@ PREFIX = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")
 ID_CHARACTERS = 36
 LIST_ROWS = 20
 BAD = ("failed", "unknown")
+UNDONE = ("waiting", "failed", "unknown", "skipped")
+"""Outcomes of hosts that a retry takes up."""
+NAMED_MAX = 20
 
 Which = Annotated[
     str | None,
@@ -135,20 +138,67 @@ def cancel(ctx: typer.Context, operation: Which = None) -> int:
 def retry(
     ctx: typer.Context,
     operation: Which = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Do not watch: print its id.")] = False,
+    plan: PlanOnly = False,
+    yes: Yes = False,
+    detach: Detach = False,
     timeout: Timeout = None,
 ) -> int:
     """Begin anew over what an operation left undone, and watch it."""
     use = session(ctx)
     limit_s = None if timeout is None else seconds(timeout)
-    before = find(use, operation)["id"]
+    before = find(use, operation)
+    found = None if _is_retried(use, before) else _plan(use, before)
+    if plan:
+        if found is None:
+            raise Refused(f"Operation {before['id']} was retried already.")
+        show_plan(use, found, whole=True)
+        return DONE
+    if found is not None:
+        show_plan(use, found)
+        some = ", ".join(found["hosts"][:NAMED_MAX])
+        more = len(found["hosts"]) - NAMED_MAX
+        use.out.say(f"again: {some or 'none'}{f' and {more} more' if more > 0 else ''}")
+        if not use.out.ask("Go on?", yes=yes):
+            return REFUSED
     position = use.api.position()
-    begun = use.api.retry(before)
+    begun = use.api.retry(before["id"])
     use.out.say(f"operation {begun['id'][:SHORT_ID]} by {begun['actor']}")
     if detach:
         use.out.record({"operation": begun["id"]}, begun, begun["id"])
         return DONE
     return watch_to_the_end(use, begun["id"], position, limit_s)
+
+
+def _is_retried(use: Session, before: Operation) -> bool:
+    """Whether there is a retry, which the service gives to whoever asks again."""
+    for later in use.api.operations(cluster=before["cluster"]):
+        if later["id"] <= before["id"]:  # ids begin with their time
+            return False
+        if later["predecessor"] == before["id"] and not later["cancelling"]:
+            return True
+    return False
+
+
+def _plan(use: Session, before: Operation) -> Plan:
+    """What a retry would do now. Raises Refused where there is nothing to do."""
+    name, cluster = before["id"], before["cluster"]
+    if before["status"] in ("in_process", "paused"):
+        raise Refused(f"Operation {name} is not over yet: wait until it is, or cancel it.")
+    left = {h["address"] for each in UNDONE for h in use.api.operation_hosts(name, each)}
+    if not left:
+        raise Refused(f"Operation {name} left nothing undone.")
+    hosts = sorted(left & {*use.api.members(cluster)})
+    if not hosts:
+        raise Refused(f"No host that operation {name} left undone is in {cluster} any more.")
+    given = before["options"]
+    options = {key: value for key, value in given.items() if value and key != "drain"}
+    if given.get("drain") is False:  # else the cluster says whether there is what to drain
+        options["drain"] = False
+    if before["kind"] == "restart":
+        options.pop("reboot", None)
+    version = {"version": before["version"]} if before["version"] else {}
+    body = {"kind": before["kind"], "cluster": cluster, "hosts": hosts, **version, **options}
+    return use.api.plan(body)
 
 
 @commands.command("failed")

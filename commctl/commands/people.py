@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from commctl.commands.account import PasswordStdin, ask_password
-from commctl.commands.arguments import Yes
+from commctl.commands.arguments import OtherRole, Role, Yes, role_of
 from commctl.commands.bulk import each, tell
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.paths import in_path
@@ -15,7 +15,6 @@ from commctl.show.table import Column
 
 users = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 tokens = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-ROLES = "viewer|operator|admin"
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Names = Annotated[list[str], typer.Argument(metavar="NAME…")]
 Clusters = Annotated[
@@ -45,7 +44,8 @@ def _roles(words: list[str] | None) -> Record:
     pairs = [word.partition("=") for word in words or ()]
     if not all(name and separator and role for name, separator, role in pairs):
         raise WrongUse("More in a cluster is said as CLUSTER=ROLE.")
-    return {"clusters": {name: role for name, _, role in pairs}} if pairs else {}
+    roles = {name: role_of(role, f"-c {name}=") for name, _, role in pairs}
+    return {"clusters": roles} if pairs else {}
 
 
 @users.command("list")
@@ -60,7 +60,7 @@ def list_users(ctx: typer.Context) -> int:
 def add_user(
     ctx: typer.Context,
     name: Name,
-    role: Annotated[str, typer.Option(metavar=ROLES)] = "viewer",
+    role: Role = "viewer",
     clusters: Clusters = None,
     no_password: Annotated[
         bool, typer.Option("--no-password", help="They come with a client certificate.")
@@ -70,9 +70,9 @@ def add_user(
     """Add a user; the password is asked for."""
     use = session(ctx)
     path = f"user/{in_path(name)}"
+    body: Record = {"role": role, **_roles(clusters)}
     if name in {user["name"] for user in use.api.get("users")}:
         raise Refused(f"There is a user {name}: `commctl user set` changes one.")
-    body: Record = {"role": role, **_roles(clusters)}
     if not no_password:
         question = f"Password of {name}: "
         body["password"] = ask_password(question, from_stdin=password_stdin, twice=True)
@@ -84,7 +84,7 @@ def add_user(
 def set_user(
     ctx: typer.Context,
     name: Name,
-    role: Annotated[str | None, typer.Option(metavar=ROLES)] = None,
+    role: OtherRole = None,
     clusters: Clusters = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for another one.")] = False,
     password_stdin: PasswordStdin = False,
@@ -92,8 +92,8 @@ def set_user(
     """Change what a user may do, or set another password; sessions of theirs end."""
     use = session(ctx)
     path = f"user/{in_path(name)}"
-    use.api.get(path)  # a misspelt name makes nobody
     body: Record = {**({} if role is None else {"role": role}), **_roles(clusters)}
+    use.api.get(path)  # a misspelt name makes nobody
     if password or password_stdin:
         question = f"Password of {name}: "
         body["password"] = ask_password(question, from_stdin=password_stdin, twice=True)
@@ -131,9 +131,9 @@ def list_tokens(ctx: typer.Context) -> int:
 def add_token(
     ctx: typer.Context,
     name: Name,
-    role: Annotated[str, typer.Option(metavar=ROLES)] = "viewer",
+    role: Role = "viewer",
     expires: Annotated[
-        str, typer.Option(metavar="SPAN|TIME", help="12h, 30d, 2w, or a time.")
+        str, typer.Option(metavar="SPAN|TIME", help="60s, 12h, 30d, 2w, or a time.")
     ] = "30d",
     clusters: Clusters = None,
 ) -> int:

@@ -9,9 +9,9 @@ import typer
 from commctl.commands.arguments import Yes
 from commctl.commands.bulk import each, tell
 from commctl.exits import DONE, REFUSED, WrongUse
+from commctl.login.secret_files import read_secret
 from commctl.paths import in_path
 from commctl.records import Record
-from commctl.secret_files import read_secret
 from commctl.session import session
 from commctl.show.table import Column
 

@@ -154,8 +154,9 @@ class Page:
             since = age(operation["started_at"], self._use.out.now)
             what = f"{operation['id'][:SHORT_ID]}  {operation['kind']} of {operation['cluster']}"
             more = "" if operation["status"] == "in_process" else f" ({operation['status']})"
+            verb = "resume" if operation["status"] == "paused" else "watch"
             self._say(f"{what}{more}: {told}; by {operation['actor']}, {since} ago",
-                      f"commctl op watch {operation['id'][:SHORT_ID]}")  # fmt: skip
+                      f"commctl op {verb} {operation['id'][:SHORT_ID]}")  # fmt: skip
 
 
 def _named(group: Any) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from commctl.exits import DONE, Ended, Refused, WrongUse
-from commctl.profiles import read_profiles, say_where_from, write_profiles
+from commctl.login.profiles import read_profiles, say_where_from, write_profiles
 from commctl.session import Session, session
 from commctl.show.table import Column
 from commctl.show.text import cleaned, json_text

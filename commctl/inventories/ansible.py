@@ -38,11 +38,15 @@ def read_ansible(text: str) -> Iterator[Entry]:
     """The hosts of an inventory, whichever form it has. Raises WrongUse."""
     significant = (line.strip() for line in text.splitlines())
     first = next((line for line in significant if line and line[0] not in "#;"), "")
-    is_yaml = first == "---" or (
+    is_yaml = first.startswith(("---", "all:", "{")) or (
         first.rstrip().endswith((":", "{}")) and " " not in first.strip(":")
     )
-    groups = _yaml(text) if is_yaml or first.startswith("{") else _ini(text)
-    return _entries(groups)
+    return read_yaml(text) if is_yaml else _entries(_ini(text))
+
+
+def read_yaml(text: str, name: str = "The inventory") -> Iterator[Entry]:
+    """The hosts of an inventory in YAML. Raises WrongUse with the line that is none."""
+    return _entries(_yaml(text, name))
 
 
 def _ini(text: str) -> Groups:
@@ -73,16 +77,22 @@ def _ini(text: str) -> Groups:
     return groups
 
 
-def _yaml(text: str) -> Groups:
+def _yaml(text: str, file: str) -> Groups:
     import yaml
 
     try:
         told = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise WrongUse(f"The inventory is no YAML: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise WrongUse(f"{file} is no YAML: line {line}: {error.problem}.") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise WrongUse(f"{file} is no YAML: line {line}: {error.reason}.") from None
+    except (ValueError, RecursionError) as error:  # such as the 31st of February
+        raise WrongUse(f"{file} is no YAML: {error}.") from None
     groups: Groups = {}
     if not isinstance(told, dict):
-        raise WrongUse("The inventory has no groups.")
+        raise WrongUse(f"{file} has no groups.")
     for name, group in told.items():
         _add(groups, str(name), group)
     return groups
@@ -92,15 +102,20 @@ def _add(groups: Groups, name: str, told: Any) -> None:
     group = groups.setdefault(name, Group())
     if told is None:
         return
-    if not isinstance(told, dict):
-        raise WrongUse(f"Group {name} of the inventory is no mapping.")
-    for pattern, variables in (told.get("hosts") or {}).items():
+    told = _mapping(told, f"Group {name}")
+    for pattern, variables in _mapping(told.get("hosts"), f"hosts of group {name}").items():
         for host in expanded(str(pattern)):
-            group.hosts.setdefault(host, {}).update(variables or {})
-    group.variables.update(told.get("vars") or {})
-    for child, inside in (told.get("children") or {}).items():
+            group.hosts.setdefault(host, {}).update(_mapping(variables, f"Host {host}"))
+    group.variables.update(_mapping(told.get("vars"), f"vars of group {name}"))
+    for child, inside in _mapping(told.get("children"), f"children of group {name}").items():
         group.children.append(str(child))
         _add(groups, str(child), inside)
+
+
+def _mapping(told: Any, what: str) -> Variables:
+    if told is not None and not isinstance(told, dict):
+        raise WrongUse(f"{what} of the inventory is no mapping.")
+    return told or {}
 
 
 def _entries(groups: Groups) -> Iterator[Entry]:

@@ -23,7 +23,12 @@ def read_csv(text: str) -> Iterator[Entry]:
     first = text.lstrip("\ufeff").partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), delimiter=delimiter)
-    columns = [_known(name.strip().lower(), name.strip()) for name in next(rows, [])]
+    names = [name.strip() for name in next(rows, [])]
+    columns = [_known(name.lower(), name) for name in names]
+    for column in columns:
+        same = [name for name, known in zip(names, columns, strict=True) if known == column]
+        if len(same) > 1:
+            raise WrongUse(f"Several columns mean the {column}: {', '.join(same)}. Leave one.")
     if "address" not in columns:
         raise WrongUse(
             "The first row of CSV names the columns: address, user, port, cluster, key …"

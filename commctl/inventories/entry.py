@@ -1,7 +1,7 @@
 """A host as a list from elsewhere has it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from commctl.exits import WrongUse
@@ -21,6 +21,18 @@ class Entry:
     labels: dict[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     broken: str = ""
+
+    def completed(
+        self, user: str | None, port: int | None, cluster: str | None, labels: Mapping[str, str]
+    ) -> "Entry":
+        """With what is said of all rows: its own user, port and labels, and their cluster, win."""
+        return replace(
+            self,
+            user=self.user or user,
+            port=self.port or port,
+            cluster=cluster or self.cluster,
+            labels={**labels, **self.labels},
+        )
 
 
 def broken(address: str, why: str) -> Entry:

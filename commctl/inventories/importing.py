@@ -4,17 +4,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 
 from commctl.commands.bulk import AT_ONCE, Done
 from commctl.exits import Ended, NoLogin, NoServer, Refused, WrongUse
-from commctl.inventories.ansible import read_ansible
+from commctl.inventories.ansible import read_ansible, read_yaml
 from commctl.inventories.csv_rows import NAMES, read_csv
 from commctl.inventories.entry import Entry
 from commctl.inventories.lines import read_lines
+from commctl.login.secret_files import read_private
 from commctl.paths import in_path
 from commctl.records import Host
-from commctl.secret_files import read_private
 from commctl.session import Session
 from commctl.show.refusals import as_typed
 
@@ -23,6 +24,7 @@ READERS: dict[str, Callable[[str], Iterator[Entry]]] = {
     "ansible": read_ansible,
     "lines": read_lines,
 }
+YAML = (".yml", ".yaml")
 ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
 GROUP_LABEL = "group."
 """What the label for a group is called: `group.web=yes`."""
@@ -32,14 +34,17 @@ def read_entries(text: str, form: str | None, name: str) -> list[Entry]:
     """The hosts of a text, in the form that is named, or that it looks like. Raises WrongUse."""
     if form is not None and form not in READERS:
         raise WrongUse(f"--format is one of {', '.join(READERS)}.")
-    return list(READERS[form or _form(text, name)](text))
+    form = form or _form(text, name)
+    if form == "ansible" and Path(name).suffix in YAML:
+        return list(read_yaml(text, name))
+    return list(READERS[form](text))
 
 
 def _form(text: str, name: str) -> str:
     suffix = Path(name).suffix
     if suffix in (".csv", ".tsv"):
         return "csv"
-    if suffix in (".yml", ".yaml", ".ini"):
+    if suffix in (*YAML, ".ini"):
         return "ansible"
     lines = [line.strip() for line in text.splitlines()]
     first = next((line for line in lines if line and line[0] not in "#;"), "")
@@ -72,6 +77,30 @@ def grouped(entry: Entry, groups: str | None) -> Entry:
     return entry
 
 
+def repeats(entries: Sequence[Entry]) -> list[Entry | None]:
+    """For each entry, the one before it that has the same address."""
+    first: dict[str, Entry] = {}
+    found: list[Entry | None] = []
+    for entry in entries:
+        before = None if entry.broken else first.setdefault(_canonical(entry.address), entry)
+        found.append(None if before is entry else before)
+    return found
+
+
+def _canonical(address: str) -> str:
+    try:
+        return ip_address(address).compressed
+    except ValueError:
+        return address.lower()
+
+
+def repeated(entry: Entry, before: Entry) -> str:
+    """What becomes of an entry whose address was there. Refuses what contradicts the first one."""
+    if replace(entry, address=before.address) != before:
+        raise Refused("Its address is in this list twice, with other values the first time.")
+    return "same line twice"
+
+
 class Import:
     """Entries on their way into the service."""
 
@@ -96,7 +125,7 @@ class Import:
                 self._make(name)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             try:
-                yield from pool.map(self._one, entries)
+                yield from pool.map(self._one, entries, repeats(entries))
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -108,8 +137,10 @@ class Import:
         except Ended as ended:  # told of each of its hosts
             self._refused[cluster] = ended.sentences
 
-    def _one(self, entry: Entry) -> Done:
+    def _one(self, entry: Entry, before: Entry | None) -> Done:
         try:
+            if before is not None:
+                return Done(entry.address, repeated(entry, before))
             return Done(entry.address, self._take(entry))
         except (NoServer, NoLogin):
             raise

@@ -10,7 +10,7 @@ import typer
 
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
 from runners.cli.output import show_json, show_table
-from runners.cli.times import said_position, said_time
+from runners.cli.times import known_time, said_position
 from runners.database.existing import DatabaseRefused, existing_database
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
@@ -87,7 +87,7 @@ def bounded(since: str | None, until: str | None) -> Bounds:
     first, last = said_position(since or ""), said_position(until or "")
     at_positions = {"since": first, "until": last}
     times = {
-        name: said_time(text)
+        name: known_time(text)
         for name, text in said.items()
         if text is not None and at_positions[name] is None
     }

@@ -144,6 +144,16 @@ def _hints(name: str, field: FieldInfo) -> str:
     return f"{variable(name)}, default: {shown.lower() if shown == 'True' else shown}"
 
 
+def _uncut(group: typer.Typer) -> None:
+    """In a list of commands each has its whole description: else typer cuts it."""
+    for command in group.registered_commands:
+        told = command.help or (command.callback and command.callback.__doc__) or ""
+        command.short_help = " ".join(told.partition("\n\n")[0].split())
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _uncut(inner.typer_instance)
+
+
 def _add_serve() -> None:
     """Puts `serve` on the command line, with an option for each setting that may have a flag."""
     fields = Settings.model_fields
@@ -164,6 +174,7 @@ def _add_serve() -> None:
 
 
 _add_serve()
+_uncut(app)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import typer
 from domain.refusal import Refusal
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
 from runners.cli.output import progress, show_json, show_table
-from runners.cli.times import said_position, said_time
+from runners.cli.times import known_time, said_position, said_time
 from runners.database.existing import existing_database
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
@@ -80,7 +80,6 @@ def _head(engine: "Engine", point: str | None) -> "Head":
     from domain.log import recorder
     from domain.log.reading import as_of
     from domain.refusal import invalid
-    from web.http.query_string import moment
 
     with engine.snapshot() as tx:
         head = recorder.head(tx)
@@ -92,7 +91,7 @@ def _head(engine: "Engine", point: str | None) -> "Head":
             if int(point) > head.position:
                 raise invalid(f"The log ends at position {head.position}.")
             return as_of.at(tx, int(point))
-        time = moment(point, "The point")
+        time = known_time(point)
         if time > max(recorder.now(), head.recorded_at):
             raise invalid(f"{time} is in the future.")
         return as_of.by(tx, time)

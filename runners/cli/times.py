@@ -9,6 +9,8 @@ SPAN = re.compile(r"-(\d{1,6})([smhdw])", re.ASCII)
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 POSITION = re.compile(r"@(\d{1,19})", re.ASCII)
+FORMS = "such as -2h, yesterday, 23:00, 2026-11-26T07:19:31 or @4711"
+"""What a time may be, for whoever wrote another thing."""
 FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
 
 
@@ -28,6 +30,17 @@ def said_time(text: str, now: datetime | None = None) -> str:
         if then > now:  # the last one that was
             then -= timedelta(days=1)
     return text if then is None else then.strftime(FORMAT)
+
+
+def known_time(text: str, now: datetime | None = None) -> str:
+    """A time as the API takes it, in UTC. Raises BadParameter with the forms that there are."""
+    from domain.refusal import Refusal
+    from web.http.query_string import moment
+
+    try:
+        return moment(said_time(text, now), "time")
+    except Refusal:
+        raise typer.BadParameter(f"{text!r} is no time: {FORMS}.") from None
 
 
 def said_position(text: str) -> int | None:

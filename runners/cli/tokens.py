@@ -44,7 +44,7 @@ def create_token(
     role: Annotated[str, typer.Option(metavar="|".join(ROLES), help="What it may do.")],
     expires: Annotated[
         str | None,
-        typer.Option(metavar="TIME|DAY", help="Such as 30d, 12h, 2w or 2027-01-31 (in UTC)."),
+        typer.Option(metavar="TIME|DAY", help="Such as 60s, 12h, 30d, 2w or 2027-01-31 (in UTC)."),
     ] = None,
     cluster_role: Annotated[
         list[str] | None,

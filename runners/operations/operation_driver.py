@@ -58,6 +58,12 @@ class OperationDriver(ProcessManager):
         """Keys of hosts that are being worked on, or wait for their next tick."""
         self._cancelling: set[str] = set()
         """Operations that are to end soon: their sessions with hosts are cut short."""
+        self._is_stopping = False
+
+    async def stop(self, timeout_s: float) -> None:
+        """Steps go on on their hosts; whoever watches them next is not kept waiting."""
+        self._is_stopping = True
+        await super().stop(timeout_s)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -115,7 +121,11 @@ class OperationDriver(ProcessManager):
             return await self._purge()
         if not address:
             return await self._advance(name)
-        again = await self._hosts.tick(name, address, lambda: name in self._cancelling)
+
+        def is_urgent() -> bool:
+            return self._is_stopping or name in self._cancelling
+
+        again = await self._hosts.tick(name, address, is_urgent)
         if again is None:
             self._in_hand.discard(key)
         return again

@@ -73,22 +73,21 @@ class TokensFile(EntriesFile[KnownToken]):
 
 
 def expiry(text: str, now: datetime) -> datetime:
-    """The end of `30d`, `12h` or `2w` from now, or the beginning of a day such as `2027-01-31`.
+    """The end of `60s`, `12h` or `30d` from now, or the beginning of a day such as `2027-01-31`.
 
     Raises ChangeRefused for anything else, and for what has passed.
     """
     try:
         end = spans.after(text, now)
-        if end is not None:
-            return end
-        day = date.fromisoformat(text)
+        if end is None:
+            day = date.fromisoformat(text)
+            end = datetime(day.year, day.month, day.day, tzinfo=UTC)
     except (ValueError, OverflowError):
         raise ChangeRefused(
-            f"--expires {text!r}: a time such as 30d, 12h or 2w, or a day such as 2027-01-31."
+            f"--expires {text!r}: a time such as 60s, 12h, 30d or 2w, or a day such as 2027-01-31."
         ) from None
-    end = datetime(day.year, day.month, day.day, tzinfo=UTC)
     if end <= now:
-        raise ChangeRefused(f"--expires {text}: that day has begun already (in UTC).")
+        raise ChangeRefused(f"--expires {text}: that has begun already (in UTC).")
     return end
 
 

@@ -5,6 +5,9 @@ locked='(is|was) locked by another|Could not get lock|Unable to (lock|acquire)|t
 locked="$locked|obtain (the |rpm )*transaction lock|[Tt]ransaction (is )?in progress"
 locked="$locked|[Cc]annot get (exclusive|shared) lock|^Existing lock "
 
+# Where a lock cannot be had, and nobody holds it: waiting does not help.
+unlockable='lock.*(No space left|Read-only file system|Permission denied|No such file)'
+
 # Where not every repository could be read, and yet they end with 0.
 unread_apt='^(W: (Failed to fetch|Some index files failed)|Err:[0-9])'
 unread_rpm='^Ignoring repositories:|Errors during downloading metadata|Failed to (download|synchronize)'

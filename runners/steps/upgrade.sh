@@ -68,7 +68,7 @@ run() {
     while :; do
         attempt "$@"
         [ $status != 0 ] || return 0
-        held=$(line "$locked") && [ "$(uptime_s)" -lt $deadline ] || break
+        held=$(line "$locked") && ! line "$unlockable" >/dev/null && [ "$(uptime_s)" -lt $deadline ] || break
         held=$(echo "$held" | cut -c 1-200)
         echo "commissaire-waits: Another package manager is at work: “$shown” waits for it, $lock_s s at most: “$held”."
         sleep 2

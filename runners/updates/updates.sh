@@ -23,6 +23,7 @@ ask() {
         status=$?
         [ $status != 0 ] && [ "$(uptime_s)" -lt $deadline ] || return
         printf '%s\n' "$said" | grep -Eq -- "$locked" || return
+        ! printf '%s\n' "$said" | grep -Eq -- "$unlockable" || return
         echo "commissaire-waits: Another package manager is at work"
         sleep 2
     done

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -197,3 +198,29 @@ def test_names_of_the_past(operator: Operator, service: Service) -> None:
     assert operator.rows("cluster", "list", "--at", f"@{position}")[0][0] == "web"
     assert operator.run("cluster", "list", "--at", "-1h").stdout == ""
     operator.run("cluster", "list", "--at", "last week", status=2)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("user", "add", "ada", "--role", "nope"), "--role nope: a role is one of viewer, "),
+        (("user", "set", "ada", "--role", ""), "--role : a role is one of viewer, "),
+        (("user", "add", "ada", "-c", "web=nope"), "-c web=nope: a role is one of viewer, "),
+        (("token", "add", "ci", "--role", "nope"), "--role nope: a role is one of viewer, "),
+        (("host", "add", "10.0.0.1", "-k", "-", "-p", "99999"), "-p 99999 is no port: 1 to 65535."),
+        (("host", "add", "10.0.0.1", "-k", "-", "-p", "ssh"), "-p ssh is no port: 1 to 65535."),
+        (("host", "key", "rotate", "10.0.0.1", "-k", "-", "-p", "0"), "-p 0 is no port"),
+        (("host", "import", "-", "-p", "-1"), "-p -1 is no port"),
+        (("host", "add", "10.0.0.1", "-k", "-", "-c", ""), "The name of the cluster is empty."),
+        (("cluster", "create", ""), "The name of the cluster is empty."),
+        (("cluster", "rm", "", "-y"), "The name of the cluster is empty."),
+        (("cluster", "add", "", "10.0.0.1"), "The name of the cluster is empty."),
+        (("upgrade", "", "-y"), "The name of the cluster is empty."),
+    ],
+)
+def test_a_wrong_value_is_told_at_its_option_and_nobody_is_asked(
+    tmp_path: Path, command: tuple[str, ...], told: str
+) -> None:
+    done = Operator(tmp_path / "home").run(*command, status=2)
+    assert done.stderr.startswith(f"commctl: {told}")
+    assert len(done.stderr.splitlines()) == 1

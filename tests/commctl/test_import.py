@@ -177,3 +177,48 @@ def test_a_thousand_hosts_in_seconds_and_all_of_them_listed(
     assert len(set(names)) == 1000
     assert len(operator.rows("host", "list", "127.8.0.[1-20]")) == 20
     assert len(operator.rows("host", "list", "-n", "7")) == 7
+
+
+def test_two_columns_that_mean_the_same_are_refused_with_both_named() -> None:
+    with pytest.raises(WrongUse, match="mean the address: host, ip"):
+        list(read_csv("host,ip\nweb1,10.0.0.1\n"))
+    with pytest.raises(WrongUse, match="label:rack, label:rack"):
+        list(read_csv("address,label:rack,label:rack\n10.0.0.1,1,2\n"))
+
+
+def test_the_same_line_twice_is_told_in_a_dry_run_and_for_real(operator: Operator) -> None:
+    key = operator.key_file(new_key().private)
+    text = "10.9.0.1\nFD00::0:1\n10.9.0.1\nfd00::1\nops@10.9.0.1\n"
+    arguments = ("host", "import", "-", "--format", "lines", "-k", key, "-p", "9")
+    for dry, added in (("--dry-run", "would be added"), ("-q", "added")):
+        done = operator.run(*arguments, dry, stdin=text, status=1)
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        told = [added, added, "same line twice", "same line twice", "refused"]
+        assert [row[1] for row in rows] == told
+        assert "twice, with other values" in rows[4][2]
+    assert len(operator.rows("host", "list")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("10.0.0.1\nall: {hosts: [a\n", "hosts.yml is no YAML: line "),
+        ("all:\n  hosts:\n\tweb1:\n", "hosts.yml is no YAML: line 3: "),
+        ("all:\n  hosts:\n    a\x00b:\n", "hosts.yml is no YAML: line 3: "),
+        ("10.0.0.1\n10.0.0.2\n", "hosts.yml has no groups"),
+        ("web:\n  hosts: [10.0.0.1]\n", "hosts of group web"),
+        ("web:\n  hosts: {a: b}\n", "Host a of the inventory is no mapping"),
+    ],
+)
+def test_a_broken_file_of_yaml_is_told_with_its_line_and_never_taken_as_lines(
+    text: str, told: str
+) -> None:
+    with pytest.raises(WrongUse, match=told):
+        read_entries(text, None, "hosts.yml")
+
+
+def test_yaml_is_known_by_its_suffix_however_it_begins() -> None:
+    (entry,) = read_entries("{web: {hosts: {10.0.0.1: }}}\n", None, "hosts.yaml")
+    assert entry == Entry("10.0.0.1", groups=("web",))
+    (entry,) = read_entries("all: {hosts: {10.0.0.1: {}}}\n", None, "-")
+    assert entry == Entry("10.0.0.1")

@@ -170,3 +170,17 @@ def without_keyring(ada: Operator) -> str:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('none')\n")
     return f"{package.parent}:{ada.environment['PYTHONPATH']}"
+
+
+def test_a_log_in_takes_the_service_of_s_and_spans_of_all_units(
+    ada: Operator, shared: Service
+) -> None:
+    command = ("login", "-u", "admin", "--password-stdin", "--profile", "here")
+    password = f"{shared.password}\n"
+    ada.run("-s", shared.url, *command, "--expires", "90m", stdin=password)
+    assert ["server", shared.url] in ada.rows("whoami")
+    ada.run(*command, shared.url, "-s", shared.url, "--expires", "60s", stdin=password)
+    assert "Which service? commctl login URL" in ada.run(*command, status=2).stderr
+    two = ada.run(*command, shared.url, "-s", "http://other.example", status=2).stderr
+    assert "Which service, http" in two
+    ada.run("logout")

@@ -60,7 +60,18 @@ def test_skipped_and_failed_hosts_have_a_status_of_their_own(
     partial = operator.run("upgrade", rolled.cluster, "-y", "-F", "1", status=3)
     assert "commctl op retry" in partial.stderr
     rolled.hosts[0].set("package_status", 0)
-    assert operator.run("op", "retry", rolled.cluster).stdout.endswith("\tfinished\t\n")
+    before = operator.json("op", "list")
+    asked = operator.run("op", "retry", rolled.cluster, status=2).stderr
+    assert "say -y" in asked
+    assert "upgrade of " in asked
+    assert f"again: {rolled.hosts[0].address}\n" in asked
+    planned = operator.rows("op", "retry", rolled.cluster, "--plan")
+    assert planned == [[rolled.hosts[0].address, "taken", ""]]
+    assert operator.json("op", "list") == before, "nothing has begun"
+    done = operator.run("op", "retry", rolled.cluster, "-y")
+    assert done.stdout.endswith("\tfinished\t\n")
+    again = operator.run("op", "retry", before[0]["id"], "--detach", "-o", "name").stdout.strip()
+    assert again == operator.json("op", "list")[0]["id"], "the retry that there is"
     locked = fleet.add("fedora", user="ops")
     locked.sudo("password")
     service.register(locked, cluster=rolled.cluster)
@@ -89,6 +100,9 @@ def test_cancelled_and_left_and_out_of_time(operator: Operator, rolled: Rolled) 
         stdout=subprocess.PIPE,
     )
     operator.run("op", "pause", rolled.cluster)
+    with operator.terminal("status") as terminal:
+        terminal.see("commctl op resume")
+        terminal.end()
     operator.run("op", "resume", rolled.cluster)
     operator.run("op", "cancel", rolled.cluster)
     assert watching.communicate(timeout=LIMIT_S)[0].splitlines()[-1].split(b"\t")[3] == b"cancelled"

@@ -56,7 +56,7 @@ class TokenBody(Exact):
     role: Role
     clusters: Clusters | None = None
     expires: str = Field(
-        description="A span such as `12h`, `30d` or `2w`, or a time, UTC where no offset is said.",
+        description="A span such as `60s`, `12h` or `30d`, or a time, UTC where no offset is said.",
         examples=["30d"],
     )
 

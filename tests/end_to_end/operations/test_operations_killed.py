@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from runners.service.supervisor import STOP_TIMEOUT_S
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.operations.rolled import OVER, Rolled, outcomes, reboots, upgrades
 from tests.fleet import Fleet
-from tests.support.service import Service
+from tests.support.service import Service, wait_for
 
 SYSTEMS = ("fedora", "debian", "centos", "atomic")
 LIVES_MAX = 200
@@ -55,6 +56,22 @@ def kill_while_rolling(
         assert outcomes(rolled.record) == ["done"] * size
     assert [upgrades(host) for host in hosts] == [1] * size
     assert [reboots(host) for host in hosts] == [1] * size
+
+
+def test_a_service_that_stops_does_not_wait_for_what_hosts_say_of_their_steps(
+    service: Service, fleet: Fleet
+) -> None:
+    host = fleet.add("fedora")
+    rolled = Rolled(service, [host])
+    host.set("package_seconds", 2 * STOP_TIMEOUT_S)
+    rolled.begin("upgrade")
+    wait_for(lambda: upgrades(host) == 1)
+    begin = time.monotonic()
+    service.stop()
+    assert time.monotonic() - begin < 0.8 * STOP_TIMEOUT_S
+    service.start()
+    assert rolled.over()["status"] == "finished"
+    assert upgrades(host) == 1
 
 
 @pytest.mark.dear_on("postgresql")

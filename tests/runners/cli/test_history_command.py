@@ -97,7 +97,7 @@ def test_a_history_is_lines_of_json_for_programs(
         (["10.0.0.7"], 2, "A subject is such as host/10.0.0.7"),
         (["host/0x0a"], 2, "is no host address"),
         (["--type", "host.flown"], 2, "There is no type of event like that"),
-        (["--since", "last week"], 2, "since must be a time"),
+        (["--since", "last week"], 2, "is no time: such as"),
         (["--follow", "--until", "2026-01-01"], 2, "--follow goes on for ever"),
     ],
 )

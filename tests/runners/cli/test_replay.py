@@ -165,11 +165,11 @@ def test_a_subject_that_was_not_there_is_status_1(command: Command) -> None:
 
 def test_wrong_use_is_status_2_and_one_line(lived: Store, command: Command) -> None:
     for arguments, says in (
-        (("--at", "tomorrow"), "a time in UTC"),
+        (("--at", "tomorrow"), "is no time: such as -2h, yesterday"),
         (("--at", "2999-01-01"), "in the future"),
         (("--position", str(head_of(lived) + 1)), "ends at position"),
         (("--position", "1", "--at", "2015-12-17"), "give one of them"),
-        (("--diff", "-1"), "a time in UTC"),
+        (("--diff", "-1"), "is no time: such as -2h, yesterday"),
         (("web",), "is no subject"),
         (("host/0x7f000001",), "is no host address"),
         (("cluster/",), "is no subject"),

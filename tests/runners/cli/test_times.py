@@ -7,6 +7,9 @@ import pytest
 from runners.cli.main import run
 from runners.cli.output import show_table
 from runners.cli.times import said_position, said_time
+from tests.support.stores import Store, sqlite_store
+
+__all__ = ["sqlite_store"]
 
 NOW = datetime(2026, 11, 26, 7, 19, 31, tzinfo=UTC)
 
@@ -50,3 +53,30 @@ def test_the_help_of_serve_begins_with_what_people_change_first(
     order = [first.index(f"  --{name} ") for name in ("data", "database", "host", "port")]
     assert order == sorted(order)
     assert "--tls-client-ca" in rest
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("history", "--since", "bogus"),
+        ("history", "--until", "bogus"),
+        ("log", "export", "--since", "bogus"),
+        ("replay", "--at", "bogus"),
+    ],
+)
+def test_what_is_no_time_is_told_the_forms_that_there_are(
+    command: tuple[str, ...], sqlite_store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "--data", str(sqlite_store.path.parent)]) == 2
+    told = capsys.readouterr().err
+    assert "'bogus' is no time: such as -2h, yesterday, 23:00, 2026-11-26T07:19:31 or @4711" in told
+
+
+@pytest.mark.parametrize("group", ["user", "token", "log", "projections", ""])
+def test_no_description_is_cut_in_a_list_of_commands(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*filter(None, [group]), "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "Commands:" in told
+    assert "..." not in told.partition("Commands:")[2]

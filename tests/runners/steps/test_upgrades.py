@@ -282,6 +282,24 @@ async def test_another_package_manager_is_waited_for(
     assert sentences(report.output) == ""
 
 
+@pytest.mark.parametrize(
+    ("system", "tool", "words"),
+    [
+        ("debian", "apt-get", "E: Could not get lock /x - open (28: No space left on device)"),
+        ("centos", "yum", "error: can't create transaction lock on /x (Read-only file system)"),
+    ],
+)
+async def test_a_lock_that_cannot_be_made_is_nobodys_and_not_waited_for(
+    fleet: Fleet, system: str, tool: str, words: str
+) -> None:
+    host = fleet.add(system)
+    plays(host, tool, f'case $1 in status) exit;; esac; echo "{words}" >&2; exit 2')
+    report = await upgrade(host, system, "7")
+    assert report.exit_status == 2
+    assert b"commissaire-waits" not in report.output
+    assert words in sentences(report.output)
+
+
 @pytest.mark.parametrize("kind", ["upgrade", "deploy"])
 async def test_a_driver_of_updates_is_named_and_not_bypassed(fleet: Fleet, kind: Kind) -> None:
     host = fleet.add("atomic")

@@ -114,7 +114,7 @@ def end_of(text: str, now: str) -> str:
     try:
         end = after.strftime(TIME_FORMAT) if after is not None else moment(text, "expires")
     except Refusal as refusal:
-        sentence = f"{refusal.sentence.rstrip('.')}, or how long from now: 12h, 30d, 2w."
+        sentence = f"{refusal.sentence.rstrip('.')}, or how long from now: 60s, 12h, 30d, 2w."
         raise invalid(sentence, "expires") from None
     if end <= now:
         raise invalid("expires has passed already.", "expires")

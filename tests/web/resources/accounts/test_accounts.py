@@ -281,6 +281,13 @@ def test_a_token_without_a_right_end_or_role_is_not_made(
     assert client.get("/token/wrong").status_code == 404
 
 
+@pytest.mark.parametrize("span", ["60s", "90m", "1.5h", "30d", "2w"])
+def test_the_end_of_a_token_may_be_a_span_of_any_unit(client: httpx.Client, span: str) -> None:
+    made = client.put(f"/token/for-{span}", json={"role": "viewer", "expires": span})
+    assert made.status_code == 201
+    assert made.json()["expires"] > made.json()["created"]
+
+
 def test_the_end_of_a_token_may_be_a_time(client: httpx.Client) -> None:
     body = {"role": "viewer", "expires": "2999-01-31T12:00:00+02:00"}
     made = client.put("/token/late", json=body)

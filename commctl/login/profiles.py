@@ -12,8 +12,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from commctl.exits import NoLogin, NoServer, WrongUse
-from commctl.local_login import Local, find_local
-from commctl.secret_files import read_private, read_secret
+from commctl.login.local_login import Local, find_local
+from commctl.login.secret_files import read_private, read_secret
 
 NOWHERE = "nowhere"
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -130,7 +130,7 @@ def _credentials(
     if command := profile.get("token_command"):
         return _said_by(command), origin
     if entry := profile.get("keyring"):
-        from commctl.keyring_entry import read_entry
+        from commctl.login.keyring_entry import read_entry
 
         return read_entry(entry), origin
     return None
@@ -236,7 +236,7 @@ def read_profiles(environ: Mapping[str, str]) -> Profiles:
 
 def write_profiles(profiles: Profiles) -> None:
     """Replace config.toml."""
-    from commctl.secret_files import write_private
+    from commctl.login.secret_files import write_private
 
     lines = [f'default = "{profiles.default}"\n'] if profiles.default else []
     for name, profile in profiles.by_name.items():
