@@ -65,6 +65,8 @@ def test_a_name_is_taken_until_it_is_revoked(file: TokensFile) -> None:
 @pytest.mark.parametrize(
     ("text", "end"),
     [
+        ("60s", NOW + timedelta(seconds=60)),
+        ("1.5h", NOW + timedelta(minutes=90)),
         ("12h", NOW + timedelta(hours=12)),
         ("30d", NOW + timedelta(days=30)),
         ("2w", NOW + timedelta(weeks=2)),
@@ -75,7 +77,9 @@ def test_the_end_of_a_token_is_a_time_or_a_day(text: str, end: datetime) -> None
     assert expiry(text, NOW) == end
 
 
-@pytest.mark.parametrize("text", ["", "0d", "-1d", "5", "5m", "2026-11-25", "2027-02-30", "٣d"])
+@pytest.mark.parametrize(
+    "text", ["", "0d", "-1d", "5", "5y", "0m", "2026-11-25", "2027-02-30", "٣d"]
+)
 def test_an_end_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ChangeRefused, match="--expires"):
         expiry(text, NOW)
