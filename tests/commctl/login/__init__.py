@@ -1,0 +1,1 @@
+"""Who somebody is to a service, and whom `commctl` trusts."""

@@ -1,0 +1,1 @@
+"""Operations by `commctl`: begun, watched, steered."""
