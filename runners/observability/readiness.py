@@ -33,7 +33,8 @@ BEHIND_FOR_S = 10.0
 """How long a runner may stand still behind the head of the log."""
 
 ACTIONS = {
-    "database.away": "Start the database, or mend the way to it; the service goes on by itself.",
+    "database.away": "Start the database, or mend the way to it; the service goes on by itself."
+    " Where its file was moved or replaced, restart the service.",
     "database.refuses": "Give the service's account what it needs; it goes on by itself. Where"
     " tables are gone, restart it: it makes them anew.",
     "database.read_only": "Let the server take writes, or promote its standby; the service goes"

@@ -10,7 +10,7 @@ from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import commands, packages, sentences, waits_for
 from tests.fleet import Fleet
 from tests.runners.steps.remote_steps import start, until, until_true
-from tests.runners.steps.test_upgrades import facts
+from tests.runners.steps.upgrading import facts
 from tests.support.real_apt import AWAY, RealApt
 
 

@@ -1,77 +1,33 @@
 """Upgrades and deploys on real hosts: what is there decides what runs."""
 
 import asyncio
-import hashlib
-from collections.abc import Iterator
 
 import pytest
 
-from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.rolling_policy import Kind, checked_version
-from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import (
     FIRST,
     StepImpossible,
     commands,
-    packages,
     sentences,
 )
-from tests.fleet import Fleet, Host
+from tests.fleet import Fleet
 from tests.runners.steps.remote_steps import STEPS, start, until
+from tests.runners.steps.upgrading import (
+    IMAGE,
+    LAYERED,
+    NO_IMAGE,
+    facts,
+    fleet,
+    has,
+    plays,
+    plays_bootc,
+    ran,
+    upgrade,
+)
 from tests.support.service import wait_for
 
-IMAGE = '{"spec":{},"status":{"booted":{"image":{},"incompatible":false},"type":"bootcHost"}}'
-LAYERED = IMAGE.replace("false", "true")
-NO_IMAGE = '{"spec":{},"status":{"booted":{"image":null},"type":null}}'
-
-
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Hosts for the tests of this file, which each take one of their own."""
-    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
-        yield fleet
-
-
-def facts(os: str, version: str = "") -> FactsGathered:
-    """What is known of a host of such a system."""
-    return FactsGathered(os, version, 1, 1, 1, "boot")
-
-
-def digest(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def has(host: Host, *tools: str) -> None:
-    """These and no other package commands are on the host from now on."""
-    programs = host.path("/usr/bin")
-    played = (programs / "dnf").read_text()
-    for tool in ("dnf", "yum"):
-        (programs / tool).unlink()
-    for tool in tools:
-        (programs / tool).write_text(played)
-        (programs / tool).chmod(0o755)
-
-
-def plays_bootc(host: Host, status: str) -> None:
-    """Give the host a bootc that tells this status."""
-    program = host.path("/usr/bin/bootc")
-    program.write_text(
-        f"#!/bin/sh\n. /run/fleet/common.sh\n[ \"$1\" != status ] || echo '{status}'\n"
-    )
-    program.chmod(0o755)
-
-
-async def upgrade(host: Host, os: str, version: str = "") -> StepReport:
-    """An upgrade of a host that was taken for such a system, to its end."""
-    await start(host, *commands("upgrade", "", facts(os, version)))
-    return await until(host, "ended")
-
-
-def ran(host: Host) -> list[str]:
-    """The package commands that ran there, but for questions."""
-    lines = [" ".join(argv) for argv in host.ran]
-    return [line for line in lines if " status" not in line]
+__all__ = ["fleet"]
 
 
 @pytest.mark.parametrize("system", ["fedora", "centos", "rhel", "debian", "ubuntu", "atomic"])
@@ -186,13 +142,6 @@ def test_a_system_that_nobody_told_us_of_gets_nothing() -> None:
     assert "plan9" not in FIRST
     with pytest.raises(StepImpossible, match="plan9"):
         commands("upgrade", "", facts("plan9"))
-
-
-def plays(host: Host, tool: str, script: str) -> None:
-    """Give the host a package command that is this script."""
-    program = host.path(f"/usr/bin/{tool}")
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
 
 
 APT_UNREACHABLE = "W: Some index files failed to download. They have been ignored."
@@ -310,47 +259,3 @@ async def test_a_driver_of_updates_is_named_and_not_bypassed(fleet: Fleet, kind:
     assert report.exit_status == 1
     assert "driven by Zincati (zincati.service)" in sentences(report.output)
     assert "bypass" not in host.path("/root/o").read_text()
-
-
-async def test_what_dnf_skipped_is_told(fleet: Fleet) -> None:
-    host = fleet.add("fedora")
-    said = (
-        "Skipping packages with broken dependencies:\n"
-        " kernel-core  x86_64  6.9  updates  1 M\n kernel  x86_64  6.9  updates  1 k\n"
-        "\nTransaction Summary\n"
-    )
-    plays(host, "dnf", f"echo '{said}'")
-    report = await upgrade(host, "fedora")
-    assert report.exit_status == 0
-    assert sentences(report.output) == "Skipped: kernel-core kernel."
-
-
-@pytest.mark.parametrize(("system", "tool"), [("fedora", "dnf"), ("centos", "yum")])
-async def test_packages_of_rpm_before_and_after_are_evidence(
-    fleet: Fleet, system: str, tool: str
-) -> None:
-    host = fleet.add(system)
-    plays(host, "rpm", "cat /root/installed")
-    installed = host.path("/root/installed")
-    installed.write_text("b.noarch (none):1-1\na.x86_64 (none):1-1\n")
-    plays(host, tool, "echo 'a.x86_64 (none):2-1' >/root/installed; exit 3")
-    report = await upgrade(host, system, "7" if system == "centos" else "")
-    assert report.exit_status == 3
-    assert packages(report.output) == {
-        "packages_before": digest("a.x86_64 (none):1-1\nb.noarch (none):1-1\n"),
-        "packages_after": digest("a.x86_64 (none):2-1\n"),
-        "packages_changed": 2,
-    }
-
-
-async def test_trees_before_and_after_are_evidence(fleet: Fleet) -> None:
-    host = fleet.add("atomic")
-    found = packages((await upgrade(host, "atomic")).output)
-    assert found["packages_changed"] == 1
-    assert found["packages_before"] != found["packages_after"]
-
-
-async def test_a_host_without_a_list_of_packages_has_no_such_evidence(fleet: Fleet) -> None:
-    report = await upgrade(fleet.add("fedora"), "fedora")
-    assert report.exit_status == 0
-    assert packages(report.output) == {}

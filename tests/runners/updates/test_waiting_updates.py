@@ -12,7 +12,7 @@ from runners.steps.system_commands import StepImpossible, sentences, waits_for
 from runners.updates.waiting_updates import asking, found
 from tests.fleet import Fleet, Host
 from tests.runners.steps.remote_steps import STEPS, start, until, until_true
-from tests.runners.steps.test_upgrades import facts, has, plays_bootc
+from tests.runners.steps.upgrading import facts, has, plays_bootc
 from tests.support.real_apt import AWAY, RealApt
 from tests.support.service import wait_for
 
