@@ -45,6 +45,8 @@ class Gauge(NamedTuple):
     used: int
     limit: int
     text: str
+    is_harm: bool = False
+    """What is used of it is bad news: the more, the worse."""
 
 
 class Steer(NamedTuple):
@@ -210,6 +212,7 @@ def _gauges(found: Record) -> list[Gauge]:
             failed,
             limits.failures,
             f"{failed} failed or unknown of {limits.failures} allowed",
+            is_harm=True,
         ),
         Gauge("Done", counts["done"], taken, f"{counts['done']} of {taken} done"),
     ]
