@@ -90,6 +90,8 @@ def export_log(
         raise typer.BadParameter("--follow goes on for ever: leave out --until.")
     if to is not None and cursor is None:
         raise typer.BadParameter("--to needs a --cursor, to write each event once.")
+    if to is not None and cursor is not None and to.resolve() == cursor.resolve():
+        raise typer.BadParameter("--to and --cursor are two files.")
     bounds = bounded(since, until)
     which = chosen(bounds.times)
     with existing_database(config, data, database) as engine:

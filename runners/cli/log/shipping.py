@@ -99,6 +99,8 @@ class Shipped(AbstractContextManager["Shipped"]):
 
     def __init__(self, path: Path, cursor: Path) -> None:
         self._path = path
+        if path.exists() and not path.is_file():
+            raise DatabaseRefused(f"{path} is no file that lines can be appended to.")
         self._cursor = Cursor(cursor)
         self._file = self._opened()
 

@@ -110,6 +110,15 @@ def test_what_cannot_go_on_is_refused(
         cursor.write_text(said)
         assert run(shipped(sqlite_store, tmp_path)) == 1
         assert sentence in capsys.readouterr().err
+    both = str(tmp_path / "both")
+    assert run(["log", "export", "--to", both, "--cursor", both, *options(sqlite_store)]) == 2
+    assert not Path(both).exists()
+    cursor.unlink()
+    for other in (Path("/dev/full"), tmp_path):
+        to = ["--to", str(other), "--cursor", str(cursor)]
+        assert run(["log", "export", *to, *options(sqlite_store)]) == 1
+        assert "is no file that lines can be appended to" in capsys.readouterr().err
+    assert not cursor.exists()
     assert run(["log", "export", "--to", "x", *options(sqlite_store)]) == 2
     assert run(["log", "export", "--follow", "--until", "now", *options(sqlite_store)]) == 2
     assert run(shipped(sqlite_store, tmp_path / "nowhere")) == 1
