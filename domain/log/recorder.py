@@ -60,10 +60,6 @@ LOG = """
     SELECT position, recorded_at, originator_id, originator_version, topic, state
     FROM stored_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?
 """
-TAIL = """
-    SELECT position, recorded_at, originator_id, originator_version, topic, state
-    FROM stored_events WHERE originator_id = ? ORDER BY originator_version DESC LIMIT ?
-"""
 EVENT = """
     SELECT topic, state FROM stored_events WHERE originator_id = ? AND originator_version = ?
 """
@@ -170,15 +166,6 @@ def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) 
     return [
         Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
         for row in tx.execute(LOG, (after, up_to, limit)).fetchall()
-    ]
-
-
-def tail(tx: Transaction, originator_id: str, limit: int) -> list[Entry]:
-    """The newest events of one aggregate, oldest first."""
-    found = tx.execute(TAIL, (originator_id, limit)).fetchall()
-    return [
-        Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
-        for row in reversed(found)
     ]
 
 
