@@ -21,6 +21,7 @@ from web.console.past.slider import Past
 from web.events.events import filter_of
 from web.events.histories import Histories
 from web.http.query_string import moment, number, parameters
+from web.http.replies import NO_STORE, NOSNIFF
 from web.http.requests import Request
 
 PAGE_EVENTS = 50
@@ -139,12 +140,10 @@ class History:
 
 
 def _file(content: AsyncIterator[bytes], kind: str, name: str) -> Response:
-    headers = {
-        "content-disposition": f'attachment; filename="{name}"',
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
-    return StreamingResponse(content, media_type=kind, headers=headers)
+    answer = StreamingResponse(content, media_type=kind)
+    disposition = f'attachment; filename="{name}"'.encode()
+    answer.raw_headers += [NO_STORE, NOSNIFF, (b"content-disposition", disposition)]
+    return answer
 
 
 def _given(request: Request) -> dict[str, str]:
