@@ -93,6 +93,14 @@ class Course:
             self.is_whole = reached.position >= head.position
             return not self.is_whole
 
+    def so_far(self) -> "Course":
+        """What was read up to now, which stays as it is; it cannot be read on."""
+        found = Course()
+        found.place, found.is_whole = self.place, self.is_whole
+        found.points, found.failures = [*self.points], [*self.failures]
+        found._counts = Counter(self._counts)
+        return found
+
     def _add(self, changes: Iterable[Change]) -> None:
         for _, time, host, topic, state in changes:
             was = self._status.get(host, "")

@@ -70,10 +70,11 @@ class Verifying:
 
     def _verify(self, begun: str) -> None:
         verdicts: Sequence[Verdict] = ()
-        wrong = ""
+        wrong = "It fell over: standard error of the service says over what. Verify again."
         try:
             advance = partial(self._advance, begun)
             verdicts = verify(self._engine, self._projections, advance, BATCH_EVENTS)
+            wrong = ""
         except PersistenceError:
             wrong = "The database did not answer."
         except Stopping:

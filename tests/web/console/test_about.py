@@ -54,3 +54,16 @@ def test_one_is_verified_at_a_time_and_a_stop_ends_it(
     verifying.close()
     assert verifying.last is not None
     assert verifying.last.wrong == "The service stopped."
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_verification_that_fell_over_is_said_to_have_failed(
+    admin: Browser, seeded: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def falls(*_: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(on_demand, "verify", falls)
+    admin.send("/about", "/about/verify")
+    wait_for(lambda: "It fell over" in admin.see("/about").text, TIMEOUT_S)
+    assert "Ended" not in admin.see("/about").text

@@ -2,7 +2,6 @@
 its outcome.
 """
 
-import shlex
 from typing import Any
 from urllib.parse import quote
 
@@ -39,7 +38,7 @@ class Outputs:
         said = (await self._api.call(request, "GET", OUTPUT, dict(request.path_params))).body
         found, host = await self._found(request)
         path = f"/operation/{found['id']}/hosts/{quote(host['address'], safe='')}"
-        told = f"commctl op output {found['id']} {shlex.quote(host['address'])} -f"
+        told = ("op", "output", found["id"], host["address"], "-f")
         return self._pages.show(
             request,
             "output.html",

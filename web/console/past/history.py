@@ -47,7 +47,8 @@ class History:
     async def show(self, request: Request) -> Response:
         """The newest events that the query asks for, or those before a position."""
         given, at = _given(request), past(request)
-        before = _before(request)
+        before, until = _before(request), _which(request).until
+        told = given | ({"until": until} if until else {})
         is_live = not (before or at or "until" in given)
         query = urlencode(given)
         return self._pages.show(
@@ -58,8 +59,8 @@ class History:
             types=TYPES,
             is_first=before is None,
             chart=None if before or given else await self._chart(request),
-            query=urlencode(given | ({"until": at["at"]} if at else {})),
-            commands=_commands(request, given),
+            query=urlencode(told),
+            commands=_commands(request, told),
             **await self._seen(request) | await self._past.shown(request),
         )
 
@@ -101,7 +102,7 @@ class History:
             told=orjson.dumps(event, option=orjson.OPT_INDENT_2).decode(),
             tree=tree,
             commands=commands(
-                request, f"commctl diff @{position - 1} @{position}", f"/events?{urlencode(query)}"
+                request, ("diff", f"@{position - 1}", f"@{position}"), f"/events?{urlencode(query)}"
             ),
         )
 
@@ -165,7 +166,10 @@ def _before(request: Request) -> int | None:
 
 
 def _commands(request: Request, given: dict[str, str]) -> Commands:
-    options = {"actor": "--actor", "type": "--type", "since": "--since"}
-    parts = ["commctl history", *([given["subject"]] if "subject" in given else [])]
-    parts += [f"{options[name]} {given[name]}" for name in options if name in given]
-    return commands(request, " ".join(parts), f"/events?{urlencode(given)}")
+    words = ["history"]
+    for name in FILTERS[1:]:
+        words += [f"--{name}", given[name]] if name in given else []
+    subject = given.get("subject", "")
+    words += ["--"] if subject.startswith("-") else []  # after it nothing is an option
+    words += [subject] if subject else []
+    return commands(request, words, f"/events?{urlencode(given)}")
