@@ -92,6 +92,16 @@ class Entry(NamedTuple):
     stored: StoredEvent
 
 
+Row = tuple[int, str, str, int, str, bytes]
+"""Position, time of recording, aggregate, version, topic and state of an entry."""
+
+
+def entry_of(row: Row) -> Entry:
+    """An entry from its row."""
+    position, recorded_at, originator_id, version, topic, state = row
+    return Entry(position, recorded_at, StoredEvent(originator_id, version, topic, bytes(state)))
+
+
 def now() -> str:
     """The time to stamp on an entry of the log, by the machine's clock."""
     second, nanosecond = divmod(time.time_ns(), 1_000_000_000)
@@ -163,14 +173,7 @@ def has_stream(tx: Transaction, originator_id: str) -> bool:
 
 def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Entry]:
     """The next entries of the log after a position, in order. Gaps in positions are normal."""
-    return [
-        Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
-        for row in tx.execute(LOG, (after, up_to, limit)).fetchall()
-    ]
-
-
-Row = tuple[int, str, str, int, str, bytes]
-"""Position, time of recording, aggregate, version, topic and state of an entry."""
+    return [entry_of(row) for row in tx.execute(LOG, (after, up_to, limit)).fetchall()]
 
 
 def rows(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Row]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
+from domain.aggregates.host_checks import CLOCK_AHEAD_S
 from domain.event import shifted
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import TEXT
@@ -28,8 +29,6 @@ BEAT = """
     ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
     WHERE excluded.last_check > heartbeats.last_check OR heartbeats.last_check > ?
 """
-CLOCK_AHEAD_S = 3600.0
-"""What is kept, and is so much later than now, is of a clock that was ahead."""
 EACH = {
     "sqlite": {"each": "json_each", "json": "TEXT"},
     "postgresql": {"each": "json_each_text", "json": "JSON"},
