@@ -12,6 +12,7 @@ from eventsourcing.utils import register_topic
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
 """UTC, ISO 8601, always six fractional digits and no offset."""
+FIRST_TIME, LAST_TIME = "0001-01-01T00:00:00.000000", "9999-12-31T23:59:59.999999"
 
 LeaveReason = Literal["", "taken_out", "host_removed", "cluster_removed"]
 """Why a host leaves a cluster, as both of them say it; "" where the event is too old to say."""
@@ -31,8 +32,16 @@ class Act(NamedTuple):
 
 
 def shifted(at: str, seconds: float) -> str:
-    """The time so many seconds after another (before it where negative), in `TIME_FORMAT`."""
-    return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).strftime(TIME_FORMAT)
+    """The time so many seconds after another (before it where negative), in `TIME_FORMAT`.
+
+    It ends where the calendar does: in the years 1 and 9999.
+    """
+    try:
+        time = datetime.fromisoformat(at) + timedelta(seconds=seconds)
+    except OverflowError:
+        return LAST_TIME if seconds > 0 else FIRST_TIME
+    # Not strftime: it writes years before 1000 with fewer than four digits.
+    return time.isoformat(timespec="microseconds")
 
 
 TOPICS: "dict[str, type[Event]]" = {}

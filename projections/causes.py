@@ -12,7 +12,7 @@ import orjson
 from domain.log import recorder
 from domain.log.engine import StoredEvent
 from domain.log.reading import search
-from domain.log.recorder import Entry, Row
+from domain.log.recorder import Entry, Row, entry_of
 from domain.log.transaction import Transaction
 from projections.history import Record, told_alone
 
@@ -85,7 +85,7 @@ class _Tree:
                 if self._is_in(row):
                     if len(self._known) >= SHOWN_MAX:
                         return True
-                    self.add(_entry(row))
+                    self.add(entry_of(row))
             if len(rows) < CHUNK_EVENTS:
                 return False
             begin = rows[-1][0]
@@ -124,7 +124,3 @@ def _correlation(state: bytes) -> str:
     except (ValueError, LookupError, TypeError):
         return ""
     return told if isinstance(told, str) else ""
-
-
-def _entry(row: Row) -> Entry:
-    return Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))

@@ -72,6 +72,15 @@ def without_hosts(tx: Transaction, name: str) -> Answer | None:
     return Answer(found[0].encode(), found[1]) if found else None
 
 
+def outcomes_in_turn(tx: Transaction, name: str, limit: int) -> list[tuple[str, str]]:
+    """The first hosts that an operation takes, in order of turn, each with its outcome."""
+    sql = """
+        SELECT address, outcome FROM operation_hosts
+        WHERE operation = ? AND outcome != 'skipped' ORDER BY number LIMIT ?
+    """
+    return [(address, outcome) for address, outcome in tx.execute(sql, (name, limit)).fetchall()]
+
+
 def cluster_of(tx: Transaction, name: str) -> str:
     """The cluster that an operation is on; "" where there is no such operation."""
     found = tx.execute("SELECT cluster FROM operations WHERE id = ?", (name,)).fetchone()

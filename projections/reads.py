@@ -20,6 +20,8 @@ THREADS = 4
 """How many reads run beside the event loop at once; the others wait for their turn."""
 HOT_ROWS_MAX = 20_000
 HOT_BYTES_MAX = 16 * 1024 * 1024
+ITEM_BYTES = 512
+"""For so many each item of a list or a mapping is counted: the longest have an address in them."""
 
 T = TypeVar("T")
 Query = Callable[..., T]
@@ -218,8 +220,24 @@ class SQLiteReads:
             self._bytes = 0
 
     def _keep(self, key: Any, found: Any) -> None:
-        body = found[0] if isinstance(found, tuple) else found
-        size = len(body) if isinstance(body, bytes) else 0
+        size = _size(found)
         if len(self._hot) < HOT_ROWS_MAX and self._bytes + size <= HOT_BYTES_MAX:
             self._hot[key] = found
             self._bytes += size
+
+
+# Any: what queries find.
+def _size(found: Any) -> int:
+    """How many bytes are kept with what was found, at most."""
+    match found:
+        case bytes() | str():
+            return len(found)
+        case tuple():
+            return sum(map(_size, found))
+        case list():
+            return ITEM_BYTES * len(found)
+        case dict():
+            inner = sum(_size(each) for each in found.values() if isinstance(each, dict | list))
+            return ITEM_BYTES * len(found) + inner
+        case _:
+            return 0

@@ -60,10 +60,6 @@ LOG = """
     SELECT position, recorded_at, originator_id, originator_version, topic, state
     FROM stored_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?
 """
-TAIL = """
-    SELECT position, recorded_at, originator_id, originator_version, topic, state
-    FROM stored_events WHERE originator_id = ? ORDER BY originator_version DESC LIMIT ?
-"""
 EVENT = """
     SELECT topic, state FROM stored_events WHERE originator_id = ? AND originator_version = ?
 """
@@ -94,6 +90,16 @@ class Entry(NamedTuple):
     position: int
     recorded_at: str
     stored: StoredEvent
+
+
+Row = tuple[int, str, str, int, str, bytes]
+"""Position, time of recording, aggregate, version, topic and state of an entry."""
+
+
+def entry_of(row: Row) -> Entry:
+    """An entry from its row."""
+    position, recorded_at, originator_id, version, topic, state = row
+    return Entry(position, recorded_at, StoredEvent(originator_id, version, topic, bytes(state)))
 
 
 def now() -> str:
@@ -167,23 +173,7 @@ def has_stream(tx: Transaction, originator_id: str) -> bool:
 
 def entries(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Entry]:
     """The next entries of the log after a position, in order. Gaps in positions are normal."""
-    return [
-        Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
-        for row in tx.execute(LOG, (after, up_to, limit)).fetchall()
-    ]
-
-
-def tail(tx: Transaction, originator_id: str, limit: int) -> list[Entry]:
-    """The newest events of one aggregate, oldest first."""
-    found = tx.execute(TAIL, (originator_id, limit)).fetchall()
-    return [
-        Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
-        for row in reversed(found)
-    ]
-
-
-Row = tuple[int, str, str, int, str, bytes]
-"""Position, time of recording, aggregate, version, topic and state of an entry."""
+    return [entry_of(row) for row in tx.execute(LOG, (after, up_to, limit)).fetchall()]
 
 
 def rows(tx: Transaction, after: int, limit: int, up_to: int = POSITION_MAX) -> list[Row]:

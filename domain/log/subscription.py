@@ -14,6 +14,8 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from domain.log.engine import Stopped, Unusable
+
 LOOK_EVERY_S = 1.0
 FOUND_MAX = 500
 PAUSES_S = (1.0, 2.0, 5.0, 10.0)
@@ -46,6 +48,8 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         while not self._found:
             try:
                 self._look()
+            except (Stopped, Unusable):
+                raise  # trying again does not help
             except (InterfaceError, OperationalError):  # the database is away
                 self._wait(PAUSES_S[min(next(failures), len(PAUSES_S) - 1)])
             else:
@@ -63,7 +67,7 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         end = self._recorder.max_notification_id() or 0
         if end < self._after:
             raise ProgrammingError(f"The log ends at position {end}, before {self._after}.")
-        while self._after < end and not self._found:
+        while self._after < end and not self._found and not self._stopping.is_set():
             page = self._recorder.select_notifications(
                 self._after, FOUND_MAX, end, inclusive_of_start=False
             )

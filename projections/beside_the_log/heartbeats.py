@@ -1,9 +1,10 @@
 """When a host answered last, though nothing had changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 
+from domain.aggregates.host_checks import CLOCK_AHEAD_S
 from domain.event import shifted
 from domain.log.transaction import EngineName, Transaction
 from projections.tables import TEXT
@@ -28,20 +29,18 @@ BEAT = """
     ON CONFLICT (address) DO UPDATE SET last_check = excluded.last_check
     WHERE excluded.last_check > heartbeats.last_check OR heartbeats.last_check > ?
 """
-CLOCK_AHEAD_S = 3600.0
-"""What is kept, and is so much later than all that was seen now, is of a clock that was ahead."""
 EACH = {
     "sqlite": {"each": "json_each", "json": "TEXT"},
     "postgresql": {"each": "json_each_text", "json": "JSON"},
 }
 
 
-def beat(tx: Transaction, seen: Mapping[str, str]) -> None:
+def beat(tx: Transaction, seen: Mapping[str, str], *, now: Callable[[], str]) -> None:
     """Keep when these hosts answered last; those that are gone meanwhile are passed over.
 
     What is older than what is kept comes from a process that was held up: another knows better.
     """
-    ahead = shifted(max(seen.values()), CLOCK_AHEAD_S)
+    ahead = shifted(max(now(), *seen.values()), CLOCK_AHEAD_S)
     tx.execute(BEAT.format(**EACH[tx.engine]), (orjson.dumps(seen).decode(), ahead))
 
 

@@ -6,6 +6,7 @@ and a chart needs all of it. Of a long log every second, fourth … point is kep
 
 from collections import Counter
 from collections.abc import Iterable
+from threading import Lock
 from typing import NamedTuple
 
 import orjson
@@ -57,9 +58,10 @@ class Failures(NamedTuple):
 
 
 class Course:
-    """The course of the fleet, up to where the log was read. Of one thread at a time."""
+    """The course of the fleet, up to where the log was read. Of any thread."""
 
     def __init__(self) -> None:
+        self._reading = Lock()
         self._begin()
 
     def _begin(self) -> None:
@@ -76,15 +78,28 @@ class Course:
 
     def read_on(self, tx: Transaction) -> bool:
         """Go on with the next piece of the log; whether there is more beyond it."""
-        head = recorder.newest(tx)
-        if not recorder.has(tx, self.place):  # the log went back
-            self._begin()
-        end = min(self.place.position + READ_POSITIONS, head.position)
-        found = tx.execute(CHANGES, (self.place.position, end, *TOPICS)).fetchall()
-        self._add(found)
-        self.place = recorder.place(tx, end)
-        self.is_whole = self.place.position >= head.position
-        return not self.is_whole
+        with self._reading:  # who asked may have left, and its thread goes on
+            head = recorder.newest(tx)
+            if not recorder.has(tx, self.place):  # the log went back
+                self._begin()
+            begin = self.place.position
+            reached = recorder.place(tx, min(begin + READ_POSITIONS, head.position))
+            if reached.position == begin < head.position:  # nothing but a gap
+                reached = recorder.place(tx, recorder.next_after(tx, begin))
+            found = tx.execute(CHANGES, (begin, reached.position, *TOPICS)).fetchall()
+            # From here on nothing fails: no piece is counted twice.
+            self._add(found)
+            self.place = reached
+            self.is_whole = reached.position >= head.position
+            return not self.is_whole
+
+    def so_far(self) -> "Course":
+        """What was read up to now, which stays as it is; it cannot be read on."""
+        found = Course()
+        found.place, found.is_whole = self.place, self.is_whole
+        found.points, found.failures = [*self.points], [*self.failures]
+        found._counts = Counter(self._counts)
+        return found
 
     def _add(self, changes: Iterable[Change]) -> None:
         for _, time, host, topic, state in changes:

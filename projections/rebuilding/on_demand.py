@@ -1,9 +1,11 @@
 """Verification while the service runs: one at a time, in a thread that gives way to the others."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from domain.log.engine import Engine, PersistenceError
@@ -12,6 +14,7 @@ from domain.refusal import conflict
 from projections.projection import Projection
 from projections.rebuilding.verification import Verdict, verify
 
+LOG = logging.getLogger(__name__)
 BATCH_EVENTS = 100
 PAUSE_S = 0.002
 """After each batch, which takes about a millisecond."""
@@ -47,7 +50,9 @@ class Verifying:
         self._engine = engine
         self._projections = projections
         self._now = now
+        self._asked: SimpleQueue[str] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        """One for all that are asked for: a thread has a connection until the engine is closed."""
         self._is_stopping = False
         self.last: Verified | None = None
 
@@ -57,27 +62,36 @@ class Verifying:
             raise conflict("The read models are being verified already.")
         begun = self._now()
         self.last = Verified(begun, "", 0.0, (), "")
-        self._thread = threading.Thread(
-            target=self._verify, args=(begun,), name="verifying", daemon=True
-        )
-        self._thread.start()
+        self._asked.put(begun)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="verifying", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
         """End what runs."""
         self._is_stopping = True
+        self._asked.put("")
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT_S)
 
+    def _run(self) -> None:
+        while not self._is_stopping:
+            if begun := self._asked.get():
+                self._verify(begun)
+
     def _verify(self, begun: str) -> None:
         verdicts: Sequence[Verdict] = ()
-        wrong = ""
+        wrong = "It fell over: standard error of the service says over what. Verify again."
         try:
             advance = partial(self._advance, begun)
             verdicts = verify(self._engine, self._projections, advance, BATCH_EVENTS)
+            wrong = ""
         except PersistenceError:
             wrong = "The database did not answer."
         except Stopping:
             wrong = "The service stopped."
+        except Exception:
+            LOG.exception("the verification fell over")
         finally:
             self.last = Verified(begun, self._now(), 1.0, verdicts, wrong)
 

@@ -156,7 +156,10 @@ class Bootstrap:
                 polls += 1
                 await asyncio.sleep(POLL_PAUSES.after(polls))
                 report = await session.watch(sent.run, wait_s=news_s(until))
-        await self._settle(host, session, sent, step, report)
+        try:
+            await self._settle(host, session, sent, step, report)
+        finally:
+            self._elapsed.forget(sent.run)
         return True
 
     def _elapsed_s(self, sent: BootstrapStepSent) -> float:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
+from domain.spans import SECONDS
+
 SPAN = re.compile(r"-(\d{1,6})([smhdw])", re.ASCII)
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 POSITION = re.compile(r"@(\d{1,19})", re.ASCII)
 FORMS = "such as -2h, yesterday, 23:00, 2026-11-26T07:19:31 or @4711"

@@ -76,8 +76,8 @@ class Accounts:
                 self._next = asyncio.create_task(self._look())
                 self._next.add_done_callback(_is_told)
             await asyncio.shield(self._next)  # others wait for it as well
-        except Unusable as refused:
-            raise unavailable(f"The database refuses what it is asked ({refused}).") from None
+        except Unusable:  # in what words is for `/readyz`: who asks here is not known yet
+            raise unavailable("The database refuses what it is asked.") from None
         except PersistenceError:
             raise unavailable("The database cannot be reached: try again.") from None
 

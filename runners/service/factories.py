@@ -102,7 +102,7 @@ class Factories:
             HostOutcomes(self.writer, watcher.ACTOR, now, self.ownership),
             self.fleet,
             SshProbe(self._sessions(watcher.ACTOR)),
-            Heartbeats(self.writer, heartbeats.beat, watcher.ACTOR, now),
+            Heartbeats(self.writer, partial(heartbeats.beat, now=now), watcher.ACTOR, now),
             interval_s=self.settings.check_interval,
             parallel=self.settings.check_parallel,
             misses_max=self.settings.check_failures,

@@ -12,6 +12,7 @@ import pytest
 from domain.commands import fleet_commands
 from domain.log.transaction import Transaction
 from projections import clusters
+from projections import reads as read_models
 from projections.reads import Reads, SQLiteReads, ThreadedReads, reads
 from tests.support.stores import ACT, WAIT_TIMEOUT_S, Store, done
 
@@ -195,3 +196,33 @@ async def test_a_read_cannot_write(store: Store) -> None:
     async with reading(store) as answers:
         with pytest.raises(Exception, match=r"read-?only|readonly"):
             await answers.point(write)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        b"x" * 100_000,
+        ("x" * 100_000, 7),
+        [("10.0.0.7", "active")] * 200,
+        {"status": {str(number): 1 for number in range(200)}},
+        ((b"x" * 50_000, "tag"), (b"x" * 50_000, "tag")),
+    ],
+)
+async def test_all_that_is_remembered_is_counted(
+    counter: Store, monkeypatch: pytest.MonkeyPatch, found: object
+) -> None:
+    monkeypatch.setattr(read_models, "HOT_BYTES_MAX", 350_000)
+    asked = 0
+
+    def query(_: Transaction, number: int) -> object:
+        nonlocal asked
+        asked += 1
+        return found
+
+    async with reading(counter) as answers:
+        for number in [*range(10), *range(10)]:
+            assert await answers.scan(query, number) == found
+    if isinstance(answers, ThreadedReads):
+        assert asked == 20  # it remembers nothing
+    else:
+        assert 10 < asked < 20  # some are remembered, and not all

@@ -5,6 +5,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from domain.aggregates.host import Host
@@ -172,7 +173,8 @@ class Stage:
                 answers.close()
 
     def _watcher(self, writer: Writer, known: FleetReader, interval_s: float) -> Watcher:
-        self.heartbeats = Heartbeats(writer, heartbeats.beat, watcher.ACTOR, lambda: LATER)
+        beat = partial(heartbeats.beat, now=lambda: LATER)
+        self.heartbeats = Heartbeats(writer, beat, watcher.ACTOR, lambda: LATER)
         return Watcher(
             HostOutcomes(writer, watcher.ACTOR, lambda: LATER),
             Population(known, self.occupied),

@@ -33,7 +33,7 @@ class About:
             verified=self._verifying.last,
             python=python_version(),
             versions={name: version(name) for name in ("asyncssh", "starlette", "pydantic")},
-            commands=commands(request, "commctl version", "/openapi.json"),
+            commands=commands(request, ("version",), "/openapi.json"),
         )
 
     async def verify(self, request: Request, form: Form) -> Response:

@@ -16,6 +16,8 @@ from projections.reads import Reads
 
 COURSE_S = 1.0
 """So long a page waits for the course: the first one after a start reads the log for it."""
+READ_S = 1.0
+"""So long the log is read on for whoever asked."""
 
 
 class Timeline:
@@ -26,7 +28,8 @@ class Timeline:
         self._reads = reads
         self._past = past
         self._course = Course()
-        self._one_reads = asyncio.Lock()
+        self._shown = Course()
+        self._reading: asyncio.Task[None] | None = None
 
     async def steps(self, moment: str) -> Steps:
         """The steps from a time in `TIME_FORMAT`."""
@@ -38,11 +41,26 @@ class Timeline:
 
     async def course(self) -> Course:
         """The course of the fleet up to now, or as far as the log was read within the limit."""
-        async with self._one_reads:
-            end = monotonic() + COURSE_S
-            while await self._log.fresh(self._course.read_on) and monotonic() < end:
-                pass
-        return self._course
+        # One task reads for all pages, and goes on where one of them leaves: a course is of one
+        # thread at a time.
+        end = monotonic() + COURSE_S
+        if self._reading is not None and not self._reading.done():
+            # It may have begun before what happened last.
+            await asyncio.wait((self._reading,), timeout=COURSE_S)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_on())
+            self._reading.add_done_callback(lambda read: read.cancelled() or read.exception())
+        reading = self._reading
+        if (await asyncio.wait((reading,), timeout=max(end - monotonic(), 0.0)))[0]:
+            reading.result()
+        return self._shown
+
+    async def _read_on(self) -> None:
+        end = monotonic() + READ_S
+        has_more = True
+        while has_more:
+            has_more = await self._log.fresh(self._course.read_on) and monotonic() < end
+            self._shown = self._course.so_far()
 
     async def difference(self, before: str, after: str) -> list[Change]:
         """What became of each host and cluster between two times. Refuses a time to come."""

@@ -1,13 +1,13 @@
 """The log as of a moment: how far it had come, and what of it matters to a question."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
 from domain.aggregates.log_history import NAME, ClockSetBack, LogHistory
 from domain.log import recorder
-from domain.log.engine import EMPTY, Head, StoredEvent
-from domain.log.recorder import Entry
+from domain.log.engine import EMPTY, Head
+from domain.log.recorder import Entry, entry_of
 from domain.log.transaction import EngineName, Transaction
 
 CHUNK_EVENTS = 1000
@@ -91,13 +91,13 @@ def at(tx: Transaction, position: int) -> Head:
 
 def stream(tx: Transaction, originator_id: str, version: int, up_to: int) -> list[Entry]:
     """The next entries of one aggregate after a version, up to a position, in order."""
-    return list(_entries(tx.execute(STREAM, (originator_id, version, up_to)).fetchall()))
+    return [entry_of(row) for row in tx.execute(STREAM, (originator_id, version, up_to)).fetchall()]
 
 
 def log(tx: Transaction, after: int, up_to: int, but: Sequence[str]) -> list[Entry]:
     """The next entries of the whole log after a position, in order, but of some topics."""
     sql = LOG.format(columns=COLUMNS, marks=_marks(but), limit=CHUNK_EVENTS)
-    return list(_entries(tx.execute(sql, (after, up_to, *but)).fetchall()))
+    return [entry_of(row) for row in tx.execute(sql, (after, up_to, *but)).fetchall()]
 
 
 def last_of_each(
@@ -106,14 +106,8 @@ def last_of_each(
     """The last entry of each aggregate that is of one of the topics, and after its position."""
     sql = LAST_OF_EACH.format(columns=COLUMNS, marks=_marks(topics), **EACH[tx.engine])
     params = (orjson.dumps(since).decode(), *topics, up_to)
-    return list(_entries(tx.execute(sql, params).fetchall()))
+    return [entry_of(row) for row in tx.execute(sql, params).fetchall()]
 
 
 def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _entries(rows: Sequence[tuple[int, str, str, int, str, bytes]]) -> Iterator[Entry]:
-    for position, recorded_at, originator_id, version, topic, state in rows:
-        stored = StoredEvent(originator_id, version, topic, bytes(state))
-        yield Entry(position, recorded_at, stored)

@@ -5,10 +5,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from domain.log.engine import StoredEvent
 from domain.log.reading import as_of, search
 from domain.log.reading.search import EXAMINED_MAX, Filter, Page
-from domain.log.recorder import Entry
+from domain.log.recorder import Entry, entry_of
 from domain.log.transaction import Transaction
 
 CHUNK_EVENTS = 100
@@ -90,7 +89,7 @@ def _found(tx: Transaction, which: Filter, section: _Section) -> Iterator[Entry]
         params = (*section.key, section.begin, end, *values, CHUNK_EVENTS)
         rows = tx.execute(sql, params).fetchall()
         for row in rows:
-            entry = Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
+            entry = entry_of(row)
             if which.actor is None or search.is_by(entry, which.actor):
                 yield entry
         if len(rows) < CHUNK_EVENTS:

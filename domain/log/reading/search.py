@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import orjson
 
-from domain.log.engine import StoredEvent
 from domain.log.reading import as_of
-from domain.log.recorder import POSITION_MAX, Entry, head
+from domain.log.recorder import POSITION_MAX, Entry, entry_of, head
 from domain.log.transaction import EngineName, Transaction
 
 EXAMINED_MAX = 20_000
@@ -171,7 +170,7 @@ def _collect(tx: Transaction, which: Filter, section: _Section, limit: int, byte
         wanted = min(limit - len(found), CHUNK_EVENTS)
         rows = tx.execute(sql, (*section.key, begin, section.end, *values, wanted)).fetchall()
         for row in rows:
-            entry = Entry(row[0], row[1], StoredEvent(row[2], row[3], row[4], bytes(row[5])))
+            entry = entry_of(row)
             if which.actor is not None and not is_by(entry, which.actor):
                 continue
             size += len(entry.stored.state)

@@ -4,8 +4,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from domain.log.reading.search import Filter, page
-from domain.log.recorder import head
+from domain.log.reading.search import Filter, last_recorded, page
+from domain.log.recorder import POSITION_MAX, head
 from runners.cli.log.shipping import Target
 from runners.cli.output import progress
 from runners.database.existing import DatabaseRefused
@@ -29,8 +29,7 @@ class Export(NamedTuple):
 
 def exported(engine: "Engine", export: Export, after: int, target: Target) -> None:
     """Write what follows a position to where it belongs, a transaction for each page."""
-    end = _end(engine, after)
-    end = end if export.last is None else min(end, export.last)
+    end = _end(engine, export, after)
     target.write(b"", after)  # from here on what is in the file is ours
     shown = None if export.follow or sys.stdout.isatty() else end
     with progress("exporting the log", shown) as advance:
@@ -41,16 +40,17 @@ def exported(engine: "Engine", export: Export, after: int, target: Target) -> No
                 if not export.follow:
                     return
                 time.sleep(LOOK_EVERY_S)
-                end = _end(engine, after)
+                end = _end(engine, export, after)
 
 
-def _end(engine: "Engine", after: int) -> int:
-    """Where the log ends. Raises where that is before a position that was said or written."""
+def _end(engine: "Engine", export: Export, after: int) -> int:
+    """Up to where to write. Raises where the log ends before what was said or written already."""
     with engine.snapshot() as tx:
-        end = head(tx).position
+        end, until = head(tx).position, export.which.until
+        wanted = POSITION_MAX if until is None else last_recorded(tx, until)
     if after > end:
         raise DatabaseRefused(f"The log ends at position {end}, before {after}.")
-    return end
+    return min(end, wanted, POSITION_MAX if export.last is None else export.last)
 
 
 def _up_to(engine: "Engine", which: Filter, after: int, end: int, target: Target) -> int:

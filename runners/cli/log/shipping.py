@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from runners.cli.output import show_lines
 from runners.database.existing import DatabaseRefused
@@ -107,9 +107,13 @@ class Shipped(AbstractContextManager["Shipped"]):
     def resume(self) -> int | None:
         """Where to go on; None for the first time. What a line lacks of its end is cut off."""
         mark = self._cursor.read()
-        written = [whole_lines(self._path)]
+        # By what is open: whoever rotates may put another file at the path at any time.
+        with os.fdopen(os.dup(self._file), "rb") as ours:
+            written = [whole_lines(ours, self._path)]
         if mark and mark.inode != self._inode():
-            written += [whole_lines(other) for other in self._renamed(mark.inode)]
+            for other in self._renamed(mark.inode):
+                with other.open("rb") as file:
+                    written.append(whole_lines(file, other))
         if mark is None and written[0].last is None and os.fstat(self._file).st_size:
             raise DatabaseRefused(OTHER_LINES.format(self._path))
         os.ftruncate(self._file, written[0].size)
@@ -145,7 +149,9 @@ class Shipped(AbstractContextManager["Shipped"]):
 
     def _renamed(self, inode: int) -> list[Path]:
         """Where the file of a mark is now: nowhere, when it was removed or packed."""
-        return [each for each in self._path.parent.iterdir() if each.stat().st_ino == inode]
+        with os.scandir(self._path.parent) as found:
+            files = [each for each in found if each.is_file(follow_symlinks=False)]
+        return [Path(each.path) for each in files if each.inode() == inode]
 
 
 class Written(NamedTuple):
@@ -155,16 +161,15 @@ class Written(NamedTuple):
     last: int | None
 
 
-def whole_lines(path: Path) -> Written:
+def whole_lines(file: IO[bytes], path: Path) -> Written:
     """What a file of exported events has."""
-    with path.open("rb") as file:
-        end = size = file.seek(0, os.SEEK_END)
-        tail = b""
-        # The last line may be longer than what is looked at first.
-        while end and tail.count(b"\n") < 2:
-            begin = max(end - TAIL_BYTES, 0)
-            file.seek(begin)
-            tail, end = file.read(end - begin) + tail, begin
+    end = size = file.seek(0, os.SEEK_END)
+    tail = b""
+    # The last line may be longer than what is looked at first.
+    while end and tail.count(b"\n") < 2:
+        begin = max(end - TAIL_BYTES, 0)
+        file.seek(begin)
+        tail, end = file.read(end - begin) + tail, begin
     whole, newline, rest = tail.rpartition(b"\n")
     if not newline:
         return Written(0, None)

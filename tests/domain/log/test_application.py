@@ -18,6 +18,7 @@ from domain.aggregates.host import Registration
 from domain.event import Act, Event
 from domain.log import subscription
 from domain.log.application import application_of
+from domain.log.engine import OtherLog
 from domain.log.recorder import LogRecorder
 from domain.log.unit import Unit
 from tests.docs.documents import EXAMPLES
@@ -91,6 +92,16 @@ def test_a_database_that_is_away_for_a_moment_is_waited_for(
     with Away(store.engine).subscribe() as listening:
         assert next(listening).originator_id == "cluster/a"
     assert next(away, None) is None
+
+
+def test_what_takes_a_person_is_an_error_and_not_waited_for(store: Store) -> None:
+    class Other(LogRecorder):
+        def max_notification_id(self) -> int | None:
+            """Is another log."""
+            raise OtherLog("it is another one")
+
+    with Other(store.engine).subscribe() as listening, pytest.raises(OtherLog):
+        next(listening)
 
 
 def fail_hosts(store: Store, network: int, count: int) -> None:

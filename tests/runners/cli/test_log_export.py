@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from domain.commands import fleet_commands
+from domain.log.recorder import now
 from domain.log.writer import Writer
-from runners.cli.log.shipping import whole_lines
+from runners.cli.log.shipping import Shipped, whole_lines
 from runners.cli.main import run
 from tests.runners.cli.test_history_command import LIMIT_S, commissaire, options
 from tests.support.service import wait_for
@@ -155,4 +156,34 @@ def test_the_last_whole_line_is_found_however_long_it_is(tmp_path: Path) -> None
     file = tmp_path / "log"
     long = json.dumps({"id": "7", "data": "x" * 300_000}).encode()
     file.write_bytes(b'{"id": "6"}\n' + long + b"\n" + long[:-1])
-    assert whole_lines(file) == (len(long) + 13, 7)
+    with file.open("rb") as opened:
+        assert whole_lines(opened, file) == (len(long) + 13, 7)
+
+
+def test_what_is_not_wanted_yet_is_written_by_a_later_run(store: Store, tmp_path: Path) -> None:
+    with store.writer() as writer:
+        add(writer, 3, "a")
+        between = now()
+        time.sleep(0.001)
+        add(writer, 2, "b")
+    assert run([*shipped(store, tmp_path), "--until", f"{between}Z"]) == 0
+    assert ids(tmp_path / "log") == positions(store)[:3]
+    assert run([*shipped(store, tmp_path), "--until", "now"]) == 0
+    assert ids(tmp_path / "log") == positions(store)
+
+
+def test_a_file_that_is_rotated_while_an_export_starts_loses_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    file, old = tmp_path / "log", tmp_path / "log.1"
+    with store.writer() as writer:
+        add(writer, 3, "a")
+    assert run(shipped(store, tmp_path)) == 0
+    (tmp_path / "gone").symlink_to("nowhere")
+    with Shipped(file, tmp_path / "cursor") as starting:
+        file.rename(old)
+        file.touch()
+        assert starting.resume() == positions(store)[-1]
+    assert ids(old) == positions(store)
+    assert run(shipped(store, tmp_path)) == 0
+    assert file.read_bytes() == b""

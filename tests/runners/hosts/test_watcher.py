@@ -175,6 +175,16 @@ async def test_a_removed_host_is_checked_no_more(stage: Stage) -> None:
     assert stage.look.under_way == {}
 
 
+async def test_what_a_process_saw_before_it_was_frozen_is_passed_over(stage: Stage) -> None:
+    async with stage.opened(check_interval_s=3600):
+        await set_up(stage)
+        for at in (LATER, "2026-01-02T01:00:00.000000"):
+            stage.heartbeats.seen(A, at)
+            await stage.heartbeats.write()
+        with stage.store.engine.snapshot() as tx:
+            assert tx.execute("SELECT last_check FROM heartbeats").fetchall() == [(LATER,)]
+
+
 async def test_a_heartbeat_of_a_host_that_is_gone_is_dropped(stage: Stage) -> None:
     stage.heartbeats.seen(B, LATER)
     await stage.heartbeats.write()

@@ -54,3 +54,37 @@ def test_one_is_verified_at_a_time_and_a_stop_ends_it(
     verifying.close()
     assert verifying.last is not None
     assert verifying.last.wrong == "The service stopped."
+
+
+def test_a_verification_that_fell_over_is_said_to_have_failed(
+    admin: Browser,
+    seeded: WebService,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def falls(*_: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(on_demand, "verify", falls)
+    admin.send("/about", "/about/verify")
+    wait_for(lambda: "It fell over" in admin.see("/about").text, TIMEOUT_S)
+    assert "Ended" not in admin.see("/about").text
+    assert "the verification fell over" in caplog.text
+
+
+def test_verifying_again_and_again_takes_no_more_of_the_database(seeded: WebService) -> None:
+    verifying = Verifying(seeded.engine, PROJECTIONS)
+    threads = []
+
+    def ended() -> bool:
+        return verifying.last is not None and bool(verifying.last.ended)
+
+    for _ in range(3):
+        verifying.begin()
+        threads.append([t for t in threading.enumerate() if t.name == "verifying"])
+        wait_for(ended, TIMEOUT_S)
+        assert verifying.last is not None
+        assert not verifying.last.wrong
+        assert verifying.last.verdicts
+    assert threads[0] == threads[1] == threads[2]
+    verifying.close()

@@ -1,6 +1,7 @@
 """Large fleets at a glance: clusters by status, and every host as a cell in few bytes."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.web.console import fleet
 from tests.web.console.browser import Browser, browsing
 from tests.web.console.seats import launched, seat
 from tests.web.service import WebService, serving
+from web.console.fleet import maps
 from web.console.fleet.maps import CELLS_MAX, DIGITS, MAP_FROM, encoded
 
 PAGE_BYTES_MAX = 300_000
@@ -130,3 +132,21 @@ def test_a_cell_is_read_by_the_keys_and_by_the_pointer_and_leads_to_its_host(
         assert state in page.inner_text("h1")
         assert sat.complaints == []
         page.context.close()
+
+
+def test_a_map_is_made_once_for_all_who_look_and_not_on_the_event_loop(
+    admin: Browser, large: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def noted(cells: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        threads.append(threading.current_thread().name)
+        return encoded(cells)
+
+    monkeypatch.setattr(maps, "encoded", noted)
+    name = fleet.upgrade(large, "web", done=1, broken=0)
+    for path in ("/map/hosts?cluster=web", f"/map/operation/{name}"):
+        for _ in range(10):
+            assert admin.client.get(path).json()["states"]
+    assert {each.rpartition("_")[0] for each in threads} == {"reads"}
+    assert len(threads) < 20  # a commit between, of whatever, makes it anew

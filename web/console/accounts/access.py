@@ -26,7 +26,7 @@ class Access:
             "users.html",
             users=await self._api.get(request, "/users"),
             roles=list(ROLES),
-            commands=commands(request, "commctl user list", "/users"),
+            commands=commands(request, ("user", "list"), "/users"),
         )
 
     async def put_user(self, request: Request, form: Form) -> Response:
@@ -80,5 +80,5 @@ class Access:
             made=made,
             roles=[role for role in ROLES if who.may_act_as(role)],
             ends=ENDS,
-            commands=commands(request, "commctl token list", "/tokens"),
+            commands=commands(request, ("token", "list"), "/tokens"),
         )

@@ -1,6 +1,5 @@
 """`/clusters` and `/cluster/NAME`: members by state, what was done to them, what may be begun."""
 
-import shlex
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -44,7 +43,7 @@ class Clusters:
             request,
             "clusters.html",
             view="" if past(request) else "/live/clusters",
-            commands=commands(request, "commctl cluster list", "/clusters"),
+            commands=commands(request, ("cluster", "list"), "/clusters"),
             **await self._all(request) | await self._past.shown(request),
         )
 
@@ -75,7 +74,7 @@ class Clusters:
             "cluster.html",
             view="" if at else f"/live{path}",
             may_act=request.identity.may_act_in(name, "operator") and not at,
-            commands=commands(request, f"commctl cluster show {shlex.quote(name)}", path),
+            commands=commands(request, ("cluster", "show", name), path),
             **await self._one(request) | shown,
         )
 

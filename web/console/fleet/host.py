@@ -1,6 +1,5 @@
 """`/host/ADDRESS`: one host, why it is as it is, and what may be done for it."""
 
-import shlex
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -127,10 +126,10 @@ class Host:
 
 
 def _commands(request: Request, address: str) -> Record:
-    name, path = shlex.quote(address), _page(address)
+    path = _page(address)
     return {
-        "commands": commands(request, f"commctl host show {name}", path),
-        "check": commands(request, f"commctl host check {name}", f"{path}/check", "POST", {}),
+        "commands": commands(request, ("host", "show", address), path),
+        "check": commands(request, ("host", "check", address), f"{path}/check", "POST", {}),
     }
 
 

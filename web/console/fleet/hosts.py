@@ -236,15 +236,15 @@ def _query(pairs: Pairs) -> str:
     return f"?{urlencode(pairs)}" if pairs else ""
 
 
-def _commctl(wanted: Pairs) -> str:
+def _commctl(wanted: Pairs) -> list[str]:
     """`commctl host list` with the filters that it has."""
     options = {"status": "--status", "kind": "--why", "cluster": "-c"}
-    parts = ["commctl host list"]
+    words = ["host", "list"]
     for name, value in wanted:
         if name in options:
-            parts.append(f"{options[name]} {value}")
+            words += [options[name], value]
         elif name == "label":
-            parts.append(value)
+            words.append(value)
         elif name == "os":
-            parts.append(f"os={value}")
-    return " ".join(parts)
+            words.append(f"os={value}")
+    return words

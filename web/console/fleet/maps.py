@@ -10,6 +10,7 @@ from projections.fleet.overview import Matrix
 from web.console.frame.api import Api
 from web.console.frame.pages import past
 from web.http.query_string import moment
+from web.http.replies import Reply
 from web.http.requests import Request
 from web.resources.fleet_overview import FleetOverview
 
@@ -17,7 +18,6 @@ CELLS_MAX = 20_000
 MAP_FROM = 200
 """Fewer hosts are seen in a list, or in a strip."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 Cells = Sequence[tuple[str, str]]
 """Addresses, each with a state."""
@@ -35,14 +35,14 @@ class Maps:
         at = past(request)
         when = moment(at["at"], "at") if at else None
         query = request.scope["query_string"]
-        return _reply(await self._overview.statuses(request, query, when, CELLS_MAX))
+        return Reply(await self._overview.statuses(request, query, when, CELLS_MAX, drawn))
 
     async def operation(self, request: Request) -> Response:
         """The hosts of an operation in order of turn."""
         name = str(request.path_params["id"])
-        found = await self._api.get(request, "/operation/{id}", id=name)
-        taken = [(h["address"], h["outcome"]) for h in found["hosts"] if h["outcome"] != "skipped"]
-        return _reply(taken[:CELLS_MAX])
+        # Who may see it is the API's affair.
+        found = await self._api.get(request, "/operation/{id}", {"hosts": "false"}, id=name)
+        return Reply(await self._overview.outcomes(found["id"], CELLS_MAX, drawn))
 
     async def matrix(self, request: Request) -> Matrix:
         """How many hosts of each cluster have which status."""
@@ -50,8 +50,9 @@ class Maps:
         return await self._overview.matrix(request, moment(at["at"], "at") if at else None)
 
 
-def _reply(cells: Cells) -> Response:
-    return Response(orjson.dumps(encoded(cells)), media_type="application/json", headers=HEADERS)
+def drawn(cells: Cells) -> bytes:
+    """What a canvas is drawn from, as JSON."""
+    return orjson.dumps(encoded(cells))
 
 
 # Any: JSON.

@@ -1,6 +1,5 @@
 """`/`: what needs a person, and what runs."""
 
-import shlex
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -82,7 +81,7 @@ class Now:
             request,
             "now.html",
             view="" if past(request) else "/live/now",
-            commands=commands(request, "commctl status", "/fleet"),
+            commands=commands(request, ("status",), "/fleet"),
             **await self._seen(request) | await self._past.shown(request),
         )
 
@@ -162,13 +161,13 @@ def _needs(request: Request, fleet: Record) -> list[Need]:
 def _need(request: Request, record: Record) -> Need:
     if record["what"] == "stale_source":
         path = f"events?subject=source/{quote(record['source'], safe='')}"
-        told = commands(request, f"commctl api GET {path}", f"/{path}")
+        told = commands(request, ("api", "GET", path), f"/{path}")
         title = f"{word('stale_source')}: {record['source']}"
         return _told(record, title, f"/history?{path.partition('?')[2]}", told)
     if record["what"] != "unknown_outcome":
         return _failed(request, record)
     name = record["operation"]
-    told = commands(request, f"commctl op retry {name}", f"/operation/{name}/retry", "PUT", {})
+    told = commands(request, ("op", "retry", name), f"/operation/{name}/retry", "PUT", {})
     return _told(record, word("unknown_outcome"), f"/operation/{name}", told)
 
 
@@ -179,12 +178,12 @@ def _failed(request: Request, record: Record) -> Need:
         address = record["hosts"][0]
         shown = commands(
             request,
-            f"commctl host hostkey show {shlex.quote(address)}",
+            ("host", "hostkey", "show", address),
             f"/host/{quote(address, safe='')}/hostkey",
         )
     else:
         shown = commands(
-            request, f"commctl host list --why {kind}", "/fleet/check", "POST", {"kind": kind}
+            request, ("host", "list", "--why", kind), "/fleet/check", "POST", {"kind": kind}
         )
     return _told(record, word(kind), link, shown)
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from web.authentication.sessions import is_secure
@@ -17,9 +18,11 @@ class Commands(NamedTuple):
 
 # Any: a body in JSON.
 def commands(
-    request: Request, commctl: str, path: str, verb: str = "GET", body: Any = None
+    request: Request, words: Sequence[str], path: str, verb: str = "GET", body: Any = None
 ) -> Commands:
-    """`path` is below `/api/v0`; names in it are encoded."""
+    """`words` come after `commctl`, and are quoted for a shell here, whoever said them: a link may
+    have. `path` is below `/api/v0`; names in it are encoded.
+    """
     scheme = "https" if is_secure(request.scope) else "http"
     address = f"{scheme}://{request.headers.get('host', 'localhost:8000')}/api/v0{path}"
     parts = ["curl", "-nf"]
@@ -28,4 +31,4 @@ def commands(
     parts.append(address)
     if body is not None:
         parts += ["--data", json.dumps(body)]
-    return Commands(commctl, shlex.join(parts))
+    return Commands(shlex.join(["commctl", *words]), shlex.join(parts))

@@ -69,13 +69,15 @@ class Operations:
         """Operations, newest first, or those that the query asks for."""
         wanted, is_first = _wanted(request), not request.query_params.get("after")
         options = {"cluster": "-c", "status": "--status"}
-        told = [f"{options[name]} {wanted[name]}" for name in options if name in wanted]
+        told = ["op", "list"]
+        for name in options:
+            told += [options[name], wanted[name]] if name in wanted else []
         return self._pages.show(
             request,
             "operations.html",
             view=f"/live/operations?{urlencode(wanted)}" if is_first else "",
             is_first=is_first,
-            commands=commands(request, " ".join(["commctl op list", *told]), "/operations"),
+            commands=commands(request, told, "/operations"),
             **await self._all(request),
         )
 
@@ -109,8 +111,8 @@ class Operations:
             steers=_steers(request, found),
             may_act=request.identity.may_act_in(found["cluster"], "operator"),
             may_retry=found["status"] in RETRIED,
-            retry=commands(request, f"commctl op retry {name}", f"{path}/retry", "PUT", {}),
-            commands=commands(request, f"commctl op watch {name}", path),
+            retry=commands(request, ("op", "retry", name), f"{path}/retry", "PUT", {}),
+            commands=commands(request, ("op", "watch", name), path),
             map=_map(found, path),
             **_seen(found, request.app.state.now()),
         )
@@ -227,7 +229,7 @@ def _steers(request: Request, found: Record) -> list[Steer]:
         Steer(
             state,
             title,
-            commands(request, f"commctl op {verb} {found['id']}", path, "PUT", {"state": state}),
+            commands(request, ("op", verb, found["id"]), path, "PUT", {"state": state}),
         )
         for state, title, verb in STEERS.get(found["status"], ())
     ]

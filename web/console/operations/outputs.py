@@ -2,7 +2,6 @@
 its outcome.
 """
 
-import shlex
 from typing import Any
 from urllib.parse import quote
 
@@ -15,13 +14,11 @@ from web.console.frame.api import Api
 from web.console.frame.commands import commands
 from web.console.frame.pages import Pages
 from web.console.operations.evidence import OUTPUT, evidence
+from web.http.replies import Reply
 from web.http.requests import Request
 
 SHOWN_BYTES = 64 * 1024
 """The last of it; all of it can be downloaded."""
-
-JSON = "application/json"
-JSON_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
@@ -39,7 +36,7 @@ class Outputs:
         said = (await self._api.call(request, "GET", OUTPUT, dict(request.path_params))).body
         found, host = await self._found(request)
         path = f"/operation/{found['id']}/hosts/{quote(host['address'], safe='')}"
-        told = f"commctl op output {found['id']} {shlex.quote(host['address'])} -f"
+        told = ("op", "output", found["id"], host["address"], "-f")
         return self._pages.show(
             request,
             "output.html",
@@ -59,9 +56,7 @@ class Outputs:
         """What proves the outcome, as JSON."""
         found, host = await self._found(request)
         told = await evidence(self._api, request, found, host)
-        return Response(
-            orjson.dumps(told, option=orjson.OPT_INDENT_2), media_type=JSON, headers=JSON_HEADERS
-        )
+        return Reply(orjson.dumps(told, option=orjson.OPT_INDENT_2))
 
     async def _found(self, request: Request) -> tuple[Record, Record]:
         """The operation, and the host in it. Refuses one that it has nothing to do with."""

@@ -4,7 +4,6 @@ The plan has a digest: what is begun is what was shown, or nothing. From 50 host
 the cluster has to be typed.
 """
 
-import shlex
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -132,10 +131,10 @@ def _hosts(text: str) -> Any:
 
 
 def _commands(request: Request, body: Body) -> Commands:
-    parts = ["commctl", body["kind"], body["cluster"]]
+    parts = [body["kind"], body["cluster"]]
     if "version" in body:
         parts.append(body["version"])
     for name, flag in FLAGS.items():
         if name in body:
             parts += [flag, str(body[name])]
-    return commands(request, shlex.join(parts), "/operations", "POST", body)
+    return commands(request, parts, "/operations", "POST", body)

@@ -61,7 +61,7 @@ class Diff:
             changed=[*_changed(found)],
             shown_max=SHOWN_MAX,
             events=f"/history?{query}",
-            commands=commands(request, f"commctl diff {at} {to}", f"/events?{query}"),
+            commands=commands(request, ("diff", at, to), f"/events?{query}"),
         )
 
 

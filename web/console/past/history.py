@@ -21,6 +21,7 @@ from web.console.past.slider import Past
 from web.events.events import filter_of
 from web.events.histories import Histories
 from web.http.query_string import moment, number, parameters
+from web.http.replies import NO_STORE, NOSNIFF
 from web.http.requests import Request
 
 PAGE_EVENTS = 50
@@ -47,7 +48,8 @@ class History:
     async def show(self, request: Request) -> Response:
         """The newest events that the query asks for, or those before a position."""
         given, at = _given(request), past(request)
-        before = _before(request)
+        before, until = _before(request), _which(request).until
+        told = given | ({"until": until} if until else {})
         is_live = not (before or at or "until" in given)
         query = urlencode(given)
         return self._pages.show(
@@ -58,8 +60,8 @@ class History:
             types=TYPES,
             is_first=before is None,
             chart=None if before or given else await self._chart(request),
-            query=urlencode(given | ({"until": at["at"]} if at else {})),
-            commands=_commands(request, given),
+            query=urlencode(told),
+            commands=_commands(request, told),
             **await self._seen(request) | await self._past.shown(request),
         )
 
@@ -101,7 +103,7 @@ class History:
             told=orjson.dumps(event, option=orjson.OPT_INDENT_2).decode(),
             tree=tree,
             commands=commands(
-                request, f"commctl diff @{position - 1} @{position}", f"/events?{urlencode(query)}"
+                request, ("diff", f"@{position - 1}", f"@{position}"), f"/events?{urlencode(query)}"
             ),
         )
 
@@ -138,12 +140,10 @@ class History:
 
 
 def _file(content: AsyncIterator[bytes], kind: str, name: str) -> Response:
-    headers = {
-        "content-disposition": f'attachment; filename="{name}"',
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
-    return StreamingResponse(content, media_type=kind, headers=headers)
+    answer = StreamingResponse(content, media_type=kind)
+    disposition = f'attachment; filename="{name}"'.encode()
+    answer.raw_headers += [NO_STORE, NOSNIFF, (b"content-disposition", disposition)]
+    return answer
 
 
 def _given(request: Request) -> dict[str, str]:
@@ -165,7 +165,10 @@ def _before(request: Request) -> int | None:
 
 
 def _commands(request: Request, given: dict[str, str]) -> Commands:
-    options = {"actor": "--actor", "type": "--type", "since": "--since"}
-    parts = ["commctl history", *([given["subject"]] if "subject" in given else [])]
-    parts += [f"{options[name]} {given[name]}" for name in options if name in given]
-    return commands(request, " ".join(parts), f"/events?{urlencode(given)}")
+    words = ["history"]
+    for name in FILTERS[1:]:
+        words += [f"--{name}", given[name]] if name in given else []
+    subject = given.get("subject", "")
+    words += ["--"] if subject.startswith("-") else []  # after it nothing is an option
+    words += [subject] if subject else []
+    return commands(request, words, f"/events?{urlencode(given)}")

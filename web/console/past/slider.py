@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from domain.event import shifted
 from domain.log.recorder import POSITION_MAX
+from domain.refusal import invalid
 from projections.past.course import Course, Failures
 from projections.past.steps import Steps
 from web.console.frame.api import Api
@@ -93,6 +94,8 @@ class Past:
     async def slider(self, request: Request, when: str) -> Slider:
         """The slider with its handle at a time."""
         steps = await self._timeline.steps(when)
+        if when > max(steps.end, request.app.state.now()):
+            raise invalid("at is in the future: nobody knows yet.", "at")
         course = await self._timeline.course()
         query = {"limit": str(OPERATIONS_MAX)}
         operations = await self._api.get(request, "/operations", query)

@@ -1,16 +1,18 @@
 """Charts say what the counts were: as areas, in words, and as a table."""
 
+import asyncio
 import re
+from typing import cast
 
 import pytest
 
 from projections.past import course
 from projections.past.course import Course, Point
 from projections.past.past_reads import PastReads
-from projections.reads import reads
+from projections.reads import Reads, reads
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
-from tests.web.service import WebService
+from tests.web.service import TIMEOUT_S, WebService
 from web.console.past.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet
 from web.events import timeline
 
@@ -65,10 +67,55 @@ def test_of_the_past_the_chart_ends_then() -> None:
     assert of_fleet(Course(), at(5)) is None
 
 
+class SlowLog:
+    """Reads that take as long as they are held up; `most` is how many there were at once."""
+
+    def __init__(self) -> None:
+        self.go, self.has_begun = asyncio.Event(), asyncio.Event()
+        self.begun = self.now = self.most = 0
+
+    async def fresh(self, query: object, *args: object) -> bool:
+        """A piece of the log, and there is no more."""
+        self.has_begun.set()
+        self.begun += 1
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.go.wait()
+        finally:
+            self.now -= 1
+        return False
+
+    scan = point = fresh
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_no_page_waits_longer_than_the_limit_and_one_that_leaves_stops_no_read(
+    seeded: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "COURSE_S", 0.05)
+    slow = SlowLog()
+    past = PastReads(seeded.engine)
+    told = timeline.Timeline(cast(Reads, slow), cast(Reads, slow), past)
+    async with asyncio.timeout(TIMEOUT_S):
+        leaving = asyncio.create_task(told.course())
+        await slow.has_begun.wait()
+        leaving.cancel()
+        found = await asyncio.gather(*(told.course() for _ in range(5)))
+        assert not any(each.is_whole for each in found)
+        assert (slow.begun, slow.now, slow.most) == (1, 1, 1)
+        slow.go.set()
+        await told.course()
+    assert slow.most == 1
+    past.close()
+
+
 async def test_of_a_long_log_a_page_shows_what_was_read_so_far_and_says_so(
     seeded: WebService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline, "COURSE_S", 0.0)
+    monkeypatch.setattr(timeline, "READ_S", 0.0)
     monkeypatch.setattr(course, "READ_POSITIONS", 50)
     log = reads(seeded.engine)
     past = PastReads(seeded.engine)

@@ -1,6 +1,7 @@
 """What happened, on pages: filters, older ones, files, and what follows from what."""
 
 import csv
+import shlex
 from io import StringIO
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from domain.event import Act
 from domain.log.recorder import now
 from tests.web.console import fleet
-from tests.web.console.browser import Browser
+from tests.web.console.browser import Browser, Page
 from tests.web.service import TIMEOUT_S, WebService
 
 HOST = fleet.address(4)
@@ -121,3 +122,41 @@ def test_an_event_leads_to_its_request_and_to_what_followed(
 def test_an_event_that_is_not_there_is_said_to_be_so(admin: Browser) -> None:
     assert admin.client.get("/history/999999").status_code == 404
     assert admin.client.get("/history/x").status_code == 400
+
+
+EVIL = "x; rm -rf ~ #$(id)`id`'\"&|"
+
+
+def told(page: Page) -> list[list[str]]:
+    """The commands that a page has to be copied, in words as a shell has them."""
+    return [shlex.split(each) for each in page.texts if each.startswith(("commctl ", "curl "))]
+
+
+def test_a_link_hands_nobody_a_command_of_its_own(admin: Browser) -> None:
+    asked = {"actor": EVIL, "subject": f"-s {EVIL}", "since": "2026-01-01", "until": "2100-01-01"}
+    page = Page(admin.client.get("/history", params=asked).text)
+    (said, curl) = told(page)
+    assert said == ["commctl", "history", "--actor", EVIL, "--since", "2026-01-01", "--until",
+                    "2100-01-01T00:00:00.000000", "--", f"-s {EVIL}"]  # fmt: skip
+    assert curl[:2] == ["curl", "-nf"]
+    assert len(curl) == 3
+    with_time = admin.client.get("/history", params={"at": "2026-01-01", "until": "2100-01-01"})
+    assert told(Page(with_time.text))[0][-1] == "2026-01-01T00:00:00.000000"
+
+
+@pytest.mark.parametrize("path", ["/hosts", "/operations"])
+def test_filters_are_quoted_in_what_is_copied(admin: Browser, path: str) -> None:
+    for name in ("cluster", "status", "kind", "os", "label", "q", "actor"):
+        answer = admin.client.get(path, params={name: EVIL})
+        if answer.status_code == 200:
+            (said, curl) = told(Page(answer.text))
+            assert not {"rm", "-rf", "x;"} & {*said, *curl}
+
+
+def test_an_export_has_the_smaller_of_two_ends(admin: Browser, seeded: WebService) -> None:
+    middle, end = (seeded.events[at].recorded_at for at in (20, -1))
+    page = admin.see(f"/history?at={end}&until={middle}")
+    (link,) = [link for link in page.links if link.startswith("/history.json")]
+    records = admin.client.get(link).json()
+    assert records
+    assert max(record["time"].rstrip("Z") for record in records) <= middle

@@ -114,3 +114,21 @@ def test_what_differs_between_two_times_is_told(admin: Browser, seeded: WebServi
 def test_a_time_that_is_none_has_no_difference(admin: Browser) -> None:
     for query in ("at=x", "at=2026-01-01&to=2999-01-01"):
         assert admin.client.get(f"/diff?{query}").status_code == 400
+
+
+PAGES = ("/", "/hosts", f"/host/{fleet.address(3)}", "/clusters", "/cluster/web", "/history")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01", "0001-01-01T00:30", "0999-12-31T23:30"])
+def test_a_time_at_the_edge_of_the_calendar_is_a_time(admin: Browser, at: str) -> None:
+    for page in ("/", "/hosts", "/clusters", "/history", "/diff"):
+        assert "As of" in (text := admin.see(f"{page}?at={at}").text) or page == "/diff", text
+    for page in (f"/host/{fleet.address(3)}", "/cluster/web"):  # neither was there
+        assert admin.client.get(f"{page}?at={at}").status_code == 404
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:30", "9999-12-31T23:59:59", "2999-01-01"])
+def test_a_time_to_come_is_refused_on_every_page(admin: Browser, at: str) -> None:
+    for page in (*PAGES, "/diff", "/map/hosts"):
+        assert admin.client.get(f"{page}?at={at}").status_code == 400, page
+    assert admin.client.get("/past?page=/&back=3153600000").status_code == 303
