@@ -10,6 +10,7 @@ from domain.aggregates import (
     source,
 )
 from domain.aggregates.accounts import session, token, user
+from domain.aggregates.planning import window
 from domain.event import TOPICS
 
 __all__ = ["MODULES", "TOPICS", "TYPES"]
@@ -25,6 +26,7 @@ MODULES = (
     source,
     token,
     user,
+    window,
 )
 """Where event classes are."""
 

@@ -14,6 +14,7 @@ from projections.beside_the_log import (
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
+from projections.planning import windows
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -23,6 +24,7 @@ PROJECTIONS = (
     operations.PROJECTION,
     fleet.PROJECTION,
     accounts.PROJECTION,
+    windows.PROJECTION,
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
 from domain.aggregates import container_manager_events as container_manager
 from domain.aggregates.accounts import session, token, user
+from domain.aggregates.planning import window
 from domain.event import Event
 
 # Any: a function for one class of events stands beside those for others.
@@ -153,6 +154,8 @@ TELLINGS: dict[type[Event], Telling] = {
     token.Revoked: "revoked",
     session.Started: "{user} logged in, until {ends}",
     session.Ended: "the session of {user} ended",
+    window.Defined: "opens at '{starts}' in {zone}, for {duration_s} seconds",
+    window.Removed: "removed",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
 }

@@ -45,10 +45,12 @@ from web.resources.operations.operation_starts import OperationStarts
 from web.resources.operations.operations import Operations
 from web.resources.operations.second_looks import SecondLooks
 from web.resources.operations.step_outputs import StepOutputs
+from web.resources.planning.windows import Windows
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
+from web.routes.planning import planning_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routing.not_here import leave_to_others
 from web.routing.route import Route, nothing_here, refuse_twins
@@ -177,6 +179,7 @@ def _api(
         *fleet_routes(Fleet(reads, past, options.sources), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
         *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
+        *planning_routes(Windows(writer, reads, past, options.now)),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),

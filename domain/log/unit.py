@@ -14,6 +14,7 @@ from domain.aggregates.host import Host
 from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
 from domain.event import Act, Event
 from domain.log import recorder
@@ -104,6 +105,10 @@ class Unit:
     def operation(self, name: str) -> Operation:
         """The operation of this id, existing or not."""
         return self._use(Operation, name)
+
+    def window(self, name: str) -> Window:
+        """The window of this name, defined or not."""
+        return self._use(Window, name)
 
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""

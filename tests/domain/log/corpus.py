@@ -132,6 +132,9 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("operation.cancel_requested", "operation/0193-7", ""),
     ("operation.ended", "operation/0193-7", '"status":"partial","reason":"1 failed."'),
     ("operation.retried", "operation/0193-8", '"operation":"0193-9"'),
+    ("window.defined", "window/nights", ('"zone":"Europe/Berlin","starts":"0 22 * * 1-5",'
+     '"duration_s":21600,"except_dates":["2026-12-24"]')),
+    ("window.removed", "window/nights", ""),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""
 
@@ -225,6 +228,8 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.left_cluster@2", ""),
     ("cluster.removed", ""),
     ("host.removed", ""),
+    ("window.defined", ""),
+    ("window.removed", ""),
 )
 """A log in which all of them come, in an order in which they can: topic, with the class version
 where it is not 1, and another aggregate than in `STORED` where that is needed. Where `STORED` has

@@ -1,0 +1,36 @@
+"""Bodies of requests about windows and schedules; the domain knows which values are possible."""
+
+from pydantic import Field
+
+from domain.aggregates.planning.firings import CRON_CHARACTERS_MAX
+from domain.aggregates.planning.window import DATES_MAX, DURATION_S_MAX, DURATION_S_MIN
+from web.schemas.bodies import Exact
+from web.schemas.examples import example
+
+ZONE = "The name of a zone, whose clocks count."
+CRON = "A cron expression of five fields."
+DATE = r"^\d{4}-\d\d-\d\d$"
+
+
+class WindowBody(Exact):
+    """What a PUT of a window asks for: all of it."""
+
+    REFUSES_NULLS = True
+
+    zone: str = Field(description=ZONE, json_schema_extra={"examples": ["Europe/Berlin"]})
+    starts: str = Field(
+        description=f"{CRON} It opens whenever that fires.",
+        json_schema_extra={"maxLength": CRON_CHARACTERS_MAX, "examples": ["0 22 * * 1-5"]},
+    )
+    duration_s: int = Field(
+        description="For how many seconds it is open then.",
+        json_schema_extra={"minimum": DURATION_S_MIN, "maximum": DURATION_S_MAX},
+    )
+    except_dates: list[str] = Field(
+        default_factory=list,
+        alias="except",
+        description="Dates on which it does not open, by the calendar of the zone.",
+        json_schema_extra={"maxItems": DATES_MAX, "items": {"type": "string", "pattern": DATE}},
+    )
+
+    model_config = example(zone="Europe/Berlin", starts="0 22 * * 1-5", duration_s=21600)
