@@ -11,9 +11,8 @@ from typing import Any, Protocol
 from domain.aggregates.planning.firings import firings
 from domain.aggregates.planning.schedule import AHEAD_S_MAX
 from domain.aggregates.planning.schedule_events import Defined
-from domain.aggregates.rolling_policy import seconds_between
 from domain.commands import operation_commands, schedule_commands
-from domain.event import Act, Recorded, shifted
+from domain.event import Act, Recorded, seconds_between, shifted
 from domain.log.unit import Unit
 from domain.refusal import Kind, Refusal, invalid
 from projections.planning.schedules import Timing

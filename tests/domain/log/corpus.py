@@ -116,6 +116,21 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
      '"step_timeout_s":0.0,"reboot":"if_needed","drain":false},"hosts":[["10.0.0.7",0]],'
      '"skipped":[],"predecessor":"","members":30,"targets":{"label":["role=db"]}')),
+    ("operation.started", "operation/0193-b", ('"kind":"restart","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":false,"waves":[{"hosts":1,"soak_s":600.0,'
+     '"approval":"second"}],"starts_at":"2026-01-02T04:00:00.000000"},'
+     '"hosts":[["10.0.0.7",0],["10.0.0.9",0]],"skipped":[],"predecessor":"","members":0,'
+     '"targets":null,"waves":[1]')),
+    ("operation.waits", "operation/0193-b", ('"what":"start","until":"2026-01-02T04:00:00.000000",'
+     '"reason":"It is to begin later."')),
+    ("operation.waits", "operation/0193-b", '"what":"","until":null,"reason":""'),
+    ("operation.waits", "operation/0193-b", ('"what":"soak","until":"2026-01-02T04:10:00.000000",'
+     '"reason":"Wave 1 is over, and soaks."')),
+    ("operation.host_unwell", "operation/0193-b", '"address":"10.0.0.7","reason":"It is off."'),
+    ("operation.host_well", "operation/0193-b", '"address":"10.0.0.7"'),
+    ("operation.wave_approved", "operation/0193-b", '"wave":2'),
+    ("operation.wave_started", "operation/0193-b", '"wave":2'),
     ("operation.host_started", "operation/0193-8",
      '"address":"10.0.0.7","container_manager":"prod"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
@@ -229,6 +244,16 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.host_unknown", "operation/0193-9"),
     ("operation.cancel_requested", "operation/0193-9"),
     ("operation.started", "operation/0193-a"),
+    ("operation.started", "operation/0193-b"),
+    ("operation.waits", "operation/0193-b"),
+    ("operation.waits", "operation/0193-b"),
+    ("operation.host_started", "operation/0193-b"),
+    ("operation.host_done", "operation/0193-b"),
+    ("operation.waits", "operation/0193-b"),
+    ("operation.host_unwell", "operation/0193-b"),
+    ("operation.host_well", "operation/0193-b"),
+    ("operation.wave_approved", "operation/0193-b"),
+    ("operation.wave_started", "operation/0193-b"),
     ("cluster.host_left", ""),
     ("host.left_cluster", ""),
     ("cluster.host_joined", ""),

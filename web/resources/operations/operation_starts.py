@@ -8,7 +8,7 @@ from domain.aggregates.operation import OperationRequest
 from domain.aggregates.operation_events import Targets
 from domain.aggregates.rolling_policy import Kind, Options
 from domain.commands import operation_commands
-from domain.commands.operation_commands import Plan
+from domain.commands.planning import Plan
 from domain.commands.second_looks import skipped_by_retry, skipped_by_start
 from domain.log.unit import Unit
 from domain.log.writer import Writer
@@ -17,6 +17,7 @@ from domain.timed_id import timed_id
 from projections import operation_reads
 from projections.fleet import queries
 from projections.fleet.matching import HostFilter
+from web.http.query_string import moment
 from web.http.replies import UNSTORED, Reply, json_body
 from web.http.requests import Request
 from web.resources.fleet_filter import checked_filter, told_filter
@@ -151,6 +152,8 @@ def _wanted(
 ) -> OperationRequest:
     keys = Options.__dataclass_fields__.keys()
     given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
+    if given.get("starts_at"):
+        given["starts_at"] = moment(given["starts_at"], "starts_at")
     options = rolling_policy.checked_options(kind, given)
     if kind == "deploy":
         version = rolling_policy.checked_version(version)
@@ -188,6 +191,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "max_parallel": plan.limits.parallel,
         "max_failures": plan.limits.failures,
         "max_unavailable": plan.limits.unavailable,
+        "waves": plan.waves,
     }
 
 

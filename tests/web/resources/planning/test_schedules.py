@@ -62,6 +62,7 @@ def test_the_same_again_is_no_event_and_another_is_a_change(
         ({"operation": UPGRADE | {"max_parallel": "200%"}}, 400, "operation.max_parallel"),
         ({"operation": UPGRADE | {"dry_run": True}}, 400, "operation.dry_run"),
         ({"operation": UPGRADE | {"plan": "0f"}}, 400, "operation.plan"),
+        ({"operation": UPGRADE | {"starts_at": "2030-01-01"}}, 400, "operation.starts_at"),
         ({"operation": UPGRADE | {"hosts": {"cluster": "db"}}}, 400, "operation.hosts"),
         ({"operation": UPGRADE | {"cluster": "none"}}, 404, None),
         ({"operation": UPGRADE | {"cluster": "db"}}, 409, "operation"),
