@@ -4,6 +4,7 @@ The subject is named beside it, so the sentence begins with what happened to it.
 event adds its sentence (`tests/projections/test_history.py`).
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ WAITS_FOR: dict[WaitsFor, str] = {
     "start": "its time",
 }
 """What an operation waits for, in words."""
+TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z?")
+"""A time as events have it: people are told it to the second."""
 # Any: a function for one class of events stands beside those for others.
 Telling = str | Callable[[Any], str]
 """Words with the event's fields in braces, or a function where words alone will not do."""
@@ -197,7 +200,8 @@ TELLINGS: dict[type[Event], Telling] = {
 def sentence(event: Event) -> str:
     """What happened, for a person."""
     telling = TELLINGS[type(event)]
-    return telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+    told = telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+    return TIME.sub(r"\1 \2 UTC", told)
 
 
 REASONS = {
