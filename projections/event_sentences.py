@@ -146,6 +146,8 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.Retried: "retried by {operation}",
     log_history.WentBack: "went back from position {known_position} to {common_position}",
     log_history.ClockSetBack: "was stamped ahead, up to {recorded_at}: its times begin anew",
+    log_history.CheckpointSigned: "signed as it is up to its event number {size}",
+    log_history.KeyRotated: "is signed with another key from now on",
     user.Added: _user_added,
     user.RoleChanged: lambda event: f"is {_roles(event)} from now on",
     user.PasswordChanged: _password_changed,
