@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from domain.aggregate import Aggregate
+from domain.aggregates.accounts.token import Token
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.host import Host
@@ -33,6 +34,7 @@ class MemoryUnit:
         self.container_managers: dict[str, ContainerManager] = {}
         self.operations: dict[str, Operation] = {}
         self.sources: dict[str, Source] = {}
+        self.tokens: dict[str, Token] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
         self.act = ACT
@@ -70,6 +72,10 @@ class MemoryUnit:
     def source(self, name: str) -> Source:
         """The source of this name."""
         return self._use(self.sources.setdefault(name, Source(name)))
+
+    def token(self, name: str) -> Token:
+        """The token of this name."""
+        return self._use(self.tokens.setdefault(name, Token(name)))
 
     def _use(self, aggregate: A) -> A:
         aggregate.act, aggregate.pending = self.act, self.pending
