@@ -62,7 +62,7 @@ class Defined(WindowEvent):
 
 @dataclass(frozen=True)
 class TakenUp(WindowEvent):
-    """An operation (`operation/…`) or a schedule (`schedule/…`) keeps to this window from now on."""
+    """An operation (`operation/…`) or a schedule (`schedule/…`) keeps to it from now on."""
 
     TOPIC: ClassVar[str] = "window.taken_up"
     by: str
