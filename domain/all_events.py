@@ -10,7 +10,7 @@ from domain.aggregates import (
     source,
 )
 from domain.aggregates.accounts import session, token, user
-from domain.aggregates.planning import window
+from domain.aggregates.planning import schedule_events, window
 from domain.event import TOPICS
 
 __all__ = ["MODULES", "TOPICS", "TYPES"]
@@ -22,6 +22,7 @@ MODULES = (
     log_history,
     network,
     operation_events,
+    schedule_events,
     session,
     source,
     token,

@@ -14,7 +14,7 @@ from projections.beside_the_log import (
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
-from projections.planning import windows
+from projections.planning import schedules, windows
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -25,6 +25,7 @@ PROJECTIONS = (
     fleet.PROJECTION,
     accounts.PROJECTION,
     windows.PROJECTION,
+    schedules.PROJECTION,
 )
 
 

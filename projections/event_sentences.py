@@ -10,7 +10,7 @@ from typing import Any
 from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
 from domain.aggregates import container_manager_events as container_manager
 from domain.aggregates.accounts import session, token, user
-from domain.aggregates.planning import window
+from domain.aggregates.planning import schedule_events, window
 from domain.event import Event
 from domain.rollouts.moves import WaitsFor
 
@@ -72,6 +72,11 @@ def _started(event: operation_events.Started) -> str:
     return (
         f"{event.kind} of {event.cluster}{version} began: {len(event.hosts)} hosts{skipped}{again}"
     )
+
+
+def _scheduled(event: schedule_events.Defined) -> str:
+    what = f"{event.operation.get('kind')} of {event.operation.get('cluster')}"
+    return f"fires at '{event.cron}' in {event.zone}: {what}"
 
 
 def _waits(event: operation_events.Waits) -> str:
@@ -178,6 +183,12 @@ TELLINGS: dict[type[Event], Telling] = {
     session.Ended: "the session of {user} ended",
     window.Defined: "opens at '{starts}' in {zone}, for {duration_s} seconds",
     window.Removed: "removed",
+    schedule_events.Defined: _scheduled,
+    schedule_events.Fired: "fired: operation {operation} began, as was due at {due}",
+    schedule_events.NotBegun: "fired at {due}, and nothing could be begun",
+    schedule_events.Missed: "missed {count} firings, the last was due at {due}",
+    schedule_events.SetBack: "had a clock that was ahead: what is due after {after} is to come",
+    schedule_events.Removed: "removed: it fires no more",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
 }

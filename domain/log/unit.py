@@ -14,6 +14,7 @@ from domain.aggregates.host import Host
 from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.schedule import Schedule
 from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
 from domain.event import Act, Event
@@ -109,6 +110,10 @@ class Unit:
     def window(self, name: str) -> Window:
         """The window of this name, defined or not."""
         return self._use(Window, name)
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule of this name, defined or not."""
+        return self._use(Schedule, name)
 
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""

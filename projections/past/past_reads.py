@@ -19,7 +19,7 @@ from domain.log.recorder import now as machine_now
 from domain.refusal import unavailable
 from projections.past import checkpoints
 from projections.past.past import FLEET, Breath, Past, Query, Scratch, advance, place
-from projections.planning import windows
+from projections.planning import schedules, windows
 from projections.projection import tag_of
 
 SUBJECT_THREADS = 2
@@ -66,6 +66,11 @@ class PastReads:
     async def window(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:
         """What `query(tx, name)` gives at a time."""
         ask = partial(self._past.subject, windows.PROJECTION, f"window/{name}")
+        return await self._subjects.run(self._ask, moment, ask, query, name)
+
+    async def schedule(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:
+        """What `query(tx, name)` gives at a time."""
+        ask = partial(self._past.subject, schedules.PROJECTION, f"schedule/{name}")
         return await self._subjects.run(self._ask, moment, ask, query, name)
 
     async def cluster(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:

@@ -200,6 +200,7 @@ def _look_after_hosts(
     supervisor.add("watcher", make.watcher())
     supervisor.add("updates", make.update_scanner())
     supervisor.add("rolling", make.operation_driver(managers))
+    supervisor.add("schedules", make.scheduler())
 
 
 def _speak_to_others(

@@ -1,5 +1,7 @@
 """Bodies of requests about windows and schedules; the domain knows which values are possible."""
 
+from typing import Any
+
 from pydantic import Field
 
 from domain.aggregates.planning.firings import CRON_CHARACTERS_MAX
@@ -34,3 +36,25 @@ class WindowBody(Exact):
     )
 
     model_config = example(zone="Europe/Berlin", starts="0 22 * * 1-5", duration_s=21600)
+
+
+# Any: plain JSON, which is looked at as `BeginBody`.
+class ScheduleBody(Exact):
+    """What a PUT of a schedule asks for: all of it."""
+
+    REFUSES_NULLS = True
+
+    cron: str = Field(
+        description=f"{CRON} Each time that it fires begins one operation.",
+        json_schema_extra={"maxLength": CRON_CHARACTERS_MAX, "examples": ["0 2 * * 0"]},
+    )
+    zone: str = Field(description=ZONE, json_schema_extra={"examples": ["Europe/Berlin"]})
+    operation: dict[str, Any] = Field(
+        description="The body of a `POST /operations`, without `dry_run`, `plan` and `starts_at`."
+    )
+
+    model_config = example(
+        cron="0 2 * * 0",
+        zone="Europe/Berlin",
+        operation={"kind": "upgrade", "cluster": "web", "reboot": "if_needed"},
+    )

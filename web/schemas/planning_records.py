@@ -1,9 +1,10 @@
 """Records of windows and schedules as GET and PUT answer them."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
+from web.schemas.bodies import OperationId
 from web.schemas.examples import example
 from web.schemas.records import TIME, Record
 
@@ -34,4 +35,38 @@ class WindowRecord(Record):
         open=False,
         until=None,
         next="2026-11-30T21:00:00.000000",
+    )
+
+
+class FiringRecord(Record):
+    """What became of a firing."""
+
+    due: Time
+    outcome: Literal["begun", "not_begun", "missed"]
+    operation: OperationId | None = Field(description="Where one was begun.")
+    reason: str | None = Field(description="Where none was.")
+
+
+# Any: plain JSON, as it was sent.
+class ScheduleRecord(Record):
+    """A schedule, when it fires next, and what became of its last firing."""
+
+    name: str
+    cron: str
+    zone: str
+    operation: dict[str, Any]
+    defined_by: str
+    defined_at: Time
+    next: list[Time] = Field(description="When it fires next; fewer where it fires no more.")
+    last: FiringRecord | None
+
+    model_config = example(
+        name="sundays",
+        cron="0 2 * * 0",
+        zone="Europe/Berlin",
+        operation={"kind": "upgrade", "cluster": "web", "reboot": "if_needed"},
+        defined_by="ada",
+        defined_at="2026-11-30T12:00:00.000000",
+        next=["2026-12-06T01:00:00.000000", "2026-12-13T01:00:00.000000"],
+        last=None,
     )

@@ -150,6 +150,16 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("window.defined", "window/nights", ('"zone":"Europe/Berlin","starts":"0 22 * * 1-5",'
      '"duration_s":21600,"except_dates":["2026-12-24"]')),
     ("window.removed", "window/nights", ""),
+    ("schedule.defined", "schedule/sundays", ('"cron":"0 2 * * 0","zone":"Europe/Berlin",'
+     '"operation":{"kind":"upgrade","cluster":"web"}')),
+    ("schedule.fired", "schedule/sundays",
+     '"due":"2026-01-04T01:00:00.000000","operation":"0193-7"'),
+    ("schedule.not_begun", "schedule/sundays", ('"due":"2026-01-11T01:00:00.000000",'
+     '"reason":"A different operation is in process."')),
+    ("schedule.missed", "schedule/sundays", ('"first":"2026-01-18T01:00:00.000000",'
+     '"due":"2026-01-25T01:00:00.000000","count":2')),
+    ("schedule.set_back", "schedule/sundays", '"after":"2026-01-20T03:04:05.000006"'),
+    ("schedule.removed", "schedule/sundays", ""),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""
 
@@ -255,6 +265,12 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.removed", ""),
     ("window.defined", ""),
     ("window.removed", ""),
+    ("schedule.defined", ""),
+    ("schedule.fired", ""),
+    ("schedule.not_begun", ""),
+    ("schedule.missed", ""),
+    ("schedule.set_back", ""),
+    ("schedule.removed", ""),
 )
 """A log in which all of them come, in an order in which they can: topic, with the class version
 where it is not 1, and another aggregate than in `STORED` where that is needed. Where `STORED` has

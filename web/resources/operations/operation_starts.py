@@ -1,7 +1,7 @@
 """Rolling operations are begun over HTTP, as v0 has it and by one request for every kind."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.aggregates import rolling_policy
 from domain.aggregates.operation import OperationRequest
@@ -44,6 +44,27 @@ ACCEPTED: Mapping[Kind, type[OperationBody]] = {
 MEMBERS_MAX = 1_000_000
 
 
+class Asked(NamedTuple):
+    """What the body of a `POST /operations` asks for: by filters or not."""
+
+    request: OperationRequest
+    which: HostFilter | None
+
+    def matching(self, unit: Unit) -> list[str]:
+        """The hosts that the filters let through as of now, in the transaction that decides."""
+        return queries.addresses(unit.tx, self.which, MEMBERS_MAX) if self.which else []
+
+
+def asked_for(body: BeginBody) -> Asked:
+    """What a body asks for, or a refusal of what makes no sense."""
+    which = _filter_of(body)
+    version = _version_of(body)
+    targets: Targets = told_filter(which) if which else None
+    if isinstance(body.hosts, list):
+        targets = body.hosts
+    return Asked(_wanted(body.kind, body.cluster, version, body, targets), which)
+
+
 class OperationStarts:
     """The handlers of `POST /operations`, `PUT /cluster/{name}/deploy` …, and retries."""
 
@@ -80,24 +101,20 @@ class OperationStarts:
         """Begin an operation of any kind, on all members of a cluster or on some."""
         body = await bodies.read(request, BeginBody)
         request.must_be_allowed_in(body.cluster)
-        which = _filter_of(body)
-        version = _version_of(body)
-        targets: Targets = told_filter(which) if which else None
-        if isinstance(body.hosts, list):
-            targets = body.hosts
-        wanted = _wanted(body.kind, body.cluster, version, body, targets)
+        asked = asked_for(body)
+        wanted = asked.request
         once = OnceOnly(request, body)
         if body.dry_run:
             planned: Plan = await self._writer.perform(
                 request.act(),
-                lambda unit: operation_commands.plan(unit, wanted, _matching(unit, which)),
+                lambda unit: operation_commands.plan(unit, wanted, asked.matching(unit)),
             )
             return Reply(json_body(_told(planned) | {"plan": planned.digest}))
 
         def skipped(unit: Unit) -> list[str]:
             if once.begun(unit):
                 return []
-            return skipped_by_start(unit, wanted, _matching(unit, which))
+            return skipped_by_start(unit, wanted, asked.matching(unit))
 
         await self._second_looks.look(request, skipped)
         name = timed_id()
@@ -105,7 +122,7 @@ class OperationStarts:
         def start(unit: Unit) -> str:
             if before := once.begun(unit):
                 return before
-            matching = _matching(unit, which)
+            matching = asked.matching(unit)
             begun = operation_commands.start(unit, name, wanted, matching, body.plan)
             return once.remember(unit, begun)
 
@@ -159,11 +176,6 @@ def _filter_of(body: BeginBody) -> HostFilter | None:
     if which.cluster not in (None, body.cluster):
         raise invalid("hosts.cluster is another one than cluster.", "hosts")
     return which._replace(cluster=body.cluster)
-
-
-def _matching(unit: Unit, which: HostFilter | None) -> list[str]:
-    """As of now, in the transaction that decides."""
-    return queries.addresses(unit.tx, which, MEMBERS_MAX) if which else []
 
 
 def _told(plan: Plan) -> dict[str, Any]:
