@@ -184,6 +184,8 @@ TELLINGS: dict[type[Event], Telling] = {
     session.Started: "{user} logged in, until {ends}",
     session.Ended: "the session of {user} ended",
     window.Defined: "opens at '{starts}' in {zone}, for {duration_s} seconds",
+    window.TakenUp: "taken up by {by}",
+    window.Released: "released by {by}",
     window.Removed: "removed",
     schedule_events.Defined: _scheduled,
     schedule_events.Fired: "fired: operation {operation} began, as was due at {due}",
