@@ -27,6 +27,7 @@ from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.directory_lock import DataLock
 from runners.os_support.log_lines import ServiceLog
+from runners.proof import daily_checkpoint
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
@@ -116,7 +117,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
-            _options(settings, window),
+            _options(settings, storage, window),
             AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
@@ -228,6 +229,8 @@ def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) 
     """Start whoever works on the database alone."""
     checkpointer = Checkpointer(storage.engine, storage.writer, now, ownership=ownership)
     supervisor.run("checkpointer", checkpointer.run())
+    daily = daily_checkpoint.run(storage.notary, storage.writer, now, ownership)
+    supervisor.run("notary", daily)
     half_removed = partial(storage.answers.fresh, clusters.half_removed)
     removals = cluster_removals.run(storage.writer, half_removed, now, ownership)
     supervisor.run("removals", removals)
@@ -246,7 +249,7 @@ def _keep_tree(
     observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
 
 
-def _options(settings: Settings, window: EventWindow) -> Options:
+def _options(settings: Settings, storage: Storage, window: EventWindow) -> Options:
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
@@ -256,6 +259,7 @@ def _options(settings: Settings, window: EventWindow) -> Options:
         listeners_max=settings.listeners_max,
         oldest_report=partial(oldest_report, settings),
         elsewhere=settings.runners_only,
+        sign=storage.notary.sign,
         second_look_s=second_looks.LIMIT_S if _somebody_looks(settings) else 0.0,
     )
 

@@ -118,7 +118,7 @@ class RunningOperation(Record):
 class Need(Record):
     """Something that a person has to decide."""
 
-    what: Literal["host_key", "unknown_outcome", "stale_source"]
+    what: Literal["host_key", "unknown_outcome", "stale_source", "approval", "soak"]
     count: Amount = Field(description="Of hosts, or sources.")
     cure: str
     hosts: Named
@@ -126,7 +126,9 @@ class Need(Record):
     operation: str | None = None
     source: str | None = None
     since: str | None = Field(None, description="When the source began to fail. UTC.")
-    reason: str | None = Field(None, description="Why the source fails.")
+    reason: str | None = Field(
+        None, description="Why the source fails, or what the operation waits for."
+    )
 
 
 class FleetRecord(Record):
