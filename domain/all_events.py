@@ -8,6 +8,7 @@ from domain.aggregates import (
     network,
     operation_events,
     source,
+    webhook,
 )
 from domain.aggregates.accounts import session, token, user
 from domain.event import TOPICS
@@ -25,6 +26,7 @@ MODULES = (
     source,
     token,
     user,
+    webhook,
 )
 """Where event classes are."""
 

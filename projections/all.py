@@ -11,9 +11,11 @@ from projections.beside_the_log import (
     node_reports,
     outputs,
     update_scans,
+    webhook_deliveries,
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
+from projections.webhooks import projection as webhooks
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -23,6 +25,7 @@ PROJECTIONS = (
     operations.PROJECTION,
     fleet.PROJECTION,
     accounts.PROJECTION,
+    webhooks.PROJECTION,
 )
 
 
@@ -37,4 +40,5 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *update_scans.schema(engine),
         *checkpoints.schema(engine),
         *account_hashes.schema(engine),
+        *webhook_deliveries.schema(engine),
     ]

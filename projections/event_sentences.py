@@ -7,7 +7,15 @@ event adds its sentence (`tests/projections/test_history.py`).
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
+from domain.aggregates import (
+    cluster,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    source,
+    webhook,
+)
 from domain.aggregates import container_manager_events as container_manager
 from domain.aggregates.accounts import session, token, user
 from domain.event import Event
@@ -155,6 +163,12 @@ TELLINGS: dict[type[Event], Telling] = {
     session.Ended: "the session of {user} ended",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
+    webhook.Created: "created, to send to {url}",
+    webhook.Changed: "changed, to send to {url}",
+    webhook.SecretRotated: "has another secret, and the one before it too until {both_until}",
+    webhook.GaveUp: "given up at position {position}: nothing was delivered since {since}",
+    webhook.Resumed: "goes on from where it was given up",
+    webhook.Removed: "removed, and its secret destroyed",
 }
 
 

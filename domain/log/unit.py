@@ -15,6 +15,7 @@ from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source
+from domain.aggregates.webhook import Webhook
 from domain.event import Act, Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent
@@ -120,6 +121,10 @@ class Unit:
     def session(self, name: str) -> Session:
         """The session of this id, existing or not."""
         return self._use(Session, name)
+
+    def webhook(self, name: str) -> Webhook:
+        """The webhook of this name, existing or not."""
+        return self._use(Webhook, name)
 
     def log_history(self) -> LogHistory:
         """The log itself."""

@@ -12,10 +12,11 @@ from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.refusal import invalid, not_found
-from projections.fleet.cures import CURES, STALE_SOURCE, UNKNOWN_OUTCOME
+from projections.fleet.cures import CURES, GIVEN_UP_WEBHOOK, STALE_SOURCE, UNKNOWN_OUTCOME
 from projections.fleet.facets import facets
 from projections.fleet.matching import DIMENSIONS, HostFilter, matching
 from projections.hosts import later
+from projections.webhooks import queries as webhooks
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 NAMES_MAX = 20
@@ -160,12 +161,14 @@ def fleet(
         for kind, count in counts["kind"].items()
     ]
     needs = [each | {"what": "host_key"} for each in failed if each["kind"] == "host_key"]
+    if not past:
+        needs += [*_unknown(tx), *_stale(tx, sources), *_given_up(tx)]
     return {
         "position": recorder.head(tx).position if not past else None,
         "hosts": {"total": counts["total"]} | {n: counts[n] for n in ("status", "os", "cluster")},
         "failed": failed,
         "operations": [] if past else _running(tx),
-        "needs_a_person": needs if past else [*needs, *_unknown(tx), *_stale(tx, sources)],
+        "needs_a_person": needs,
     }
 
 
@@ -220,3 +223,17 @@ def _stale(tx: Transaction, sources: frozenset[str]) -> Iterator[dict[str, Any]]
                 "cure": STALE_SOURCE,
                 "hosts": [],
             }
+
+
+def _given_up(tx: Transaction) -> Iterator[dict[str, Any]]:
+    """Webhooks that nothing is sent to any more."""
+    for name, told in webhooks.given_up(tx):
+        yield {
+            "what": "given_up_webhook",
+            "webhook": name,
+            "since": told["since"],
+            "reason": told["reason"],
+            "count": 1,
+            "cure": GIVEN_UP_WEBHOOK,
+            "hosts": [],
+        }

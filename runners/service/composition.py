@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from domain.log.engine import PersistenceError
 from domain.log.recorder import now
+from domain.timed_id import timed_id
 from projections import clusters
 from projections.accounts.register import AccountRegister
 from runners.bootstrapping.step_files import Lists
@@ -48,6 +49,9 @@ from runners.service.storage import Storage, open_storage
 from runners.service.supervisor import Supervisor
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource
+from runners.webhooks.reading import WebhookReader
+from runners.webhooks.receiver import HttpReceiver
+from runners.webhooks.trial import WebhookTrial
 from web.app import HostKeys, Options, RequestLog, Stores, application
 from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
@@ -94,7 +98,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
         _keep_what_was_opened(supervisor, observer, lock, first_start, lines)
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
-        ssh = make_ssh(settings)
+        ssh, webhooks = make_ssh(settings), WebhookReader(storage.answers, vault)
         if settings.runners:
             ownership = await _ownership_of(settings, storage, supervisor, observer, stack, lines)
             make = Factories(settings, storage.writer, storage.fleet, ssh, lines, ownership)
@@ -102,6 +106,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             stack.push_async_callback(managers.aclose)
             _look_after_hosts(make, supervisor, managers, steps)
             _speak_to_others(make, supervisor, observer, managers, vault, configured)
+            supervisor.add("webhooks", make.webhook_sender(webhooks))
             _keep_house(storage, supervisor, ownership)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
@@ -113,7 +118,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
-            _options(settings, window),
+            _options(settings, window, webhooks),
             AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
@@ -229,7 +234,7 @@ def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) 
     supervisor.run("removals", removals)
 
 
-def _options(settings: Settings, window: EventWindow) -> Options:
+def _options(settings: Settings, window: EventWindow, webhooks: WebhookReader) -> Options:
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
@@ -239,6 +244,7 @@ def _options(settings: Settings, window: EventWindow) -> Options:
         listeners_max=settings.listeners_max,
         oldest_report=partial(oldest_report, settings),
         elsewhere=settings.runners_only,
+        try_webhook=WebhookTrial(webhooks, HttpReceiver(), now, timed_id),
         second_look_s=second_looks.LIMIT_S if _somebody_looks(settings) else 0.0,
     )
 

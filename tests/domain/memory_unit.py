@@ -11,6 +11,7 @@ from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source
+from domain.aggregates.webhook import Webhook
 from domain.commands.fleet_commands import HostRequest, OfferedKey, Part, Unit
 from domain.event import Event
 from domain.log.transaction import Transaction
@@ -33,6 +34,7 @@ class MemoryUnit:
         self.container_managers: dict[str, ContainerManager] = {}
         self.operations: dict[str, Operation] = {}
         self.sources: dict[str, Source] = {}
+        self.webhooks: dict[str, Webhook] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
         self.act = ACT
@@ -70,6 +72,10 @@ class MemoryUnit:
     def source(self, name: str) -> Source:
         """The source of this name."""
         return self._use(self.sources.setdefault(name, Source(name)))
+
+    def webhook(self, name: str) -> Webhook:
+        """The webhook of this name."""
+        return self._use(self.webhooks.setdefault(name, Webhook(name)))
 
     def _use(self, aggregate: A) -> A:
         aggregate.act, aggregate.pending = self.act, self.pending
@@ -109,6 +115,7 @@ class MemoryUnit:
             "network": self.networks,
             "container_manager": self.container_managers,
             "operation": self.operations,
+            "webhook": self.webhooks,
         }
         return found[kind]
 

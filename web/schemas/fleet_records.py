@@ -117,15 +117,16 @@ class RunningOperation(Record):
 class Need(Record):
     """Something that a person has to decide."""
 
-    what: Literal["host_key", "unknown_outcome", "stale_source"]
-    count: Amount = Field(description="Of hosts, or sources.")
+    what: Literal["host_key", "unknown_outcome", "stale_source", "given_up_webhook"]
+    count: Amount = Field(description="Of hosts, sources, or webhooks.")
     cure: str
     hosts: Named
     kind: FailureKind | None = None
     operation: str | None = None
     source: str | None = None
-    since: str | None = Field(None, description="When the source began to fail. UTC.")
-    reason: str | None = Field(None, description="Why the source fails.")
+    webhook: str | None = None
+    since: str | None = Field(None, description="When it began to fail. UTC.")
+    reason: str | None = Field(None, description="Why it fails.")
 
 
 class FleetRecord(Record):

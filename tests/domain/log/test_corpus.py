@@ -16,6 +16,7 @@ from domain.aggregates.log_history import LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
 from domain.aggregates.source import Source
+from domain.aggregates.webhook import Webhook
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load
@@ -39,6 +40,7 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     User,
     Token,
     Session,
+    Webhook,
 )
 
 
