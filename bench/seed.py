@@ -15,6 +15,7 @@ from domain.commands.investigation import Subject
 from domain.event import Act
 from domain.log.engines.sqlite import SQLiteEngine
 from domain.log.recorder import LogRecorder, head
+from domain.log.tree.growth import grow
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
@@ -64,6 +65,7 @@ def seed(data: Path, host_count: int, event_count: int = 0, *, labelled: bool = 
         with engine.snapshot() as tx:
             missing = event_count - head(tx).position
         pass_months(engine, addresses, missing)
+        grow(engine)
 
 
 @contextmanager

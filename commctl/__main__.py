@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from types import FrameType
 from typing import NoReturn
 
@@ -25,7 +24,6 @@ def main() -> NoReturn:
     finally:  # nor does Python, which cleans up, say more
         if is_ours:
             signal.signal(signal.SIGINT, _end_here)
-    sys.exit()
 
 
 def _end_here(_number: int = signal.SIGINT, _frame: FrameType | None = None) -> NoReturn:

@@ -52,6 +52,11 @@ class NoLogin(Ended):
 
     status = NO_SERVER
 
+    def __init__(self, *sentences: str, code: int = 0) -> None:
+        super().__init__(*sentences)
+        self.code = code
+        """The status of HTTP; 0 where nothing was asked."""
+
 
 class TimedOut(Ended):
     """The time that was given is over; what was begun goes on in the service."""

@@ -42,8 +42,12 @@ archive = sys.argv[0]
 
 def unpacked(directory):
     fresh = pathlib.Path(tempfile.mkdtemp(dir=directory))
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(fresh)
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(fresh)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     return fresh
 
 

@@ -46,11 +46,16 @@ class Session:
             header=options.header,
         )
 
+    @property
+    def chosen(self) -> Chosen:
+        """What options say of the service."""
+        o = self.options
+        return Chosen(o.server, o.profile, o.ca, o.token_file, o.data)
+
     @cached_property
     def server(self) -> Server:
         """The service that is spoken to."""
-        o = self.options
-        return find_server(Chosen(o.server, o.profile, o.ca, o.token_file, o.data), os.environ)
+        return find_server(self.chosen, os.environ)
 
     @cached_property
     def api(self) -> "Api":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commctl import exits
 from commctl.login.local_login import read_again
-from commctl.login.profiles import NOWHERE, Password, Server, let_in_by
+from commctl.login.profiles import NOWHERE, OF_PROFILE, Password, Server, let_in_by
 
 if TYPE_CHECKING:  # takes a tenth of a second, which `--help` does not have
     import httpx
@@ -26,7 +26,9 @@ AT_ONCE = 16
 AGAIN = ("GET", "HEAD", "PUT", "DELETE")
 """What may be sent again: the answer is the same."""
 BUSY = 503
-NOT_LET_IN = (401, 403)
+FORBIDDEN = 403
+TOO_MANY_LOG_INS = 429
+NOT_LET_IN = (401, FORBIDDEN)
 ERRNO = re.compile(r"^\[Errno -?\d+\] | \(_ssl\.c:\d+\)|^\[SSL: \w+\] ")
 HINTS = {
     "certificate verify failed": "--ca FILE, COMMCTL_CA_FILE or a profile says whom to trust.",
@@ -160,12 +162,16 @@ class Transport:
         said = [detail, *(fault for fault in faults if not fault.endswith(detail))]
         code = answer.status_code
         if code == 401:
-            return exits.NoLogin(f"{self.server.url} wants a log-in: `commctl login`.")
-        if code == 429 or (code == 403 and not self._is_let_in()):
-            if self.server.origin != NOWHERE:
+            return exits.NoLogin(f"{self.server.url} wants a log-in: `commctl login`.", code=code)
+        if code == TOO_MANY_LOG_INS:
+            return exits.NoLogin(*said, code=code)
+        if code == FORBIDDEN and not self._is_let_in():
+            if self.server.origin.startswith(OF_PROFILE):
                 again = f"log in again: commctl login {self.server.url}"
                 said.append(f"The log-in is from {self.server.origin}; {again}")
-            return exits.NoLogin(*said)
+            elif self.server.origin != NOWHERE:
+                said.append(f"The log-in is from {self.server.origin}.")
+            return exits.NoLogin(*said, code=code)
         return exits.Refused(*said, code=code, kind=kind)
 
     def _stranger(self, answer: "httpx.Response") -> exits.Refused:
@@ -177,7 +183,12 @@ class Transport:
 
     def _is_let_in(self) -> bool:
         """Whether what every role may see is seen: then it is the role that is too small."""
-        return bool(self.http.get("clusters").status_code != 403)
+        import httpx
+
+        try:
+            return bool(self.http.get("clusters").status_code != FORBIDDEN)
+        except httpx.TransportError:  # nobody knows: what was said first is told
+            return True
 
 
 def _httpx() -> ModuleType:

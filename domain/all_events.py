@@ -11,6 +11,7 @@ from domain.aggregates import (
     webhook,
 )
 from domain.aggregates.accounts import session, token, user
+from domain.aggregates.planning import schedule_events, window
 from domain.event import TOPICS
 
 __all__ = ["MODULES", "TOPICS", "TYPES"]
@@ -22,11 +23,13 @@ MODULES = (
     log_history,
     network,
     operation_events,
+    schedule_events,
     session,
     source,
     token,
     user,
     webhook,
+    window,
 )
 """Where event classes are."""
 

@@ -44,6 +44,11 @@ def shifted(at: str, seconds: float) -> str:
     return time.isoformat(timespec="microseconds")
 
 
+def seconds_between(earlier: str, later: str) -> float:
+    """The seconds between two times in `TIME_FORMAT`."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
 TOPICS: "dict[str, type[Event]]" = {}
 """Every event class by its topic."""
 

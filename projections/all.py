@@ -15,6 +15,7 @@ from projections.beside_the_log import (
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
+from projections.planning import schedules, windows
 from projections.webhooks import projection as webhooks
 
 PROJECTIONS = (
@@ -26,6 +27,8 @@ PROJECTIONS = (
     fleet.PROJECTION,
     accounts.PROJECTION,
     webhooks.PROJECTION,
+    windows.PROJECTION,
+    schedules.PROJECTION,
 )
 
 

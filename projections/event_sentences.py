@@ -18,8 +18,19 @@ from domain.aggregates import (
 )
 from domain.aggregates import container_manager_events as container_manager
 from domain.aggregates.accounts import session, token, user
+from domain.aggregates.planning import schedule_events, window
 from domain.event import Event
+from domain.rollouts.moves import WaitsFor
 
+WAITS_FOR: dict[WaitsFor, str] = {
+    "soak": "its soak",
+    "approval": "an approval",
+    "window": "its window",
+    "gate": "a gate",
+    "members": "members that are unavailable",
+    "start": "its time",
+}
+"""What an operation waits for, in words."""
 # Any: a function for one class of events stands beside those for others.
 Telling = str | Callable[[Any], str]
 """Words with the event's fields in braces, or a function where words alone will not do."""
@@ -69,6 +80,18 @@ def _started(event: operation_events.Started) -> str:
     return (
         f"{event.kind} of {event.cluster}{version} began: {len(event.hosts)} hosts{skipped}{again}"
     )
+
+
+def _scheduled(event: schedule_events.Defined) -> str:
+    what = f"{event.operation.get('kind')} of {event.operation.get('cluster')}"
+    return f"fires at '{event.cron}' in {event.zone}: {what}"
+
+
+def _waits(event: operation_events.Waits) -> str:
+    if not event.what:
+        return "waits for its own hosts only"
+    until = f" until {event.until}" if event.until else ""
+    return f"waits for {WAITS_FOR[event.what]}{until}"
 
 
 def _roles(event: user.Added | user.RoleChanged | token.Created) -> str:
@@ -151,6 +174,11 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.CancelRequested: "to be cancelled",
     operation_events.Ended: "ended: {status}",
     operation_events.Retried: "retried by {operation}",
+    operation_events.Waits: _waits,
+    operation_events.WaveStarted: "wave {wave} began",
+    operation_events.WaveApproved: "wave {wave} was approved",
+    operation_events.HostUnwell: "{address}: was done, and is not active any more",
+    operation_events.HostWell: "{address}: active again",
     log_history.WentBack: "went back from position {known_position} to {common_position}",
     log_history.ClockSetBack: "was stamped ahead, up to {recorded_at}: its times begin anew",
     user.Added: _user_added,
@@ -161,6 +189,14 @@ TELLINGS: dict[type[Event], Telling] = {
     token.Revoked: "revoked",
     session.Started: "{user} logged in, until {ends}",
     session.Ended: "the session of {user} ended",
+    window.Defined: "opens at '{starts}' in {zone}, for {duration_s} seconds",
+    window.Removed: "removed",
+    schedule_events.Defined: _scheduled,
+    schedule_events.Fired: "fired: operation {operation} began, as was due at {due}",
+    schedule_events.NotBegun: "fired at {due}, and nothing could be begun",
+    schedule_events.Missed: "missed {count} firings, the last was due at {due}",
+    schedule_events.SetBack: "had a clock that was ahead: what is due after {after} is to come",
+    schedule_events.Removed: "removed: it fires no more",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
     webhook.Created: "created, to send to {url}",

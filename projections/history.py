@@ -64,6 +64,12 @@ def newest(tx: Transaction, limit: int, until: str | None = None) -> list[Record
     return [told_alone(entry) for entry in reversed(found[-limit:])]
 
 
+def head_of(tx: Transaction, subject: str) -> int:
+    """The position of the newest event of a subject; 0 where there is none."""
+    newest = backwards.page(tx, Filter((subject,)), POSITION_MAX, 1).entries
+    return newest[0].position if newest else 0
+
+
 def back(tx: Transaction, which: Filter, before: int | None, limit: int) -> Page:
     """The newest events before a position that a filter lets through, newest first.
 

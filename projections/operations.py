@@ -1,19 +1,24 @@
 """The operations as GET serves them: one record for each, and one for each of its hosts."""
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, assert_never, get_args
 
 import orjson
 
 from domain.aggregates import operation_events as events
 from domain.aggregates.cluster import Removed as ClusterRemoved
-from domain.aggregates.operation_events import AnyOperationEvent, Evidence, OperationEvent
+from domain.aggregates.operation_events import (
+    AnyOperationEvent,
+    Evidence,
+    HostEvent,
+    OperationEvent,
+)
 from domain.aggregates.rolling_policy import Kind, Options, Outcome
 from domain.event import Recorded
 from projections.projection import Projection, tag
 from projections.tables import Rows, Table, TableAccess
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(slots=True)
@@ -156,6 +161,9 @@ def _begin(
         "predecessor": event.predecessor or None,
         "started_at": event.at,
         "finished_at": None,
+        "waits_for": None,
+        "wave": 1 if event.waves else None,
+        "waves": _waves(event),
         "counts": counts,
     }
     everybody = [(address, "waiting", attempts, "") for address, attempts in event.hosts]
@@ -187,6 +195,24 @@ def _begin(
     )
 
 
+def _waves(event: events.Started) -> list[dict[str, Any]]:
+    """One for each wave and one for the rest, with how many hosts have had their turn after it."""
+    if not event.waves:
+        return []
+    listed = [*Options(**event.options).waves, None]
+    ends = [*event.waves, len(event.hosts)]
+    return [
+        {
+            "hosts": end,
+            "soak_s": rules["soak_s"] if rules else 0.0,
+            "approval": rules["approval"] if rules else False,
+            "began_at": None if number else event.at,
+            "approved_by": None,
+        }
+        for number, (rules, end) in enumerate(zip(listed, ends, strict=True))
+    ]
+
+
 def _targets(event: events.Started) -> dict[str, Any] | None:
     """The filters that it was begun with; of addresses only how many, as its hosts are they."""
     named = event.targets
@@ -208,30 +234,58 @@ def _fold(
             record["status"], record["cancelling"] = "in_process", True
         case events.Ended():
             record |= {"status": event.status, "reason": event.reason, "finished_at": event.at}
-            record["cancelling"] = False
+            record["cancelling"], record["waits_for"] = False, None
+        case events.Waits() | events.WaveStarted() | events.WaveApproved():
+            _fold_waves(event, record)
+        case events.HostUnwell() | events.HostWell():
+            pass  # what follows is told by `Waits`
+        case _:
+            _fold_host(event, f"{name} {event.address}", record, hosts)
+
+
+def _fold_host(
+    event: HostEvent, key: str, record: dict[str, Any], hosts: Rows[OperationHostRow]
+) -> None:
+    counts = record["counts"]
+    match event:
         case events.HostStarted():
             step = "reboot" if record["kind"] == "restart" else record["kind"]
             if event.container_manager and record["options"]["drain"]:
                 step = "drain"
             changes = {"outcome": "in_process", "step": step, "started_at": event.at}
-            _change(hosts, f"{name} {event.address}", record["counts"], changes, {})
+            _change(hosts, key, counts, changes, {})
+            record["waits_for"] = None
         case events.StepWaits():
-            _wait(hosts, f"{name} {event.address}", record["counts"], event.reason)
+            _wait(hosts, key, counts, event.reason)
         case events.StepDone():
             changes = {"step": event.next} | _told(event.evidence)
-            _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)
+            _change(hosts, key, counts, changes, event.evidence)
         case events.RebootRequested():
             before: Evidence = {"boot_id_before": event.boot_id}
-            _change(hosts, f"{name} {event.address}", record["counts"], {}, before)
+            _change(hosts, key, counts, {}, before)
         case events.HostDone():
             changes = {"outcome": "done", "finished_at": event.at} | _told(event.evidence)
-            _change(hosts, f"{name} {event.address}", record["counts"], changes, event.evidence)
+            _change(hosts, key, counts, changes, event.evidence)
         case events.HostFailed():
-            _end(hosts, f"{name} {event.address}", record["counts"], "failed", event.reason, event)
+            _end(hosts, key, counts, "failed", event.reason, event)
         case events.HostUnknown():
-            _end(hosts, f"{name} {event.address}", record["counts"], "unknown", event.reason, event)
+            _end(hosts, key, counts, "unknown", event.reason, event)
         case _:
-            raise TypeError(f"the operations projection does not know {any_event.TOPIC}")
+            assert_never(event)
+
+
+def _fold_waves(
+    event: events.Waits | events.WaveStarted | events.WaveApproved, record: dict[str, Any]
+) -> None:
+    match event:
+        case events.Waits():
+            told = {"what": event.what, "until": event.until, "reason": event.reason}
+            record["waits_for"] = told if event.what else None
+        case events.WaveStarted():
+            record["wave"] = event.wave
+            record["waves"][event.wave - 1]["began_at"] = event.at
+        case events.WaveApproved():
+            record["waves"][event.wave - 2]["approved_by"] = event.actor
 
 
 def _told(evidence: Evidence) -> dict[str, Any]:

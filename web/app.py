@@ -45,11 +45,14 @@ from web.resources.operations.operation_starts import OperationStarts
 from web.resources.operations.operations import Operations
 from web.resources.operations.second_looks import SecondLooks
 from web.resources.operations.step_outputs import StepOutputs
+from web.resources.planning.schedules import Schedules
+from web.resources.planning.windows import Windows
 from web.resources.webhooks import TryWebhook, Webhooks, nobody_can_send
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
+from web.routes.planning import planning_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routes.webhooks import webhook_routes
 from web.routing.not_here import leave_to_others
@@ -180,6 +183,9 @@ def _api(
         *fleet_routes(Fleet(reads, past, options.sources), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
         *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
+        *planning_routes(
+            Windows(writer, reads, past, options.now), Schedules(writer, reads, past, options.now)
+        ),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),

@@ -19,9 +19,11 @@ from commctl.login.profiles import (
     Profiles,
     Server,
     config_directory,
+    find_profile,
     own_url,
     read_profiles,
     say_where_from,
+    server_of,
     write_profiles,
 )
 from commctl.login.secret_files import read_secret, write_private
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from commctl.api import Api
 
 EXPIRES = "30d"
+FORBIDDEN = 403
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read it from standard input.")
 ]
@@ -60,7 +63,7 @@ def login(
     server = replace(Server(_url(use, url), is_chosen=True), ca=_ca(use))
     profiles = read_profiles(os.environ)
     name = use.options.profile or server.url.partition("//")[2].replace(":", "-")
-    profile = {"server": server.url}
+    before, profile = profiles.by_name.get(name, {}), {"server": server.url}
     if server.ca is not None:
         profile["ca"] = str(server.ca)
     if use.options.token_file is not None:
@@ -69,12 +72,15 @@ def login(
         profile["token_file"] = str(token_file)
         with Api(known) as api:
             me = _who(api)
+        if before.get("token_file") == profile["token_file"]:
+            profile |= {key: before[key] for key in ("token_name",) if key in before}
+        elif "token_name" in before:
+            _end_token(use, name, before, known.credentials)
     else:
         user = user or _ask(f"User of {server.url}: ")
         password = ask_password(f"Password of {user}: ", from_stdin=password_stdin)
         with Api(replace(server, credentials=Password(user, password))) as api:
             me = _who(api)
-            before = profiles.by_name.get(name, {})
             profile |= _token(use, api, me, expires, before, name)
     write_profiles(Profiles(profiles.path, name, {**profiles.by_name, name: profile}))
     use.out.say(f"{me['name']} ({me['role']}) at {server.url}, profile {name}")
@@ -92,8 +98,9 @@ def _token(
     file = config_directory(os.environ) / f"{name}.token"
     try:
         kept = _keep(before.get("keyring"), file, str(token["token"]))
-    except Ended:  # nobody would ever use it
-        api.delete(f"token/{token_name}")
+    except BaseException:  # nobody would ever use it
+        with suppress(Ended):
+            api.delete(f"token/{token_name}")
         raise
     if "token_name" in before and before.get("server") == api.transport.server.url:
         with suppress(Ended):  # it may have ended, or be somebody else's
@@ -161,30 +168,52 @@ def logout(ctx: typer.Context) -> int:
     """Revoke the token of a log-in, and forget it."""
     use = session(ctx)
     profiles = read_profiles(os.environ)
-    name = use.options.profile or profiles.default
-    if name is None or name not in profiles.by_name:
+    name = find_profile(use.chosen, os.environ, profiles)
+    if not name:
         raise Refused("There is no log-in to end.")
-    profile = profiles.by_name[name]
-    status = DONE
-    if "token_name" in profile:
-        try:
-            use.api.delete(f"token/{profile['token_name']}")
-        except Ended as ended:  # what is kept here goes in any case
-            if not isinstance(ended, NoLogin):  # it has ended by itself
-                status = REFUSED
-            use.out.say(f"The token could not be revoked: {' '.join(ended.sentences)}")
-        if "keyring" in profile:
-            from commctl.login.keyring_entry import remove_entry
-
-            remove_entry(profile["keyring"])
-        else:
-            with suppress(OSError):
-                Path(profile["token_file"]).unlink()
+    profile, url = profiles.by_name[name], use.options.server
+    if url is not None and profile.get("server") not in (None, own_url(url)):
+        raise WrongUse(f"Profile {name} is of {profile['server']}, not of {own_url(url)}.")
+    is_ended = "token_name" not in profile or _end_token(use, name, profile)
     left = {key: known for key, known in profiles.by_name.items() if key != name}
     default = None if profiles.default == name else profiles.default
     write_profiles(Profiles(profiles.path, default, left))
     use.out.say(f"{name} is forgotten.")
-    return status
+    return DONE if is_ended else REFUSED
+
+
+def _end_token(use: Session, name: str, profile: Mapping[str, str], stays: object = None) -> bool:
+    """Revoke the token of a log-in, and remove it here once it is dead; unless it `stays` in use.
+
+    False where either was not done, which is said.
+    """
+    from commctl.api import Api
+
+    place = profile.get("keyring") or profile.get("token_file", "")
+    try:
+        server = server_of(name, use.options.ca, os.environ)
+        if stays is not None and server.credentials == stays:
+            return True
+        with Api(server, request=use.options.request, note=use.options.note) as api:
+            api.delete(f"token/{profile['token_name']}")
+    except Ended as ended:
+        use.out.say(f"The token could not be revoked: {' '.join(ended.sentences)}")
+        if not isinstance(ended, NoLogin) or ended.code != FORBIDDEN:
+            use.out.say(f"{place} stays as it is.")
+            return False
+        # The service refuses this very token: it has ended by itself.
+    try:
+        if "keyring" in profile:
+            from commctl.login.keyring_entry import remove_entry
+
+            remove_entry(place)
+        elif "token_file" in profile:
+            Path(place).expanduser().unlink(missing_ok=True)
+    except (Ended, OSError) as error:
+        why = " ".join(error.sentences) if isinstance(error, Ended) else str(error.strerror)
+        use.out.say(f"{place} could not be removed: {why}")
+        return False
+    return True
 
 
 def whoami(ctx: typer.Context) -> int:

@@ -1,6 +1,7 @@
 """`commctl upgrade|restart|deploy`: the plan, a question, the start, and the watch to its end."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -175,10 +176,8 @@ def _begin(
             return REFUSED
         position = use.api.position()
         try:
-            begun = use.api.begin({**body, "plan": plan["plan"]})
-        except KeyboardInterrupt:
-            listed = f"commctl op list -c {body['cluster']}"
-            raise Left(f"It may have begun, and then it goes on: {listed}") from None
+            with begun_or_left(body["cluster"]):
+                begun = use.api.begin({**body, "plan": plan["plan"]})
         except Refused as refused:
             if refused.code != CONFLICT or "plan" not in " ".join(refused.sentences) or not left:
                 raise
@@ -190,6 +189,16 @@ def _begin(
             return DONE
         return watch_to_the_end(use, begun["id"], position, limit_s)
     raise AssertionError("the last try begins or raises")
+
+
+@contextmanager
+def begun_or_left(cluster: str) -> Iterator[None]:
+    """While an operation of a cluster is asked for: raises Left at Ctrl-C, as it may have begun."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        listed = f"commctl op list -c {cluster}"
+        raise Left(f"It may have begun, and then it goes on: {listed}") from None
 
 
 def _targets(use: Session, cluster: str, words: list[str]) -> list[str] | Record:

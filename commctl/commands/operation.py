@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commctl.commands.arguments import Most, OfCluster, Yes
-from commctl.commands.begin import Detach, PlanOnly, Timeout, show_plan
+from commctl.commands.begin import Detach, PlanOnly, Timeout, begun_or_left, show_plan
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.paths import in_path
 from commctl.records import Operation, Plan
@@ -26,6 +26,9 @@ BAD = ("failed", "unknown")
 UNDONE = ("waiting", "failed", "unknown", "skipped")
 """Outcomes of hosts that a retry takes up."""
 NAMED_MAX = 20
+PLANNED_HOSTS_MAX = 10_000
+"""A plan of a retry of more is not asked for: it names each in one request."""
+TOO_LARGE = 413
 
 Which = Annotated[
     str | None,
@@ -147,21 +150,19 @@ def retry(
     use = session(ctx)
     limit_s = None if timeout is None else seconds(timeout)
     before = find(use, operation)
-    found = None if _is_retried(use, before) else _plan(use, before)
-    if plan:
-        if found is None:
+    if plan or not yes:  # else there is nobody to tell what would be done
+        is_retried = _is_retried(use, before)
+        if is_retried and plan:
             raise Refused(f"Operation {before['id']} was retried already.")
-        show_plan(use, found, whole=True)
-        return DONE
-    if found is not None:
-        show_plan(use, found)
-        some = ", ".join(found["hosts"][:NAMED_MAX])
-        more = len(found["hosts"]) - NAMED_MAX
-        use.out.say(f"again: {some or 'none'}{f' and {more} more' if more > 0 else ''}")
-        if not use.out.ask("Go on?", yes=yes):
+        if not is_retried:
+            _tell(use, before, whole=plan)
+        if plan:
+            return DONE
+        if not is_retried and not use.out.ask("Go on?", yes=yes):
             return REFUSED
     position = use.api.position()
-    begun = use.api.retry(before["id"])
+    with begun_or_left(before["cluster"]):
+        begun = use.api.retry(before["id"])
     use.out.say(f"operation {begun['id'][:SHORT_ID]} by {begun['actor']}")
     if detach:
         use.out.record({"operation": begun["id"]}, begun, begun["id"])
@@ -179,8 +180,25 @@ def _is_retried(use: Session, before: Operation) -> bool:
     return False
 
 
-def _plan(use: Session, before: Operation) -> Plan:
-    """What a retry would do now. Raises Refused where there is nothing to do."""
+def _tell(use: Session, before: Operation, *, whole: bool) -> None:
+    """Tell what a retry would do now; how many hosts it takes up where these are too many to ask
+    for a plan. Raises Refused where there is nothing to do."""
+    hosts = _undone(use, before)
+    plan = _plan(use, before, hosts)
+    if plan is None:
+        if whole:
+            raise Refused(f"A retry takes up {len(hosts)} hosts, too many for a plan.")
+        use.out.say(f"again: {len(hosts)} hosts, too many for a plan")
+        return
+    show_plan(use, plan, whole=whole)
+    if not whole:
+        some = ", ".join(plan["hosts"][:NAMED_MAX])
+        more = len(plan["hosts"]) - NAMED_MAX
+        use.out.say(f"again: {some or 'none'}{f' and {more} more' if more > 0 else ''}")
+
+
+def _undone(use: Session, before: Operation) -> list[str]:
+    """The hosts that a retry takes up. Raises Refused where there are none."""
     name, cluster = before["id"], before["cluster"]
     if before["status"] in ("in_process", "paused"):
         raise Refused(f"Operation {name} is not over yet: wait until it is, or cancel it.")
@@ -190,6 +208,13 @@ def _plan(use: Session, before: Operation) -> Plan:
     hosts = sorted(left & {*use.api.members(cluster)})
     if not hosts:
         raise Refused(f"No host that operation {name} left undone is in {cluster} any more.")
+    return hosts
+
+
+def _plan(use: Session, before: Operation, hosts: list[str]) -> Plan | None:
+    """What a retry would do now with these hosts; None where they are too many to be asked for."""
+    if len(hosts) > PLANNED_HOSTS_MAX:
+        return None
     given = before["options"]
     options = {key: value for key, value in given.items() if value and key != "drain"}
     if given.get("drain") is False:  # else the cluster says whether there is what to drain
@@ -197,8 +222,13 @@ def _plan(use: Session, before: Operation) -> Plan:
     if before["kind"] == "restart":
         options.pop("reboot", None)
     version = {"version": before["version"]} if before["version"] else {}
-    body = {"kind": before["kind"], "cluster": cluster, "hosts": hosts, **version, **options}
-    return use.api.plan(body)
+    body = {"kind": before["kind"], "cluster": before["cluster"], "hosts": hosts}
+    try:
+        return use.api.plan({**body, **version, **options})
+    except Refused as refused:
+        if refused.code != TOO_LARGE:
+            raise
+        return None
 
 
 @commands.command("failed")

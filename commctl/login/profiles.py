@@ -16,6 +16,8 @@ from commctl.login.local_login import Local, find_local
 from commctl.login.secret_files import read_private, read_secret
 
 NOWHERE = "nowhere"
+OF_PROFILE = "profile "
+"""So an origin begins that is a profile."""
 DEFAULT_URL = "http://127.0.0.1:8000"
 COMMAND_TIMEOUT_S = 60
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -68,14 +70,9 @@ class Chosen(NamedTuple):
 def find_server(chosen: Chosen, environ: Mapping[str, str]) -> Server:
     """The server to speak to. Raises WrongUse or NoLogin."""
     profiles = read_profiles(environ)
-    name = chosen.profile or environ.get("COMMCTL_PROFILE") or profiles.default
-    if name and name not in profiles.by_name:
-        known = ", ".join(profiles.by_name) or "there is none"
-        raise WrongUse(f"There is no profile {name} in {profiles.path} ({known}).")
-    profile = profiles.by_name.get(name or "", {})
+    name = find_profile(chosen, environ, profiles)
+    profile = profiles.by_name.get(name, {})
     url = chosen.server or environ.get("COMMCTL_SERVER")
-    if url and profile.get("server") not in (None, own_url(url)) and not chosen.profile:
-        profile = {}  # its credentials are another server's
     named = url or profile.get("server")
     local = _local(chosen.data, own_url(named) if named else None, environ)
     if named and local and _is_same(own_url(named), local.url):
@@ -83,12 +80,36 @@ def find_server(chosen: Chosen, environ: Mapping[str, str]) -> Server:
     server = Server(own_url(named or (local.url if local else DEFAULT_URL)), is_chosen=bool(named))
     if ca := chosen.ca or environ.get("COMMCTL_CA_FILE") or profile.get("ca"):
         server = replace(server, ca=Path(ca).expanduser())
-    found = _credentials(chosen, environ, name or "", profile) or _of_netrc(server.url, environ)
+    found = _credentials(chosen, environ, name, profile) or _of_netrc(server.url, environ)
     if found is not None:
         return replace(server, credentials=found[0], origin=found[1])
     if local is not None and server.url == local.url:
         return let_in_by(local, server)
     return server
+
+
+def find_profile(chosen: Chosen, environ: Mapping[str, str], profiles: "Profiles") -> str:
+    """The name of the profile that is meant; "" for none. Raises WrongUse."""
+    name = chosen.profile or environ.get("COMMCTL_PROFILE") or profiles.default
+    if not name:
+        return ""
+    if name not in profiles.by_name:
+        known = ", ".join(profiles.by_name) or "there is none"
+        raise WrongUse(f"There is no profile {name} in {profiles.path} ({known}).")
+    url, its = chosen.server or environ.get("COMMCTL_SERVER"), profiles.by_name[name].get("server")
+    if url and its not in (None, own_url(url)) and not chosen.profile:
+        return ""  # its credentials are another server's
+    return name
+
+
+def server_of(name: str, ca: Path | None, environ: Mapping[str, str]) -> Server:
+    """That of a profile, by its own credentials, whatever the environment says of others.
+
+    Raises WrongUse or NoLogin.
+    """
+    others = ("COMMCTL_SERVER", "COMMCTL_PROFILE", "COMMCTL_TOKEN", "COMMCTL_TOKEN_FILE")
+    left = {key: value for key, value in environ.items() if key not in others}
+    return find_server(Chosen(profile=name, ca=ca), left)
 
 
 def _local(data: Path | None, url: str | None, environ: Mapping[str, str]) -> Local | None:
@@ -124,7 +145,7 @@ def _credentials(
         return token.strip(), "COMMCTL_TOKEN"
     if file := environ.get("COMMCTL_TOKEN_FILE"):
         return read_secret(Path(file).expanduser()), file
-    origin = f"profile {name}"
+    origin = f"{OF_PROFILE}{name}"
     if file := profile.get("token_file"):
         return read_secret(Path(file).expanduser()), origin
     if command := profile.get("token_command"):

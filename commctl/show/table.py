@@ -104,13 +104,19 @@ class Layout:
             return
         widths = self._widths([self._cells(record) for record in first], live=live)
         if header:
-            names = [column.name.upper() for column in self._columns]
-            yield self._painted(GAP.join(map(padded, names, widths)).rstrip(), "2")
+            yield self._header(widths)
         for record in chain(first, waiting):
             if live:
+                before = len(widths)
                 widths = [*map(max, widths, map(width, self._cells(record)))]
                 self._fit(widths)
+                if header and len(widths) < before:
+                    yield self._header(widths)
             yield from self._row(record, widths)
+
+    def _header(self, widths: list[int]) -> str:
+        names = [column.name.upper() for column in self._columns]
+        return self._painted(GAP.join(map(padded, names, widths)).rstrip(), "2")
 
     def _widths(self, rows: list[list[str]], *, live: bool) -> list[int]:
         """Of the columns that stay; those that do not fit are dropped for good."""

@@ -57,17 +57,31 @@ class Hands:
 
     def tell(self) -> None:
         """What came of the last request, once that is known."""
-        while not self._answers.empty():
-            message, lines = self._answers.get()
-            if not self._asked:
-                self.message = message
-            if lines:
-                self._screen.say(lines)
+        if self._answers.empty():
+            return
+        messages, lines = self._told()
+        if self._asked:  # the question stays; what is said stays above it
+            lines = [*messages, *lines]
+        else:
+            self.message = " ".join(messages)
+        if lines:
+            self._screen.say(lines)
 
-    def finish(self) -> None:
-        """Before leaving: a request that is under way may still be answered."""
+    def finish(self, wait_s: float = LEAVING_S) -> list[str]:
+        """What is left to tell: a request that is under way may still be answered."""
         if self._request is not None:
-            self._request.join(LEAVING_S)
+            self._request.join(wait_s)
+        return self._told()[0]
+
+    def _told(self) -> tuple[list[str], list[str]]:
+        """The sentences and the lines of all answers that came."""
+        messages: list[str] = []
+        lines: list[str] = []
+        while not self._answers.empty():
+            message, more = self._answers.get()
+            messages += [message] if message else []
+            lines += more
+        return messages, lines
 
     def _steer(self, state: str) -> None:
         def steer() -> tuple[str, list[str]]:

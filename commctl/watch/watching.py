@@ -135,9 +135,10 @@ class Watching:
                     told = self._listener.next(0)
                 if not hands.do(keys.pressed()):
                     screen.erase()
-                    hands.finish()
-                    raise Left(*_goes_on(self.name))
+                    raise Left(*hands.finish(), *_goes_on(self.name))
             screen.erase()
+            for sentence in hands.finish(0):
+                self._use.out.say(sentence)
 
     def _tell_the_end(self) -> None:
         use, progress = self._use, self.progress

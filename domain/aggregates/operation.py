@@ -7,11 +7,10 @@ Each host: waiting → in_process → done | failed | unknown; or skipped from t
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, assert_never
+from typing import Literal
 
-from domain.aggregate import Aggregate
 from domain.aggregates import rolling_policy
-from domain.aggregates.host_progress import NEXT_OUTCOME, HostProgress
+from domain.aggregates.host_progress import HostProgress
 from domain.aggregates.operation_events import (
     AnyOperationEvent,
     CancelRequested,
@@ -31,17 +30,19 @@ from domain.aggregates.operation_events import (
     StepSent,
     StepWaits,
     Targets,
+    Waits,
 )
+from domain.aggregates.operation_progress import OperationProgress
 from domain.aggregates.rolling_policy import (
     DRAIN_TIMEOUT_S,
     STEP_TIMEOUT_S,
     Kind,
     Limits,
     Options,
-    Outcome,
-    Status,
 )
 from domain.refusal import conflict, not_found
+from domain.rollouts.moves import Status
+from domain.rollouts.waves import Wave
 
 State = Literal[
     "", "in_process", "paused", "cancelling", "finished", "partial", "failed", "cancelled"
@@ -73,7 +74,7 @@ class OperationRequest:
     targets: Targets = None
 
 
-class Operation(Aggregate[AnyOperationEvent]):
+class Operation(OperationProgress):
     """One deploy, upgrade or restart of a cluster."""
 
     KIND = "operation"
@@ -84,13 +85,9 @@ class Operation(Aggregate[AnyOperationEvent]):
         self.request = OperationRequest("restart", "", "", Options())
         self.predecessor = ""
         self.successor = ""
-        self.hosts: dict[str, HostProgress] = {}
-        self.skipped: list[str] = []
         self.members = 0
         self.changed_at = ""
         self.cancel_at = ""
-        # Kept by outcome, in order of joining: a large fleet is asked about after each event.
-        self._by_outcome: dict[Outcome, dict[str, None]] = {outcome: {} for outcome in NEXT_OUTCOME}
 
     def must_exist(self) -> None:
         """Refuse what is asked of an operation that does not exist."""
@@ -126,9 +123,10 @@ class Operation(Aggregate[AnyOperationEvent]):
         """Whether the node of a host gets no further pods while its steps are taken."""
         return bool(self.request.options.drain and self.hosts[address].container_manager)
 
-    def with_outcome(self, *outcomes: Outcome) -> list[str]:
-        """The addresses of hosts with these outcomes: waiting in order, others as they came."""
-        return [address for outcome in outcomes for address in self._by_outcome[outcome]]
+    @property
+    def listed(self) -> list[Wave]:
+        """The waves that it was begun with."""
+        return self.request.options.waves
 
     # Commands
 
@@ -139,10 +137,11 @@ class Operation(Aggregate[AnyOperationEvent]):
         skipped: list[tuple[str, str]],
         predecessor: str = "",
         members: int = 0,
+        waves: list[int] | None = None,
     ) -> None:
         """Begin. `hosts`: address and attempts before; `skipped`: address and why.
 
-        `members`: how many the cluster has.
+        `members`: how many the cluster has; `waves`: how many hosts are in each and all before.
         """
         taken, left = [list(host) for host in hosts], [list(host) for host in skipped]
         self.emit(
@@ -156,6 +155,7 @@ class Operation(Aggregate[AnyOperationEvent]):
                 predecessor,
                 members if members > len(taken) + len(left) else 0,
                 request.targets,
+                waves or None,
             )
         )
 
@@ -273,11 +273,12 @@ class Operation(Aggregate[AnyOperationEvent]):
             case Started():
                 self._begin(event)
             case HostStarted():
-                host = self._settle(event.address, "in_process")
+                host = self.settle(event.address, "in_process")
                 host.container_manager = event.container_manager
                 host.step = "drain" if self.cordons(event.address) else self._first
                 host.step_at = event.at
                 host.attempts += 1
+                self.go_on()
             case StepSent():
                 self.hosts[event.address].sent = True
             case StepWaits():
@@ -290,11 +291,11 @@ class Operation(Aggregate[AnyOperationEvent]):
                 host = self.hosts[event.address]
                 host.boot_id, host.step_at, host.sent = event.boot_id, event.at, True
             case HostDone():
-                self._settle(event.address, "done").evidence |= event.evidence
+                self.settle(event.address, "done").evidence |= event.evidence
             case HostFailed():
-                self._settle(event.address, "failed").evidence |= event.evidence
+                self.settle(event.address, "failed").evidence |= event.evidence
             case HostUnknown():
-                self._settle(event.address, "unknown").evidence |= event.evidence
+                self.settle(event.address, "unknown").evidence |= event.evidence
             case Paused():
                 self._become("paused")
             case Resumed():
@@ -304,11 +305,13 @@ class Operation(Aggregate[AnyOperationEvent]):
                 self.cancel_at = event.at
             case Ended():
                 self._become(event.status)
+                self.go_on()
             case Retried():
                 self.successor = event.operation
             case _:
-                assert_never(event)
-        self.changed_at = event.at
+                self.apply_to_waves(event)
+        if not isinstance(event, Waits):
+            self.changed_at = event.at
 
     def _begin(self, event: Started) -> None:
         self._become("in_process")
@@ -318,19 +321,7 @@ class Operation(Aggregate[AnyOperationEvent]):
         )
         self.members = event.members or len(event.hosts) + len(event.skipped)
         self.predecessor = event.predecessor
-        self.skipped = [address for address, _ in event.skipped]
-        self.hosts = {a: HostProgress("waiting", attempts=tried) for a, tried in event.hosts}
-        self._by_outcome["waiting"] = dict.fromkeys(self.hosts)
-        self._by_outcome["skipped"] = dict.fromkeys(self.skipped)
-
-    def _settle(self, address: str, outcome: Outcome) -> HostProgress:
-        host = self.hosts[address]
-        if outcome not in NEXT_OUTCOME[host.outcome]:
-            raise ValueError(f"{self.id}: {address} cannot go from {host.outcome} to {outcome}")
-        del self._by_outcome[host.outcome][address]
-        self._by_outcome[outcome][address] = None
-        host.outcome = outcome
-        return host
+        self.begin(event)
 
     def _become(self, state: State) -> None:
         if state not in NEXT[self.state]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from domain.aggregates.rolling_policy import Kind, Status
+from domain.aggregates.rolling_policy import Kind
 from domain.event import Event
+from domain.rollouts.moves import Status, WaitsFor
 
 Step = Literal["", "drain", "upgrade", "deploy", "reboot", "health", "uncordon"]
 Evidence = dict[str, str | int | None]
@@ -28,7 +29,8 @@ class Started(OperationEvent):
     `skipped`: address, and why. `predecessor`: the operation that this one retries, or "".
     `targets`: the members that were asked for, the filters that they were asked for by, or `null`
     for all; others are neither in `hosts` nor in `skipped`. `members`: how many the cluster had;
-    0 where it had no others.
+    0 where it had no others. `waves`: how many hosts have had their turn at the end of each; what
+    comes after the last is the rest.
     """
 
     TOPIC: ClassVar[str] = "operation.started"
@@ -41,6 +43,7 @@ class Started(OperationEvent):
     predecessor: str
     members: int = 0
     targets: Targets = None
+    waves: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,12 +160,65 @@ class Ended(OperationEvent):
 
 
 @dataclass(frozen=True)
+class Waits(OperationEvent):
+    """The operation starts no other host until something happens, or until a time.
+
+    `reason` is for people. With `what` "" it waits for nothing but its own hosts any more; a host
+    that is started, and its end, say so as well.
+    """
+
+    TOPIC: ClassVar[str] = "operation.waits"
+    what: WaitsFor
+    until: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class WaveStarted(OperationEvent):
+    """All that stands before a wave is over: its hosts begin. The first needs no such event."""
+
+    TOPIC: ClassVar[str] = "operation.wave_started"
+    wave: int
+
+
+@dataclass(frozen=True)
+class WaveApproved(OperationEvent):
+    """Somebody saw what became of the waves before this one, and says that it may begin."""
+
+    TOPIC: ClassVar[str] = "operation.wave_approved"
+    wave: int
+
+
+@dataclass(frozen=True)
+class HostUnwell(OperationEvent):
+    """A host that was done is not active: no further wave begins, and no soak goes on."""
+
+    TOPIC: ClassVar[str] = "operation.host_unwell"
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HostWell(OperationEvent):
+    """It is active again: the soak of its wave begins anew."""
+
+    TOPIC: ClassVar[str] = "operation.host_well"
+    address: str
+
+
+@dataclass(frozen=True)
 class Retried(OperationEvent):
     """What it left undone is another operation's from now on."""
 
     TOPIC: ClassVar[str] = "operation.retried"
     operation: str
 
+
+HostEvent = (
+    HostStarted | StepWaits | StepDone | RebootRequested | HostDone | HostFailed | HostUnknown
+)
+"""What changes the record of a host."""
+WaveEvent = Waits | WaveStarted | WaveApproved | HostUnwell | HostWell
 
 AnyOperationEvent = (
     Started
@@ -179,4 +235,5 @@ AnyOperationEvent = (
     | CancelRequested
     | Ended
     | Retried
+    | WaveEvent
 )

@@ -6,17 +6,18 @@ does so in the transaction that stores the answer, so the limits hold whatever i
 
 import re
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+from domain.event import shifted
 from domain.refusal import Refusal, invalid
+from domain.rollouts.moves import Move, Over, Start, Wait
+from domain.rollouts.waves import PERCENTAGE, Wave, Waves, between_waves, checked_waves
 
 Kind = Literal["deploy", "upgrade", "restart"]
 Reboot = Literal["never", "if_needed", "always"]
 Amount = int | str
 """A number, or a percentage such as `"25%"`."""
-Status = Literal["in_process", "paused", "finished", "partial", "failed", "cancelled"]
 Outcome = Literal["waiting", "in_process", "done", "failed", "unknown", "skipped"]
 
 COUNT_MAX = 1_000_000
@@ -29,7 +30,6 @@ DRAIN_TIMEOUT_S = 600.0
 AVAILABLE_AGAIN_S = 600.0
 """How long an operation that `max_unavailable` stops waits for members to come back."""
 
-PERCENTAGE = re.compile(r"(100|[0-9]{1,2})%", re.ASCII)
 # What rpm-ostree takes as a version or a checksum; it never starts like an option.
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+~-]{0,127}", re.ASCII)
 
@@ -46,6 +46,10 @@ class Options:
     reboot: Reboot = "never"
     drain: bool | None = None
     """Whether pods leave a node before its step; None (in a request) is wherever it has some."""
+    waves: list[Wave] = field(default_factory=list)
+    """Which hosts come first, and what stands between; without any all hosts are one wave."""
+    starts_at: str = ""
+    """No host is started before; "" is at once."""
 
     def plain(self) -> dict[str, Any]:
         """The options as plain values, as events store them."""
@@ -74,7 +78,7 @@ def checked_version(text: str) -> str:
 
 def checked_options(kind: Kind, given: dict[str, Any]) -> Options:
     """Options as a client sent them, with plain types already right; or a refusal."""
-    options = Options(**given)
+    options = Options(**given | {"waves": checked_waves(given.get("waves") or [])})
     for key, least in (("max_parallel", 1), ("max_failures", 0), ("max_unavailable", 1)):
         _must_be_an_amount(key, getattr(options, key), least)
     if not 0 <= options.healthy_for_s <= HEALTHY_FOR_S_MAX:
@@ -116,7 +120,7 @@ def _of(amount: Amount, whole: int) -> int:
     return amount if isinstance(amount, int) else whole * int(amount.rstrip("%")) // 100
 
 
-class Progress(Protocol):
+class Progress(Waves, Protocol):
     """An operation, as far as the policy looks at it."""
 
     @property
@@ -131,79 +135,80 @@ class Progress(Protocol):
 
     @property
     def changed_at(self) -> str:
-        """When the operation's last event happened."""
+        """When the operation's last event happened that says more than that it waits."""
+        ...
+
+    @property
+    def told(self) -> Wait:
+        """What its record says that it waits for."""
+        ...
+
+    @property
+    def is_between_waves(self) -> bool:
+        """Whether all hosts of a wave have had their turn, and the next has not begun."""
         ...
 
     def with_outcome(self, *outcomes: Outcome) -> list[str]:
         """The addresses of hosts with these outcomes, in order."""
         ...
 
+    def count(self, *outcomes: Outcome) -> int:
+        """How many hosts have these outcomes."""
+        ...
 
-@dataclass(frozen=True)
-class Start:
-    """The next move: begin with this host."""
-
-    address: str
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Nothing is to be done until something happens, or so many seconds are over."""
-
-    why: str
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Over:
-    """The next move: end the operation with this status."""
-
-    status: Status
-    reason: str = ""
-
-
-Move = Start | Wait | Over
+    @property
+    def next_host(self) -> str | None:
+        """The first of those that wait."""
+        ...
 
 
 def next_move(operation: Progress, unavailable: Collection[str], at: str) -> Move:
-    """What follows now. `unavailable`: the members that are not active, for whatever reason."""
+    """What follows now. `unavailable`: the members that are not active, for whatever reason.
+
+    It takes no longer the more hosts are done: only those in process are looked at.
+    """
     busy = operation.with_outcome("in_process")
-    waiting = operation.with_outcome("waiting")
+    following = operation.next_host
     if operation.state == "cancelling":
         return Wait("Hosts in process are being stopped.") if busy else Over("cancelled")
-    lost = len(operation.with_outcome("failed", "unknown"))
+    lost = operation.count("failed", "unknown")
     if lost > operation.limits.failures:
         if busy:
             return Wait("Hosts in process finish; no other is started.")
         return Over("failed", f"{lost} failed or unknown: max_failures was exceeded.")
-    if not waiting:
+    if following is None:
         return Wait("Hosts in process finish.") if busy else _at_its_end(operation)
     if operation.state == "paused":
         return Wait("It is paused.")
+    if operation.is_between_waves:
+        return Wait("Hosts of its wave finish.") if busy else between_waves(operation, at)
     if len(busy) >= operation.limits.parallel:
         return Wait("As many hosts as max_parallel allows are in process.")
-    return _unless_unavailable(operation, waiting[0], {*busy, *unavailable}, at)
+    return _unless_unavailable(operation, following, {*busy, *unavailable}, at)
 
 
 def _unless_unavailable(operation: Progress, address: str, already: set[str], at: str) -> Move:
     most = operation.limits.unavailable
     if most is None or len(already | {address}) <= most:
         return Start(address)
-    if operation.with_outcome("in_process"):
+    if operation.count("in_process"):
         return Wait("As many members as max_unavailable allows are unavailable.")
-    left_s = AVAILABLE_AGAIN_S - seconds_between(operation.changed_at, at)
-    if left_s > 0:
-        return Wait("It waits for unavailable members to come back.", left_s)
+    until = _waits_for_members_until(operation, at)
+    if at < until:
+        return Wait("It waits for unavailable members to come back.", "members", until)
     return Over("failed", f"{len(already)} unavailable: max_unavailable forbids to go on.")
 
 
+def _waits_for_members_until(operation: Progress, at: str) -> str:
+    """It has waited since its last event, unless it waited for something else since."""
+    told = operation.told
+    if told.what == "members" and told.until is not None:
+        return told.until
+    return shifted(operation.changed_at if told.what == "" else at, AVAILABLE_AGAIN_S)
+
+
 def _at_its_end(operation: Progress) -> Over:
-    rest = operation.with_outcome("failed", "unknown", "skipped")
+    rest = operation.count("failed", "unknown", "skipped")
     if not rest:
         return Over("finished")
-    return Over("partial", f"{len(rest)} failed, unknown or skipped.")
-
-
-def seconds_between(earlier: str, later: str) -> float:
-    """The seconds between two times in `TIME_FORMAT`."""
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+    return Over("partial", f"{rest} failed, unknown or skipped.")

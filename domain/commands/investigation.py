@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from domain.aggregates.host import Host
 from domain.aggregates.host_events import FactsGathered, FactsSourced, FailureKind, UpdatesFound
+from domain.commands import operation_commands
 from domain.commands.fleet_commands import Unit, activate_where_nobody_else_must
 
 
@@ -43,6 +44,7 @@ def refuse_key(unit: Unit, subject: Subject, fingerprint: str, reason: str) -> N
     host = as_it_was(unit, subject)
     if host is not None and host.pinned and host.pinned != fingerprint:
         host.refuse_key(fingerprint, reason)
+        operation_commands.notice_failure(unit, host.name)
 
 
 def settle(unit: Unit, subject: Subject, facts: FactsGathered) -> None:
@@ -80,3 +82,4 @@ def fail(unit: Unit, subject: Subject, kind: FailureKind, reason: str) -> None:
     host = as_it_was(unit, subject)
     if host is not None and subject.credentials in (None, host.credentials):
         host.fail(kind, reason)
+        operation_commands.notice_failure(unit, host.name)

@@ -5,50 +5,22 @@ what follows from it, so the limits of an operation hold whatever is in flight.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import replace
 from typing import Literal
 
-import orjson
-
-from domain.aggregates.host import READY
 from domain.aggregates.host_events import FailureKind
 from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.operation_events import Evidence, Step
-from domain.aggregates.rolling_policy import Limits, Over, Start, Wait, limits, next_move
+from domain.aggregates.rolling_policy import next_move
+from domain.commands import planning
 from domain.commands.fleet_commands import Unit
-from domain.refusal import conflict, invalid
+from domain.commands.holds import held_back
+from domain.commands.planning import Plan
+from domain.refusal import conflict
+from domain.rollouts.moves import BeginWave, Over, Start, Wait
 
 STAYS_CORDONED = "Its node stays cordoned: a retry that succeeds ends that, or kubectl uncordon."
 Wish = Literal["paused", "in_process", "cancelled"]
-PLAN_BYTES = 16
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an operation would do: hosts in order with attempts before, others with why not.
-
-    `drained`: those of the hosts whose pods leave first.
-    """
-
-    request: OperationRequest
-    hosts: list[tuple[str, int]]
-    skipped: list[tuple[str, str]]
-    limits: Limits
-    drained: list[str]
-    members: int
-
-    @property
-    def digest(self) -> str:
-        """The same for two plans that do the same; why a host is skipped does not matter."""
-        wanted = self.request
-        decided = (
-            *(wanted.kind, wanted.cluster, wanted.version, wanted.options.plain()),
-            [address for address, _ in self.hosts],
-            [address for address, _ in self.skipped],
-            *(self.drained, self.limits.parallel, self.limits.failures, self.limits.unavailable),
-        )
-        return blake2b(orjson.dumps(decided), digest_size=PLAN_BYTES).hexdigest()
 
 
 def plan(unit: Unit, request: OperationRequest, matching: Collection[str] = ()) -> Plan:
@@ -56,74 +28,8 @@ def plan(unit: Unit, request: OperationRequest, matching: Collection[str] = ()) 
 
     `matching`: those that the filters let through, where there are filters.
     """
-    cluster = unit.cluster(request.cluster)
-    cluster.must_exist()
-    request = _asked(unit, request)
-    return _plan(unit, request, dict.fromkeys(_targeted(unit, request, matching), 0))
-
-
-def _targeted(unit: Unit, request: OperationRequest, matching: Collection[str]) -> Collection[str]:
-    """The addresses that are asked for, in order of joining."""
-    members = unit.cluster(request.cluster).members
-    if request.targets is None:
-        return members
-    wanted = set(request.targets if isinstance(request.targets, list) else matching)
-    targeted = [address for address in members if address in wanted]
-    if not targeted:
-        raise conflict(f"No member of cluster {request.cluster} is what hosts asks for.", "hosts")
-    return targeted
-
-
-def _plan(unit: Unit, request: OperationRequest, candidates: dict[str, int]) -> Plan:
-    hosts, skipped = [], []
-    members = unit.cluster(request.cluster).members
-    for address, attempts in candidates.items():
-        host = unit.host(address)
-        if address not in members:
-            skipped.append((address, "It is no member of the cluster any more."))
-        elif host.status in READY:
-            hosts.append((address, attempts))
-        else:
-            why = f": {host.failure.reason}" if host.failure else "."
-            skipped.append((address, f"It is {host.status}{why}"))
-    drained = [a for a, _ in hosts if request.options.drain and _manager_of(unit, request, a)]
-    found = limits(request.options, len(hosts), max(len(members), len(candidates)))
-    return Plan(request, hosts, skipped, found, drained, len(members))
-
-
-def _decided(unit: Unit, request: OperationRequest) -> OperationRequest:
-    """With `drain` as it comes to: wherever there are pods, unless it was said."""
-    name = unit.cluster(request.cluster).container_manager
-    drains = bool(name) and not unit.container_manager(name).keeps_nodes_itself
-    if request.options.drain is None:
-        return replace(request, options=replace(request.options, drain=drains))
-    if request.options.drain and not drains:
-        raise invalid(
-            f"drain needs a container manager that runs pods (openshift, kubernetes), and cluster"
-            f" {request.cluster} has none.",
-            "drain",
-        )
-    return request
-
-
-def _asked(unit: Unit, request: OperationRequest) -> OperationRequest:
-    """With the members that it names in order of joining, and all else as it comes to."""
-    request = _decided(unit, request)
-    if not isinstance(request.targets, list):
-        return request
-    members, wanted = unit.cluster(request.cluster).members, set(request.targets)
-    if wanted - members.keys():
-        stranger = next(address for address in request.targets if address not in members)
-        raise conflict(f"{stranger} is no member of cluster {request.cluster}.", "hosts")
-    return replace(request, targets=[address for address in members if address in wanted])
-
-
-def _manager_of(unit: Unit, request: OperationRequest, address: str) -> str:
-    """The container manager that a host is a node of, where that is one that runs pods."""
-    name = unit.cluster(request.cluster).container_manager
-    manager = unit.container_manager(name) if name else None
-    runs_pods = manager is not None and not manager.keeps_nodes_itself
-    return name if runs_pods and manager is not None and address in manager.nodes else ""
+    unit.cluster(request.cluster).must_exist()
+    return planning.of_members(unit, planning.asked(unit, request), matching)
 
 
 def start(
@@ -139,7 +45,7 @@ def start(
     """
     cluster = unit.cluster(request.cluster)
     cluster.must_exist()
-    request = _asked(unit, request)
+    request = planning.asked(unit, request)
     if cluster.operation:
         current = unit.operation(cluster.operation)
         same = current.request == request and not current.predecessor
@@ -150,7 +56,9 @@ def start(
     found = plan(unit, request, matching)
     if digest not in (None, found.digest):
         raise conflict("The plan is another one by now: ask for it again with dry_run.", "plan")
-    unit.operation(name).start(request, found.hosts, found.skipped, members=found.members)
+    unit.operation(name).start(
+        request, found.hosts, found.skipped, members=found.members, waves=found.waves
+    )
     return name
 
 
@@ -177,9 +85,9 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     # The cluster may be another one of that name, without what there was to drain.
     wish = None if before.request.options.drain is not False else False
     request = replace(before.request, options=replace(before.request.options, drain=wish))
-    found = _plan(unit, _decided(unit, request), in_order | left)
+    found = planning.of(unit, planning.decided(unit, request), in_order | left, strict=False)
     unit.operation(name).start(
-        found.request, found.hosts, found.skipped, predecessor, found.members
+        found.request, found.hosts, found.skipped, predecessor, found.members, found.waves
     )
     return name
 
@@ -213,12 +121,22 @@ def advance(unit: Unit, name: str) -> Wait | None:
     operation = unit.operation(name)
     if operation.state == "" or operation.is_over:
         return None
+    for address in list(operation.unwell):
+        if unit.host(address).status == "active":
+            operation.regain(address)
     unavailable = _unavailable(unit, operation)
     while True:
         match next_move(operation, unavailable, operation.act.at):
             case Start(address):
-                operation.start_host(address, _manager_of(unit, operation.request, address))
+                if hold := held_back(unit, operation, address):
+                    operation.tell(hold)
+                    return hold
+                manager = planning.manager_of(unit, operation.request, address)
+                operation.start_host(address, manager)
+            case BeginWave(wave):
+                operation.start_wave(wave)
             case Wait() as wait:
+                operation.tell(wait)
                 return wait
             case Over(status, reason):
                 operation.end(status, reason)
@@ -268,6 +186,9 @@ def finish_step(
         fail_host(unit, name, address, step, "It was cancelled before its reboot.", evidence)
         return
     operation.finish_step(address, step, evidence, reboot=reboot)
+    host = operation.hosts.get(address)
+    if host is not None and host.outcome == "done":
+        _tell_unwell(unit, operation, address)
     advance(unit, name)
 
 
@@ -305,6 +226,24 @@ def mark_unknown(
         reason = f"{reason} {STAYS_CORDONED}"
     operation.mark_unknown(address, step, reason, evidence)
     advance(unit, name)
+
+
+def notice_failure(unit: Unit, address: str) -> None:
+    """A host has failed by itself: no wave follows the one that it was done in."""
+    cluster = unit.host(address).cluster
+    name = unit.cluster(cluster).operation if cluster else ""
+    operation = unit.operation(name) if name else None
+    if operation is None or not operation.wave_ends or address not in operation.hosts:
+        return
+    if operation.hosts[address].outcome == "done" and not operation.is_over:
+        _tell_unwell(unit, operation, address)
+        advance(unit, name)
+
+
+def _tell_unwell(unit: Unit, operation: Operation, address: str) -> None:
+    host = unit.host(address)
+    if host.status != "active":
+        operation.lose(address, host.failure.reason if host.failure else f"It is {host.status}.")
 
 
 def fail_itself(unit: Unit, name: str, address: str, kind: FailureKind, reason: str) -> None:

@@ -11,6 +11,8 @@ from domain.log.engine import NOWHERE, Appending, Place, StoredEvent
 from domain.log.jobs import Job
 from domain.log.mapper import to_stored
 from domain.log.transaction import Transaction
+from domain.log.tree import kept
+from domain.log.tree.kept import Leaf, Tree
 from domain.log.unit import Aggregates, Unit
 from domain.refusal import Refusal
 
@@ -43,11 +45,14 @@ class Batch:
     aggregates: Aggregates
     done: list[Job] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)
     last: StoredEvent | None = None
     head: Place = NOWHERE
     wrote: bool = False
     scrub: bool = False
     loss: Loss | None = None
+    tree: Tree | None = None
+    """What the log's tree is with it; None where that is not known."""
 
     def decide(self, job: Job, appending: Appending) -> None:
         """Carry out or refuse one command, in the transaction that is open."""
@@ -73,6 +78,7 @@ class Batch:
             stored = [to_stored(event) for event in unit.pending]
             head = self.head if self.recorded else appending.head
             places = recorder.insert(tx, head, stored, at)
+            self.leaves += recorder.leaves(places, stored)
             self.head = places[-1]
             recorded = [
                 Recorded(place.position, place.recorded_at, event)
@@ -87,7 +93,8 @@ class Batch:
         self.scrub = self.scrub or unit.scrub
 
     def commit(self, appending: Appending) -> None:
-        """Make it durable, with how far the read models have come."""
+        """Make it durable, with its leaves and how far the read models have come."""
         if self.recorded:
+            self.tree = kept.extend(appending.tx, appending.head.position, self.leaves)
             self.projections.save_position(appending.tx, self.recorded[-1].position)
         appending.commit()

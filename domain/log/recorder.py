@@ -24,6 +24,9 @@ from domain.log.engine import EMPTY, NOWHERE, Engine, Head, LogWentBack, Place, 
 from domain.log.schema import ADDED, HEAD, LAST_GIVEN, NEWEST, SCHEMA, SKIP
 from domain.log.subscription import LogSubscription
 from domain.log.transaction import EngineName, Transaction
+from domain.log.tree import kept
+from domain.log.tree.kept import Leaf
+from domain.log.tree.leaf import hash_of
 
 LOCK_TIMEOUT_S = 10.0
 
@@ -147,6 +150,24 @@ def insert(
     return [Place(place[0], recorded_at, append_id) for place in places]
 
 
+def leaves(places: Sequence[Place], stored: Sequence[StoredEvent]) -> list[Leaf]:
+    """What was inserted, for the tree."""
+    return [
+        Leaf(
+            place.position,
+            hash_of(
+                place.position,
+                place.recorded_at,
+                str(event.originator_id),
+                event.originator_version,
+                event.topic,
+                event.state,
+            ),
+        )
+        for place, event in zip(places, stored, strict=True)
+    ]
+
+
 def new_append_id() -> int:
     """Another one for each append, of every log."""
     return secrets.randbits(APPEND_ID_BITS) | 1
@@ -264,6 +285,7 @@ class LogRecorder(ApplicationRecorder):
         """Append in one transaction; gives the positions."""
         with self._engine.append(LOCK_TIMEOUT_S) as appending:
             places = insert(appending.tx, appending.head, stored_events)
+            kept.extend(appending.tx, appending.head.position, leaves(places, stored_events))
             appending.commit()
         return [place.position for place in places]
 

@@ -1,4 +1,5 @@
-"""The one table of the log, on both engines, and the triggers that keep it append-only."""
+"""The tables of the log and of its tree, on both engines, and the triggers that keep them
+append-only."""
 
 from domain.log.transaction import EngineName
 
@@ -7,6 +8,37 @@ NEWEST = """
     SELECT position, recorded_at, coalesce(append_id, 0) FROM stored_events
     ORDER BY position DESC LIMIT 1
 """
+
+TREE_TABLES = ("log_leaves", "log_nodes", "log_frontier")
+"""The Merkle tree of the log (`domain/log/tree`)."""
+
+
+def _tree(number: str, content: str, strict: str) -> tuple[str, ...]:
+    nothing = "x''" if content == "BLOB" else "''"
+    return (
+        f"""
+        CREATE TABLE IF NOT EXISTS log_leaves (
+            leaf {number} PRIMARY KEY, position {number} NOT NULL, hash {content} NOT NULL
+        ) {strict}
+        """,
+        f"""
+        CREATE TABLE IF NOT EXISTS log_nodes (
+            level {number} NOT NULL, place {number} NOT NULL, hash {content} NOT NULL,
+            PRIMARY KEY (level, place)
+        ) {strict}
+        """,
+        f"""
+        CREATE TABLE IF NOT EXISTS log_frontier (
+            one {number} PRIMARY KEY CHECK (one = 1), size {number} NOT NULL,
+            position {number} NOT NULL, grown {number} NOT NULL, hashes {content} NOT NULL
+        ) {strict}
+        """,
+        f"""
+        INSERT INTO log_frontier (one, size, position, grown, hashes)
+        VALUES (1, 0, 0, 0, {nothing}) ON CONFLICT DO NOTHING
+        """,  # noqa: S608 - a constant of ours
+    )
+
 
 SQLITE = (
     # AUTOINCREMENT: without it the position of a deleted newest row would be given out again.
@@ -40,6 +72,15 @@ SQLITE = (
                    AND originator_version = NEW.originator_version)
     BEGIN SELECT RAISE(ABORT, 'the log is append-only: this event is there already'); END
     """,
+    *_tree("INTEGER", "BLOB", "STRICT"),
+    *(
+        f"""
+        CREATE TRIGGER IF NOT EXISTS {table}_refuse_{what.lower()} BEFORE {what} ON {table}
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only: {what} refused'); END
+        """
+        for table in ("log_leaves", "log_nodes")
+        for what in ("UPDATE", "DELETE")
+    ),
 )
 
 POSTGRESQL = (
@@ -64,6 +105,15 @@ POSTGRESQL = (
     BEFORE UPDATE OR DELETE OR TRUNCATE ON stored_events
     FOR EACH STATEMENT EXECUTE FUNCTION stored_events_refuse()
     """,
+    *_tree("BIGINT", "BYTEA", ""),
+    *(
+        f"""
+        CREATE OR REPLACE TRIGGER {table}_refuse
+        BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+        FOR EACH STATEMENT EXECUTE FUNCTION stored_events_refuse()
+        """
+        for table in ("log_leaves", "log_nodes")
+    ),
 )
 
 SCHEMA: dict[EngineName, tuple[str, ...]] = {"sqlite": SQLITE, "postgresql": POSTGRESQL}

@@ -14,6 +14,8 @@ from domain.aggregates.host import Host
 from domain.aggregates.log_history import NAME, LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.schedule import Schedule
+from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
 from domain.aggregates.webhook import Webhook
 from domain.event import Act, Event
@@ -105,6 +107,14 @@ class Unit:
     def operation(self, name: str) -> Operation:
         """The operation of this id, existing or not."""
         return self._use(Operation, name)
+
+    def window(self, name: str) -> Window:
+        """The window of this name, defined or not."""
+        return self._use(Window, name)
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule of this name, defined or not."""
+        return self._use(Schedule, name)
 
     def source(self, name: str) -> Source:
         """The inventory of this name, heard of or not."""

@@ -21,6 +21,11 @@ from projections.webhooks import queries as webhooks
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 NAMES_MAX = 20
 """So many hosts are named of each kind of failure."""
+RUNNING = (
+    *("id", "kind", "cluster", "status", "cancelling", "actor", "started_at", "counts"),
+    "waits_for",
+)
+"""What is told of an operation that is not over."""
 SORTS = ("address", "since", *DIMENSIONS)
 
 
@@ -179,9 +184,8 @@ def _named(tx: Transaction, kind: str) -> list[str]:
 
 def _running(tx: Transaction) -> list[dict[str, Any]]:
     sql = "SELECT record FROM operations WHERE is_over = 0 ORDER BY position"
-    told = ("id", "kind", "cluster", "status", "cancelling", "actor", "started_at", "counts")
     records = [orjson.loads(row[0]) for row in tx.execute(sql).fetchall()]
-    return [{key: record[key] for key in told} | {"waits_for": None} for record in records]
+    return [{key: record[key] for key in RUNNING} for record in records]
 
 
 def _unknown(tx: Transaction) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from domain.log.transaction import SQLiteTransaction
 from projections import clusters, container_managers, hosts, networks
 from projections.beside_the_log import heartbeats
 from projections.fleet import projection as fleet
+from projections.planning import schedules, windows
 from projections.projection import HandlersByTopic, Projection
 from projections.tables import StoredTables
 
@@ -33,6 +34,8 @@ FLEET = (
     networks.PROJECTION,
     container_managers.PROJECTION,
     fleet.PROJECTION,
+    windows.PROJECTION,
+    schedules.PROJECTION,
 )
 """What is known of the whole fleet at a time. Operations are asked for one by one."""
 MEMBERS_AT_ONCE = 500

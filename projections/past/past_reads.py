@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from domain.log.engine import Engine, OperationalError
@@ -18,6 +19,7 @@ from domain.log.recorder import now as machine_now
 from domain.refusal import unavailable
 from projections.past import checkpoints
 from projections.past.past import FLEET, Breath, Past, Query, Scratch, advance, place
+from projections.planning import schedules, windows
 from projections.projection import tag_of
 
 SUBJECT_THREADS = 2
@@ -60,6 +62,16 @@ class PastReads:
     async def host(self, moment: str, query: "Query[T]", address: str) -> AsOf[T]:
         """What `query(tx, address)` gives at a time."""
         return await self._subjects.run(self._ask, moment, self._past.host, query, address)
+
+    async def window(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:
+        """What `query(tx, name)` gives at a time."""
+        ask = partial(self._past.subject, windows.PROJECTION, f"window/{name}")
+        return await self._subjects.run(self._ask, moment, ask, query, name)
+
+    async def schedule(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:
+        """What `query(tx, name)` gives at a time."""
+        ask = partial(self._past.subject, schedules.PROJECTION, f"schedule/{name}")
+        return await self._subjects.run(self._ask, moment, ask, query, name)
 
     async def cluster(self, moment: str, query: "Query[T]", name: str) -> AsOf[T]:
         """`query(tx, name)`, with what became of the members."""

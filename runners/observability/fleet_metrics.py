@@ -8,8 +8,9 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from domain.aggregates.host import NEXT
-from domain.aggregates.rolling_policy import Kind, Outcome, Status
+from domain.aggregates.rolling_policy import Kind, Outcome
 from domain.log.follower import Follower
+from domain.rollouts.moves import Status
 from projections.fleet_figures import FleetFigures, LogSize
 from web.resources.health import Part
 

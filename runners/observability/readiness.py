@@ -16,6 +16,7 @@ from domain.refusal import Refusal
 from projections.fleet_figures import FleetFigures
 from projections.rebuilding.live_tables import BeingBuilt, LiveTables
 from runners.database.log_watch import LogWatch
+from runners.database.tree_builder import TreeBuilder
 from runners.leases.leases import Leases
 from runners.observability.database_probe import DatabaseProbe
 from runners.os_support.directory_lock import DataLock
@@ -41,6 +42,7 @@ ACTIONS = {
     " on by itself.",
     "log.other": "Stop the wrong server, or start with --accept-log as the reason says.",
     "log.went_back": "Wait: the service goes on by itself with what the database has.",
+    "log.tree_broken": "Look with commissaire log check; somebody changed the tables of the log.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",
@@ -239,6 +241,18 @@ def leases(held: Leases, running: Check) -> Check:
             return _refusal(held.refused)
         if not held.is_member and not held.resigned:
             return Fault("leases.lost", "It works on no host: its lease could not be renewed.")
+        return await running()
+
+    return check
+
+
+def tree(builder: TreeBuilder, running: Check) -> Check:
+    """Nothing is wrong with the Merkle tree of the log, as far as whoever adds to it can see."""
+
+    async def check() -> Fault | None:
+        if builder.broken:
+            why = f"The tree of the log cannot be gone on with: {builder.broken}."
+            return Fault("log.tree_broken", why, warns=True)
         return await running()
 
     return check

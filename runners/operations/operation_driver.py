@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from domain.aggregates import operation_events as events
 from domain.aggregates.operation_events import OperationEvent
 from domain.commands import operation_commands
-from domain.event import TIME_FORMAT, Act, Recorded
+from domain.event import TIME_FORMAT, Act, Recorded, seconds_between
+from domain.rollouts.moves import Wait
 from projections.beside_the_log import outputs
 from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
 from runners.operations.host_driver import HostDriver
@@ -96,7 +97,15 @@ class OperationDriver(ProcessManager):
             case events.HostStarted() | events.StepDone():
                 self._take_in_hand(name, event.address)
             case (
-                events.StepSent() | events.StepWaits() | events.RebootRequested() | events.Paused()
+                events.StepSent()
+                | events.StepWaits()
+                | events.RebootRequested()
+                | events.Paused()
+                | events.Waits()
+                | events.WaveStarted()
+                | events.WaveApproved()
+                | events.HostUnwell()
+                | events.HostWell()
             ):
                 pass  # nothing follows from these
             case events.Ended():
@@ -132,7 +141,7 @@ class OperationDriver(ProcessManager):
 
     async def _advance(self, name: str) -> Requeue | None:
         """Advance the operation, and see that each of its hosts in process is in hand."""
-        blocked = False
+        pause_s = ADVANCE_EVERY_S
         if self._ownership.holds(name):
             act = Act(ACTOR, f"operation/{name}", self._now())
             advance = self._ownership.fenced(
@@ -141,7 +150,7 @@ class OperationDriver(ProcessManager):
             wait = await self._writer.perform(act, advance)
             if wait is None:
                 return None
-            blocked = wait.seconds is not None
+            pause_s = _pause_s(wait, act.at)
         operation = await self._log.operation(name)
         if operation.is_over:
             return None
@@ -151,7 +160,6 @@ class OperationDriver(ProcessManager):
         for address in operation.with_outcome("in_process"):
             if cancelling or f"{name} {address}" not in self._in_hand:
                 self._take_in_hand(name, address)
-        pause_s = ADVANCE_BLOCKED_EVERY_S if blocked else ADVANCE_EVERY_S
         return Requeue(pause_s, Priority.CONTINUED)
 
     async def _purge(self) -> Requeue:
@@ -166,3 +174,11 @@ class OperationDriver(ProcessManager):
             lambda unit: unit.write_beside(lambda tx: outputs.purge(tx, oldest)),
         )
         return Requeue(PURGE_EVERY_S, Priority.RETRY)
+
+
+def _pause_s(wait: Wait, at: str) -> float:
+    """When to ask again: others may come back soon, and a time is not to be slept through."""
+    if wait.what == "members":
+        return ADVANCE_BLOCKED_EVERY_S
+    left_s = seconds_between(at, wait.until) if wait.until else ADVANCE_EVERY_S
+    return min(max(left_s, 0.0), ADVANCE_EVERY_S)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from domain.aggregates.rolling_policy import seconds_between
+from domain.event import seconds_between
 
 GAP_S = 120.0
 """Of a time in which nobody asked (a frozen process, a suspended machine) so much counts towards a

@@ -16,11 +16,12 @@ from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
 from runners.database.checkpointer import Checkpointer
 from runners.database.rebuild_supervisor import Rebuilding
+from runners.database.tree_builder import TreeBuilder
 from runners.hosts.login_trial import SshLoginTrial
 from runners.http_server.server import Server
 from runners.leases.lease_table import TABLES, LeaseTable
 from runners.leases.leases import Leases
-from runners.leases.ownership import Ownership, SingleProcess
+from runners.leases.ownership import SINGLE_PROCESS, Ownership, SingleProcess
 from runners.observability import metrics, readiness
 from runners.observability.database_probe import DatabaseProbe
 from runners.observability.observer import Observer
@@ -99,6 +100,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         _keep_what_was_opened(supervisor, observer, lock, first_start, lines)
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
         ssh, webhooks = make_ssh(settings), WebhookReader(storage.answers, vault)
+        ownership: Ownership = SINGLE_PROCESS
         if settings.runners:
             ownership = await _ownership_of(settings, storage, supervisor, observer, stack, lines)
             make = Factories(settings, storage.writer, storage.fleet, ssh, lines, ownership)
@@ -108,6 +110,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             _speak_to_others(make, supervisor, observer, managers, vault, configured)
             supervisor.add("webhooks", make.webhook_sender(webhooks))
             _keep_house(storage, supervisor, ownership)
+        _keep_tree(storage, supervisor, observer, ownership, lines)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
         stack.callback(queue.close)
         local, basic = LocalLogin(settings, lines), BasicAuthentication(accounts, queue)
@@ -202,6 +205,7 @@ def _look_after_hosts(
     supervisor.add("watcher", make.watcher())
     supervisor.add("updates", make.update_scanner())
     supervisor.add("rolling", make.operation_driver(managers))
+    supervisor.add("schedules", make.scheduler())
 
 
 def _speak_to_others(
@@ -232,6 +236,19 @@ def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) 
     half_removed = partial(storage.answers.fresh, clusters.half_removed)
     removals = cluster_removals.run(storage.writer, half_removed, now, ownership)
     supervisor.run("removals", removals)
+
+
+def _keep_tree(
+    storage: Storage,
+    supervisor: Supervisor,
+    observer: Observer,
+    ownership: Ownership,
+    lines: ServiceLog,
+) -> None:
+    """Start whoever gives an existing log its tree; two that do are in nobody's way."""
+    tree = TreeBuilder(storage.engine, storage.writer, now, lines.write, ownership)
+    supervisor.run("tree", tree.run())
+    observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
 
 
 def _options(settings: Settings, window: EventWindow, webhooks: WebhookReader) -> Options:

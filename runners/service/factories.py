@@ -31,6 +31,7 @@ from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
 from runners.os_support.log_lines import ServiceLog, described
+from runners.planning.scheduler import Scheduler
 from runners.scheduling.backoff import Pauses
 from runners.security.vault import Vault
 from runners.service.fleet_reader import FleetReader
@@ -154,6 +155,12 @@ class Factories:
             kept_s=self.settings.output_kept_days * DAY_S,
             now=now,
             ownership=self.ownership,
+        )
+
+    def scheduler(self) -> Scheduler:
+        """Whoever begins the operations of schedules."""
+        return Scheduler(
+            self.writer, self.fleet, now=now, new_id=timed_id, ownership=self.ownership
         )
 
     def source_pollers(self, configured: Sequence[ConfiguredSource]) -> SourcePollers:

@@ -18,6 +18,8 @@ from domain.log.unit import load
 from projections import container_managers, hosts, operation_reads
 from projections.beside_the_log import node_reports, outputs, update_scans
 from projections.container_managers import Known, NodeChangeRow
+from projections.planning import schedules
+from projections.planning.schedules import Timing
 from projections.reads import Reads
 from runners.hosts.investigator import UNSETTLED
 from runners.security.private_keys import PrivateKey, kept_private_key
@@ -75,6 +77,14 @@ class FleetReader:
     async def source(self, name: str) -> Source:
         """One source as the log has it now."""
         return await self._reads.fresh(load, Source, name)
+
+    async def schedules(self) -> list[str]:
+        """The names of all schedules."""
+        return await self._reads.fresh(schedules.names)
+
+    async def timing(self, name: str) -> Timing | None:
+        """When a schedule fires; None where there is none of that name."""
+        return await self._reads.fresh(schedules.timing, name)
 
     async def load(self, address: str) -> Host:
         """One host as the log has it now."""

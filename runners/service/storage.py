@@ -10,6 +10,7 @@ from domain.log.engine import Engine, OtherLog, PersistenceError, Place
 from domain.log.follower import Follower
 from domain.log.recorder import LogRecorder, newest
 from domain.log.rights import LOG, tables_created_by
+from domain.log.schema import TREE_TABLES
 from domain.log.writer import Writer
 from projections.all import PROJECTIONS, beside_the_log
 from projections.past.past_reads import PastReads
@@ -54,7 +55,7 @@ class Storage:
         others = tables_created_by(
             (positions_schema(self.engine.name), *beside_the_log(self.engine.name))
         )
-        return [LOG, VAULT, *others, *read_models]
+        return [LOG, *TREE_TABLES, VAULT, *others, *read_models]
 
     def follow(self, of: Reads | None = None) -> Follower:
         """A reader of the log, from the head at the start."""

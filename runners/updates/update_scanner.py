@@ -12,8 +12,7 @@ from typing import Protocol
 from domain.aggregates import host_events as events
 from domain.aggregates import operation_events
 from domain.aggregates.host import READY, Host
-from domain.aggregates.rolling_policy import seconds_between
-from domain.event import Recorded
+from domain.event import Recorded, seconds_between
 from projections.beside_the_log.update_scans import FailedScan, ScanFailureKind
 from runners.hosts.outcomes import HostKeyChanged, HostOutcomes, HostUnusable
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet

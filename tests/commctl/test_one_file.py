@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from commctl.one_file import pack
 from tests.docs.documents import ROOT
 from tests.support.service import Service
 
 LIMIT_S = 300
+FILE_BYTES_MAX = 1024 * 1024
 SYSTEM = Path("/usr/bin/python3")
 NEXT = "3.13"
 """That of Debian 13."""
@@ -102,6 +104,25 @@ def test_where_there_is_no_home_it_runs_and_leaves_nothing_behind(
     assert (done.returncode, done.stderr) == (0, "")
     new = {path for path in set(Path("/tmp").iterdir()) - left if path.is_dir()}
     assert not [path for path in new if (path / "commctl" / "main.py").exists()]
+
+
+def test_what_could_not_be_unpacked_is_not_left_behind(tmp_path: Path) -> None:
+    lib, out, home = tmp_path / "lib", tmp_path / "full.pyz", tmp_path / "home"
+    lib.mkdir()
+    home.mkdir()
+    tag = f"cpython-{HERE.replace('.', '')}-{os.uname().machine}-linux-gnu"
+    (lib / f"large.{tag}.so").write_bytes(bytes(FILE_BYTES_MAX + 1))
+    pack(lib, out)
+    limit = ["prlimit", f"--fsize={FILE_BYTES_MAX}", sys.executable, "-I", str(out)]
+    environment = {"HOME": str(home), "TMPDIR": str(home)}
+    done = subprocess.run(
+        [shutil.which(limit[0]) or limit[0], *limit[1:]],
+        env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_S,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert [path.name for path in home.iterdir()] == [".cache"]
+    assert list((home / ".cache/commctl").iterdir()) == []
 
 
 def test_a_python_that_it_is_not_for_is_told_so(

@@ -11,8 +11,8 @@ from domain.aggregates.rolling_policy import (
     STEP_TIMEOUT_S,
     Options,
     Outcome,
-    Status,
 )
+from domain.rollouts.moves import Status
 from runners.operations import host_step
 from runners.settings.settings import Settings
 from runners.steps import detached_step
@@ -41,7 +41,7 @@ def test_every_option_has_its_default() -> None:
             assert shown == f"{STEP_TIMEOUT_S['upgrade']:g}; restart: {other:g}"
         elif name == "drain":  # the default is what the cluster has
             assert shown.startswith("where the cluster has")
-        elif default is None:
+        elif default in (None, "", []):
             assert shown == "none"
         else:
             assert shown == (default if isinstance(default, str) else f"{default:g}")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from domain.aggregate import Aggregate
+from domain.aggregates.accounts.token import Token
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.host import Host
@@ -35,6 +36,7 @@ class MemoryUnit:
         self.operations: dict[str, Operation] = {}
         self.sources: dict[str, Source] = {}
         self.webhooks: dict[str, Webhook] = {}
+        self.tokens: dict[str, Token] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
         self.act = ACT
@@ -76,6 +78,10 @@ class MemoryUnit:
     def webhook(self, name: str) -> Webhook:
         """The webhook of this name."""
         return self._use(self.webhooks.setdefault(name, Webhook(name)))
+
+    def token(self, name: str) -> Token:
+        """The token of this name."""
+        return self._use(self.tokens.setdefault(name, Token(name)))
 
     def _use(self, aggregate: A) -> A:
         aggregate.act, aggregate.pending = self.act, self.pending

@@ -28,12 +28,29 @@ ADDRESSES = (
     *("-a.example", "a..b", "a_b", "x" * 64, "a." * 127 + "a", "10.0.0.1%2F24", "10.0.0.1:22"),
     *("ä", "%00", "%ff"),
 )
+WINDOW: dict[str, object] = {"zone": "UTC", "starts": "0 22 * * *", "duration_s": 60}
+SCHEDULE: dict[str, object] = {"zone": "UTC", "cron": "0 22 * * *", "operation": {}}
 WRONG_BODIES: dict[str, list[dict[str, object]]] = {
     "/cluster/other": [{"network": 1}, {"network": ["a"]}, {"container_manager": {}}],
     "/cluster/web/hosts/10.0.0.1": [],
     "/cluster/web/hosts": [{}, {"old": []}, {"old": [], "new": "a"}, {"old": [1], "new": []}],
     HOST: [{}, {"ssh_priv_key": 1}, {"ssh_priv_key": "hidden!"}, {"ssh_priv_key": "YQ"}],
     "/network/other": [{"type": 1}, {"type": "hidden"}, {"options": []}, {"options": {"a": 1}}],
+    "/window/other": [
+        {},
+        {"zone": "hidden"},
+        WINDOW | {"starts": "hidden"},
+        WINDOW | {"except": [7]},
+        WINDOW | {"duration_s": 21600.5},
+        WINDOW | {"zome": "UTC"},
+        WINDOW | {"zone": None},
+    ],
+    "/schedule/other": [
+        {},
+        SCHEDULE | {"cron": "hidden"},
+        SCHEDULE | {"operation": {"kind": "hidden"}},
+        SCHEDULE | {"operation": {"kind": "upgrade", "cluster": "web", "dryrun": True}},
+    ],
     "/containermanager/other": [{}, {"type": "hidden"}, {"options": {"token": ["hidden"]}}],
     "/cluster/web/upgrade": [{"dryrun": True}, {"dry_run": 1}],
     "/cluster/web/restart": [{"dry-run": True}, {"Dry_run": True}],
@@ -94,7 +111,7 @@ def locked_keys(directory: Path) -> Iterator[bytes]:
 def subjects() -> Iterator[Said]:
     """Absurd names and addresses; nothing can be there, so that GET is 404."""
     for name in NAMES:
-        for kind in ("cluster", "network", "containermanager"):
+        for kind in ("cluster", "network", "containermanager", "window", "schedule"):
             yield Said({400, 404}, "PUT", f"/{kind}/{name}", b'{"type": "trivial"}')
             yield Said({404}, "GET", f"/{kind}/{name}")
             yield Said({404}, "DELETE", f"/{kind}/{name}")

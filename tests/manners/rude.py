@@ -26,7 +26,7 @@ CHUNK_BYTES = 64 * 1024
 LISTED = 60_000
 """Addresses that fill a body of nearly a mebibyte."""
 GOOD_PER_GARBAGE = 10
-ADMINISTRATORS = {"hostkey", "network", "containermanager"}
+ADMINISTRATORS = {"hostkey", "network", "containermanager", "window"}
 GARBAGE = (
     b"\x00\x01hidden\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",

@@ -11,10 +11,13 @@ from typing import Any, Protocol
 from domain.aggregates.container_manager import container_manager_request
 from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.rolling_policy import Amount, Kind, Options
-from domain.commands import node_outcomes, operation_commands
+from domain.commands import approvals, investigation, node_outcomes, operation_commands
+from domain.commands.investigation import Subject
 from domain.commands.operation_commands import Wish
-from domain.event import Act, Recorded
+from domain.event import Act, Recorded, shifted
 from domain.log.follower import Follower
+from domain.refusal import Refusal
+from domain.rollouts.waves import Wave, checked_waves
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import ClusterNodes
@@ -34,6 +37,21 @@ LONGEST_S = 12 * 3600.0
 """An operation that is not over by then never is."""
 WISHES: list[Wish] = ["paused", "paused", "in_process", "cancelled"]
 NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
+
+
+def some_waves(fate: random.Random) -> list[Wave]:
+    """Perhaps one or two that come first."""
+    if fate.random() < 0.5:
+        return []
+    hosts: list[Amount] = [1, 2, "30%", "50%"]
+    return checked_waves(
+        {
+            "hosts": fate.choice(hosts),
+            "soak_s": fate.choice([0.0, 45.0, 200.0]),
+            "approval": fate.choice([False, False, True, "second"]),
+        }
+        for _ in range(fate.choice([1, 1, 2]))
+    )
 
 
 class Times(Protocol):
@@ -76,6 +94,8 @@ class Story:
         self.seed = seed
         self.loop = loop
         self.chance = random.Random(seed)
+        self.fate = random.Random(f"waves of {seed}")
+        """Of what stories had not at first, so that those of then stay as they were."""
         self.crashes = 0
         self.defects: list[Exception] = []
         self._dies = asyncio.Event()
@@ -128,6 +148,8 @@ class Story:
             reboot="never"
             if kind == "restart"
             else chance.choice(["never", "if_needed", "always"]),
+            waves=some_waves(self.fate),
+            starts_at=shifted(self.loop.now(), 90.0) if self.fate.random() < 0.1 else "",
         )
         return OperationRequest(kind, "web", "27.93" if kind == "deploy" else "", options)
 
@@ -149,7 +171,10 @@ class Story:
         for address, node in self.manager.nodes.items():
             if self.log.unit.operations[NAME].request.options.drain:
                 self.world.machines[address].has_pods = partial(self._has_pods, node)
-        others = [asyncio.create_task(self._operator()), asyncio.create_task(self._members())]
+        others = [
+            asyncio.create_task(acts)
+            for acts in (self._operator(), self._members(), self._approvers())
+        ]
         operation = self.log.unit.operations[NAME]
         try:
             with suppress(TimeoutError):  # the judge has a word for it
@@ -250,6 +275,23 @@ class Story:
             await asyncio.sleep(self.chance.uniform(1.0, 120.0))
             self._steer("in_process")
 
+    async def _approvers(self) -> None:
+        """Look now and then, approve what waits for that, and give up what nobody mends."""
+        patience = 20
+        while True:
+            await asyncio.sleep(self.fate.uniform(10.0, 120.0))
+            told = self.log.unit.operations[NAME].told
+            for actor in ("alice", "bob") if told.what in ("approval", "soak") else ():
+                self._approve(actor)
+            patience -= told.what == "soak" and told.until is None
+            if patience <= 0:
+                self._steer("cancelled")
+
+    def _approve(self, actor: str) -> None:
+        wave = self.log.unit.operations[NAME].wave + 1
+        with suppress(Refusal):  # too early, or by who began it
+            self.log.do(self.act(actor), lambda unit: approvals.approve(unit, NAME, wave))
+
     def _steer(self, wish: Wish) -> None:
         operation = self.log.unit.operations[NAME]
         if not operation.is_over and operation.state != "cancelling":
@@ -268,7 +310,10 @@ class Story:
             self.log.do(act, lambda unit: unit.host(address).gather_facts(facts))
         elif self.chance.random() < 0.2:
             act = self.act("runner:watcher")
-            self.log.do(act, lambda unit: unit.host(address).fail("unreachable", "It is off."))
+            subject = Subject(address, host.incarnation)
+            self.log.do(
+                act, lambda unit: investigation.fail(unit, subject, "unreachable", "It is off.")
+            )
 
 
 def _nobody_reads(event: str, /, level: Level = "info", **fields: object) -> None:

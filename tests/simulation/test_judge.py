@@ -9,9 +9,11 @@ import pytest
 from domain.aggregates import rolling_policy
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.operation import Operation
-from domain.aggregates.rolling_policy import Limits, Move, Over, Progress, Start, Wait
+from domain.aggregates.rolling_policy import Limits, Progress
 from domain.commands import operation_commands
-from domain.commands.operation_commands import Plan
+from domain.commands.planning import Plan
+from domain.event import FIRST_TIME
+from domain.rollouts.moves import Move, Over, Start, Wait
 from runners.operations.command_step import CommandStep
 from runners.operations.health_step import HealthStep
 from runners.operations.host_step import HostStep
@@ -70,6 +72,37 @@ def again(operation: Operation, unavailable: Any, at: str) -> Move:
     """Starts one that is done."""
     done = operation.with_outcome("done")
     return Start(done[0]) if done else rolling_policy.next_move(operation, unavailable, at)
+
+
+def with_waves(**changed: Any) -> Break:
+    """The policy, of an operation that says something else about its waves."""
+    return decides(
+        lambda operation, unavailable, at: rolling_policy.next_move(
+            Loosened(operation, **changed), unavailable, at
+        )
+    )
+
+
+def soaks_for_nothing(operation: Operation, unavailable: Any, at: str) -> Move:
+    """Does not wait for the end of a soak."""
+    loosened = Loosened(operation, soak=(FIRST_TIME, FIRST_TIME))
+    return rolling_policy.next_move(loosened, unavailable, at)
+
+
+def does_not_see_who_fails(patch: pytest.MonkeyPatch) -> None:
+    """After it was done."""
+    patch.setattr(Operation, "lose", lambda *_: None)
+
+
+def takes_anybody_for_a_second(patch: pytest.MonkeyPatch) -> None:
+    """Whoever it is."""
+    approve = Operation.approve
+    patch.setattr(Operation, "approve", lambda *of, **_: approve(*of, by_second=True))
+
+
+def starts_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Whatever holds it back."""
+    patch.setattr(operation_commands, "held_back", lambda *_: None)
 
 
 def drops_who_is_not_ready(patch: pytest.MonkeyPatch) -> None:
@@ -207,6 +240,13 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "its cordons": (forgets_its_cordons, "is left cordoned"),
     "a broken node": (trusts_whoever_failed, "worth a look"),
     "other cordons": (forgets_somebody_elses_cordon, "a cordon of somebody else"),
+    "waves": (with_waves(is_between_waves=False), "a host of a later wave"),
+    "a canary": (with_waves(done_in_wave=1), "a canary failed"),
+    "a soak": (decides(soaks_for_nothing), "the soak was cut short"),
+    "who is well": (does_not_see_who_fails, "is not active"),
+    "an approval": (with_waves(approved=99), "nobody approved"),
+    "a second person": (takes_anybody_for_a_second, "approved it alone"),
+    "its time": (starts_at_once, "before its time"),
     "going on": (forgets_at_a_crash, "every operation ends"),
 }
 

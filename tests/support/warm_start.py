@@ -141,7 +141,8 @@ def commissaire() -> Callable[[], object]:
 
 def commctl() -> Callable[[], object]:
     """The operators' command line, with all that its commands import."""
-    from commctl.main import main, whole
+    from commctl.__main__ import main
+    from commctl.main import whole
 
     whole()
     return main

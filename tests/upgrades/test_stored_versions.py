@@ -72,6 +72,7 @@ def test_what_the_version_before_answered_is_answered_still(
             elif path.startswith(V0):
                 assert same(then, now) and same(now, then), path
             assert same(then, now), path
+        wait_for(lambda: has_its_tree(service))
         for address, key in stored.keys.items():
             creds = service.client.get(f"/host/{address}/creds").json()
             assert creds["ssh_priv_key"] == key
@@ -137,3 +138,10 @@ def same(then: Any, now: Any) -> bool:
     if isinstance(then, list):
         return len(then) == len(now) and all(map(same, then, now))
     return bool(then == now)
+
+
+def has_its_tree(service: Service) -> bool:
+    """Its log is whole, and in a Merkle tree, up to its end."""
+    found = json.loads(service.tool("log", "check", "--json"))
+    assert found["wrong"] == "", found
+    return bool(found["leaves"] == found["events"])

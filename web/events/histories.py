@@ -35,6 +35,10 @@ class Histories:
         """The newest events of a host, a cluster or an operation, newest first; for pages."""
         return (await self.back(Filter((subject,), until=until or None), None, limit)).records
 
+    async def head_of(self, subject: str) -> int:
+        """The position of the newest event of a subject; for pages."""
+        return await self._reads.fresh(history.head_of, subject)
+
     async def back(self, which: Filter, before: int | None, limit: int) -> Page:
         """The newest events before a position that a filter lets through; for pages."""
         return await self._reads.fresh(history.back, which, before, limit)

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from domain.aggregates.rolling_policy import Kind, Outcome, Status
+from domain.aggregates.rolling_policy import Kind, Outcome
 from domain.log.recorder import POSITION_MAX
+from domain.rollouts.moves import Status
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX
 from web.events.live_answer import EVENT_STREAM
 from web.http.query_string import TEXT
@@ -18,7 +19,7 @@ from web.routing.description import PLAIN_TEXT, Content, Description, makes, rea
 from web.routing.route import Route
 from web.schemas.bodies import Body, Name, NothingElse
 from web.schemas.event_records import RESUMES
-from web.schemas.operation_bodies import BeginBody, StateBody
+from web.schemas.operation_bodies import ApprovalBody, BeginBody, StateBody
 from web.schemas.operation_records import (
     DeployRecord,
     DigestedPlan,
@@ -118,6 +119,7 @@ def operation_routes(
         Route("GET", one, "viewer", operations.show, _shown()),
         Route("GET", f"{one}/hosts", "viewer", operations.hosts, _hosts_listed()),
         Route("PUT", f"{one}/state", "operator", operations.steer, _steers(), "operation"),
+        Route("PUT", f"{one}/approval", "operator", operations.approve, _approves(), "operation"),
         Route(
             "PUT",
             f"{one}/retry",
@@ -158,3 +160,7 @@ def _output() -> Description:
 
 def _steers() -> Description:
     return makes(OperationRecord, StateBody, GONE)
+
+
+def _approves() -> Description:
+    return makes(OperationRecord, ApprovalBody, GONE)

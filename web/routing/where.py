@@ -7,10 +7,11 @@ from starlette.types import Scope
 
 from domain.refusal import Refusal
 from projections import hosts, operation_reads
+from projections.planning import schedules
 from projections.reads import Reads
 from web.schemas.bodies import host_address
 
-ActsOn = Literal["", "cluster", "host", "operation", "body"]
+ActsOn = Literal["", "cluster", "host", "operation", "schedule", "body"]
 """What of a route says which cluster it acts on. "": none, or all of them."""
 
 TOLD: Mapping[ActsOn, str] = {
@@ -18,6 +19,7 @@ TOLD: Mapping[ActsOn, str] = {
     "cluster": "that cluster",
     "host": "the cluster of the host",
     "operation": "the cluster of the operation",
+    "schedule": "the cluster of its operation",
     "body": "the `cluster` of the body",
 }
 """The same, for people."""
@@ -42,6 +44,8 @@ class Where:
                 return await self._reads.point(hosts.cluster_of, address)
             case "operation":
                 return await self._reads.point(operation_reads.cluster_of, path_params["id"])
+            case "schedule":
+                return await self._reads.point(schedules.cluster_of, path_params["name"])
             case _:
                 return ""
 

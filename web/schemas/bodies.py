@@ -299,7 +299,7 @@ def parse(raw: bytes, kind: type[B]) -> B:
             raise Problem("invalid", NOTHING_SAID)
         faults = [KeyFault(key, EMPTY) for key, value in found.items() if value is None]
     if issubclass(kind, Exact):
-        known = kind.model_fields
+        known = [field.alias or name for name, field in kind.model_fields.items()]
         faults = [KeyFault(key, EMPTY) for key in kind.NARROWING if found.get(key, 0) is None]
         named = found if kind.REFUSES_NULLS else given
         faults += unknown([key for key in named if key not in kind.PASSED_OVER], known)

@@ -8,6 +8,7 @@ from domain.aggregates.host_events import FailureKind
 from domain.aggregates.rolling_policy import Kind
 from projections.beside_the_log.update_scans import ScanFailureKind
 from web.schemas.examples import example
+from web.schemas.operation_records import WaitRecord
 from web.schemas.records import Amount, Checked, HostStatusName, Record
 
 Named = Annotated[list[str], Field(description="20 of them at most.")]
@@ -111,7 +112,7 @@ class RunningOperation(Record):
     actor: str
     started_at: str
     counts: HowMany
-    waits_for: None
+    waits_for: WaitRecord | None
 
 
 class Need(Record):

@@ -7,16 +7,16 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from domain.aggregates.rolling_policy import (
     COUNT_MAX,
     HEALTHY_FOR_S_MAX,
-    PERCENTAGE,
     STEP_TIMEOUT_S_MAX,
     VERSION,
     Kind,
     Reboot,
 )
+from domain.rollouts.waves import HOSTS_MAX, PERCENTAGE, SOAK_S_MAX, WAVES_MAX, Approval
 from web.http.unknown_keys import unknown
 from web.schemas.bodies import Address, Exact, Name, refuse
 from web.schemas.examples import example
-from web.schemas.fleet_bodies import HostFilters
+from web.schemas.fleet_bodies import HostFilters, Label
 from web.schemas.operation_records import DeployRecord, RestartRecord, UpgradeRecord
 
 PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
@@ -36,6 +36,31 @@ def _seconds(least: float, most: float) -> WithJsonSchema:
 Parallel = Annotated[int | str, _amount(1, "the hosts that it takes")]
 Failures = Annotated[int | str, _amount(0, "the hosts that it takes")]
 Unavailable = Annotated[int | str, _amount(1, "the members")]
+
+
+class WaveLabel(Exact):
+    """The hosts of a wave by a label."""
+
+    label: Label
+
+
+WaveHosts = Annotated[
+    int | str | WaveLabel,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": HOSTS_MAX},
+                PERCENT,
+                {
+                    "type": "object",
+                    "properties": {"label": {"type": "string"}},
+                    "required": ["label"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
 Version = Annotated[
     str, WithJsonSchema({"type": "string", "pattern": f"^{VERSION.pattern}$", "maxLength": 128})
 ]
@@ -115,6 +140,33 @@ Hosts = Annotated[
 ]
 
 
+class WaveBody(Exact):
+    """Hosts that come first, and what stands between them and the next."""
+
+    hosts: WaveHosts = Field(
+        description="How many with all of the waves before, a percentage of the hosts that it"
+        " takes, or those with a label."
+    )
+    soak_s: Annotated[float, _seconds(0, SOAK_S_MAX)] = Field(
+        0.0, description="So long those that are done must be active before the next wave begins."
+    )
+    approval: Approval = Field(
+        False,
+        description='Whether somebody must approve the next wave; "second": not who began it.',
+    )
+
+    model_config = example(hosts="10%", soak_s=600, approval="second")
+
+
+def _known_in_waves(waves: object) -> object:
+    """Unknown keys are told with the nearest one that is known, as those of the body."""
+    for number, wave in enumerate(waves if isinstance(waves, list) else [], 1):
+        if isinstance(wave, dict) and (faults := unknown(wave, WaveBody.model_fields)):
+            told = "; ".join(f"{key} {message}" for key, message in faults)
+            raise refuse(f"is wrong at wave {number}: {told}")
+    return waves
+
+
 class BeginBody(OperationBody):
     """What a POST of an operation asks for: a kind, a cluster, and how careful to be."""
 
@@ -128,6 +180,18 @@ class BeginBody(OperationBody):
     )
     version: Version | None = Field(None, description="Of a deploy, and of nothing else.")
     reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
+    waves: Annotated[
+        list[WaveBody], Field(max_length=WAVES_MAX), BeforeValidator(_known_in_waves)
+    ] = Field(
+        default_factory=list, description="Which hosts come first; what is left is the last wave."
+    )
+    starts_at: str | None = Field(
+        None,
+        description="No host is started before this time: ISO 8601, UTC where no offset is said."
+        " Its members are chosen at once, and the cluster is its own from then on.",
+        examples=["2015-12-18T02:00:00.000000"],
+        json_schema_extra={"format": "date-time"},
+    )
     plan: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{1,64}$",
@@ -135,8 +199,20 @@ class BeginBody(OperationBody):
     )
 
     model_config = example(
-        kind="upgrade", cluster="web", hosts={"label": "role=db"}, max_parallel="25%"
+        kind="upgrade",
+        cluster="web",
+        hosts={"label": "role=db"},
+        max_parallel="25%",
+        waves=[{"hosts": 1, "soak_s": 600}, {"hosts": "10%", "soak_s": 600, "approval": True}],
     )
+
+
+class ApprovalBody(Exact):
+    """Which wave may begin."""
+
+    wave: Annotated[int, Field(ge=2, le=WAVES_MAX + 1)]
+
+    model_config = example(wave=2)
 
 
 class StateBody(Exact):

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from domain.aggregates.rolling_policy import Kind, Outcome, Reboot, Status
+from domain.aggregates.rolling_policy import Kind, Outcome, Reboot
+from domain.rollouts.moves import Status, WaitsFor
+from domain.rollouts.waves import Approval
 from web.schemas.examples import example
 from web.schemas.records import HOST_EXAMPLE, TIME, Amount, ListedHost, Record
 
@@ -69,6 +71,32 @@ class RestartRecord(Record):
     model_config = _example(restarted=[HOST_EXAMPLE])
 
 
+class WaveOption(Record):
+    """A wave as it was asked for."""
+
+    hosts: int | str | dict[str, str]
+    soak_s: float
+    approval: Approval
+
+
+class WaveRecord(Record):
+    """A wave, or the rest after the last; `soak_s` and `approval` stand before the next one."""
+
+    hosts: Amount = Field(description="So many have had their turn at its end, with all before.")
+    soak_s: float
+    approval: Approval
+    began_at: Moment | None
+    approved_by: str | None = Field(description="Who approved what follows it.")
+
+
+class WaitRecord(Record):
+    """What an operation as a whole waits for."""
+
+    what: WaitsFor
+    until: str | None = Field(description="UTC; `null`: until something happens.")
+    reason: str
+
+
 class OptionsRecord(Record):
     """How careful an operation is. Times in seconds."""
 
@@ -81,6 +109,8 @@ class OptionsRecord(Record):
     drain: bool | None = Field(
         description="Whether pods leave a node before its step. `null` where nobody had decided."
     )
+    waves: list[WaveOption]
+    starts_at: str = Field(description="No host is started before; empty: at once.")
 
 
 class OutcomesRecord(Record):
@@ -145,6 +175,11 @@ class ListedOperation(Record):
     predecessor: str | None = Field(description="The operation that this one retries.")
     started_at: Moment
     finished_at: Moment | None
+    waits_for: WaitRecord | None = Field(
+        description="`null`: nothing but its own hosts. Each start of a host ends it."
+    )
+    wave: int | None = Field(description="Which of the waves it is in, from 1; `null`: no waves.")
+    waves: list[WaveRecord] = Field(description="With the rest as the last; empty: no waves.")
     counts: OutcomesRecord
 
 
@@ -174,6 +209,7 @@ class PlanRecord(Record):
     max_parallel: int
     max_failures: int
     max_unavailable: int | None
+    waves: list[int] = Field(description="So many have had their turn at the end of each wave.")
 
 
 class DigestedPlan(PlanRecord):

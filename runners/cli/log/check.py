@@ -12,6 +12,7 @@ from domain.log.reading.search import Filter
 from domain.log.recorder import Entry
 from domain.log.schema import LAST_GIVEN
 from domain.log.transaction import EngineName
+from runners.cli.log.tree_check import TreeCheck, Wrong
 
 BATCH_EVENTS = 1000
 BATCH_BYTES = 4 * 1024 * 1024
@@ -25,13 +26,11 @@ class Findings:
     """The head of the log when the check began."""
     events: int = 0
     streams: int = 0
+    leaves: int = 0
+    """So many events were held against the Merkle tree of the log."""
     projections: dict[str, int] = field(default_factory=dict)
     """How far each projection has come."""
     wrong: str = ""
-
-
-class Wrong(Exception):
-    """Something is not as it must be; the sentence says where and what."""
 
 
 def check(engine: Engine, advance: Callable[[int], None] = lambda position: None) -> Findings:
@@ -45,10 +44,17 @@ def check(engine: Engine, advance: Callable[[int], None] = lambda position: None
         rows = tx.execute("SELECT name, position FROM projection_positions ORDER BY name")
         findings = Findings(head.position, projections=dict(rows.fetchall()))
         (last_given,) = tx.execute(LAST_GIVEN[engine.name]).fetchone() or (0,)
+        try:
+            tree = TreeCheck(engine, tx)
+        except Wrong as wrong:
+            findings.wrong = str(wrong)
+            return findings
     try:
         _check_ends(engine.name, head, last_given)
-        _check_entries(engine, findings, advance)
+        _check_entries(engine, findings, tree, advance)
+        tree.finish()
         _check_projections(findings)
+        tree.must_be_whole(findings.position)
     except Wrong as wrong:
         findings.wrong = str(wrong)
     return findings
@@ -66,16 +72,19 @@ def _check_ends(engine: EngineName, head: Head, last_given: int) -> None:
         )
 
 
-def _check_entries(engine: Engine, findings: Findings, advance: Callable[[int], None]) -> None:
+def _check_entries(
+    engine: Engine, findings: Findings, tree: TreeCheck, advance: Callable[[int], None]
+) -> None:
     versions: dict[str, int] = {}
     before: Head = EMPTY
     for entry in _entries(engine, findings.position):
         _check_place(engine.name, entry, before)
         _check_stream(entry, versions)
+        tree.compare(entry)
         _check_content(entry)
         before = Head(entry.position, entry.recorded_at)
         findings.events += 1
-        findings.streams = len(versions)
+        findings.streams, findings.leaves = len(versions), tree.size
         if findings.events % BATCH_EVENTS == 0:
             advance(entry.position)
 

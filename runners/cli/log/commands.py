@@ -31,8 +31,8 @@ def check_log(
     """Look whether the log is whole, also while the service runs.
 
     No position is missing (PostgreSQL leaves gaps, and may), the versions of every stream run
-    without a hole, every event can be read, and every projection is at the head. Names the first
-    thing that is wrong; the exit status is then 1.
+    without a hole, every event can be read and is what the Merkle tree of the log has of it, and
+    every projection is at the head. Names the first thing that is wrong; the exit status is then 1.
     """
     from runners.cli.log.check import check
 

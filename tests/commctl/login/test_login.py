@@ -24,6 +24,8 @@ def get_password(service, user):
 def set_password(service, user, token):
     path.write_text(json.dumps({**_ring(), f"{service} {user}": token}))
 def delete_password(service, user):
+    if os.environ.get("STUCK"):
+        raise KeyringError("it is not for us to delete")
     ring = _ring()
     del ring[f"{service} {user}"]
     path.write_text(json.dumps(ring))
@@ -127,17 +129,10 @@ def test_a_file_of_a_token_that_is_empty_is_said(ada: Operator, shared: Service)
 
 
 def test_a_keyring_is_used_only_where_the_profile_says_so(ada: Operator, shared: Service) -> None:
-    config = ada.home / ".config/commctl/config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text(f'[profile.here]\nserver = "{shared.url}"\nkeyring = "commctl/here"\n')
     where = ("--profile", "here")
+    by_keyring(ada, shared)
     missing = ada.run("whoami", *where, status=6, PYTHONPATH=without_keyring(ada))
     assert "pip install keyring" in missing.stderr
-    package = ada.home / "packages/keyring"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(KEYRING)
-    (package / "errors.py").write_text("class KeyringError(Exception): pass\n")
-    ada.environment["PYTHONPATH"] = f"{package.parent}:{ada.environment['PYTHONPATH']}"
     assert "no entry commctl/here" in ada.run("whoami", *where, status=6).stderr
     assert "the ring is locked" in ada.run("whoami", *where, status=6, LOCKED="1").stderr
     before = tokens(shared)
@@ -164,6 +159,18 @@ def test_a_token_that_the_keyring_does_not_take_is_revoked(ada: Operator, shared
     assert tokens(shared) == before
 
 
+def by_keyring(ada: Operator, shared: Service) -> None:
+    """A keyring, and the profile `here` that keeps its token there."""
+    config = ada.home / ".config/commctl/config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f'[profile.here]\nserver = "{shared.url}"\nkeyring = "commctl/here"\n')
+    package = ada.home / "packages/keyring"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(KEYRING)
+    (package / "errors.py").write_text("class KeyringError(Exception): pass\n")
+    ada.environment["PYTHONPATH"] = f"{package.parent}:{ada.environment['PYTHONPATH']}"
+
+
 def without_keyring(ada: Operator) -> str:
     """A PYTHONPATH with which there is no such package, also where it is installed."""
     package = ada.home / "none/keyring"
@@ -184,3 +191,75 @@ def test_a_log_in_takes_the_service_of_s_and_spans_of_all_units(
     two = ada.run(*command, shared.url, "-s", "http://other.example", status=2).stderr
     assert "Which service, http" in two
     ada.run("logout")
+
+
+def test_a_log_out_is_of_the_profile_that_is_meant_and_by_its_own_token(
+    ada: Operator, shared: Service
+) -> None:
+    before = tokens(shared)
+    log_in(ada, shared)
+    (here,) = tokens(shared) - before
+    command = ("login", shared.url, "-u", "viewer", "--password-stdin", "--profile", "other")
+    ada.run(*command, stdin=f"{shared.password}\n")
+    assert "no log-in to end" in ada.run("logout", "-s", "http://other.example", status=1).stderr
+    wrong = ada.run("logout", "-s", "http://other.example", "--profile", "here", status=2).stderr
+    assert f"Profile here is of {shared.url}" in wrong
+    assert "There is no profile none" in ada.run("logout", COMMCTL_PROFILE="none", status=2).stderr
+    file = ada.home / "wrong"
+    file.touch(mode=0o600)
+    file.write_text("cmsr_none")
+    ada.environment |= {"COMMCTL_TOKEN": "cmsr_none"}
+    ended = ada.run("logout", "--token-file", str(file), COMMCTL_PROFILE="here")
+    assert ended.stderr == "here is forgotten.\n"
+    assert here not in tokens(shared)
+    assert ada.run("logout").stderr == "other is forgotten.\n"
+    assert tokens(shared) == before
+
+
+def test_a_keyring_that_gives_nothing_or_keeps_an_entry_is_said_and_the_profile_goes(
+    ada: Operator, shared: Service
+) -> None:
+    by_keyring(ada, shared)
+    ring, before = ada.home / "ring", tokens(shared)
+    log_in(ada, shared)
+    locked = ada.run("logout", status=1, LOCKED="1").stderr
+    assert "could not be revoked: The keyring does not give" in locked
+    assert locked.endswith("here is forgotten.\n")
+    assert json.loads(ring.read_text()), "the token is alive"
+    (left,) = tokens(shared) - before
+    shared.client.delete(f"/token/{left}").raise_for_status()
+    config = ada.home / ".config/commctl/config.toml"
+    config.write_text(f'[profile.here]\nserver = "{shared.url}"\nkeyring = "commctl/here"\n')
+    log_in(ada, shared)
+    stuck = ada.run("logout", status=1, STUCK="1").stderr
+    assert "commctl/here could not be removed" in stuck
+    assert stuck.endswith("here is forgotten.\n")
+    assert tokens(shared) == before
+    assert "no log-in to end" in ada.run("logout", status=1).stderr
+
+
+def test_a_token_that_no_file_takes_is_revoked(ada: Operator, shared: Service) -> None:
+    before = tokens(shared)
+    (ada.home / ".config/commctl/here.token").mkdir(parents=True)
+    assert "Is a directory" in log_in(ada, shared, status=1)
+    assert tokens(shared) == before
+
+
+def test_a_file_of_a_token_takes_the_place_of_a_log_in(ada: Operator, shared: Service) -> None:
+    before = tokens(shared)
+    log_in(ada, shared)
+    kept = ada.home / ".config/commctl/here.token"
+    over = ("login", shared.url, "--profile", "here", "--token-file")
+    ada.run(*over, str(kept))  # the very one that there is
+    assert ["role", "admin"] in ada.rows("whoami")
+    made = shared.client.put("/token/ci", json={"role": "viewer", "expires": "1h"}).json()
+    file = ada.home / "ci"
+    file.touch(mode=0o600)
+    file.write_text(made["token"])
+    ada.run(*over, str(file))
+    assert tokens(shared) - before == {"ci"}
+    assert not kept.exists()
+    ada.run("logout")
+    assert file.exists()
+    assert tokens(shared) - before == {"ci"}
+    shared.client.delete("/token/ci").raise_for_status()

@@ -102,6 +102,12 @@ def test_a_key_that_the_service_refuses_is_said_and_the_watch_goes_on(
         terminal.see("running 2")
         terminal.press("p")
         terminal.see("viewer")
+        with viewer.terminal(*command, columns=80) as left:
+            left.see("running 2")
+            left.press("cyq")
+            assert left.end() == 130
+            assert "viewer" in left.screen
+            assert "goes on; watch it again" in left.screen
         shared.steer("cancelled")
         assert terminal.end() == 5
 

@@ -158,4 +158,4 @@ def test_an_operation_keeps_to_its_limits_and_ends_whatever_happens(
 def test_a_host_that_is_in_process_cannot_go_back(outcome: Outcome) -> None:
     run = Run(1, OperationRequest("upgrade", "web", "", Options()))
     with pytest.raises(ValueError, match="cannot go"):
-        run.operation._settle("10.0.0.1", outcome)
+        run.operation.settle("10.0.0.1", outcome)

@@ -8,18 +8,17 @@ from domain.aggregates.rolling_policy import (
     AVAILABLE_AGAIN_S,
     Kind,
     Limits,
-    Move,
     Options,
     Outcome,
-    Over,
-    Start,
-    Wait,
     checked_options,
     checked_version,
     limits,
     next_move,
 )
+from domain.event import shifted
 from domain.refusal import Refusal
+from domain.rollouts.moves import Move, Over, Start, Wait
+from domain.rollouts.waves import Wave
 
 AT = "2026-01-02T03:00:00.000000"
 
@@ -36,7 +35,24 @@ class Snapshot:
         self.limits = limits
         self.state = state
         self.changed_at = AT
+        self.told = Wait("")
+        self.is_between_waves = False
+        self.wave = 1
+        self.wave_size = self.done_in_wave = 1
+        self.rules: Wave = {"hosts": 1, "soak_s": 0.0, "approval": False}
+        self.unwell: dict[str, str] = {}
+        self.soak = ("", "")
+        self.approved = 1
         self._hosts = [self.WORDS[letter] for letter in hosts]
+
+    @property
+    def next_host(self) -> str | None:
+        """The first that waits."""
+        return next(iter(self.with_outcome("waiting")), None)
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many."""
+        return len(self.with_outcome(*outcomes))
 
     def with_outcome(self, *outcomes: Outcome) -> list[str]:
         """Their addresses are their numbers."""
@@ -94,7 +110,7 @@ def test_members_that_are_unavailable_count_together_with_those_in_process() -> 
 def test_an_operation_waits_for_members_to_come_back_but_not_for_ever() -> None:
     stuck = Snapshot("dw", Limits(1, 0, 1))
     assert next_move(stuck, {"a", "b"}, AT) == Wait(
-        "It waits for unavailable members to come back.", AVAILABLE_AGAIN_S
+        "It waits for unavailable members to come back.", "members", shifted(AT, AVAILABLE_AGAIN_S)
     )
     late = "2026-01-02T03:10:00.000000"
     move = next_move(stuck, {"a", "b"}, late)

@@ -127,6 +127,21 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
      '"step_timeout_s":0.0,"reboot":"if_needed","drain":false},"hosts":[["10.0.0.7",0]],'
      '"skipped":[],"predecessor":"","members":30,"targets":{"label":["role=db"]}')),
+    ("operation.started", "operation/0193-b", ('"kind":"restart","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":false,"waves":[{"hosts":1,"soak_s":600.0,'
+     '"approval":"second"}],"starts_at":"2026-01-02T04:00:00.000000"},'
+     '"hosts":[["10.0.0.7",0],["10.0.0.9",0]],"skipped":[],"predecessor":"","members":0,'
+     '"targets":null,"waves":[1]')),
+    ("operation.waits", "operation/0193-b", ('"what":"start","until":"2026-01-02T04:00:00.000000",'
+     '"reason":"It is to begin later."')),
+    ("operation.waits", "operation/0193-b", '"what":"","until":null,"reason":""'),
+    ("operation.waits", "operation/0193-b", ('"what":"soak","until":"2026-01-02T04:10:00.000000",'
+     '"reason":"Wave 1 is over, and soaks."')),
+    ("operation.host_unwell", "operation/0193-b", '"address":"10.0.0.7","reason":"It is off."'),
+    ("operation.host_well", "operation/0193-b", '"address":"10.0.0.7"'),
+    ("operation.wave_approved", "operation/0193-b", '"wave":2'),
+    ("operation.wave_started", "operation/0193-b", '"wave":2'),
     ("operation.host_started", "operation/0193-8",
      '"address":"10.0.0.7","container_manager":"prod"'),
     ("operation.step_done", "operation/0193-7", ('"address":"10.0.0.7","step":"deploy",'
@@ -143,6 +158,19 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("operation.cancel_requested", "operation/0193-7", ""),
     ("operation.ended", "operation/0193-7", '"status":"partial","reason":"1 failed."'),
     ("operation.retried", "operation/0193-8", '"operation":"0193-9"'),
+    ("window.defined", "window/nights", ('"zone":"Europe/Berlin","starts":"0 22 * * 1-5",'
+     '"duration_s":21600,"except_dates":["2026-12-24"]')),
+    ("window.removed", "window/nights", ""),
+    ("schedule.defined", "schedule/sundays", ('"cron":"0 2 * * 0","zone":"Europe/Berlin",'
+     '"operation":{"kind":"upgrade","cluster":"web"}')),
+    ("schedule.fired", "schedule/sundays",
+     '"due":"2026-01-04T01:00:00.000000","operation":"0193-7"'),
+    ("schedule.not_begun", "schedule/sundays", ('"due":"2026-01-11T01:00:00.000000",'
+     '"reason":"A different operation is in process."')),
+    ("schedule.missed", "schedule/sundays", ('"first":"2026-01-18T01:00:00.000000",'
+     '"due":"2026-01-25T01:00:00.000000","count":2')),
+    ("schedule.set_back", "schedule/sundays", '"after":"2026-01-20T03:04:05.000006"'),
+    ("schedule.removed", "schedule/sundays", ""),
 )  # fmt: skip
 """Topic, aggregate, and the payload's JSON."""
 
@@ -233,6 +261,16 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.host_unknown", "operation/0193-9"),
     ("operation.cancel_requested", "operation/0193-9"),
     ("operation.started", "operation/0193-a"),
+    ("operation.started", "operation/0193-b"),
+    ("operation.waits", "operation/0193-b"),
+    ("operation.waits", "operation/0193-b"),
+    ("operation.host_started", "operation/0193-b"),
+    ("operation.host_done", "operation/0193-b"),
+    ("operation.waits", "operation/0193-b"),
+    ("operation.host_unwell", "operation/0193-b"),
+    ("operation.host_well", "operation/0193-b"),
+    ("operation.wave_approved", "operation/0193-b"),
+    ("operation.wave_started", "operation/0193-b"),
     ("cluster.host_left", ""),
     ("host.left_cluster", ""),
     ("cluster.host_joined", ""),
@@ -242,6 +280,14 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.left_cluster@2", ""),
     ("cluster.removed", ""),
     ("host.removed", ""),
+    ("window.defined", ""),
+    ("window.removed", ""),
+    ("schedule.defined", ""),
+    ("schedule.fired", ""),
+    ("schedule.not_begun", ""),
+    ("schedule.missed", ""),
+    ("schedule.set_back", ""),
+    ("schedule.removed", ""),
 )
 """A log in which all of them come, in an order in which they can: topic, with the class version
 where it is not 1, and another aggregate than in `STORED` where that is needed. Where `STORED` has

@@ -15,6 +15,8 @@ from domain.aggregates.host import Host
 from domain.aggregates.log_history import LogHistory
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.schedule import Schedule
+from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
 from domain.aggregates.webhook import Webhook
 from domain.log.engine import StoredEvent
@@ -41,6 +43,8 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     Token,
     Session,
     Webhook,
+    Window,
+    Schedule,
 )
 
 

@@ -38,6 +38,12 @@ class Stage:
                     name = self.operations[cluster] = begun.headers["Location"].rpartition("/")[2]
                     over = admin.put(f"/operation/{name}/state", json={"state": "cancelled"})
                     assert over.status_code == 201
+                    plan = {"cron": "0 0 1 1 *", "zone": "UTC"}
+                    operation = {"kind": "restart", "cluster": cluster}
+                    planned = admin.put(
+                        f"/schedule/{cluster}", json=plan | {"operation": operation}
+                    )
+                    assert planned.status_code == 201
             for role in get_args(Role):
                 user = {"role": "viewer", "clusters": {"web": role}, "password": WORD}
                 assert admin.put(f"/user/in-web-{role}", json=user).status_code == 201
@@ -88,6 +94,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v0/host/{address}": {"ssh_priv_key": "bm8ga2V5"},
     "/api/v0/operations": {"kind": "restart", "dry_run": True},
     "/api/v0/fleet/check": {"status": "bootstrapping"},
+    "/api/v0/schedule/{name}": {"cron": "never", "zone": "UTC", "operation": {"kind": "restart"}},
 }
 """By the path of each route that acts on the cluster of its body: changes nothing."""
 
@@ -97,9 +104,11 @@ def test_where_the_body_names_the_cluster_the_role_in_that_cluster_counts(stage:
     assert {route.path for route in of_body} == set(BODIES)
     for route, role, cluster in product(of_body, get_args(Role), HOSTS):
         body = BODIES[route.path] | ({"cluster": cluster} if cluster else {})
-        if route.path == "/api/v0/operations" and not cluster:
+        if (route.path == "/api/v0/operations" or "operation" in body) and not cluster:
             continue  # an operation is always on one
-        path = route.path.format(address="10.1.0.9")
+        if "operation" in body:
+            body["operation"] |= {"cluster": body.pop("cluster")}
+        path = route.path.format(address="10.1.0.9", name="made-up")
         answer = stage.users[role].request(route.verb, path, json=body)
         may = ROLES.index(role) >= ROLES.index("operator") and cluster == "web"
         assert (answer.status_code != 403) == may, (route.path, role, cluster, answer.text)

@@ -1,6 +1,7 @@
 """Read models are held against the log from a page, and the page says what came of it."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -9,14 +10,13 @@ from projections.all import PROJECTIONS
 from projections.rebuilding import on_demand
 from projections.rebuilding.on_demand import Verifying
 from tests.support.service import wait_for
-from tests.web.console.browser import Browser
-from tests.web.service import TIMEOUT_S, WebService
+from tests.web.console.browser import Browser, browsing
+from tests.web.service import TIMEOUT_S, WebService, serving
 
 
 def test_an_administrator_has_the_read_models_verified(
     admin: Browser, viewer: Browser, seeded: WebService
 ) -> None:
-    assert "Not verified since" in admin.see("/about").text
     token = viewer.see("/me").fields("/logout")["csrf_token"]
     assert viewer.post("/about/verify", {"csrf_token": token}).status_code == 403
     assert admin.send("/about", "/about/verify").headers["location"] == "/about"
@@ -30,6 +30,11 @@ def test_an_administrator_has_the_read_models_verified(
     admin.send("/about", "/about/verify")
     wait_for(lambda: "fleet ▲ no" in admin.see("/about").text, TIMEOUT_S)
     assert "plan9" in admin.see("/about").text
+
+
+def test_nothing_is_claimed_before_a_verification(tmp_path: Path) -> None:
+    with serving(tmp_path) as fresh, browsing(fresh) as admin:
+        assert "Not verified since" in admin.see("/about").text
 
 
 def test_one_is_verified_at_a_time_and_a_stop_ends_it(

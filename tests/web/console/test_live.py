@@ -10,7 +10,8 @@ import pytest
 from domain.log.reading.search import Filter
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
-from tests.web.service import TIMEOUT_S, WebService
+from tests.web.console.seats import HAS_SCRIPTS
+from tests.web.service import TIMEOUT_S, WebService, base64_of, new_key
 from web.console.frame.live import Fragment, View
 from web.events.live_window import EventWindow
 
@@ -118,3 +119,28 @@ def test_what_is_not_there_is_not_followed(seeded: WebService, admin: Browser, p
     assert httpx.get(seeded.url + path).status_code == 303
     if "operation" in path:
         assert admin.client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/cluster/brief", "/host/10.99.0.1"])
+def test_what_is_removed_is_said_to_be_gone_and_comes_back(
+    admin: Browser, seeded: WebService, path: str
+) -> None:
+    body = {"ssh_priv_key": base64_of(new_key())} if "host" in path else {}
+    with seeded.client() as api:
+        api.put(path, json=body).raise_for_status()
+        with admin.client.stream("GET", f"/live{path}") as answer:
+            frames = Frames(answer)
+            frames.until("view", "")
+            api.delete(path).raise_for_status()
+            assert "alert" in frames.until("view", "There is no")
+            api.put(path, json=body).raise_for_status()
+            assert "alert" not in frames.until("view", "is there" if "host" in path else "brief")
+        api.delete(path).raise_for_status()
+
+
+def test_a_change_of_a_host_asks_for_its_page_once(admin: Browser) -> None:
+    page = admin.see(f"/host/{HOST}")
+    asking = [of for _, of in page.tags if "hx-get" in of]
+    assert len(asking) == HAS_SCRIPTS
+    wanted = {name for of in asking for name in of["hx-select-oob"].split(",")}
+    assert {name[1:] for name in wanted} <= {of.get("id") for _, of in page.tags}

@@ -1,7 +1,9 @@
 """Large fleets at a glance: clusters by status, and every host as a cell in few bytes."""
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 from tests.web.console import fleet
 from tests.web.console.browser import Browser, browsing
 from tests.web.console.seats import launched, seat
+from tests.web.console.test_live import Frames
 from tests.web.service import WebService, serving
 from web.console.fleet import maps
 from web.console.fleet.maps import CELLS_MAX, DIGITS, MAP_FROM, encoded
+from web.console.operations import operations
 
 PAGE_BYTES_MAX = 300_000
 HOSTS = 250
@@ -150,3 +154,22 @@ def test_a_map_is_made_once_for_all_who_look_and_not_on_the_event_loop(
             assert admin.client.get(path).json()["states"]
     assert {each.rpartition("_")[0] for each in threads} == {"reads"}
     assert len(threads) < 20  # a commit between, of whatever, makes it anew
+
+
+def test_the_counts_beside_a_live_map_change_with_it(
+    admin: Browser, large: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "CELLS_MAX", 5)
+    name = fleet.upgrade(large, "db", done=1, broken=0)
+    for path, state, change in (
+        ("/live/hosts", "failed", partial(large.fail, fleet.address(2), "x")),
+        (f"/live/operation/{name}", "done", partial(fleet.turn, large, name)),
+    ):
+        with admin.client.stream("GET", path) as answer:
+            frames = Frames(answer)
+            shown = frames.until("view", f"{state} <b>")
+            before = re.search(f'id="map-counts" hx-swap-oob="true".*{state} <b>(\\d+)', shown)
+            assert before
+            change()
+            frames.until("view", f"{state} <b>{int(before[1]) + 1}</b>")
+    large.settle(fleet.address(2))

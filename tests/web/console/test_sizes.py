@@ -32,16 +32,20 @@ def admin(huge: WebService) -> Iterator[Browser]:
 def test_no_answer_of_a_fleet_of_20_000_is_over_300_kb(admin: Browser, huge: WebService) -> None:
     name = fleet.upgrade(huge, "web", done=200, broken=20)
     host, part = fleet.address(9), f"/operation/{name}/hosts/{fleet.address(1)}"
+    with huge.client() as api:
+        (begun,) = api.get(f"/events?subject=operation/{name}&limit=1").json()
     first, last = (quote(huge.events[number].recorded_at) for number in (0, -1))
     asked = ("/", "/hosts", "/hosts?status=failed", "/map/hosts", f"/host/{host}", "/clusters",
              "/cluster/web", "/operations", f"/operation/{name}", f"/map/operation/{name}",
              "/operations/new?cluster=web", f"{part}/output", f"{part}/evidence.json", "/history",
-             f"/history/{huge.events[-1].position}", "/users", "/tokens", "/me", "/about",
+             f"/history/{huge.events[-1].position}", f"/history/{begun['id']}",
+             "/users", "/tokens", "/me", "/about",
              f"/?at={first}", f"/diff?at={first}&to={last}")  # fmt: skip
     for path in asked:
         answer = admin.client.get(path)
         assert answer.status_code == 200, path
         assert len(answer.content) < PAGE_BYTES_MAX, path
+    assert "It is cut here" in admin.see(f"/history/{begun['id']}").text
     form = admin.see("/operations/new?cluster=web").fields("/operations/plan")
     planned = admin.post("/operations/plan", form | {"kind": "restart", "cluster": "db"})
     assert planned.status_code == 200, planned.text

@@ -25,6 +25,9 @@ OPERATIONS_MAX = 10
 FOUND_MAX = 1_000
 FIND_CHARACTERS_MAX = 100
 
+THERE = "<!-- The host is there. -->"
+"""What a live page of a host is sent beside the state: it asks anew for what it shows."""
+
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
 
@@ -67,8 +70,9 @@ class Host:
         host = await self._host(request, {})
         subject = f"host/{host['address']}"
 
-        async def rendered(_: Request) -> Fragment:
-            return Fragment("", _newest(await self._histories.newest_of(subject, 1)))
+        async def rendered(request: Request) -> Fragment:
+            await self._api.get(request, "/host/{address}", address=host["address"])
+            return Fragment(THERE, str(await self._histories.head_of(subject)))
 
         return self._live.stream(request, Filter((subject,)), rendered)
 

@@ -72,7 +72,6 @@ class Hosts:
                 request, _commctl(wanted), f"/fleet/hosts{_query([*wanted, *at.items()])}"
             ),
             marks=bool(marks) and not at,
-            is_news=False,
             **await self._seen(request) | await self._past.shown(request),
         )
 

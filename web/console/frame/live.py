@@ -11,6 +11,8 @@ from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from domain.log.engine import PersistenceError
 from domain.log.reading.search import Filter
 from domain.refusal import Refusal, unavailable
@@ -105,7 +107,13 @@ class View:
     async def _look(self) -> None:
         try:
             found = await self._render()
-        except (PersistenceError, Refusal):
+        except Refusal as refusal:
+            if refusal.kind != "not_found":
+                return  # a part of the service is away: it comes back
+            # What it shows is gone. Its forms stay as they were, and are refused.
+            gone = Markup('<p class="problem" role="alert">{}</p>').format(refusal.sentence)
+            found = Fragment(gone, self.state)
+        except PersistenceError:
             return  # the database is away: it comes back
         self.beats += 1
         if found != self._shown:

@@ -132,6 +132,7 @@ def _common(request: Request) -> dict[str, Any]:
         "x_to": 0,
         "slider": None,
         "map": "",
+        "is_news": False,
         "output_source": "",
         "has_past": False,
         "view": "",

@@ -113,7 +113,6 @@ class Operations:
             may_retry=found["status"] in RETRIED,
             retry=commands(request, ("op", "retry", name), f"{path}/retry", "PUT", {}),
             commands=commands(request, ("op", "watch", name), path),
-            map=_map(found, path),
             **_seen(found, request.app.state.now()),
         )
 
@@ -125,9 +124,8 @@ class Operations:
 
     async def _rendered(self, request: Request) -> Fragment:
         found = await self._found(request)
-        html = self._pages.fragment(
-            request, "live/operation.html", **_seen(found, request.app.state.now())
-        )
+        seen = _seen(found, request.app.state.now())
+        html = self._pages.fragment(request, "live/operation.html", is_news=True, **seen)
         return Fragment(html, _state(found))
 
     async def _found(self, request: Request) -> Record:
@@ -167,6 +165,7 @@ def _seen(found: Record, now: str) -> Record:
     shown = rows if len(rows) <= QUIET_FROM else _telling(rows)
     return {
         "op": line(found),
+        "map": _map(found),
         "strip": figures.strip(taken if len(taken) <= CELLS_MAX else [], found["counts"]),
         "chart": charts.of_operation(found, now),
         "gauges": _gauges(found),
@@ -187,9 +186,9 @@ def _telling(rows: list[Record]) -> list[Record]:
     return shown[:ROWS_MAX]
 
 
-def _map(found: Record, path: str) -> str:
+def _map(found: Record) -> str:
     """Where the map of many hosts is drawn from."""
-    return f"/map{path}" if len(found["hosts"]) > CELLS_MAX else ""
+    return f"/map/operation/{found['id']}" if len(found["hosts"]) > CELLS_MAX else ""
 
 
 def _page(name: str) -> str:

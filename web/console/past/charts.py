@@ -1,6 +1,7 @@
 """What became of counts over time, as layers of SVG paths, in words, and as rows of a table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from projections.past.course import STATUSES, Course
@@ -74,8 +75,12 @@ def _columns(moments: Sequence[Moment], scale: Scale) -> list[tuple[float, Mappi
     """The last of the moments of each column."""
     found: dict[float, Mapping[str, int]] = {}
     for time, counts in moments:
-        found[scale.x(time) // (WIDTH / COLUMNS) * (WIDTH / COLUMNS)] = counts
+        found[_column(scale.x(time))] = counts
     return list(found.items())
+
+
+def _column(x: float) -> float:
+    return x // (WIDTH / COLUMNS) * (WIDTH / COLUMNS)
 
 
 def _layers(
@@ -134,12 +139,22 @@ def of_operation(found: Record, now: str) -> Chart | None:
         for host in found["hosts"]
         if host["finished_at"] and host["outcome"] in ENDED
     )
-    counts = dict.fromkeys(ENDED, 0)
-    moments: list[Moment] = [(found["started_at"].rstrip("Z"), dict(counts))]
-    for time, outcome in ended:
-        counts[outcome] += 1
-        moments.append((time, dict(counts)))
     if len(ended) < 2:
         return None
+    begin, end = found["started_at"].rstrip("Z"), (found["finished_at"] or now).rstrip("Z")
+    moments = _counted(ended, begin, Scale(begin, end))
     taken = sum(found["counts"].values()) - found["counts"]["skipped"]
-    return chart(moments, ENDED, (found["finished_at"] or now).rstrip("Z"), taken)
+    return chart(moments, ENDED, end, taken)
+
+
+def _counted(ended: Sequence[tuple[str, str]], begin: str, scale: Scale) -> list[Moment]:
+    """How many have ended how, after each of them; of very many, once a column."""
+    counts = dict.fromkeys(ENDED, 0)
+    moments: list[Moment] = [(begin, dict(counts))]
+    is_each = len(ended) <= COLUMNS
+    for _, group in groupby(ended, lambda each: each if is_each else _column(scale.x(each[0]))):
+        some = list(group)
+        for _, outcome in some:
+            counts[outcome] += 1
+        moments.append((some[-1][0], dict(counts)))
+    return moments

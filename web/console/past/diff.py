@@ -1,6 +1,7 @@
 """`/diff`: what appeared, what is gone, and what changed between two times."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -58,7 +59,8 @@ class Diff:
             x_to=await self._past.place(to),
             appeared=[each.subject for each in found if each.before is None],
             gone=[each.subject for each in found if each.after is None],
-            changed=[*_changed(found)],
+            changed=[*islice(_changed(found), SHOWN_MAX)],
+            changes=sum(each.before is not None and each.after is not None for each in found),
             shown_max=SHOWN_MAX,
             events=f"/history?{query}",
             commands=commands(request, ("diff", at, to), f"/events?{query}"),

@@ -25,6 +25,8 @@ from web.http.replies import NO_STORE, NOSNIFF
 from web.http.requests import Request
 
 PAGE_EVENTS = 50
+TOLD_MAX = 50_000
+"""So many characters of an event are shown: the beginning of an operation names every host."""
 EXPORTED_MAX = 50_000
 EXPORTED_AT_ONCE = 500
 FILTERS = ("subject", "type", "actor", "since", "until")
@@ -95,12 +97,14 @@ class History:
         tree = await self._histories.causes(position)
         query = {"after": str(position - 1), "limit": "1"}
         (event,) = await self._api.get(request, "/events", query)
+        told = orjson.dumps(event, option=orjson.OPT_INDENT_2).decode()
         return self._pages.show(
             request,
             "event.html",
             position=position,
             event=event,
-            told=orjson.dumps(event, option=orjson.OPT_INDENT_2).decode(),
+            told=told[:TOLD_MAX],
+            is_cut=len(told) > TOLD_MAX,
             tree=tree,
             commands=commands(
                 request, ("diff", f"@{position - 1}", f"@{position}"), f"/events?{urlencode(query)}"

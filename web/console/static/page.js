@@ -97,9 +97,9 @@ async function logIn(event) {
 
 // Forms have the token of a session: they get that of the new one, and what was typed stays.
 async function renewForms() {
-  const text = await (await fetch(location.href)).text();
-  const token = new DOMParser().parseFromString(text, "text/html").querySelector("[name=csrf_token]");
-  for (const each of document.querySelectorAll("[name=csrf_token]")) each.value = token?.value ?? "";
+  const text = await (await fetch("/me")).text();  // not the page itself: a form may have made it
+  const token = new DOMParser().parseFromString(text, "text/html").querySelector("[name=csrf_token]")?.value;
+  if (token) for (const each of document.querySelectorAll("[name=csrf_token]")) each.value = token;
 }
 
 document.querySelector("footer").append(theme);

@@ -38,7 +38,7 @@ class Tokens:
     async def index(self, request: Request) -> Reply:
         """One's own tokens; for administrators all."""
         who, accounts = request.identity, self._book.accounts
-        found = {t.name: _record(t) for t in accounts.known.tokens if _may_see(who, t.owner)}
+        found = {t.name: _record(t) for t in accounts.known.tokens if _may_see(who, t)}
         if who.role == "admin":
             found |= {name: _of_file(name, t) for name, t in accounts.tokens_of_file.items()}
         return digested(request, json_body([found[name] for name in sorted(found)]))
@@ -87,7 +87,7 @@ class Tokens:
 
     def _known(self, name: str, who: Identity) -> KnownToken:
         for token in self._book.accounts.known.tokens:
-            if token.name == name and _may_see(who, token.owner):
+            if token.name == name and _may_see(who, token):
                 return token
         raise not_found(f"There is no token {quoted(name)}, or it is somebody else's.")
 
@@ -121,8 +121,10 @@ def end_of(text: str, now: str) -> str:
     return end
 
 
-def _may_see(who: Identity, owner: str) -> bool:
-    return who.role == "admin" or (owner != "" and owner == who.user)
+def _may_see(who: Identity, token: KnownToken) -> bool:
+    # A token knows of itself: `commctl logout` revokes one by nothing else.
+    is_theirs = who.user in (token.owner, f"token:{token.name}")
+    return who.role == "admin" or (is_theirs and who.user != "")
 
 
 def _record(token: KnownToken) -> Record:

@@ -1,14 +1,14 @@
 """Rolling operations are begun over HTTP, as v0 has it and by one request for every kind."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.aggregates import rolling_policy
 from domain.aggregates.operation import OperationRequest
 from domain.aggregates.operation_events import Targets
 from domain.aggregates.rolling_policy import Kind, Options
 from domain.commands import operation_commands
-from domain.commands.operation_commands import Plan
+from domain.commands.planning import Plan
 from domain.commands.second_looks import skipped_by_retry, skipped_by_start
 from domain.log.unit import Unit
 from domain.log.writer import Writer
@@ -17,6 +17,7 @@ from domain.timed_id import timed_id
 from projections import operation_reads
 from projections.fleet import queries
 from projections.fleet.matching import HostFilter
+from web.http.query_string import moment
 from web.http.replies import UNSTORED, Reply, json_body
 from web.http.requests import Request
 from web.resources.fleet_filter import checked_filter, told_filter
@@ -41,6 +42,27 @@ ACCEPTED: Mapping[Kind, type[OperationBody]] = {
     "restart": RestartBody,
 }
 MEMBERS_MAX = 1_000_000
+
+
+class Asked(NamedTuple):
+    """What the body of a `POST /operations` asks for: by filters or not."""
+
+    request: OperationRequest
+    which: HostFilter | None
+
+    def matching(self, unit: Unit) -> list[str]:
+        """The hosts that the filters let through as of now, in the transaction that decides."""
+        return queries.addresses(unit.tx, self.which, MEMBERS_MAX) if self.which else []
+
+
+def asked_for(body: BeginBody) -> Asked:
+    """What a body asks for, or a refusal of what makes no sense."""
+    which = _filter_of(body)
+    version = _version_of(body)
+    targets: Targets = told_filter(which) if which else None
+    if isinstance(body.hosts, list):
+        targets = body.hosts
+    return Asked(_wanted(body.kind, body.cluster, version, body, targets), which)
 
 
 class OperationStarts:
@@ -79,24 +101,20 @@ class OperationStarts:
         """Begin an operation of any kind, on all members of a cluster or on some."""
         body = await bodies.read(request, BeginBody)
         request.must_be_allowed_in(body.cluster)
-        which = _filter_of(body)
-        version = _version_of(body)
-        targets: Targets = told_filter(which) if which else None
-        if isinstance(body.hosts, list):
-            targets = body.hosts
-        wanted = _wanted(body.kind, body.cluster, version, body, targets)
+        asked = asked_for(body)
+        wanted = asked.request
         once = OnceOnly(request, body)
         if body.dry_run:
             planned: Plan = await self._writer.perform(
                 request.act(),
-                lambda unit: operation_commands.plan(unit, wanted, _matching(unit, which)),
+                lambda unit: operation_commands.plan(unit, wanted, asked.matching(unit)),
             )
             return Reply(json_body(_told(planned) | {"plan": planned.digest}))
 
         def skipped(unit: Unit) -> list[str]:
             if once.begun(unit):
                 return []
-            return skipped_by_start(unit, wanted, _matching(unit, which))
+            return skipped_by_start(unit, wanted, asked.matching(unit))
 
         await self._second_looks.look(request, skipped)
         name = timed_id()
@@ -104,7 +122,7 @@ class OperationStarts:
         def start(unit: Unit) -> str:
             if before := once.begun(unit):
                 return before
-            matching = _matching(unit, which)
+            matching = asked.matching(unit)
             begun = operation_commands.start(unit, name, wanted, matching, body.plan)
             return once.remember(unit, begun)
 
@@ -134,6 +152,8 @@ def _wanted(
 ) -> OperationRequest:
     keys = Options.__dataclass_fields__.keys()
     given: dict[str, Any] = body.model_dump(include=set(keys), exclude_unset=True)
+    if given.get("starts_at"):
+        given["starts_at"] = moment(given["starts_at"], "starts_at")
     options = rolling_policy.checked_options(kind, given)
     if kind == "deploy":
         version = rolling_policy.checked_version(version)
@@ -158,11 +178,6 @@ def _filter_of(body: BeginBody) -> HostFilter | None:
     return which._replace(cluster=body.cluster)
 
 
-def _matching(unit: Unit, which: HostFilter | None) -> list[str]:
-    """As of now, in the transaction that decides."""
-    return queries.addresses(unit.tx, which, MEMBERS_MAX) if which else []
-
-
 def _told(plan: Plan) -> dict[str, Any]:
     wanted = plan.request
     return {
@@ -176,6 +191,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "max_parallel": plan.limits.parallel,
         "max_failures": plan.limits.failures,
         "max_unavailable": plan.limits.unavailable,
+        "waves": plan.waves,
     }
 
 

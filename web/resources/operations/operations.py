@@ -3,14 +3,14 @@
 import re
 from typing import get_args
 
-from domain.aggregates import rolling_policy
 from domain.aggregates.rolling_policy import Kind, Outcome
-from domain.commands import operation_commands
+from domain.commands import approvals, operation_commands
 from domain.log.recorder import POSITION_MAX
 from domain.log.transaction import Transaction
 from domain.log.writer import Writer
 from domain.names import quoted
 from domain.refusal import invalid, not_found
+from domain.rollouts import moves
 from projections import clusters, operation_reads
 from projections.hosts import Answer
 from projections.operation_reads import PAGE_DEFAULT, PAGE_MAX, Filter, Place
@@ -28,7 +28,7 @@ from web.http.requests import Request
 from web.resources.lost import must_not_be_lost
 from web.routing.route import Handler
 from web.schemas import bodies
-from web.schemas.operation_bodies import StateBody
+from web.schemas.operation_bodies import ApprovalBody, StateBody
 from web.schemas.path_names import known_cluster
 
 
@@ -83,6 +83,17 @@ class Operations:
             raise not_found(f"There is no operation {name}: GET /api/v0/operations lists them.")
         return paged(request, page)
 
+    async def approve(self, request: Request) -> Reply:
+        """Approve the next wave."""
+        name = id_in(request)
+        wanted = await bodies.read(request, ApprovalBody)
+        record = await self._writer.perform(
+            request.act(),
+            lambda unit: approvals.approve(unit, name, wanted.wave),
+            lambda tx, _: existing(operation_reads.operation(tx, name)).body,
+        )
+        return Reply(record, 201)
+
     async def steer(self, request: Request) -> Reply:
         """Pause, resume or cancel."""
         name = id_in(request)
@@ -117,7 +128,7 @@ def _is_known(tx: Transaction, cluster: str) -> bool:
 def filter_of(query: bytes) -> Filter:
     """What `?cluster=&status=&kind=` asks for. Refuses bad values."""
     found = parameters(query, Filter._fields)
-    for key, known in (("status", get_args(rolling_policy.Status)), ("kind", get_args(Kind))):
+    for key, known in (("status", get_args(moves.Status)), ("kind", get_args(Kind))):
         if key in found and found[key] not in known:
             raise invalid(f"{key} must be one of {', '.join(known)}.", key)
     if "cluster" in found:

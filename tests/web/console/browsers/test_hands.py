@@ -136,6 +136,29 @@ def test_an_ended_session_is_asked_for_in_place_and_what_was_typed_stays(
     page.context.close()
 
 
+def test_a_form_that_a_form_has_made_is_sent_after_the_log_in_in_its_place(
+    browser: Any, seeded: WebService
+) -> None:
+    sat = seat(browser, seeded)
+    page = sat.page
+    page.goto(f"{seeded.url}/operations/new?cluster=cache")
+    page.click("text=Show the plan")
+    page.wait_for_url("**/operations/plan")
+    with seeded.client() as api:
+        for session in api.get("/sessions").json():
+            api.delete(f"/session/{session['id']}").raise_for_status()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.fill("#again-password", "admin")
+    page.click("dialog button")
+    page.wait_for_selector("dialog", state="hidden")
+    page.click("main form[action='/operations/begin'] button")
+    page.wait_for_url("**/operation/*-*")
+    with seeded.client() as api:
+        name = page.url.rpartition("/")[2]
+        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+    page.context.close()
+
+
 @needs_scripts
 @pytest.mark.parametrize(
     ("path", "before", "after"),
@@ -227,6 +250,17 @@ def test_output_is_followed_to_its_end(browser: Any, seeded: WebService) -> None
     say(len(b"first\n"), b"second \x1b[31m<script>alert(1)</script>\n")
     page.wait_for_selector(".output:has-text('second \\\\x1b[31m<script>alert(1)</script>')")
     assert page.is_checked("#follow")
+    with seeded.client() as api:
+        for session in api.get("/sessions").json():
+            api.delete(f"/session/{session['id']}").raise_for_status()
+    page.wait_for_selector("text=Trying again.")
+    page.fill("#again-password", "admin")
+    page.click("dialog button")
+    page.wait_for_selector("text=Live: it changes by itself.")
+    said = len(b"first\nsecond \x1b[31m<script>alert(1)</script>\n")
+    say(said, b"third\n")
+    page.wait_for_selector(".output:has-text('third')")
+    assert page.inner_text(".output").count("second") == 1
     page.uncheck("#wrap")
     assert page.locator(".output.unwrapped").count() == 1
     with seeded.client() as api:

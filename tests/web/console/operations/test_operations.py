@@ -160,6 +160,7 @@ def test_a_large_operation_has_no_strip_and_says_how_many_rows_it_leaves_out() -
     counts = dict.fromkeys(("in_process", "done", "failed", "unknown", "skipped"), 0)
     seen = operations._seen(
         {
+            "id": "1",
             "hosts": hosts,
             "counts": counts | {"waiting": len(hosts)},
             "options": {},

@@ -13,7 +13,7 @@ from projections.reads import Reads, reads
 from tests.web.console import fleet
 from tests.web.console.browser import Browser
 from tests.web.service import TIMEOUT_S, WebService
-from web.console.past.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet
+from web.console.past.charts import COLUMNS, HEIGHT, ROWS_MAX, chart, of_fleet, of_operation
 from web.events import timeline
 
 BEGIN = "2026-01-02T03:00:00.000000"
@@ -149,3 +149,23 @@ def test_history_and_operations_have_charts(admin: Browser, seeded: WebService) 
     assert "Hosts by status" not in admin.see("/history?type=host.failed").text
     with seeded.client() as api:
         api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+
+
+def test_the_chart_of_very_many_hosts_counts_all_of_them_once_a_column() -> None:
+    hosts = [
+        {
+            "finished_at": f"2026-01-01T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}.000000Z",
+            "outcome": "failed" if n % 10 == 0 else "done",
+        }
+        for n in range(20_000)
+    ]
+    counts = {"done": 18_000, "failed": 2_000, "skipped": 0}
+    begin, end = "2026-01-01T00:00:00.000000", "2026-01-01T06:00:00.000000"
+    found = of_operation(
+        {"hosts": hosts, "counts": counts, "started_at": begin, "finished_at": end}, end
+    )
+    assert found is not None
+    assert "done 18000" in found.text
+    assert "failed 2000" in found.text
+    assert found.top == 20_000
+    assert found.rows[-1][1] == {"failed": 2_000, "unknown": 0, "done": 18_000}

@@ -254,6 +254,18 @@ def test_somebody_elses_token_is_none_but_for_administrators(
     assert api.delete("/token/hers").status_code == 200
 
 
+def test_a_token_that_administers_nothing_may_revoke_itself_and_no_other(
+    service: WebService, api: httpx.Client
+) -> None:
+    body = {"role": "viewer", "expires": "1h"}
+    mine, other = (api.put(f"/token/{name}", json=body).json() for name in ("mine", "other"))
+    with bearer(service, mine["token"]) as program:
+        assert [token["name"] for token in program.get("/tokens").json()] == ["mine"]
+        assert program.delete("/token/other").status_code == 404
+        assert program.delete("/token/mine").status_code == 200
+    assert [token["name"] for token in api.get("/tokens").json()] == [other["name"]]
+
+
 def test_tokens_make_no_tokens(service: WebService, api: httpx.Client) -> None:
     body = {"role": "viewer", "expires": "1h"}
     token = api.put("/token/one", json=body | {"role": "admin"}).json()["token"]

@@ -1,0 +1,1 @@
+"""What is planned ahead: windows of time, and schedules."""

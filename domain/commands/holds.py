@@ -1,0 +1,36 @@
+"""What holds an operation back from its next host, beside its own limits and waves.
+
+Each hold is asked in the transaction that would start the host; the first that has a reason is told
+by the operation's record. What has to be asked elsewhere is asked before, and looked up here.
+"""
+
+from collections.abc import Callable
+
+from domain.aggregates.operation import Operation
+from domain.commands.fleet_commands import Unit
+from domain.rollouts.moves import Wait
+
+Hold = Callable[[Unit, Operation, str], Wait | None]
+"""Asked about an operation and the address of its next host: what is waited for, if anything.
+
+`operation.act.at` is the time. `Wait.what` must not be ""."""
+
+
+def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait | None:
+    """`starts_at`."""
+    starts_at = operation.request.options.starts_at
+    if operation.act.at < starts_at:
+        return Wait("It is to begin later.", "start", starts_at)
+    return None
+
+
+HOLDS: tuple[Hold, ...] = (not_before_its_time,)
+"""In the order in which they are asked."""
+
+
+def held_back(unit: Unit, operation: Operation, address: str) -> Wait | None:
+    """Why the next host must not be started now; None where it may."""
+    for hold in HOLDS:
+        if wait := hold(unit, operation, address):
+            return wait
+    return None

@@ -1,0 +1,172 @@
+"""The tree in tables beside the log: each leaf, the roots of 256 of them, and the frontier.
+
+A leaf is written in the transaction that appends its row. A tree that is behind the log (a version
+without trees wrote it) is left to `growth.py`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from domain.log.transaction import EngineName, Transaction
+from domain.log.tree import proofs
+from domain.log.tree.hashing import HASH_BYTES, HEIGHT, Frontier, root_of
+from domain.log.tree.proofs import Span
+
+FRONTIER = "SELECT size, position, grown, hashes FROM log_frontier"
+SET_FRONTIER = "UPDATE log_frontier SET size = ?, position = ?, grown = ?, hashes = ?"
+ADD_LEAF = "INSERT INTO log_leaves (leaf, position, hash) VALUES (?, ?, ?)"
+ADD_NODE = "INSERT INTO log_nodes (level, place, hash) VALUES (?, ?, ?)"
+LEAVES = "SELECT leaf, position, hash FROM log_leaves WHERE leaf >= ? AND leaf < ? ORDER BY leaf"
+NODES = """
+    SELECT hash FROM log_nodes WHERE level = ? AND place >= ? AND place < ? ORDER BY place
+"""
+ALL_NODES = "SELECT level, place, hash FROM log_nodes ORDER BY level, place"
+POSITION_OF = "SELECT position FROM log_leaves WHERE leaf = ?"
+EXISTS: dict[EngineName, str] = {
+    "sqlite": "SELECT count(*) FROM sqlite_schema WHERE name = 'log_frontier'",
+    "postgresql": "SELECT count(to_regclass('log_frontier'))",
+}
+"""Whether there is a tree at all: 0 or 1."""
+
+
+class BrokenTree(LookupError):
+    """The tree lacks what it must have: somebody changed its tables."""
+
+
+class Leaf(NamedTuple):
+    """A row of the log, as far as the tree needs it."""
+
+    position: int
+    hash: bytes
+
+
+class Tree(NamedTuple):
+    """How far the tree has come: up to a position of the log."""
+
+    position: int
+    frontier: Frontier
+    grown: bool
+    """Whether it has ever come to the head of the log: from then on, both go together."""
+
+
+EMPTY = Tree(0, Frontier(), grown=False)
+
+
+def tree(tx: Transaction) -> Tree:
+    """The tree as it is kept now. Raises `BrokenTree` where its hashes are not of its size."""
+    size, position, grown, hashes = tx.execute(FRONTIER).fetchone() or (0, 0, 0, b"")
+    parts = bytes(hashes)
+    found = [parts[at : at + HASH_BYTES] for at in range(0, len(parts), HASH_BYTES)]
+    if len(parts) != HASH_BYTES * size.bit_count():
+        raise BrokenTree(f"the frontier of {size} leaves has {len(parts)} bytes")
+    return Tree(position, Frontier(size, tuple(found)), bool(grown))
+
+
+def extend(tx: Transaction, head: int, leaves: Sequence[Leaf]) -> Tree | None:
+    """Add what is appended after the head that the log had; under the append lock.
+
+    Gives None, and adds nothing, where the tree had not come to that head, or is broken: changes
+    do not wait for whoever mends that.
+    """
+    try:
+        before = tree(tx)
+    except BrokenTree:
+        return None
+    if before.position < head:
+        return None
+    return add(tx, before, [leaf for leaf in leaves if leaf.position > before.position], grown=True)
+
+
+def add(tx: Transaction, before: Tree, leaves: Sequence[Leaf], *, grown: bool) -> Tree:
+    """Add leaves to the tree as it is; under the append lock."""
+    frontier, completed = before.frontier.extended(leaf.hash for leaf in leaves)
+    position = leaves[-1].position if leaves else before.position
+    after = Tree(position, frontier, before.grown or grown)
+    if after != before:
+        numbered = enumerate(leaves, before.frontier.size)
+        tx.execute_each(ADD_LEAF, [(number, *leaf) for number, leaf in numbered])
+        if completed:
+            tx.execute_each(ADD_NODE, completed)
+        hashes = b"".join(frontier.hashes)
+        tx.execute(SET_FRONTIER, (frontier.size, position, int(after.grown), hashes))
+    return after
+
+
+def leaves(tx: Transaction, first: int, count: int) -> list[Leaf]:
+    """So many leaves from one on, in order. Raises `BrokenTree` where one is not there."""
+    rows = tx.execute(LEAVES, (first, first + count)).fetchall()
+    for number, row in enumerate(rows, first):
+        if row[0] != number:
+            raise BrokenTree(f"leaf {number} is not there")
+    return [Leaf(position, bytes(found)) for _, position, found in rows]
+
+
+def leaf_of(tx: Transaction, position: int, size: int) -> int | None:
+    """Which leaf a position of the log is, in a tree of so many; None where it is none."""
+    low, high = 0, min(position, size)  # positions begin at 1, and have gaps
+    while low < high:
+        middle = (low + high) // 2
+        found = _position_of(tx, middle)
+        if found < position:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < size and _position_of(tx, low) == position else None
+
+
+def _position_of(tx: Transaction, leaf: int) -> int:
+    row = tx.execute(POSITION_OF, (leaf,)).fetchone()
+    if row is None:
+        raise BrokenTree(f"leaf {leaf} is not there")
+    return int(row[0])
+
+
+def root_at(tx: Transaction, size: int) -> bytes:
+    """The root that the tree had at a size that it has come to."""
+    return proofs.root(Span(0, size), Nodes(tx))
+
+
+def inclusion(tx: Transaction, leaf: int, size: int) -> list[bytes]:
+    """The hashes that prove that a leaf is in the tree of a size that it has come to."""
+    return _hashes(tx, proofs.inclusion(leaf, size))
+
+
+def consistency(tx: Transaction, older: int, size: int) -> list[bytes]:
+    """The hashes that prove that the tree of one size continues that of an older one."""
+    return _hashes(tx, proofs.consistency(older, size))
+
+
+def _hashes(tx: Transaction, spans: Iterable[Span]) -> list[bytes]:
+    nodes = Nodes(tx)
+    return [proofs.root(span, nodes) for span in spans]
+
+
+class Nodes:
+    """Nodes of complete subtrees, found in the tables; what was read is kept for the next one."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._read: dict[tuple[int, int], list[bytes]] = {}
+
+    def __call__(self, level: int, place: int) -> bytes:
+        """The root of a subtree that is complete. Raises `BrokenTree`."""
+        above = level % HEIGHT
+        base, first = level - above, place << above
+        at = first % (1 << HEIGHT)
+        found = self._group(base, first >> HEIGHT)[at : at + (1 << above)]
+        if len(found) < 1 << above:
+            raise BrokenTree(f"node {place} of level {level} is not there")
+        while len(found) > 1:
+            found = [root_of(found[at : at + 2]) for at in range(0, len(found), 2)]
+        return found[0]
+
+    def _group(self, base: int, group: int) -> list[bytes]:
+        key = base, group
+        if key not in self._read:
+            first = group << HEIGHT
+            if base == 0:
+                self._read[key] = [leaf.hash for leaf in leaves(self._tx, first, 1 << HEIGHT)]
+            else:
+                rows = self._tx.execute(NODES, (base, first, first + (1 << HEIGHT))).fetchall()
+                self._read[key] = [bytes(row[0]) for row in rows]
+        return self._read[key]

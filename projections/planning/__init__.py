@@ -1,0 +1,1 @@
+"""Windows and schedules as GET serves them."""

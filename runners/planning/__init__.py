@@ -1,0 +1,1 @@
+"""Begins the operations of schedules when they are due."""

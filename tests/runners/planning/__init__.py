@@ -1,0 +1,1 @@
+"""Schedules, with clocks that jump and processes that die."""
