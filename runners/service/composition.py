@@ -89,8 +89,7 @@ class Service:
 async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Service]:
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
-        tls = tls_files(settings)
-        lock = hold_data_directory(settings, stack)
+        tls, lock = tls_files(settings), hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
         vault = open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
@@ -107,8 +106,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             managers = ContainerManagers(storage.fleet)
             stack.push_async_callback(managers.aclose)
             _look_after_hosts(make, supervisor, managers, steps)
-            _speak_to_others(make, supervisor, observer, managers, vault, configured)
-            supervisor.add("webhooks", make.webhook_sender(webhooks))
+            _speak_to_others(make, supervisor, observer, managers, vault, configured, webhooks)
             _keep_house(storage, supervisor, ownership)
         _keep_tree(storage, supervisor, observer, ownership, lines)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
@@ -215,13 +213,15 @@ def _speak_to_others(
     managers: ContainerManagers,
     vault: Vault,
     configured: list[ConfiguredSource],
+    webhooks: WebhookReader,
 ) -> None:
-    """Start whoever speaks to container managers and to inventories."""
+    """Start whoever speaks to container managers, to inventories, and to webhooks."""
     registrar = make.node_registrar(managers, vault)
     supervisor.add("registrar", registrar)
     supervisor.run("node-reports", make.node_reports(managers).run())
     inventories = make.source_pollers(configured)
     supervisor.add("sources", inventories)
+    supervisor.add("webhooks", make.webhook_sender(webhooks))
     observer.collectors += [
         metrics.leases(make.ownership),
         metrics.container_managers(managers.results, registrar),

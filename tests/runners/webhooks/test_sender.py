@@ -90,8 +90,8 @@ async def test_what_was_not_taken_is_sent_again_with_the_same_id_before_what_fol
             one.must_be_signed()
         await until(lambda: play.record()["failures"] == 0)
         assert {each.reason == "" for each in play.deliveries()} == {True, False}
-    assert play.said("webhook.failed")
-    assert play.said("webhook.delivers_again")
+        assert play.said("webhook.failed")
+        await until(lambda: play.said("webhook.delivers_again"))
 
 
 async def test_a_dead_and_a_hanging_receiver_hold_up_nobody_else(
@@ -150,7 +150,7 @@ async def test_it_is_given_up_after_three_days_and_goes_on_when_it_is_asked_for(
         ((_, gave_up),) = play.events("webhook.gave_up")
         assert (gave_up["position"], gave_up["reason"]) == (1, "It answered 503.")
         assert gave_up["since"] == play.record()["failing_since"]
-        assert play.said("webhook.gave_up")
+        await until(lambda: play.said("webhook.gave_up"))
         begun = len(there.received)
         await play.happen("b")
         there.always = 204
