@@ -215,6 +215,10 @@ class Api:
         """Pause it (`paused`), let it go on (`in_process`), or cancel it (`cancelled`)."""
         return cast("Operation", self.put(f"operation/{in_path(name)}/state", {"state": state}))
 
+    def approve(self, name: str, wave: int) -> Operation:
+        """Let its next wave begin."""
+        return cast("Operation", self.put(f"operation/{in_path(name)}/approval", {"wave": wave}))
+
     def retry(self, name: str) -> Operation:
         """A new one over what it left undone."""
         return cast("Operation", self.put(f"operation/{in_path(name)}/retry"))

@@ -70,6 +70,14 @@ class OperationHost(TypedDict):
     evidence: Record
 
 
+class Wait(TypedDict):
+    """What an operation as a whole waits for, until when, and why."""
+
+    what: str
+    until: str | None
+    reason: str
+
+
 class Operation(TypedDict):
     """An operation; `hosts` only where they were asked for."""
 
@@ -85,6 +93,9 @@ class Operation(TypedDict):
     predecessor: str | None
     started_at: str
     finished_at: str | None
+    waits_for: Wait | None
+    wave: int | None
+    waves: list[Record]
     counts: dict[str, int]
 
 
@@ -108,6 +119,7 @@ class Plan(TypedDict, total=False):
     max_parallel: int
     max_failures: int
     max_unavailable: int | None
+    waves: list[int]
     plan: str
 
 

@@ -9,6 +9,16 @@ import typer
 from commctl.commands.arguments import ClusterName, Yes
 from commctl.exits import DONE, REFUSED, Left, Refused, WrongUse
 from commctl.records import Plan, Record
+from commctl.rollouts.waves import (
+    Approve,
+    ApproveSecond,
+    Soak,
+    StartsAt,
+    WavesOption,
+    start_of,
+    told_waves,
+    waves_of,
+)
 from commctl.selectors import selection
 from commctl.session import Session, session
 from commctl.show.table import SHORT_ID, Column
@@ -69,6 +79,11 @@ def upgrade(
     healthy: Healthy = None,
     step_timeout: StepTimeout = None,
     reboot: Reboot = None,
+    waves: WavesOption = None,
+    soak: Soak = None,
+    approve: Approve = False,
+    approve_second: ApproveSecond = False,
+    starts_at: StartsAt = None,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -76,6 +91,7 @@ def upgrade(
 ) -> int:
     """Upgrade the packages, or the OSTree, of a cluster's hosts, a few at a time."""
     body = _body("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     return _begin(session(ctx), body | _reboot(reboot), hosts, plan, yes, detach, timeout)
 
 
@@ -90,6 +106,11 @@ def deploy(
     healthy: Healthy = None,
     step_timeout: StepTimeout = None,
     reboot: Reboot = None,
+    waves: WavesOption = None,
+    soak: Soak = None,
+    approve: Approve = False,
+    approve_second: ApproveSecond = False,
+    starts_at: StartsAt = None,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -98,6 +119,7 @@ def deploy(
     """Bring a cluster's hosts to a version of an OSTree, a few at a time."""
     body = _body("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= {"version": version} | _reboot(reboot)
+    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
@@ -110,6 +132,11 @@ def restart(
     unavailable: Unavailable = None,
     healthy: Healthy = None,
     step_timeout: StepTimeout = None,
+    waves: WavesOption = None,
+    soak: Soak = None,
+    approve: Approve = False,
+    approve_second: ApproveSecond = False,
+    starts_at: StartsAt = None,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -117,6 +144,7 @@ def restart(
 ) -> int:
     """Restart a cluster's hosts, a few at a time."""
     body = _body("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
@@ -138,6 +166,21 @@ def _body(
     }
     told = {key: value for key, value in given.items() if value is not None}
     return {"kind": kind, "cluster": cluster, **told}
+
+
+def _rollout(
+    use: Session,
+    waves: str | None,
+    soak: str | None,
+    approve: bool,
+    approve_second: bool,
+    starts_at: str | None,
+) -> Record:
+    found = waves_of(waves, soak, approve, approve_second)
+    told: Record = {"waves": found} if found else {}
+    if starts_at is not None:
+        told["starts_at"] = start_of(starts_at, use.out.now, use.out.zone)
+    return told
 
 
 def _amount(text: str | None) -> int | str | None:
@@ -226,7 +269,7 @@ def show_plan(use: Session, plan: Plan, *, whole: bool = False) -> None:
     more = f"; {len(skipped)} skipped" if skipped else ""
     version = f" to {plan['version']}" if plan["version"] else ""
     all_of = f"{many} of {many + len(skipped)} hosts"
-    say(f"{plan['kind']} of {plan['cluster']}{version}: {all_of}, {limits}{more}")
+    say(f"{plan['kind']} of {plan['cluster']}{version}: {all_of}, {limits}{more}{told_waves(plan)}")
     if whole:
         use.out.rows(PLANNED, _rows(use, plan))
         return

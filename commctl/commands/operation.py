@@ -137,6 +137,25 @@ def cancel(ctx: typer.Context, operation: Which = None) -> int:
     return _steer(ctx, operation, "cancelled")
 
 
+@commands.command("approve")
+def approve(
+    ctx: typer.Context,
+    operation: Which = None,
+    wave: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="This wave; else the next.")
+    ] = None,
+) -> int:
+    """Let the next wave begin, once the one before is over."""
+    use = session(ctx)
+    found = find(use, operation)
+    here = found.get("wave")
+    if here is None:
+        raise Refused(f"Operation {found['id'][:SHORT_ID]} has no waves.")
+    approved = use.api.approve(found["id"], wave or here + 1)
+    use.out.record(operation_shown(approved), approved, approved["id"])
+    return DONE
+
+
 @commands.command("retry")
 def retry(
     ctx: typer.Context,
@@ -219,8 +238,8 @@ def _plan(use: Session, before: Operation, hosts: list[str]) -> Plan | None:
     options = {key: value for key, value in given.items() if value and key != "drain"}
     if given.get("drain") is False:  # else the cluster says whether there is what to drain
         options["drain"] = False
-    if before["kind"] == "restart":
-        options.pop("reboot", None)
+    for name in ("waves", "starts_at", *(("reboot",) if before["kind"] == "restart" else ())):
+        options.pop(name, None)  # of waves a retry passes over what a plan refuses
     version = {"version": before["version"]} if before["version"] else {}
     body = {"kind": before["kind"], "cluster": before["cluster"], "hosts": hosts}
     try:

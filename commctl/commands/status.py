@@ -155,6 +155,8 @@ class Page:
             what = f"{operation['id'][:SHORT_ID]}  {operation['kind']} of {operation['cluster']}"
             more = "" if operation["status"] == "in_process" else f" ({operation['status']})"
             verb = "resume" if operation["status"] == "paused" else "watch"
+            if wait := operation.get("waits_for"):
+                told += f"; {wait['reason']}"
             self._say(f"{what}{more}: {told}; by {operation['actor']}, {since} ago",
                       f"commctl op {verb} {operation['id'][:SHORT_ID]}")  # fmt: skip
 

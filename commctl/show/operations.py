@@ -4,6 +4,7 @@ from typing import Any
 
 from commctl.records import Operation
 from commctl.show.table import Column
+from commctl.show.times import exact
 
 OPERATIONS = (
     Column("id", "id", "id"),
@@ -35,13 +36,18 @@ def told(counts: dict[str, int]) -> str:
 
 def operation_shown(operation: Operation) -> dict[str, Any]:
     """An operation, in the words of people."""
-    options = {k: v for k, v in operation["options"].items() if v not in (None, "", 0, False)}
+    options = {k: v for k, v in operation["options"].items() if v not in (None, "", 0, False, [])}
+    options.pop("waves", None)
     return {
         "operation": operation["id"],
         "kind": f"{operation['kind']} {operation['version']}".strip(),
         "cluster": operation["cluster"],
         "status": "cancelling" if operation["cancelling"] else operation["status"],
         "reason": operation["reason"],
+        "waits": waits(operation),
+        "waves": ", ".join(
+            _wave(operation, number) for number in range(len(operation.get("waves", [])))
+        ),
         "hosts": told(operation["counts"]),
         "by": operation["actor"],
         "note": operation.get("note"),
@@ -50,3 +56,18 @@ def operation_shown(operation: Operation) -> dict[str, Any]:
         "options": options,
         "again": operation["predecessor"],
     }
+
+
+def waits(operation: Operation) -> str:
+    """What it waits for, and until when."""
+    wait = operation.get("waits_for")
+    if wait is None:
+        return ""
+    until = f" (until {exact(wait['until'])})" if wait["until"] else ""
+    return f"{wait['reason']}{until}"
+
+
+def _wave(operation: Operation, number: int) -> str:
+    wave, here = operation.get("waves", [])[number], operation.get("wave") == number + 1
+    approved = f", approved by {wave['approved_by']}" if wave["approved_by"] else ""
+    return f"{wave['hosts']} hosts{approved}{' (now)' if here else ''}"

@@ -14,6 +14,8 @@ ENDED_SHOWN = 5
 PREFIX = "operation."
 FINAL = {"host_done": "done", "host_failed": "failed", "host_unknown": "unknown"}
 
+STOPS_WAVES = {"host_unwell": "not active", "host_well": "active again"}
+
 
 @dataclass
 class HostProgress:
@@ -45,6 +47,9 @@ class Progress:
         self.status = operation["status"]
         self.cancelling = operation["cancelling"]
         self.reason = operation["reason"]
+        waits = operation.get("waits_for")
+        self.waits = waits["reason"] if waits else ""
+        """What it waits for as a whole."""
         self.hosts = {host["address"]: _of_record(host) for host in hosts}
         self.counts = Counter(host.outcome for host in self.hosts.values())
         self.ended: deque[str] = deque(maxlen=ENDED_SHOWN)
@@ -75,6 +80,10 @@ class Progress:
         kind, data = event["type"].removeprefix(PREFIX), event.get("data") or {}
         address, reason = str(data.get("address", "")), str(data.get("reason", ""))
         host = self.hosts.get(address)
+        if kind in STOPS_WAVES:  # it is done, and stays that
+            return Line(event["time"], address, "", STOPS_WAVES[kind], reason)
+        if kind in ("host_started", "ended"):
+            self.waits = ""
         if host is not None:
             outcome = self._apply_to_host(host, kind, event)
             step = host.step if kind != "step_done" else str(data.get("step", ""))
@@ -82,6 +91,12 @@ class Progress:
         match kind:
             case "paused" | "resumed":
                 self.status = "paused" if kind == "paused" else "in_process"
+            case "waits":
+                self.waits = reason
+                return Line(event["time"], "", "", "waits" if reason else "goes on", reason)
+            case "wave_started" | "wave_approved":
+                said = f"wave {data.get('wave')} {'began' if 'started' in kind else 'approved'}"
+                return Line(event["time"], "", "", said, reason)
             case "cancel_requested":
                 self.cancelling = True
             case "ended":

@@ -58,6 +58,8 @@ class Screen:
         columns, rows = self._out.columns, shutil.get_terminal_size().lines
         message = folded(cleaned(self.message), columns) if self.message else []
         lines = self._heading(columns)
+        if self._progress.waits:
+            lines += folded(cleaned(f"waits: {self._progress.waits}"), columns)
         room = max(rows - 1 - len(lines) - len(message), 1)
         ended = self._ended(columns, room // 2)
         lines += [*self._running(columns, room - len(ended)), *ended]

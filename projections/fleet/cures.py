@@ -25,3 +25,9 @@ STALE_SOURCE = (
     "See why the inventory does not answer: what it said of its hosts is old. Nothing is lost"
     " meanwhile."
 )
+STOPPED = {
+    "approval": "See how the wave before went; PUT /api/v0/operation/ID/approval lets the next one"
+    " begin.",
+    "soak": "Mend the host: the soak begins anew once it is active; or cancel the operation.",
+}
+"""By what an operation waits for until somebody does something."""

@@ -12,7 +12,13 @@ from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.refusal import invalid, not_found
-from projections.fleet.cures import CURES, GIVEN_UP_WEBHOOK, STALE_SOURCE, UNKNOWN_OUTCOME
+from projections.fleet.cures import (
+    CURES,
+    GIVEN_UP_WEBHOOK,
+    STALE_SOURCE,
+    STOPPED,
+    UNKNOWN_OUTCOME,
+)
 from projections.fleet.facets import facets
 from projections.fleet.matching import DIMENSIONS, HostFilter, matching
 from projections.hosts import later
@@ -166,15 +172,17 @@ def fleet(
         for kind, count in counts["kind"].items()
     ]
     needs = [each | {"what": "host_key"} for each in failed if each["kind"] == "host_key"]
-    if not past:
-        needs += [*_unknown(tx), *_stale(tx, sources), *_given_up(tx)]
     return {
         "position": recorder.head(tx).position if not past else None,
         "hosts": {"total": counts["total"]} | {n: counts[n] for n in ("status", "os", "cluster")},
         "failed": failed,
         "operations": [] if past else _running(tx),
-        "needs_a_person": needs,
+        "needs_a_person": needs if past else needs + _needs_now(tx, sources),
     }
+
+
+def _needs_now(tx: Transaction, sources: frozenset[str]) -> list[dict[str, Any]]:
+    return [*_unknown(tx), *_stopped(tx), *_stale(tx, sources), *_given_up(tx)]
 
 
 def _named(tx: Transaction, kind: str) -> list[str]:
@@ -208,6 +216,21 @@ def _unknown(tx: Transaction) -> list[dict[str, Any]]:
         }
         for operation, found in by_operation.items()
     ]
+
+
+def _stopped(tx: Transaction) -> Iterator[dict[str, Any]]:
+    """Operations between two waves that only a person lets go on."""
+    for operation in _running(tx):
+        waits = operation["waits_for"] or {"what": "", "until": None}
+        if waits["what"] in STOPPED and waits["until"] is None and not operation["cancelling"]:
+            yield {
+                "what": waits["what"],
+                "operation": operation["id"],
+                "reason": waits["reason"],
+                "count": 1,
+                "cure": STOPPED[waits["what"]],
+                "hosts": [],
+            }
 
 
 def _stale(tx: Transaction, sources: frozenset[str]) -> Iterator[dict[str, Any]]:

@@ -125,6 +125,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
             ("/operations/plan", starting.plan),
             ("/operations/begin", starting.begin),
             ("/operation/{id}/state", operations.steer),
+            ("/operation/{id}/approval", operations.approve),
             ("/operation/{id}/retry", operations.retry),
         ],
     )

@@ -118,7 +118,9 @@ class RunningOperation(Record):
 class Need(Record):
     """Something that a person has to decide."""
 
-    what: Literal["host_key", "unknown_outcome", "stale_source", "given_up_webhook"]
+    what: Literal[
+        "host_key", "unknown_outcome", "stale_source", "given_up_webhook", "approval", "soak"
+    ]
     count: Amount = Field(description="Of hosts, sources, or webhooks.")
     cure: str
     hosts: Named
@@ -127,7 +129,7 @@ class Need(Record):
     source: str | None = None
     webhook: str | None = None
     since: str | None = Field(None, description="When it began to fail. UTC.")
-    reason: str | None = Field(None, description="Why it fails.")
+    reason: str | None = Field(None, description="Why it fails, or what the operation waits for.")
 
 
 class FleetRecord(Record):

@@ -34,6 +34,25 @@ class Rolled:
         self.name = str(answer.headers["location"].rpartition("/")[2])
         return self.name
 
+    def begin_by_post(self, kind: str, **body: Any) -> str:
+        """The same with all that `POST /operations` takes; gives its id."""
+        asked = {"kind": kind, "cluster": self.cluster} | body
+        answer = self.service.client.post("/operations", json=asked)
+        assert answer.status_code == 201, answer.text
+        self.name = str(answer.json()["id"])
+        return self.name
+
+    def waiting_for(self, what: str, *, for_ever: bool = False) -> Any:
+        """The record once it waits for this; `for_ever`: until something happens."""
+
+        def found() -> Any:
+            record = self.record
+            waits = record["waits_for"] or {"what": None, "until": None}
+            right = waits["what"] == what and (waits["until"] is None or not for_ever)
+            return record if right else None
+
+        return wait_for(found)
+
     @property
     def record(self) -> Any:
         """The operation as it is now."""

@@ -165,6 +165,11 @@ def _need(request: Request, record: Record) -> Need:
         told = commands(request, ("api", "GET", path), f"/{path}")
         title = f"{word(record['what'])}: {record[kind]}"
         return _told(record, title, f"/history?{path.partition('?')[2]}", told)
+    if record["what"] in ("approval", "soak"):
+        name = record["operation"]
+        words = ("op", "approve" if record["what"] == "approval" else "show", name)
+        told = commands(request, words, f"/operation/{name}")
+        return _told(record, record["reason"], f"/operation/{name}", told)
     if record["what"] != "unknown_outcome":
         return _failed(request, record)
     name = record["operation"]

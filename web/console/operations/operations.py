@@ -109,6 +109,7 @@ class Operations:
             "operation.html",
             view="" if found["finished_at"] else f"/live{path}?state={_state(found)}",
             steers=_steers(request, found),
+            approves=_approves(request, found),
             may_act=request.identity.may_act_in(found["cluster"], "operator"),
             may_retry=found["status"] in RETRIED,
             retry=commands(request, ("op", "retry", name), f"{path}/retry", "PUT", {}),
@@ -140,6 +141,14 @@ class Operations:
         await self._api.change(request, "PUT", "/operation/{id}/state", body, note, id=name)
         return see_other(_page(name))
 
+    async def approve(self, request: Request, form: Form) -> Response:
+        """Approve the next wave."""
+        name, text = str(request.path_params["id"]), one(form, "wave")
+        body = {"wave": int(text) if text.isascii() and text.isdigit() else text}
+        note = one(form, "note")
+        await self._api.change(request, "PUT", "/operation/{id}/approval", body, note, id=name)
+        return see_other(_page(name))
+
     async def retry(self, request: Request, form: Form) -> Response:
         """Begin anew over what was left undone."""
         name, note = str(request.path_params["id"]), one(form, "note")
@@ -154,7 +163,20 @@ def _wanted(request: Request) -> dict[str, str]:
 
 def _state(found: Record) -> str:
     """What says what can be pressed."""
+    if _waits_for_approval(found):
+        return f"approval-{found['wave']}"
     return f"{found['status']}-cancelling" if found["cancelling"] else str(found["status"])
+
+
+def _waits_for_approval(found: Record) -> bool:
+    return bool(found["waits_for"]) and found["waits_for"]["what"] == "approval"
+
+
+def _approves(request: Request, found: Record) -> Commands | None:
+    if not _waits_for_approval(found):
+        return None
+    path, body = f"/operation/{found['id']}/approval", {"wave": found["wave"] + 1}
+    return commands(request, ("op", "approve", found["id"]), path, "PUT", body)
 
 
 def _seen(found: Record, now: str) -> Record:

@@ -21,10 +21,11 @@ TYPED_FROM = 50
 NAMED_MAX = 200
 KINDS = ("upgrade", "restart", "deploy")
 REBOOTS = ("if_needed", "never", "always")
-TEXTS = ("version", "reboot")
+TEXTS = ("version", "reboot", "starts_at")
 AMOUNTS = ("max_parallel", "max_failures", "max_unavailable")
 SECONDS = ("healthy_for_s", "step_timeout_s")
-FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS)
+WAVES = ("waves", "soak_s", "approval")
+FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS, *WAVES)
 FLAGS = {"max_parallel": "-P", "max_failures": "-F", "max_unavailable": "-U"}
 
 # Any: a body in JSON.
@@ -104,9 +105,30 @@ def body_of(form: Form) -> Body:
     for name in SECONDS:
         if text := one(form, name):
             body[name] = _number(name, text)
+    if waves := _waves(form):
+        body["waves"] = waves
     if hosts := one(form, "hosts"):
         body["hosts"] = _hosts(hosts)
     return body
+
+
+def _waves(form: Form) -> list[Body]:
+    """`1, 10%, role=db`, all with the same soak and approval. Refuses those without waves."""
+    words = one(form, "waves").replace(",", " ").split()
+    rules: Body = {}
+    if soak := one(form, "soak_s"):
+        rules["soak_s"] = _number("soak_s", soak)
+    if approval := one(form, "approval"):
+        rules["approval"] = "second" if approval == "second" else True
+    if rules and not words:
+        raise invalid("A soak and an approval are of waves: say which hosts come first.", "waves")
+    return [{"hosts": _first(word)} | rules for word in words]
+
+
+def _first(word: str) -> int | str | dict[str, str]:
+    if "=" in word:
+        return {"label": word}
+    return int(word) if word.isascii() and word.isdigit() else word
 
 
 def _number(name: str, text: str) -> float:
@@ -137,4 +159,21 @@ def _commands(request: Request, body: Body) -> Commands:
     for name, flag in FLAGS.items():
         if name in body:
             parts += [flag, str(body[name])]
+    parts += _waves_typed(body.get("waves", []))
+    if "starts_at" in body:
+        parts += ["--starts-at", body["starts_at"]]
     return commands(request, parts, "/operations", "POST", body)
+
+
+def _waves_typed(waves: list[Body]) -> list[str]:
+    """As `commctl` has them: all with the rules of the first, as the form makes them."""
+    if not waves:
+        return []
+    hosts = [wave["hosts"] for wave in waves]
+    words = ",".join(str(each["label"] if isinstance(each, dict) else each) for each in hosts)
+    typed, rules = ["--waves", words], waves[0]
+    if "soak_s" in rules:
+        typed += ["--soak", f"{rules['soak_s']:g}s"]
+    if approval := rules.get("approval"):
+        typed.append("--approve-second" if approval == "second" else "--approve")
+    return typed

@@ -1,0 +1,1 @@
+"""What takes hosts away a part at a time: waves, and what they share."""

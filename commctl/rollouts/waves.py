@@ -1,0 +1,75 @@
+"""`--waves 1,10%,role=db --soak 10m --approve --starts-at 02:00`."""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Annotated, Any
+
+import typer
+
+from commctl.exits import WrongUse
+from commctl.records import Plan, Record
+from commctl.show.times import API_FORMAT, CLOCK, SPAN, moment, read, seconds
+
+WavesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--waves", metavar="N|N%|KEY=VALUE,…", help="These come first; the rest is the last wave."
+    ),
+]
+Soak = Annotated[
+    str | None,
+    typer.Option("--soak", metavar="SPAN", help="Each wave stays well so long before the next."),
+]
+Approve = Annotated[
+    bool, typer.Option("--approve", help="Somebody approves what follows each wave.")
+]
+ApproveSecond = Annotated[
+    bool, typer.Option("--approve-second", help="Somebody else than you approves it.")
+]
+StartsAt = Annotated[
+    str | None,
+    typer.Option("--starts-at", metavar="TIME", help="Nothing before: +2h, 23:00, or ISO."),
+]
+
+
+def waves_of(
+    text: str | None, soak: str | None, approve: bool, approve_second: bool
+) -> list[Record]:
+    """The waves that were typed, all with the same soak and approval. Raises WrongUse."""
+    rules: dict[str, Any] = {}
+    if soak is not None:
+        rules["soak_s"] = seconds(soak)
+    if approve or approve_second:
+        rules["approval"] = "second" if approve_second else True
+    if text is None:
+        if rules:
+            raise WrongUse("--soak and --approve need --waves: which hosts come first.")
+        return []
+    return [{"hosts": _hosts(word.strip())} | rules for word in text.split(",")]
+
+
+def _hosts(word: str) -> int | str | Record:
+    if "=" in word:
+        return {"label": word}
+    number = word.removesuffix("%")
+    if not (number.isascii() and number.isdecimal()):
+        raise WrongUse(f"--waves: {word!r} is no number, percentage or label (KEY=VALUE).")
+    return word if word != number else int(word)
+
+
+def start_of(text: str, now: datetime, zone: tzinfo | None) -> str:
+    """A time to come, as the API takes it: `23:00` is the next one. Raises WrongUse."""
+    if text.startswith("+") and SPAN.fullmatch(text[1:]):
+        then = now + timedelta(seconds=seconds(text[1:]))
+        return then.astimezone(UTC).strftime(API_FORMAT)
+    found = moment(text, now, zone)
+    if CLOCK.fullmatch(text.strip()) and read(found) <= now:
+        return moment(text, now + timedelta(days=1), zone)
+    return found
+
+
+def told_waves(plan: Plan) -> str:
+    """`in 3 waves: 1, 10, then the rest`."""
+    waves = plan.get("waves")
+    if not waves:
+        return ""
+    return f"; in {len(waves) + 1} waves: {', '.join(map(str, waves))}, then the rest"

@@ -1,0 +1,54 @@
+"""`commctl … --waves`, `--starts-at` and `op approve`."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from commctl.exits import WrongUse
+from commctl.rollouts.waves import start_of, waves_of
+from tests.commctl.operator import Operator
+from tests.end_to_end.operations.rolled import Rolled
+from tests.fleet import Fleet
+from tests.support.service import Service
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.dear_on("postgresql")
+def test_a_rollout_in_waves_is_approved_and_watched(
+    operator: Operator, service: Service, fleet: Fleet
+) -> None:
+    rolled = Rolled(service, fleet.add_many(["fedora"] * 2))
+    waves = ("--waves", "1", "--soak", "1s", "--approve")
+    begun = operator.run("upgrade", rolled.cluster, *waves, "-y", "--detach", "-o", "name")
+    rolled.name = begun.stdout.strip()
+    assert "in 2 waves: 1, then the rest" in begun.stderr
+    rolled.waiting_for("approval")
+    words = "somebody must approve wave 2"
+    assert words in operator.run("op", "show", rolled.cluster).stdout
+    assert words in operator.run("status", "-o", "json").stdout
+    approved = operator.json("op", "approve", rolled.cluster)
+    assert (approved["wave"], approved["waits_for"]) == (2, None)
+    done = operator.run("op", "watch", rolled.cluster)
+    assert "finished" in done.stderr
+    refused = operator.run("op", "approve", rolled.cluster, status=1).stderr
+    assert "no wave of it begins any more" in refused
+
+
+def test_waves_are_numbers_percentages_and_labels_with_one_rule() -> None:
+    assert waves_of("1,10%, role=db", "10m", False, True) == [
+        {"hosts": hosts, "soak_s": 600.0, "approval": "second"}
+        for hosts in (1, "10%", {"label": "role=db"})
+    ]
+    assert waves_of("5", None, True, False) == [{"hosts": 5, "approval": True}]
+    assert waves_of(None, None, False, False) == []
+    for text, soak in ((None, "10m"), ("", None), ("1,,2", None), ("ten", None)):
+        with pytest.raises(WrongUse):
+            waves_of(text, soak, False, False)
+
+
+def test_a_time_to_begin_is_the_next_one() -> None:
+    assert start_of("+2h", NOW, UTC) == "2026-01-02T14:00:00.000000"
+    assert start_of("13:00", NOW, UTC) == "2026-01-02T13:00:00.000000"
+    assert start_of("11:00", NOW, UTC) == "2026-01-03T11:00:00.000000"
+    assert start_of("2026-02-01T02:00", NOW, UTC) == "2026-02-01T02:00:00.000000"
