@@ -4,6 +4,7 @@ The subject is named beside it, so the sentence begins with what happened to it.
 event adds its sentence (`tests/projections/test_history.py`).
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,8 @@ WAITS_FOR: dict[WaitsFor, str] = {
     "start": "its time",
 }
 """What an operation waits for, in words."""
+TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z?")
+"""A time as events have it: people are told it to the second."""
 # Any: a function for one class of events stands beside those for others.
 Telling = str | Callable[[Any], str]
 """Words with the event's fields in braces, or a function where words alone will not do."""
@@ -181,6 +184,8 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.HostWell: "{address}: active again",
     log_history.WentBack: "went back from position {known_position} to {common_position}",
     log_history.ClockSetBack: "was stamped ahead, up to {recorded_at}: its times begin anew",
+    log_history.CheckpointSigned: "signed as it is up to its event number {size}",
+    log_history.KeyRotated: "is signed with another key from now on",
     user.Added: _user_added,
     user.RoleChanged: lambda event: f"is {_roles(event)} from now on",
     user.PasswordChanged: _password_changed,
@@ -190,6 +195,8 @@ TELLINGS: dict[type[Event], Telling] = {
     session.Started: "{user} logged in, until {ends}",
     session.Ended: "the session of {user} ended",
     window.Defined: "opens at '{starts}' in {zone}, for {duration_s} seconds",
+    window.TakenUp: "taken up by {by}",
+    window.Released: "released by {by}",
     window.Removed: "removed",
     schedule_events.Defined: _scheduled,
     schedule_events.Fired: "fired: operation {operation} began, as was due at {due}",
@@ -211,7 +218,8 @@ TELLINGS: dict[type[Event], Telling] = {
 def sentence(event: Event) -> str:
     """What happened, for a person."""
     telling = TELLINGS[type(event)]
-    return telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+    told = telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+    return TIME.sub(r"\1 \2 UTC", told)
 
 
 REASONS = {

@@ -19,6 +19,7 @@ from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
 from web.events.output_stream import Followers
+from web.events.proofs import Proofs, Sign, nobody_signs
 from web.events.timeline import Timeline
 from web.exception_handlers import exception_handlers
 from web.http.clients import Clients
@@ -112,6 +113,8 @@ class Options:
     would look at them."""
     try_webhook: TryWebhook = nobody_can_send
     now: Callable[[], str] = recorder.now
+    sign: Sign = nobody_signs
+    """Says what the tree of the log is, and signs it."""
 
 
 def application(
@@ -189,6 +192,7 @@ def _api(
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),
+            Proofs(stores.log_reads, options.sign),
         ),
         *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
         *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),

@@ -50,6 +50,8 @@ class Options:
     """Which hosts come first, and what stands between; without any all hosts are one wave."""
     starts_at: str = ""
     """No host is started before; "" is at once."""
+    window: str = ""
+    """The name of a window: hosts are started only while it is open."""
 
     def plain(self) -> dict[str, Any]:
         """The options as plain values, as events store them."""

@@ -24,7 +24,18 @@ def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait 
     return None
 
 
-HOLDS: tuple[Hold, ...] = (not_before_its_time,)
+def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None:
+    """`window`."""
+    name = operation.request.options.window
+    if not name:
+        return None
+    opening = unit.window(name).opening(operation.act.at)
+    if opening.is_open:
+        return None
+    return Wait(f"Its window {name} is closed.", "window", opening.next)
+
+
+HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window)
 """In the order in which they are asked."""
 
 

@@ -28,6 +28,7 @@ from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.directory_lock import DataLock
 from runners.os_support.log_lines import ServiceLog
+from runners.proof import daily_checkpoint
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
@@ -119,7 +120,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
-            _options(settings, window, webhooks),
+            _options(settings, storage, window, webhooks),
             AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
@@ -233,6 +234,8 @@ def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) 
     """Start whoever works on the database alone."""
     checkpointer = Checkpointer(storage.engine, storage.writer, now, ownership=ownership)
     supervisor.run("checkpointer", checkpointer.run())
+    daily = daily_checkpoint.run(storage.notary, storage.writer, now, ownership)
+    supervisor.run("notary", daily)
     half_removed = partial(storage.answers.fresh, clusters.half_removed)
     removals = cluster_removals.run(storage.writer, half_removed, now, ownership)
     supervisor.run("removals", removals)
@@ -251,7 +254,9 @@ def _keep_tree(
     observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
 
 
-def _options(settings: Settings, window: EventWindow, webhooks: WebhookReader) -> Options:
+def _options(
+    settings: Settings, storage: Storage, window: EventWindow, webhooks: WebhookReader
+) -> Options:
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
@@ -262,6 +267,7 @@ def _options(settings: Settings, window: EventWindow, webhooks: WebhookReader) -
         oldest_report=partial(oldest_report, settings),
         elsewhere=settings.runners_only,
         try_webhook=WebhookTrial(webhooks, HttpReceiver(), now, timed_id),
+        sign=storage.notary.sign,
         second_look_s=second_looks.LIMIT_S if _somebody_looks(settings) else 0.0,
     )
 

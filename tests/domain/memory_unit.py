@@ -11,6 +11,8 @@ from domain.aggregates.host import Host
 from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.schedule import Schedule
+from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
 from domain.aggregates.webhook import Webhook
 from domain.commands.fleet_commands import HostRequest, OfferedKey, Part, Unit
@@ -37,6 +39,8 @@ class MemoryUnit:
         self.sources: dict[str, Source] = {}
         self.webhooks: dict[str, Webhook] = {}
         self.tokens: dict[str, Token] = {}
+        self.windows: dict[str, Window] = {}
+        self.schedules: dict[str, Schedule] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
         self.act = ACT
@@ -78,6 +82,14 @@ class MemoryUnit:
     def webhook(self, name: str) -> Webhook:
         """The webhook of this name."""
         return self._use(self.webhooks.setdefault(name, Webhook(name)))
+
+    def window(self, name: str) -> Window:
+        """The window of this name."""
+        return self._use(self.windows.setdefault(name, Window(name)))
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule of this name."""
+        return self._use(self.schedules.setdefault(name, Schedule(name)))
 
     def token(self, name: str) -> Token:
         """The token of this name."""
@@ -122,6 +134,8 @@ class MemoryUnit:
             "container_manager": self.container_managers,
             "operation": self.operations,
             "webhook": self.webhooks,
+            "window": self.windows,
+            "schedule": self.schedules,
         }
         return found[kind]
 

@@ -37,6 +37,7 @@ from projections.rebuilding.on_demand import Verifying
 from runners.http_server.connection_pool import Fault
 from runners.http_server.server import Limits as ServerLimits
 from runners.http_server.server import Server
+from runners.proof.notary import Notary
 from runners.security.accounts import Accounts
 from runners.security.private_keys import read_private_key
 from runners.security.session_uses import SessionUses
@@ -133,6 +134,8 @@ class WebService:
         engine.execute_schema(beside_the_log(engine.name))
         self.vault = Vault(b"k" * 32)
         self.vault.open(engine)
+        self.notary = Notary(self.vault)
+        self.notary.open(engine)
         models.catch_up(engine)
         self.writer = Writer(engine, models, timeout_s=5, on_commit=self._note)
         self.writer.start()
@@ -166,6 +169,7 @@ class WebService:
                 listeners_max=self._listeners_max,
                 second_look_s=self.second_look_s,
                 try_webhook=self._try_webhook,
+                sign=self.notary.sign,
             ),
             AccountBook(
                 self.accounts, AccountRegister(), self.writer, self._queue, self._basic, now
