@@ -36,7 +36,7 @@ VARIES = (
     (r"\b\d\d:\d\d\b|\b\dd ago", "TIME"),
     (r"\d+ (s|min) ago|in \d+:\d\d", "AGO"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
-    (r"whsec_[A-Za-z0-9+/]{43}=", "SECRET"),
+    (r"whsec_\S+", "SECRET"),
     (r"(position|took_ms) +\d+", r"\1 N"),
     (r"(kernel|cpus|memory|space) +\S+( [KMGT]iB)?", r"\1 N"),
     (r"local:\w+", "local:USER"),
