@@ -101,6 +101,17 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
+    ("webhook.created", "webhook/chat", ('"url":"https://chat.example/********",'
+     '"types":["operation.*","host.failed"],"subjects":[],"form":"text","summaries":true,'
+     '"ca_path":""')),
+    ("webhook.changed", "webhook/chat", ('"url":"https://chat.example/********","types":[],'
+     '"subjects":["cluster/web"],"form":"cloudevents","summaries":false,'
+     '"ca_path":"/etc/pki/ours.pem"')),
+    ("webhook.secret_rotated", "webhook/chat", '"both_until":"2026-01-03T03:04:05.000006"'),
+    ("webhook.gave_up", "webhook/chat", ('"position":117,"since":"2026-01-02T03:04:05.000006",'
+     '"reason":"It answered 500."')),
+    ("webhook.resumed", "webhook/chat", ""),
+    ("webhook.removed", "webhook/chat", ""),
     ("user.added", "user/ada", '"role":"viewer","clusters":{"web":"operator"},"has_password":true'),
     ("user.role_changed", "user/ada", '"role":"operator","clusters":{}'),
     ("user.password_changed", "user/ada", '"has_password":true'),
@@ -207,6 +218,12 @@ STORY: tuple[tuple[str, str], ...] = (
     ("log.key_rotated", ""),
     ("source.became_stale", ""),
     ("source.came_back", ""),
+    ("webhook.created", ""),
+    ("webhook.changed", ""),
+    ("webhook.secret_rotated", ""),
+    ("webhook.gave_up", ""),
+    ("webhook.resumed", ""),
+    ("webhook.removed", ""),
     ("user.added", ""),
     ("user.role_changed", ""),
     ("token.created", ""),
