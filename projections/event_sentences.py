@@ -8,7 +8,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
+from domain.aggregates import (
+    cluster,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    source,
+    webhook,
+)
 from domain.aggregates import container_manager_events as container_manager
 from domain.aggregates.accounts import session, token, user
 from domain.aggregates.planning import schedule_events, window
@@ -198,6 +206,12 @@ TELLINGS: dict[type[Event], Telling] = {
     schedule_events.Removed: "removed: it fires no more",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
+    webhook.Created: "created, to send to {url}",
+    webhook.Changed: "changed, to send to {url}",
+    webhook.SecretRotated: "has another secret, and the one before it too until {both_until}",
+    webhook.GaveUp: "given up at position {position}: nothing was delivered since {since}",
+    webhook.Resumed: "goes on from where it was given up",
+    webhook.Removed: "removed, and its secret destroyed",
 }
 
 

@@ -48,12 +48,14 @@ from web.resources.operations.second_looks import SecondLooks
 from web.resources.operations.step_outputs import StepOutputs
 from web.resources.planning.schedules import Schedules
 from web.resources.planning.windows import Windows
+from web.resources.webhooks import TryWebhook, Webhooks, nobody_can_send
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
 from web.routes.planning import planning_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
+from web.routes.webhooks import webhook_routes
 from web.routing.not_here import leave_to_others
 from web.routing.route import Route, nothing_here, refuse_twins
 from web.routing.where import Where
@@ -109,6 +111,7 @@ class Options:
     second_look_s: float = second_looks.LIMIT_S
     """How long whoever begins an operation waits for members that have failed; 0 where nobody
     would look at them."""
+    try_webhook: TryWebhook = nobody_can_send
     now: Callable[[], str] = recorder.now
     sign: Sign = nobody_signs
     """Says what the tree of the log is, and signs it."""
@@ -193,4 +196,5 @@ def _api(
         ),
         *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
         *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
+        *webhook_routes(Webhooks(writer, reads, secrets, options.try_webhook)),
     ]

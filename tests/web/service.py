@@ -29,6 +29,7 @@ from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.accounts.register import AccountRegister
 from projections.all import PROJECTIONS, beside_the_log
+from projections.beside_the_log.webhook_deliveries import Attempt
 from projections.past.past_reads import PastReads
 from projections.reads import reads
 from projections.rebuilding.live_tables import LiveTables
@@ -54,6 +55,7 @@ from web.http.clients import Clients
 from web.http.requests import Limits
 from web.resources.accounts.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
+from web.resources.webhooks import TryWebhook, nobody_can_send
 from web.routing.route import Route
 
 TIMEOUT_S = 60.0
@@ -122,6 +124,7 @@ class WebService:
         self.faults: list[Fault] = []
         self.parse_key: Callable[[bytes], str] = lambda raw: read_private_key(raw).fingerprint
         self.try_login: TryLogin = nobody_can_try
+        self.try_webhook: TryWebhook = nobody_can_send
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -165,6 +168,7 @@ class WebService:
                 window=self.live,
                 listeners_max=self._listeners_max,
                 second_look_s=self.second_look_s,
+                try_webhook=self._try_webhook,
                 sign=self.notary.sign,
             ),
             AccountBook(
@@ -253,6 +257,9 @@ class WebService:
 
     async def _try(self, login: Login, private_key: bytes, trust: Trust) -> None:
         await self.try_login(login, private_key, trust)
+
+    async def _try_webhook(self, name: str) -> Attempt | None:
+        return await self.try_webhook(name)
 
     def _note(self, previous: int, recorded: Sequence[Recorded]) -> None:
         self.events += recorded
