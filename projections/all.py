@@ -11,10 +11,12 @@ from projections.beside_the_log import (
     node_reports,
     outputs,
     update_scans,
+    webhook_deliveries,
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 from projections.planning import schedules, windows
+from projections.webhooks import projection as webhooks
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -24,6 +26,7 @@ PROJECTIONS = (
     operations.PROJECTION,
     fleet.PROJECTION,
     accounts.PROJECTION,
+    webhooks.PROJECTION,
     windows.PROJECTION,
     schedules.PROJECTION,
 )
@@ -40,4 +43,5 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *update_scans.schema(engine),
         *checkpoints.schema(engine),
         *account_hashes.schema(engine),
+        *webhook_deliveries.schema(engine),
     ]

@@ -16,6 +16,7 @@ from runners.cli.backup import backup
 from runners.cli.grouped_help import GroupedHelp
 from runners.cli.history import history
 from runners.cli.log.commands import log_commands
+from runners.cli.log.proof_commands import checkpoint, key, prove
 from runners.cli.projections import projection_commands
 from runners.cli.replay import replay
 from runners.cli.tokens import token_commands
@@ -42,6 +43,9 @@ app = typer.Typer(
     help="A fleet manager for container hosts and clusters.",
 )
 app.add_typer(log_commands, name="log")
+log_commands.command("checkpoint")(checkpoint)
+log_commands.command("prove")(prove)
+log_commands.command("key")(key)
 app.add_typer(projection_commands, name="projections")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")

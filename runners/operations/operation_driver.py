@@ -15,6 +15,7 @@ from domain.aggregates.operation_events import OperationEvent
 from domain.commands import operation_commands
 from domain.commands.holds import NOBODY_ASKED, Verdicts
 from domain.event import TIME_FORMAT, Act, Recorded, seconds_between
+from domain.log.unit import Unit
 from domain.rollouts.moves import Wait
 from projections.beside_the_log import outputs
 from runners.gates.gates import NO_GATES
@@ -32,6 +33,8 @@ ADVANCE_BLOCKED_EVERY_S = 1.0
 """The same for one that waits for members to become available."""
 PURGE_EVERY_S = 3600.0
 
+VERDICT_S = 5.0
+"""So long may what a gate has answered wait for its turn."""
 PURGE = "purge"
 
 
@@ -156,8 +159,7 @@ class OperationDriver(ProcessManager):
         if self._ownership.holds(name):
             wait = await self._start_hosts(name, NOBODY_ASKED)
             while wait is not None and wait.asks:
-                verdicts = await self._gates.ask(wait.asks)
-                wait = await self._start_hosts(name, verdicts)
+                wait = await self._start_hosts(name, await self._gates.ask(wait.asks))
             if wait is None:
                 return None
             pause_s = _pause_s(wait, self._now())
@@ -173,12 +175,17 @@ class OperationDriver(ProcessManager):
         return Requeue(pause_s, Priority.CONTINUED)
 
     async def _start_hosts(self, name: str, verdicts: Verdicts) -> Wait | None:
-        """Start the hosts whose turn it is: one where gates have been asked."""
-        advance = self._ownership.fenced(
-            name, lambda unit: operation_commands.advance(unit, name, verdicts)
-        )
+        """Start the hosts whose turn it is: one where gates have been asked just now."""
+        answered_at = self._now()
+
+        def advance(unit: Unit) -> Wait | None:
+            # A process that was frozen meanwhile asks again.
+            is_fresh = 0 <= seconds_between(answered_at, self._now()) <= VERDICT_S
+            known = verdicts if is_fresh else NOBODY_ASKED
+            return operation_commands.advance(unit, name, known)
+
         wait: Wait | None = await self._writer.perform(
-            Act(ACTOR, f"operation/{name}", self._now()), advance
+            Act(ACTOR, f"operation/{name}", answered_at), self._ownership.fenced(name, advance)
         )
         return wait
 

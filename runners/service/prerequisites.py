@@ -129,12 +129,14 @@ def authentication_of(
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
 
 
-def gates_of(settings: Settings) -> Gates:
+def gates_of(settings: Settings, stack: AsyncExitStack) -> Gates:
     """The gates that the settings name."""
     try:
-        return Gates(configured(settings.gate, settings.gates))
+        gates = Gates(configured(settings.gate, settings.gates))
     except WrongGate as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+    stack.push_async_callback(gates.close)
+    return gates
 
 
 def tls_files(settings: Settings) -> Tls | None:

@@ -81,9 +81,37 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"known_server":"7713782824816460698/1","server":"7713782824816460698/2"')),
     ("log.clock_set_back", "log/main",
      '"process":"a/1","recorded_at":"2031-01-02T03:04:05.000006"'),
+    ("log.checkpoint_signed", "log/main", (
+     '"size":17,"root":"PH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs=","key":"commissai'
+     're/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5mYqp3vgdUfyiTgzQd","chec'
+     'kpoint":"commissaire/4f1c0a97d2e35b68\\n17\\nPH6byTDck/AfppmF7yQtn56GHzxTVaokzl7'
+     '0tLinDMs=\\ntime 2026-01-02T03:04:05.000006Z\\n\\n— commissaire/4f1c0a97d2e35b68'
+     ' y5HsaWEkExr4hKLzxc6iFrqALDPxQewbSyXaZhdh44DgdaNuuqOZmTiFCinmJQYArQcH6S8aFKeSuY4'
+     'm5NQVnwBZlQc=\\n"')),
+    ("log.key_rotated", "log/main", (
+     '"key_before":"commissaire/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5m'
+     'Yqp3vgdUfyiTgzQd","key":"commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FO'
+     'u+HcglP+UmMFMsbnhKXPCkn2g+m","size":17,"checkpoint":"commissaire/4f1c0a97d2e35b6'
+     '8\\n17\\nPH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs=\\ntime 2026-01-02T03:04:05'
+     '.000006Z\\nnext-key commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FOu+Hcg'
+     'lP+UmMFMsbnhKXPCkn2g+m\\n\\n— commissaire/4f1c0a97d2e35b68 y5HsaV0qBfvQcDmN8KzuV'
+     'ZwLzTQJNby4WYjVuTWT3gQZvIFRkye924KtfAcgG9mNDoQ2LZSnaSm/HVxuZn+0BgWuKwg=\\n— comm'
+     'issaire/4f1c0a97d2e35b68 jCIYP6CcuxRgSieg+6jSmzKcOj/suji+L9cgwOZb9Vo3Gp26U0rQzuK'
+     'lKPWYYuQsBBc4p0Sbiw6iKOUFrNgIcDx2Ago=\\n"')),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
+    ("webhook.created", "webhook/chat", ('"url":"https://chat.example/********",'
+     '"types":["operation.*","host.failed"],"subjects":[],"form":"text","summaries":true,'
+     '"ca_path":""')),
+    ("webhook.changed", "webhook/chat", ('"url":"https://chat.example/********","types":[],'
+     '"subjects":["cluster/web"],"form":"cloudevents","summaries":false,'
+     '"ca_path":"/etc/pki/ours.pem"')),
+    ("webhook.secret_rotated", "webhook/chat", '"both_until":"2026-01-03T03:04:05.000006"'),
+    ("webhook.gave_up", "webhook/chat", ('"position":117,"since":"2026-01-02T03:04:05.000006",'
+     '"reason":"It answered 500."')),
+    ("webhook.resumed", "webhook/chat", ""),
+    ("webhook.removed", "webhook/chat", ""),
     ("user.added", "user/ada", '"role":"viewer","clusters":{"web":"operator"},"has_password":true'),
     ("user.role_changed", "user/ada", '"role":"operator","clusters":{}'),
     ("user.password_changed", "user/ada", '"has_password":true'),
@@ -186,8 +214,16 @@ STORY: tuple[tuple[str, str], ...] = (
     ("network.removed", ""),
     ("log.went_back", ""),
     ("log.clock_set_back", ""),
+    ("log.checkpoint_signed", ""),
+    ("log.key_rotated", ""),
     ("source.became_stale", ""),
     ("source.came_back", ""),
+    ("webhook.created", ""),
+    ("webhook.changed", ""),
+    ("webhook.secret_rotated", ""),
+    ("webhook.gave_up", ""),
+    ("webhook.resumed", ""),
+    ("webhook.removed", ""),
     ("user.added", ""),
     ("user.role_changed", ""),
     ("token.created", ""),

@@ -42,6 +42,7 @@ SENTENCES = {
     "host_key": "host key changed",
     "unknown_outcome": "outcome unknown",
     "stale_source": "source stale",
+    "given_up_webhook": "webhook given up",
     "authentication": "log-in refused",
     "facts": "facts not understood",
     "setup": "set-up failed",
