@@ -1,12 +1,14 @@
 """`commissaire log checkpoint`, `log prove` and `log key`: proofs from the database itself."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from runners.cli.accounts import carried_out
+from runners.cli.log.commands import FOUND_SOMETHING
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
-from runners.cli.output import show_json
+from runners.cli.output import progress, show_json
 from runners.database.existing import DatabaseRefused, existing_database
 from runners.settings.reading import settings_of
 from runners.settings.settings import Settings
@@ -16,6 +18,7 @@ if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be 
 
     from domain.log.engine import Engine
     from domain.log.transaction import Transaction
+    from domain.log.tree.note import PublicKey
     from runners.proof.notary import Notary
 
 T = TypeVar("T")
@@ -97,6 +100,54 @@ def prove(
             show_json(_asked(engine, lambda tx: proofs.included(tx, position, to)))
         elif older is not None:
             show_json(_asked(engine, lambda tx: proofs.continued(tx, older, to)))
+
+
+def verify(
+    export: Annotated[
+        list[Path], typer.Argument(metavar="EXPORT...", help="What log export --rows wrote.")
+    ],
+    checkpoint: Annotated[
+        list[Path],
+        typer.Option("--checkpoint", metavar="FILE", help="What was kept; may be repeated."),
+    ],
+    key: Annotated[
+        list[str],
+        typer.Option("--key", metavar="PUB", help="What log key says, or a file with it."),
+    ],
+) -> int:
+    """Verify that an export is what checkpoints say, event by event, to the byte.
+
+    The export begins with the first event; several files are one after the other. Neither a
+    database nor a network is needed. What the log said of itself is verified as well, and a
+    rotation of its key is followed. Names the first position that is wrong; the exit status is
+    then 1.
+    """
+    from domain.log.tree.note import WrongNote
+    from runners.cli.log.verification import Lines, Verification, Wrong, checkpoints_of
+
+    try:
+        given = {_public_key(each) for each in key}
+        verification = Verification(Lines(export), checkpoints_of(checkpoint), given)
+        with progress("verifying the export", None) as advance:
+            found = verification.run(advance)
+    except (Wrong, WrongNote) as wrong:
+        print(wrong)
+        return FOUND_SOMETHING
+    print(
+        f"The export is as it was up to its event number {found.covered}, by {found.checkpoints}"
+        f" checkpoints; it has {found.events} events, up to position {found.position}."
+    )
+    return 0
+
+
+def _public_key(text: str) -> "PublicKey":
+    from domain.log.tree.note import WrongNote, public_key
+
+    path = Path(text)
+    try:
+        return public_key(path.read_text() if path.is_file() else text)
+    except (WrongNote, UnicodeDecodeError) as wrong:
+        raise typer.BadParameter(f"--key {text}: {wrong}.") from None
 
 
 def key(

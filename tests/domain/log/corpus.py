@@ -82,22 +82,22 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("log.clock_set_back", "log/main",
      '"process":"a/1","recorded_at":"2031-01-02T03:04:05.000006"'),
     ("log.checkpoint_signed", "log/main", (
-     '"size":17,"root":"PH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs=","key":"commissai'
-     're/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5mYqp3vgdUfyiTgzQd","chec'
-     'kpoint":"commissaire/4f1c0a97d2e35b68\\n17\\nPH6byTDck/AfppmF7yQtn56GHzxTVaokzl7'
-     '0tLinDMs=\\ntime 2026-01-02T03:04:05.000006Z\\n\\n— commissaire/4f1c0a97d2e35b68'
-     ' y5HsaWEkExr4hKLzxc6iFrqALDPxQewbSyXaZhdh44DgdaNuuqOZmTiFCinmJQYArQcH6S8aFKeSuY4'
-     'm5NQVnwBZlQc=\\n"')),
+     '"size":0,"root":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","key":"commissair'
+     'e/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5mYqp3vgdUfyiTgzQd","check'
+     'point":"commissaire/4f1c0a97d2e35b68\\n0\\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG'
+     '3hSuFU=\\ntime 2026-01-02T03:04:05.000006Z\\n\\n— commissaire/4f1c0a97d2e35b68 y'
+     '5HsaRO4gvUmN+VoTVTWvr/VBSR0+s/xOQghkSevdWujvFJsKK4jZIqiI54MLyvo4AGbJqPOgeCwV5Y4f'
+     'C2BkuBb/gQ=\\n"')),
     ("log.key_rotated", "log/main", (
      '"key_before":"commissaire/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5m'
      'Yqp3vgdUfyiTgzQd","key":"commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FO'
-     'u+HcglP+UmMFMsbnhKXPCkn2g+m","size":17,"checkpoint":"commissaire/4f1c0a97d2e35b6'
-     '8\\n17\\nPH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs=\\ntime 2026-01-02T03:04:05'
-     '.000006Z\\nnext-key commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FOu+Hcg'
-     'lP+UmMFMsbnhKXPCkn2g+m\\n\\n— commissaire/4f1c0a97d2e35b68 y5HsaV0qBfvQcDmN8KzuV'
-     'ZwLzTQJNby4WYjVuTWT3gQZvIFRkye924KtfAcgG9mNDoQ2LZSnaSm/HVxuZn+0BgWuKwg=\\n— comm'
-     'issaire/4f1c0a97d2e35b68 jCIYP6CcuxRgSieg+6jSmzKcOj/suji+L9cgwOZb9Vo3Gp26U0rQzuK'
-     'lKPWYYuQsBBc4p0Sbiw6iKOUFrNgIcDx2Ago=\\n"')),
+     'u+HcglP+UmMFMsbnhKXPCkn2g+m","size":0,"checkpoint":"commissaire/4f1c0a97d2e35b68'
+     '\\n0\\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\\ntime 2026-01-02T03:04:05.0'
+     '00006Z\\nnext-key commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FOu+HcglP'
+     '+UmMFMsbnhKXPCkn2g+m\\n\\n— commissaire/4f1c0a97d2e35b68 y5HsadMB8b68OF5GYcMm1Yt'
+     'UxuT9UlwKv2tTSiGnJGIT62Ra0xwcC8Mnt5w2HZhoxhHiREKdlgN6Yg74RYSeJ24UXAs=\\n— commis'
+     'saire/4f1c0a97d2e35b68 jCIYP+291S2KSTAs+ffbWMRs0mCFiT5hZxH9w+gCF/D1e9Ikedrr3Qrn2'
+     'k95wY65q2Z58gcL6+O5S72hoecR76vEgwE=\\n"')),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
