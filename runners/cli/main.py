@@ -13,6 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from runners.cli.backup import backup
+from runners.cli.doctor.command import doctor
 from runners.cli.grouped_help import GroupedHelp
 from runners.cli.history import history
 from runners.cli.log.commands import log_commands
@@ -51,6 +52,7 @@ app.add_typer(projection_commands, name="projections")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)
+app.command("doctor")(doctor)
 app.command("history")(history)
 app.command("replay")(replay)
 

@@ -81,6 +81,13 @@ class Vault:
                 self._write(appending.tx, CANARY, CANARY.encode())
                 appending.commit()
 
+    def check(self, tx: Transaction) -> None:
+        """`WrongMasterKey` where the key is not that of this database; nothing is written."""
+        found = tx.execute(SELECT, (CANARY,)).fetchone()
+        if found is None:
+            raise WrongMasterKey("the vault has no canary row")
+        self._unsealed(CANARY, found)
+
     def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
         """Keep a secret, in place of the one before."""
         unit.write_beside(lambda tx: self._write(tx, subject, secret))

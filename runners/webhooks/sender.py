@@ -22,7 +22,7 @@ from projections.beside_the_log.webhook_deliveries import Attempt, Cursor
 from projections.webhooks.following import Found, Wanted
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet, permitted
 from runners.scheduling.backoff import Pauses
-from runners.scheduling.process_manager import Due, ProcessManager
+from runners.scheduling.process_manager import UNRECORDED, Due, ProcessManager
 from runners.scheduling.protocols import ServiceLogWrite
 from runners.scheduling.work_queue import Priority, Requeue
 from runners.webhooks.message import Message, message
@@ -35,6 +35,7 @@ PAUSES = Pauses(first_s=1.0, longest_s=3600.0)
 GIVE_UP_AFTER_S = 3 * 24 * 3600.0
 FAILURES_MIN = 10
 """Nothing is given up before so many attempts, whatever the clock says."""
+AFTER_DEFECT_S = 60.0
 PASSED_OVER_MAX = 1000
 """After so many positions that are not for a webhook, that they were looked at is kept."""
 
@@ -125,7 +126,16 @@ class WebhookSender(ProcessManager):
             del self._failing[key]
 
     async def tick(self, key: str) -> Requeue | None:
-        """Send a webhook the event that is next, if there is one."""
+        """Send a webhook the event that is next, if there is one; a defect is its own affair."""
+        try:
+            return await self._send_next(key)
+        except UNRECORDED:
+            raise
+        except Exception as defect:  # noqa: BLE001 - others must not wait for whoever mends it
+            self._log("webhook.defect", "error", webhook=key, error=type(defect).__name__)
+            return Requeue(AFTER_DEFECT_S, Priority.RETRY)
+
+    async def _send_next(self, key: str) -> Requeue | None:
         followed = await self._webhooks.load(key.partition("/")[2])
         if followed is None or followed.known.row.state != "active":
             self._wanted.pop(key, None)

@@ -112,6 +112,7 @@ class OptionsRecord(Record):
     waves: list[WaveOption]
     starts_at: str = Field(description="No host is started before; empty: at once.")
     window: str = Field(description="Hosts are started only while it is open; empty: always.")
+    gate: str = Field(description="It is asked before each start of a host; empty: nobody is.")
 
 
 class OutcomesRecord(Record):

@@ -205,6 +205,19 @@ async def test_one_that_is_removed_is_sent_nothing_more_and_begins_anew(
         assert play.deliveries()[-1].type == "webhook.created"
 
 
+async def test_a_defect_of_one_holds_up_no_other(play: Play, there: WebhookReceiver) -> None:
+    async with play.opened():
+        await play.put("http://127.77.0.1:1/", "broken", types=["cluster.removed"])
+        broken = b"no JSON"
+        await play.do(lambda unit: play.vault.replace(unit, "webhook/broken", broken))
+        await play.do(lambda unit: unit.webhook("broken").rotate_secret("2026-01-02"))
+        await until(lambda: play.said("webhook.defect"))
+        begin = play.positions()[-1] + 1
+        await play.put(there)
+        await play.happen("a")
+        await all_there(play, there, begin)
+
+
 class Moved(SingleProcess):
     """Holds all keys, or another process does."""
 
