@@ -228,11 +228,13 @@ def _speak_to_others(
     supervisor.run("node-reports", make.node_reports(managers).run())
     inventories = make.source_pollers(configured)
     supervisor.add("sources", inventories)
-    supervisor.add("webhooks", make.webhook_sender(webhooks))
+    sender = make.webhook_sender(webhooks)
+    supervisor.add("webhooks", sender)
     observer.collectors += [
         metrics.leases(make.ownership),
         metrics.container_managers(managers.results, registrar),
         metrics.sources(inventories),
+        metrics.webhooks(sender),
     ]
 
 
