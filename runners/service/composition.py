@@ -259,7 +259,11 @@ def _keep_tree(
     """Start whoever gives an existing log its tree; two that do are in nobody's way."""
     tree = TreeBuilder(storage.engine, storage.writer, now, lines.write, ownership)
     supervisor.run("tree", tree.run())
-    observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
+    observer.checks["tree"] = readiness.tree(tree, storage.mark, observer.checks["tree"])
+    if storage.mark is not None:
+        supervisor.run("mark", storage.mark.run())
+    if storage.misfit is not None:
+        observer.checks["log"] = readiness.accepted(storage.misfit, observer.checks["log"])
 
 
 def _options(

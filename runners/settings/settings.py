@@ -48,8 +48,8 @@ class Settings(Places, BaseModel):
     database_connections: Count = Field(
         8, ge=3, le=200, description="Connections to PostgreSQL that this process has at most."
     )
-    accept_log: Annotated[str | None, Sources("SERVER")] = Field(
-        None, description="Go on with this server's log, though it does not continue the known one."
+    accept_log: Annotated[str | None, Sources("LOG")] = Field(
+        None, description="Go on with this log, by its name, though it does not continue the known."
     )
     refuse_wrong_clock: bool = Field(
         False, description="Do not start with a clock an hour behind the log's, or a year ahead."
