@@ -7,13 +7,14 @@ by the operation's record. What has to be asked elsewhere is asked before, and l
 from collections.abc import Callable
 
 from domain.aggregates.operation import Operation
+from domain.commands.budget import within_policy
 from domain.commands.fleet_commands import Unit
 from domain.rollouts.moves import Wait
 
 Hold = Callable[[Unit, Operation, str], Wait | None]
 """Asked about an operation and the address of its next host: what is waited for, if anything.
 
-`operation.act.at` is the time. `Wait.what` must not be ""."""
+`operation.act.at` is the time. `Wait.what` is "" for what is not worth an event."""
 
 
 def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait | None:
@@ -24,7 +25,7 @@ def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait 
     return None
 
 
-HOLDS: tuple[Hold, ...] = (not_before_its_time,)
+HOLDS: tuple[Hold, ...] = (not_before_its_time, within_policy)
 """In the order in which they are asked."""
 
 

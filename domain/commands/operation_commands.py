@@ -13,6 +13,7 @@ from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.operation_events import Evidence, Step
 from domain.aggregates.rolling_policy import next_move
 from domain.commands import planning
+from domain.commands.budget import not_available
 from domain.commands.fleet_commands import Unit
 from domain.commands.holds import held_back
 from domain.commands.planning import Plan
@@ -145,11 +146,10 @@ def advance(unit: Unit, name: str) -> Wait | None:
 
 
 def _unavailable(unit: Unit, operation: Operation) -> set[str]:
-    """Members that are not active; empty where nobody limits them."""
+    """Members that are away; empty where the operation does not limit them."""
     if operation.limits.unavailable is None:
         return set()
-    members = unit.cluster(operation.request.cluster).members
-    return {address for address in members if unit.host(address).status != "active"}
+    return not_available(unit, operation.request.cluster)
 
 
 def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:
