@@ -15,6 +15,7 @@ from projections.beside_the_log import (
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 from projections.planning import schedules, windows
+from projections.rollouts import budgets
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -25,6 +26,7 @@ PROJECTIONS = (
     fleet.PROJECTION,
     accounts.PROJECTION,
     windows.PROJECTION,
+    budgets.PROJECTION,
     schedules.PROJECTION,
 )
 

@@ -13,6 +13,7 @@ from domain.names import some
 from domain.refusal import conflict, not_found
 
 State = Literal["", "created", "removing"]
+LockReason = Literal["unlocked", "released"]
 
 NEXT: dict[State, frozenset[State]] = {
     "": frozenset({"created"}),

@@ -50,6 +50,8 @@ class Options:
     """Which hosts come first, and what stands between; without any all hosts are one wave."""
     starts_at: str = ""
     """No host is started before; "" is at once."""
+    window: str = ""
+    """The name of a window: hosts are started only while it is open."""
     override_policy: bool = False
     """Whether an administrator lets it do what the policy of its cluster does not."""
 

@@ -15,6 +15,7 @@ from domain.aggregates.container_manager import MASK, ContainerManager, Containe
 from domain.aggregates.host import Host, Registration
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.window import Window
 from domain.certificates import certificate_in
 from domain.event import LeaveReason
 from domain.log.transaction import Transaction
@@ -47,6 +48,10 @@ class Unit(Protocol):
 
     def container_manager(self, name: str) -> ContainerManager:
         """The container manager of this name, existing or not."""
+        ...
+
+    def window(self, name: str) -> Window:
+        """The window of this name, defined or not."""
         ...
 
     def operation(self, name: str) -> Operation:

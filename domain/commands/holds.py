@@ -25,7 +25,18 @@ def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait 
     return None
 
 
-HOLDS: tuple[Hold, ...] = (not_before_its_time, within_policy)
+def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None:
+    """`window`."""
+    name = operation.request.options.window
+    if not name:
+        return None
+    opening = unit.window(name).opening(operation.act.at)
+    if opening.is_open:
+        return None
+    return Wait(f"Its window {name} is closed.", "window", opening.next)
+
+
+HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window, within_policy)
 """In the order in which they are asked."""
 
 

@@ -60,6 +60,7 @@ def start(
     unit.operation(name).start(
         request, found.hosts, found.skipped, members=found.members, waves=found.waves
     )
+    _keep_to_window(unit, name)
     return name
 
 
@@ -90,7 +91,15 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     unit.operation(name).start(
         found.request, found.hosts, found.skipped, predecessor, found.members, found.waves
     )
+    _keep_to_window(unit, name)
     return name
+
+
+def _keep_to_window(unit: Unit, name: str) -> None:
+    """Nobody removes the window while the operation is there."""
+    operation = unit.operation(name)
+    if window := operation.request.options.window:
+        unit.window(window).take_up(operation.id, "window")
 
 
 def undone(before: Operation) -> dict[str, int]:
@@ -142,6 +151,8 @@ def advance(unit: Unit, name: str) -> Wait | None:
             case Over(status, reason):
                 operation.end(status, reason)
                 unit.cluster(operation.request.cluster).end_operation(name)
+                if window := operation.request.options.window:
+                    unit.window(window).release(operation.id)
                 return None
 
 

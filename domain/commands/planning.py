@@ -94,6 +94,9 @@ def of(
 
 def decided(unit: Unit, request: OperationRequest) -> OperationRequest:
     """With `drain` as it comes to: wherever there are pods, unless it was said."""
+    window = request.options.window
+    if window and not unit.window(window).exists:
+        raise conflict(f"There is no window {window}: define it first.", "window")
     name = unit.cluster(request.cluster).container_manager
     drains = bool(name) and not unit.container_manager(name).keeps_nodes_itself
     if request.options.drain is None:

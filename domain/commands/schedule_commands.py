@@ -4,14 +4,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from domain.aggregates.planning.schedule import Schedule
+from domain.aggregates.planning.window import Window
 from domain.refusal import conflict
 
 
-class Unit(Protocol):
+class Schedules(Protocol):
     """The schedules, as of now."""
 
     def schedule(self, name: str) -> Schedule:
-        """The schedule of this name, existing or not."""
+        """The schedule of this name, defined or not."""
+        ...
+
+
+class Unit(Schedules, Protocol):
+    """With the windows that they keep to."""
+
+    def window(self, name: str) -> Window:
+        """The window of this name, defined or not."""
         ...
 
 
@@ -20,7 +29,32 @@ Begin = Callable[[Mapping[str, Any], str], str]
 is in process then. Raises a `Refusal`."""
 
 
-def fire(unit: Unit, name: str, operation: str, begin: Begin) -> bool:
+# Any: plain JSON.
+def define(unit: Unit, name: str, cron: str, zone: str, operation: dict[str, Any]) -> None:
+    """Let a schedule be like this; nobody removes the window that its operations keep to."""
+    schedule = unit.schedule(name)
+    before, after = schedule.window, operation.get("window") or ""
+    schedule.define(cron, zone, operation)
+    if before != after:
+        _leave_window(unit, schedule.id, before)
+    if after:
+        unit.window(after).take_up(schedule.id, "operation.window")
+
+
+def remove(unit: Unit, name: str) -> None:
+    """Let a schedule fire no more."""
+    schedule = unit.schedule(name)
+    before = schedule.window
+    schedule.remove()
+    _leave_window(unit, schedule.id, before)
+
+
+def _leave_window(unit: Unit, schedule: str, window: str) -> None:
+    if window:
+        unit.window(window).release(schedule)
+
+
+def fire(unit: Schedules, name: str, operation: str, begin: Begin) -> bool:
     """Begin what is due, once; whether it was due. Refused where the operation is."""
     schedule = unit.schedule(name)
     due = schedule.catch_up() if schedule.exists else None
@@ -32,7 +66,7 @@ def fire(unit: Unit, name: str, operation: str, begin: Begin) -> bool:
     return True
 
 
-def give_up(unit: Unit, name: str, reason: str) -> None:
+def give_up(unit: Schedules, name: str, reason: str) -> None:
     """Say why what is due cannot be begun; nothing where it was dealt with meanwhile."""
     schedule = unit.schedule(name)
     due = schedule.catch_up() if schedule.exists else None

@@ -57,6 +57,8 @@ def project(recorded: Recorded, tables: TableAccess) -> None:
             windows.put(WindowRow(name, event.zone, event.starts, event.duration_s, dates))
         case events.Removed():
             windows.delete(name)
+        case events.TakenUp() | events.Released():
+            pass  # not part of the record
         case _:
             raise TypeError(f"the windows projection does not know {event.TOPIC}")
 

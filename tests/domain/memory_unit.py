@@ -11,6 +11,8 @@ from domain.aggregates.host import Host
 from domain.aggregates.host_events import FactsGathered
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.schedule import Schedule
+from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
 from domain.commands.fleet_commands import HostRequest, OfferedKey, Part, Unit
 from domain.event import Event
@@ -35,6 +37,8 @@ class MemoryUnit:
         self.operations: dict[str, Operation] = {}
         self.sources: dict[str, Source] = {}
         self.tokens: dict[str, Token] = {}
+        self.windows: dict[str, Window] = {}
+        self.schedules: dict[str, Schedule] = {}
         self.pending: list[Event] = []
         self.history: list[Event] = []
         self.act = ACT
@@ -72,6 +76,14 @@ class MemoryUnit:
     def source(self, name: str) -> Source:
         """The source of this name."""
         return self._use(self.sources.setdefault(name, Source(name)))
+
+    def window(self, name: str) -> Window:
+        """The window of this name."""
+        return self._use(self.windows.setdefault(name, Window(name)))
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule of this name."""
+        return self._use(self.schedules.setdefault(name, Schedule(name)))
 
     def token(self, name: str) -> Token:
         """The token of this name."""
@@ -115,6 +127,8 @@ class MemoryUnit:
             "network": self.networks,
             "container_manager": self.container_managers,
             "operation": self.operations,
+            "window": self.windows,
+            "schedule": self.schedules,
         }
         return found[kind]
 

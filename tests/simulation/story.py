@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from domain.aggregates.container_manager import container_manager_request
 from domain.aggregates.operation import Operation, OperationRequest
+from domain.aggregates.planning.window import Hours
 from domain.aggregates.rolling_policy import Amount, Kind, Options
 from domain.commands import approvals, investigation, node_outcomes, operation_commands
 from domain.commands.investigation import Subject
@@ -36,6 +37,7 @@ FAILURES: list[Amount] = [0, 0, 1, 3, "25%", "100%"]
 LONGEST_S = 12 * 3600.0
 """An operation that is not over by then never is."""
 WISHES: list[Wish] = ["paused", "paused", "in_process", "cancelled"]
+WINDOW = "nights"
 NAME = "019a8f6e-6c3c-7d3e-9b1a-0f4d0c8c7a55"
 
 
@@ -52,6 +54,14 @@ def some_waves(fate: random.Random) -> list[Wave]:
         }
         for _ in range(fate.choice([1, 1, 2]))
     )
+
+
+def some_window(fate: random.Random) -> Hours | None:
+    """Perhaps one that opens every few minutes."""
+    if fate.random() < 0.7:
+        return None
+    starts = fate.choice(["*/5 * * * *", "*/10 * * * *", "7-59/20 * * * *"])
+    return Hours("Australia/Lord_Howe", starts, fate.choice([150, 250, 400]))
 
 
 class Times(Protocol):
@@ -96,6 +106,7 @@ class Story:
         self.chance = random.Random(seed)
         self.fate = random.Random(f"waves of {seed}")
         """Of what stories had not at first, so that those of then stay as they were."""
+        self.nights = random.Random(f"windows of {seed}")
         self.crashes = 0
         self.defects: list[Exception] = []
         self._dies = asyncio.Event()
@@ -150,8 +161,16 @@ class Story:
             else chance.choice(["never", "if_needed", "always"]),
             waves=some_waves(self.fate),
             starts_at=shifted(self.loop.now(), 90.0) if self.fate.random() < 0.1 else "",
+            window=WINDOW if self._define_window() else "",
         )
         return OperationRequest(kind, "web", "27.93" if kind == "deploy" else "", options)
+
+    def _define_window(self) -> bool:
+        """Define one, perhaps in place of another; whether there is one."""
+        hours = some_window(self.nights)
+        if hours is not None:
+            self.log.do(self.act("alice"), lambda unit: unit.window(WINDOW).define(hours))
+        return hours is not None
 
     async def _crash(self) -> None:
         """Perhaps the service dies here: whoever is in the middle of something never goes on."""
@@ -173,7 +192,7 @@ class Story:
                 self.world.machines[address].has_pods = partial(self._has_pods, node)
         others = [
             asyncio.create_task(acts)
-            for acts in (self._operator(), self._members(), self._approvers())
+            for acts in (self._operator(), self._members(), self._approvers(), self._planner())
         ]
         operation = self.log.unit.operations[NAME]
         try:
@@ -286,6 +305,12 @@ class Story:
             patience -= told.what == "soak" and told.until is None
             if patience <= 0:
                 self._steer("cancelled")
+
+    async def _planner(self) -> None:
+        """Moves the window now and then."""
+        while self.log.unit.operations[NAME].request.options.window:
+            await asyncio.sleep(self.nights.uniform(200.0, 3000.0))
+            self._define_window()
 
     def _approve(self, actor: str) -> None:
         wave = self.log.unit.operations[NAME].wave + 1

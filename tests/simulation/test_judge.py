@@ -10,7 +10,8 @@ from domain.aggregates import rolling_policy
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.operation import Operation
 from domain.aggregates.rolling_policy import Limits, Progress
-from domain.commands import operation_commands
+from domain.commands import holds, operation_commands
+from domain.commands.holds import Hold
 from domain.commands.planning import Plan
 from domain.event import FIRST_TIME
 from domain.rollouts.moves import Move, Over, Start, Wait
@@ -98,6 +99,11 @@ def takes_anybody_for_a_second(patch: pytest.MonkeyPatch) -> None:
     """Whoever it is."""
     approve = Operation.approve
     patch.setattr(Operation, "approve", lambda *of, **_: approve(*of, by_second=True))
+
+
+def with_holds(*held: Hold) -> Break:
+    """Held back by these alone."""
+    return lambda patch: patch.setattr(holds, "HOLDS", held)
 
 
 def starts_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -246,6 +252,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "who is well": (does_not_see_who_fails, "is not active"),
     "an approval": (with_waves(approved=99), "nobody approved"),
     "a second person": (takes_anybody_for_a_second, "approved it alone"),
+    "its window": (with_holds(holds.not_before_its_time), "outside its window"),
     "its time": (starts_at_once, "before its time"),
     "going on": (forgets_at_a_crash, "every operation ends"),
 }

@@ -192,6 +192,9 @@ class BeginBody(OperationBody):
         examples=["2015-12-18T02:00:00.000000"],
         json_schema_extra={"format": "date-time"},
     )
+    window: Name | None = Field(
+        None, description="Hosts are started only while this window is open; others finish."
+    )
     plan: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{1,64}$",

@@ -66,6 +66,11 @@ class Schedule(Aggregate[AnyScheduleEvent]):
         """The cluster that it acts on."""
         return str(self.operation["cluster"]) if self.exists else ""
 
+    @property
+    def window(self) -> str:
+        """The window that its operations keep to; "" is none."""
+        return str(self.operation.get("window") or "") if self.exists else ""
+
     def must_exist(self) -> None:
         """Refuse what is asked of a schedule that does not exist."""
         if not self.exists:

@@ -21,8 +21,8 @@ from domain.aggregates.planning.firings import (
     local_date,
 )
 from domain.event import Event, shifted
-from domain.names import quoted
-from domain.refusal import invalid, not_found
+from domain.names import quoted, some
+from domain.refusal import conflict, invalid, not_found
 
 State = Literal["", "defined"]
 
@@ -61,13 +61,29 @@ class Defined(WindowEvent):
 
 
 @dataclass(frozen=True)
+class TakenUp(WindowEvent):
+    """An operation (`operation/…`) or a schedule (`schedule/…`) keeps to it from now on."""
+
+    TOPIC: ClassVar[str] = "window.taken_up"
+    by: str
+
+
+@dataclass(frozen=True)
+class Released(WindowEvent):
+    """It is over, was removed, or keeps to it no more."""
+
+    TOPIC: ClassVar[str] = "window.released"
+    by: str
+
+
+@dataclass(frozen=True)
 class Removed(WindowEvent):
     """The window is gone; nothing used it any more."""
 
     TOPIC: ClassVar[str] = "window.removed"
 
 
-AnyWindowEvent = Defined | Removed
+AnyWindowEvent = Defined | TakenUp | Released | Removed
 
 
 class Opening(NamedTuple):
@@ -145,11 +161,22 @@ class Window(Aggregate[AnyWindowEvent]):
     def _forget(self) -> None:
         self.state: State = ""
         self.hours = Hours("UTC", "", 0)
+        self.users: dict[str, None] = {}
+        self._known: Opening | None = None
+        self._known_at = ""
 
     @property
     def exists(self) -> bool:
         """Whether it was defined, and not removed since."""
         return self.state != ""
+
+    def opening(self, at: str) -> Opening:
+        """Whether it is open then; remembered until that changes."""
+        known = self._known
+        if known is None or not self._known_at <= at < (known.until or known.next or ""):
+            known = self._known = self.hours.opening(at)
+            self._known_at = at
+        return known
 
     # Commands
 
@@ -159,10 +186,25 @@ class Window(Aggregate[AnyWindowEvent]):
             dates = list(hours.except_dates)
             self.emit(Defined(hours.zone, hours.starts, hours.duration_s, dates))
 
+    def take_up(self, by: str, key: str) -> None:
+        """Record that something keeps to it; refused, by the key that names it, without one."""
+        if not self.exists:
+            raise conflict(f"There is no window {self.name}: define it first.", key)
+        if by not in self.users:
+            self.emit(TakenUp(by))
+
+    def release(self, by: str) -> None:
+        """Record that something keeps to it no more."""
+        if by in self.users:
+            self.emit(Released(by))
+
     def remove(self) -> None:
-        """Remove the window."""
+        """Remove the window, unless something keeps to it."""
         if not self.exists:
             raise not_found(f"There is no window {self.name}: define it with PUT first.")
+        if self.users:
+            users = some([user.replace("/", " ") for user in self.users])
+            raise conflict(f"Window {self.name} is used by: {users}.")
         self.emit(Removed())
 
     # State
@@ -172,9 +214,14 @@ class Window(Aggregate[AnyWindowEvent]):
         match event:
             case Defined():
                 self._become("defined")
+                self._known = None
                 self.hours = Hours(
                     event.zone, event.starts, event.duration_s, tuple(event.except_dates)
                 )
+            case TakenUp():
+                self.users[event.by] = None
+            case Released():
+                del self.users[event.by]
             case Removed():
                 self._become("")
                 self._forget()

@@ -149,6 +149,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("operation.retried", "operation/0193-8", '"operation":"0193-9"'),
     ("window.defined", "window/nights", ('"zone":"Europe/Berlin","starts":"0 22 * * 1-5",'
      '"duration_s":21600,"except_dates":["2026-12-24"]')),
+    ("window.taken_up", "window/nights", '"by":"operation/0193-7"'),
+    ("window.released", "window/nights", '"by":"operation/0193-7"'),
     ("window.removed", "window/nights", ""),
     ("schedule.defined", "schedule/sundays", ('"cron":"0 2 * * 0","zone":"Europe/Berlin",'
      '"operation":{"kind":"upgrade","cluster":"web"}')),
@@ -264,6 +266,8 @@ STORY: tuple[tuple[str, str], ...] = (
     ("cluster.removed", ""),
     ("host.removed", ""),
     ("window.defined", ""),
+    ("window.taken_up", ""),
+    ("window.released", ""),
     ("window.removed", ""),
     ("schedule.defined", ""),
     ("schedule.fired", ""),

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from domain.aggregates.planning.firings import checked_cron, checked_zone
+from domain.commands import schedule_commands
 from domain.log.unit import Unit
 from domain.log.writer import Writer
 from domain.refusal import Refusal, invalid, not_found
@@ -68,7 +69,7 @@ class Schedules:
 
         def define(unit: Unit) -> None:
             unit.cluster(cluster).must_exist()
-            unit.schedule(name).define(cron, zone, body.operation)
+            schedule_commands.define(unit, name, cron, zone, body.operation)
 
         act = request.act()
         record = await self._writer.perform(
@@ -79,7 +80,7 @@ class Schedules:
     async def remove(self, request: Request) -> Reply:
         """Remove a schedule: it fires no more, and what it began goes on."""
         name = known_name(request, "schedule")
-        await self._writer.perform(request.act(), lambda unit: unit.schedule(name).remove())
+        await self._writer.perform(request.act(), lambda unit: schedule_commands.remove(unit, name))
         return deleted()
 
 
