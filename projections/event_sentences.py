@@ -67,7 +67,9 @@ def _created(event: cluster.Created) -> str:
 
 def _policy(event: cluster.PolicyChanged) -> str:
     most = event.max_unavailable
-    return "has no limit to members that are away" if most is None else f"{most} members may be away"
+    return (
+        "has no limit to members that are away" if most is None else f"{most} members may be away"
+    )
 
 
 def _started(event: operation_events.Started) -> str:

@@ -1,4 +1,4 @@
-"""Who of a cluster is away, and whether another member may go: one budget for all who take hosts."""
+"""Who of a cluster is away, and whether another may go: one budget for all who take hosts."""
 
 from domain.aggregates.operation import Operation
 from domain.commands.fleet_commands import Unit
@@ -54,7 +54,7 @@ def take_lock(unit: Unit, name: str, address: str, client: str) -> None:
 
 
 def give_lock(unit: Unit, name: str, address: str, *, released: bool = False) -> None:
-    """The member is back, or an administrator says so (`released`). Without a lock it is no news."""
+    """The member is back, or an administrator says so (`released`)."""
     cluster = unit.cluster(name)
     cluster.must_exist()
     if released and address not in cluster.locks:

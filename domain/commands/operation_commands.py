@@ -86,7 +86,8 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     in_order = {address: left[address] for address in cluster.members if address in left}
     # The cluster may be another one of that name, without what there was to drain.
     wish = None if before.request.options.drain is not False else False
-    request = replace(before.request, options=replace(before.request.options, drain=wish))
+    options = replace(before.request.options, drain=wish, override_policy=False)
+    request = replace(before.request, options=options)
     found = planning.of(unit, planning.decided(unit, request), in_order | left, strict=False)
     unit.operation(name).start(
         found.request, found.hosts, found.skipped, predecessor, found.members, found.waves

@@ -25,8 +25,8 @@ from projections import clusters, container_managers, hosts, networks
 from projections.beside_the_log import heartbeats
 from projections.fleet import projection as fleet
 from projections.planning import schedules, windows
-from projections.rollouts import budgets
 from projections.projection import HandlersByTopic, Projection
+from projections.rollouts import budgets
 from projections.tables import StoredTables
 
 FLEET = (
