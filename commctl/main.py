@@ -41,6 +41,7 @@ COMMANDS = {
     "container-manager": ("resource:container_managers", "Container managers of clusters."),
     "user": ("people:users", "Who may log in, and what they may do."),
     "token": ("people:tokens", "Tokens for programs."),
+    "webhook": ("webhook:commands", "Where the service sends events to."),
     "login": ("account:login", "Log in to a service."),
     "logout": ("account:logout", "Revoke the token of a log-in, and forget it."),
     "whoami": ("account:whoami", "Who we are to the service, and what we may do."),

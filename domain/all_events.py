@@ -8,6 +8,7 @@ from domain.aggregates import (
     network,
     operation_events,
     source,
+    webhook,
 )
 from domain.aggregates.accounts import session, token, user
 from domain.aggregates.planning import schedule_events, window
@@ -27,6 +28,7 @@ MODULES = (
     source,
     token,
     user,
+    webhook,
     window,
 )
 """Where event classes are."""

@@ -11,11 +11,13 @@ from projections.beside_the_log import (
     node_reports,
     outputs,
     update_scans,
+    webhook_deliveries,
 )
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 from projections.planning import schedules, windows
 from projections.rollouts import budgets
+from projections.webhooks import projection as webhooks
 
 PROJECTIONS = (
     hosts.PROJECTION,
@@ -25,6 +27,7 @@ PROJECTIONS = (
     operations.PROJECTION,
     fleet.PROJECTION,
     accounts.PROJECTION,
+    webhooks.PROJECTION,
     windows.PROJECTION,
     budgets.PROJECTION,
     schedules.PROJECTION,
@@ -42,4 +45,5 @@ def beside_the_log(engine: EngineName) -> list[str]:
         *update_scans.schema(engine),
         *checkpoints.schema(engine),
         *account_hashes.schema(engine),
+        *webhook_deliveries.schema(engine),
     ]

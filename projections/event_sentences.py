@@ -4,10 +4,19 @@ The subject is named beside it, so the sentence begins with what happened to it.
 event adds its sentence (`tests/projections/test_history.py`).
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from domain.aggregates import cluster, host_events, log_history, network, operation_events, source
+from domain.aggregates import (
+    cluster,
+    host_events,
+    log_history,
+    network,
+    operation_events,
+    source,
+    webhook,
+)
 from domain.aggregates import container_manager_events as container_manager
 from domain.aggregates.accounts import session, token, user
 from domain.aggregates.planning import schedule_events, window
@@ -23,6 +32,8 @@ WAITS_FOR: dict[WaitsFor, str] = {
     "start": "its time",
 }
 """What an operation waits for, in words."""
+TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z?")
+"""A time as events have it: people are told it to the second."""
 # Any: a function for one class of events stands beside those for others.
 Telling = str | Callable[[Any], str]
 """Words with the event's fields in braces, or a function where words alone will not do."""
@@ -183,6 +194,8 @@ TELLINGS: dict[type[Event], Telling] = {
     operation_events.HostWell: "{address}: active again",
     log_history.WentBack: "went back from position {known_position} to {common_position}",
     log_history.ClockSetBack: "was stamped ahead, up to {recorded_at}: its times begin anew",
+    log_history.CheckpointSigned: "signed as it is up to its event number {size}",
+    log_history.KeyRotated: "is signed with another key from now on",
     user.Added: _user_added,
     user.RoleChanged: lambda event: f"is {_roles(event)} from now on",
     user.PasswordChanged: _password_changed,
@@ -203,13 +216,20 @@ TELLINGS: dict[type[Event], Telling] = {
     schedule_events.Removed: "removed: it fires no more",
     source.BecameStale: "has not answered since {since}: what it said is old",
     source.CameBack: "answers again",
+    webhook.Created: "created, to send to {url}",
+    webhook.Changed: "changed, to send to {url}",
+    webhook.SecretRotated: "has another secret, and the one before it too until {both_until}",
+    webhook.GaveUp: "given up at position {position}: nothing was delivered since {since}",
+    webhook.Resumed: "goes on from where it was given up",
+    webhook.Removed: "removed, and its secret destroyed",
 }
 
 
 def sentence(event: Event) -> str:
     """What happened, for a person."""
     telling = TELLINGS[type(event)]
-    return telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+    told = telling.format_map(vars(event)) if isinstance(telling, str) else telling(event)
+    return TIME.sub(r"\1 \2 UTC", told)
 
 
 REASONS = {

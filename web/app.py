@@ -19,6 +19,7 @@ from web.events.events import Events
 from web.events.histories import Histories
 from web.events.live_window import EventWindow
 from web.events.output_stream import Followers
+from web.events.proofs import Proofs, Sign, nobody_signs
 from web.events.timeline import Timeline
 from web.exception_handlers import exception_handlers
 from web.http.clients import Clients, Network
@@ -49,6 +50,7 @@ from web.resources.planning.schedules import Schedules
 from web.resources.planning.windows import Windows
 from web.resources.rollouts.budgets import Budgets
 from web.resources.rollouts.fleet_lock import FleetLock
+from web.resources.webhooks import TryWebhook, Webhooks, nobody_can_send
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
@@ -56,6 +58,7 @@ from web.routes.operations import operation_routes
 from web.routes.planning import planning_routes
 from web.routes.rollouts import rollout_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
+from web.routes.webhooks import webhook_routes
 from web.routing.not_here import leave_to_others
 from web.routing.route import Route, nothing_here, refuse_twins
 from web.routing.where import Where
@@ -113,7 +116,10 @@ class Options:
     second_look_s: float = second_looks.LIMIT_S
     """How long whoever begins an operation waits for members that have failed; 0 where nobody
     would look at them."""
+    try_webhook: TryWebhook = nobody_can_send
     now: Callable[[], str] = recorder.now
+    sign: Sign = nobody_signs
+    """Says what the tree of the log is, and signs it."""
 
 
 def application(
@@ -192,7 +198,9 @@ def _api(
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),
+            Proofs(stores.log_reads, options.sign),
         ),
         *account_routes(Users(accounts), Tokens(accounts), Sessions(accounts)),
         *network_routes(Networks(writer, reads), ContainerManagers(writer, reads, secrets)),
+        *webhook_routes(Webhooks(writer, reads, secrets, options.try_webhook)),
     ]

@@ -134,7 +134,7 @@ class Page:
         for need in needs:
             what = str(need["what"]).replace("_", " ")
             of = f" of operation {need['operation'][:SHORT_ID]}" if need.get("operation") else ""
-            named = need.get("source") or _named(need)
+            named = need.get("source") or need.get("webhook") or _named(need)
             self._say(f"{what}{of}: {named}", str(need["cure"]))
 
     def _failed(self) -> None:

@@ -24,6 +24,7 @@ SIGNS = {
     "active": ("●", "32"), "ok": ("●", "32"), "done": ("●", "32"), "finished": ("●", "32"),
     "added": ("●", "32"), "well": ("●", "32"),
     "failed": ("✗", "31"), "unknown": ("✗", "31"), "refused": ("✗", "31"),
+    "given_up": ("✗", "31"), "failing": ("▲", "33"),
     "degraded": ("▲", "33"), "partial": ("▲", "33"), "paused": ("▲", "33"),
     "in_process": ("◐", "36"), "investigating": ("◐", "36"), "bootstrapping": ("◐", "36"),
     "disassociated": ("○", ""), "waiting": ("○", "2"), "skipped": ("○", "2"),

@@ -78,10 +78,49 @@ class ClockSetBack(LogEvent):
     """The time of the newest entry before, which is still to come."""
 
 
-class LogHistory(Aggregate[WentBack | ClockSetBack]):
+@dataclass(frozen=True)
+class CheckpointSigned(LogEvent):
+    """What the Merkle tree of the log was at this moment, signed: once a day. Whoever alters
+    what was before must alter this, too, and needs the key for it."""
+
+    TOPIC: ClassVar[str] = "log.checkpoint_signed"
+    size: int
+    """So many events, from the first on."""
+    root: str
+    """Their root, in base64."""
+    key: str
+    """The public half of the key."""
+    checkpoint: str
+    """The whole checkpoint, a signed note of C2SP."""
+
+
+@dataclass(frozen=True)
+class KeyRotated(LogEvent):
+    """Another key signs the checkpoints of the log from now on. Both keys signed that."""
+
+    TOPIC: ClassVar[str] = "log.key_rotated"
+    key_before: str
+    key: str
+    """The public halves."""
+    size: int
+    """So many events the checkpoint is of."""
+    checkpoint: str
+    """A checkpoint that names the new key, signed by both."""
+
+
+Happened = WentBack | ClockSetBack | CheckpointSigned | KeyRotated
+
+
+class LogHistory(Aggregate[Happened]):
     """The log, as far as it has a story of its own."""
 
     KIND = "log"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.checkpointed_at = ""
+        """When it last said what its tree was."""
+        self.checkpointed_size = 0
 
     def go_back(self, event: WentBack) -> None:
         """Say that it did. Each time is news."""
@@ -91,8 +130,18 @@ class LogHistory(Aggregate[WentBack | ClockSetBack]):
         """Say that it was. Each time is news."""
         self.emit(event)
 
-    def apply(self, event: WentBack | ClockSetBack) -> None:
-        """Fold one event into the state: there is none."""
+    def sign_checkpoint(self, event: CheckpointSigned) -> None:
+        """Say what the tree is. Each time is news."""
+        self.emit(event)
+
+    def rotate_key(self, event: KeyRotated) -> None:
+        """Say that another key signs. Each time is news."""
+        self.emit(event)
+
+    def apply(self, event: Happened) -> None:
+        """Fold one event into the state."""
+        if isinstance(event, CheckpointSigned):
+            self.checkpointed_at, self.checkpointed_size = event.at, event.size
 
 
 def told(changes: Sequence[tuple[int, str, str, str]]) -> list[str]:

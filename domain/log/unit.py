@@ -17,6 +17,7 @@ from domain.aggregates.operation import Operation
 from domain.aggregates.planning.schedule import Schedule
 from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
+from domain.aggregates.webhook import Webhook
 from domain.event import Act, Event
 from domain.log import recorder
 from domain.log.engine import StoredEvent
@@ -130,6 +131,10 @@ class Unit:
     def session(self, name: str) -> Session:
         """The session of this id, existing or not."""
         return self._use(Session, name)
+
+    def webhook(self, name: str) -> Webhook:
+        """The webhook of this name, existing or not."""
+        return self._use(Webhook, name)
 
     def log_history(self) -> LogHistory:
         """The log itself."""

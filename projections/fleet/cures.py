@@ -17,6 +17,10 @@ UNKNOWN_OUTCOME = (
     "See on the host whether the step was done; PUT /api/v0/operation/ID/retry proves it or does"
     " it again."
 )
+GIVEN_UP_WEBHOOK = (
+    "Mend the receiver, then PUT the webhook once more, with its URL as it is shown: it goes on"
+    " where it stopped, and nothing is lost."
+)
 STALE_SOURCE = (
     "See why the inventory does not answer: what it said of its hosts is old. Nothing is lost"
     " meanwhile."

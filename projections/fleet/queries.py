@@ -12,11 +12,18 @@ from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.transaction import Transaction
 from domain.refusal import invalid, not_found
-from projections.fleet.cures import CURES, STALE_SOURCE, STOPPED, UNKNOWN_OUTCOME
+from projections.fleet.cures import (
+    CURES,
+    GIVEN_UP_WEBHOOK,
+    STALE_SOURCE,
+    STOPPED,
+    UNKNOWN_OUTCOME,
+)
 from projections.fleet.facets import facets
 from projections.fleet.matching import DIMENSIONS, HostFilter, matching
 from projections.hosts import later
 from projections.rollouts import budgets
+from projections.webhooks import queries as webhooks
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 LOCKS_MAX = 100
@@ -178,7 +185,7 @@ def fleet(
 
 
 def _needs_now(tx: Transaction, sources: frozenset[str]) -> list[dict[str, Any]]:
-    return [*_unknown(tx), *_stopped(tx), *_stale(tx, sources)]
+    return [*_unknown(tx), *_stopped(tx), *_stale(tx, sources), *_given_up(tx)]
 
 
 def _named(tx: Transaction, kind: str) -> list[str]:
@@ -246,3 +253,17 @@ def _stale(tx: Transaction, sources: frozenset[str]) -> Iterator[dict[str, Any]]
                 "cure": STALE_SOURCE,
                 "hosts": [],
             }
+
+
+def _given_up(tx: Transaction) -> Iterator[dict[str, Any]]:
+    """Webhooks that nothing is sent to any more."""
+    for name, told in webhooks.given_up(tx):
+        yield {
+            "what": "given_up_webhook",
+            "webhook": name,
+            "since": told["since"],
+            "reason": told["reason"],
+            "count": 1,
+            "cure": GIVEN_UP_WEBHOOK,
+            "hosts": [],
+        }

@@ -49,30 +49,36 @@ class AccountsOfDatabase:
 
     def change(self, command: "Callable[[Unit, AccountRegister], T]") -> T:
         """Have a command carried out. Raises ChangeRefused where it was not."""
-        from domain.event import Act
-        from domain.log.continuity import Continuity
-        from domain.log.recorder import now
-        from domain.log.writer import Writer
-        from domain.refusal import Refusal
         from projections.accounts.register import AccountRegister
-        from projections.all import PROJECTIONS
-        from projections.rebuilding.live_tables import LiveTables
-        from runners.database.log_watch import known_log
 
-        models = LiveTables(PROJECTIONS)
-        models.look(self._engine)
-        continuity = Continuity(known_log(self._settings), self._settings.accept_log)
-        writer = Writer(self._engine, models, timeout_s=TIMEOUT_S, continuity=continuity)
         register = AccountRegister()
-        act = Act(f"cli:{_who()}", f"cli-{secrets.token_hex(6)}", now())
-        writer.start()
-        try:
-            changed: T = writer.submit(act, lambda unit: command(unit, register)).result()
-        except Refusal as refusal:
-            raise ChangeRefused(refusal.sentence) from None
-        finally:
-            writer.stop()
-        return changed
+        return carried_out(self._engine, self._settings, lambda unit: command(unit, register))
+
+
+def carried_out(engine: "Engine", settings: Settings, command: "Callable[[Unit], T]") -> T:
+    """Have a command carried out, as whoever runs this one. Raises ChangeRefused."""
+    from domain.event import Act
+    from domain.log.continuity import Continuity
+    from domain.log.recorder import now
+    from domain.log.writer import Writer
+    from domain.refusal import Refusal
+    from projections.all import PROJECTIONS
+    from projections.rebuilding.live_tables import LiveTables
+    from runners.database.log_watch import known_log
+
+    models = LiveTables(PROJECTIONS)
+    models.look(engine)
+    continuity = Continuity(known_log(settings), settings.accept_log)
+    writer = Writer(engine, models, timeout_s=TIMEOUT_S, continuity=continuity)
+    act = Act(f"cli:{_who()}", f"cli-{secrets.token_hex(6)}", now())
+    writer.start()
+    try:
+        changed: T = writer.submit(act, command).result()
+    except Refusal as refusal:
+        raise ChangeRefused(refusal.sentence) from None
+    finally:
+        writer.stop()
+    return changed
 
 
 @contextmanager

@@ -13,9 +13,11 @@ import typer
 from pydantic.fields import FieldInfo
 
 from runners.cli.backup import backup
+from runners.cli.doctor.command import doctor
 from runners.cli.grouped_help import GroupedHelp
 from runners.cli.history import history
 from runners.cli.log.commands import log_commands
+from runners.cli.log.proof_commands import checkpoint, key, prove, verify
 from runners.cli.projections import projection_commands
 from runners.cli.replay import replay
 from runners.cli.tokens import token_commands
@@ -42,10 +44,15 @@ app = typer.Typer(
     help="A fleet manager for container hosts and clusters.",
 )
 app.add_typer(log_commands, name="log")
+log_commands.command("checkpoint")(checkpoint)
+log_commands.command("prove")(prove)
+log_commands.command("key")(key)
+log_commands.command("verify")(verify)
 app.add_typer(projection_commands, name="projections")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.command("backup")(backup)
+app.command("doctor")(doctor)
 app.command("history")(history)
 app.command("replay")(replay)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import SecretStr
 
 from domain.commands.fleet_commands import Part, Unit
 from domain.log.engine import Engine
@@ -80,6 +81,13 @@ class Vault:
                 self._write(appending.tx, CANARY, CANARY.encode())
                 appending.commit()
 
+    def check(self, tx: Transaction) -> None:
+        """`WrongMasterKey` where the key is not that of this database; nothing is written."""
+        found = tx.execute(SELECT, (CANARY,)).fetchone()
+        if found is None:
+            raise WrongMasterKey("the vault has no canary row")
+        self._unsealed(CANARY, found)
+
     def keep(self, unit: Unit, subject: str, secret: bytes) -> None:
         """Keep a secret, in place of the one before."""
         unit.write_beside(lambda tx: self._write(tx, subject, secret))
@@ -115,6 +123,18 @@ class Vault:
         if not self._is_routine(reader, bytes(found[0])):
             self._audit(subject, reader)
         return secret
+
+    def own(self, tx: Transaction, subject: str) -> bytes | None:
+        """A secret of the service's own, which nobody but itself uses: no reading of it is told.
+
+        None where there is none.
+        """
+        found = tx.execute(SELECT, (subject,)).fetchone()
+        return None if found is None else self._unsealed(subject, found)
+
+    def keep_own(self, tx: Transaction, subject: str, secret: bytes) -> None:
+        """Keep such a secret, in a transaction that is no command's."""
+        self._write(tx, subject, secret)
 
     def _is_routine(self, reader: str, data_key: bytes) -> bool:
         """Whether it is a runner that has read this very secret before; it is remembered."""
@@ -177,6 +197,13 @@ def master_key(text: str | None, path: Path) -> bytes:
         return kept_master_key(path)
     except FileNotFoundError:
         return _made(path)
+
+
+def master_key_given(text: SecretStr | None, path: Path) -> bytes:
+    """As `master_key`, and none is made. Raises `FileNotFoundError`."""
+    if text is not None:
+        return _decoded(text.get_secret_value(), "COMMISSAIRE_MASTER_KEY")
+    return kept_master_key(path)
 
 
 def kept_master_key(path: Path) -> bytes:

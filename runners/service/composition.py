@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from domain.log.engine import PersistenceError
 from domain.log.recorder import now
+from domain.timed_id import timed_id
 from projections import clusters
 from projections.accounts.register import AccountRegister
 from runners.bootstrapping.step_files import Lists
@@ -27,6 +28,7 @@ from runners.observability.observer import Observer
 from runners.operations import cluster_removals
 from runners.os_support.directory_lock import DataLock
 from runners.os_support.log_lines import ServiceLog
+from runners.proof import daily_checkpoint
 from runners.security.accounts import Accounts
 from runners.security.local_login import LocalLogin
 from runners.security.private_keys import read_private_key
@@ -49,6 +51,9 @@ from runners.service.storage import Storage, open_storage
 from runners.service.supervisor import Supervisor
 from runners.settings.settings import Settings
 from runners.sources.plugins import ConfiguredSource
+from runners.webhooks.reading import WebhookReader
+from runners.webhooks.receiver import HttpReceiver
+from runners.webhooks.trial import WebhookTrial
 from web.app import HostKeys, Options, RequestLog, Stores, application
 from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
@@ -85,8 +90,7 @@ class Service:
 async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Service]:
     """Everything, started in the order of need and stopped in reverse."""
     async with AsyncExitStack() as stack:
-        tls = tls_files(settings)
-        lock = hold_data_directory(settings, stack)
+        tls, lock = tls_files(settings), hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
         vault = open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
@@ -95,7 +99,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         supervisor = Supervisor(stack, observer, storage.follow, lines.write)
         _keep_what_was_opened(supervisor, observer, lock, first_start, lines)
         window = _follow_the_log(settings, storage, supervisor, observer, lines)
-        ssh = make_ssh(settings)
+        ssh, webhooks = make_ssh(settings), WebhookReader(storage.answers, vault)
         ownership: Ownership = SINGLE_PROCESS
         if settings.runners:
             ownership = await _ownership_of(settings, storage, supervisor, observer, stack, lines)
@@ -103,7 +107,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             managers = ContainerManagers(storage.fleet)
             stack.push_async_callback(managers.aclose)
             _look_after_hosts(make, supervisor, managers, steps)
-            _speak_to_others(make, supervisor, observer, managers, vault, configured)
+            _speak_to_others(make, supervisor, observer, managers, vault, configured, webhooks)
             _keep_house(storage, supervisor, ownership)
         _keep_tree(storage, supervisor, observer, ownership, lines)
         queue, counts = PasswordQueue(settings.failed_logins_per_minute), RequestCounts()
@@ -116,7 +120,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
-            _options(settings, window),
+            _options(settings, storage, window, webhooks),
             AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
@@ -210,13 +214,15 @@ def _speak_to_others(
     managers: ContainerManagers,
     vault: Vault,
     configured: list[ConfiguredSource],
+    webhooks: WebhookReader,
 ) -> None:
-    """Start whoever speaks to container managers and to inventories."""
+    """Start whoever speaks to container managers, to inventories, and to webhooks."""
     registrar = make.node_registrar(managers, vault)
     supervisor.add("registrar", registrar)
     supervisor.run("node-reports", make.node_reports(managers).run())
     inventories = make.source_pollers(configured)
     supervisor.add("sources", inventories)
+    supervisor.add("webhooks", make.webhook_sender(webhooks))
     observer.collectors += [
         metrics.leases(make.ownership),
         metrics.container_managers(managers.results, registrar),
@@ -228,6 +234,8 @@ def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) 
     """Start whoever works on the database alone."""
     checkpointer = Checkpointer(storage.engine, storage.writer, now, ownership=ownership)
     supervisor.run("checkpointer", checkpointer.run())
+    daily = daily_checkpoint.run(storage.notary, storage.writer, now, ownership)
+    supervisor.run("notary", daily)
     half_removed = partial(storage.answers.fresh, clusters.half_removed)
     removals = cluster_removals.run(storage.writer, half_removed, now, ownership)
     supervisor.run("removals", removals)
@@ -246,7 +254,9 @@ def _keep_tree(
     observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
 
 
-def _options(settings: Settings, window: EventWindow) -> Options:
+def _options(
+    settings: Settings, storage: Storage, window: EventWindow, webhooks: WebhookReader
+) -> Options:
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
@@ -257,6 +267,8 @@ def _options(settings: Settings, window: EventWindow) -> Options:
         listeners_max=settings.listeners_max,
         oldest_report=partial(oldest_report, settings),
         elsewhere=settings.runners_only,
+        try_webhook=WebhookTrial(webhooks, HttpReceiver(), now, timed_id),
+        sign=storage.notary.sign,
         second_look_s=second_looks.LIMIT_S if _somebody_looks(settings) else 0.0,
     )
 

@@ -43,6 +43,9 @@ from runners.ssh.client import Limits, Ssh, name_ourselves
 from runners.steps.ssh_contact import SshConnector
 from runners.updates import update_scanner
 from runners.updates.update_scanner import UpdateScanner
+from runners.webhooks.reading import WebhookReader
+from runners.webhooks.receiver import HttpReceiver
+from runners.webhooks.sender import WebhookSender
 
 Report = Callable[[str, Exception], None]
 
@@ -166,6 +169,18 @@ class Factories:
             configured,
             self.writer,
             self.fleet,
+            now=now,
+            chance=random.SystemRandom(),
+            log=self.lines.write,
+            ownership=self.ownership,
+        )
+
+    def webhook_sender(self, webhooks: WebhookReader) -> WebhookSender:
+        """Whoever sends events to webhooks."""
+        return WebhookSender(
+            self.writer,
+            webhooks,
+            HttpReceiver(),
             now=now,
             chance=random.SystemRandom(),
             log=self.lines.write,

@@ -21,6 +21,7 @@ from projections.rebuilding.on_demand import Verifying
 from runners.database.log_watch import LogWatch, known_log
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
+from runners.proof.notary import Notary
 from runners.security.vault import TABLE as VAULT
 from runners.security.vault import Vault, WrongMasterKey
 from runners.service.fleet_reader import FleetReader
@@ -40,6 +41,7 @@ class Storage:
     """For what is read from the read models."""
     past: PastReads
     verifying: Verifying
+    notary: Notary
     fleet: FleetReader
     writer: Writer
     log_watch: LogWatch
@@ -76,7 +78,8 @@ def open_storage(
     """Open the database and start the writer; both end with the stack."""
     engine = open_engine(settings, stack, lines)
     continuity = Continuity(known_log(settings), settings.accept_log)
-    live_tables, found = _open_database(engine, vault, continuity)
+    notary = Notary(vault)
+    live_tables, found = _open_database(engine, vault, notary, continuity)
     clock = _clock(settings, found, lines)
     log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
     log_reads = reads(engine, settings.command_timeout_s)
@@ -97,6 +100,7 @@ def open_storage(
         answers,
         past,
         verifying,
+        notary,
         fleet,
         writer,
         log_watch,
@@ -121,7 +125,7 @@ def _clock(settings: Settings, found: Place, lines: ServiceLog) -> LogClock:
 
 
 def _open_database(
-    engine: Engine, vault: Vault, continuity: Continuity
+    engine: Engine, vault: Vault, notary: Notary, continuity: Continuity
 ) -> tuple[LiveTables, Place]:
     """Tables that are there and read models that are up to date, and how far the log goes."""
     live_tables = LiveTables(PROJECTIONS)
@@ -134,6 +138,7 @@ def _open_database(
         live_tables.create_tables(engine)
         engine.execute_schema(beside_the_log(engine.name))
         vault.open(engine)
+        notary.open(engine)
         live_tables.catch_up(engine)
         scrub(engine)
         with engine.snapshot() as tx:

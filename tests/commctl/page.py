@@ -36,6 +36,8 @@ VARIES = (
     (r"\b\d\d:\d\d\b|\b\dd ago", "TIME"),
     (r"\d+ (s|min) ago|in \d+:\d\d", "AGO"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
+    (r"whsec_\S+", "SECRET"),
+    (r"(position|took_ms) +\d+", r"\1 N"),
     (r"(kernel|cpus|memory|space) +\S+( [KMGT]iB)?", r"\1 N"),
     (r"local:\w+", "local:USER"),
     (r"127\.0\.0\.1:\d+|localhost:8000", "SERVER"),
@@ -80,6 +82,7 @@ class Stage:
             "ops_ed25519": third.private_key.decode(),
             "password": f"{service.password}\n",
             "hosts.csv": CSV,
+            "url": "http://127.0.0.1:9/hooks/x7\n",
         }.items():
             (home / name).touch(mode=0o600)
             (home / name).write_text(text)

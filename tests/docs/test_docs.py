@@ -45,6 +45,8 @@ def shape(text: str) -> str:
     text = re.sub(r'"id":"\d+"', '"id":"POSITION"', text)
     text = re.sub(r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT", text)
     text = re.sub(r'"csrf_token":"[0-9a-f]{48}"', '"csrf_token":"SECRET"', text)
+    text = re.sub(r'"secret":"whsec_[^"]+"', '"secret":"SECRET"', text)
+    text = re.sub(r'"(position|took_ms)":\d+', r'"\1":N', text)
     text = re.sub(r'"token":"cmsr_[^"]+"', '"token":"SECRET"', text)
     text = re.sub(r'"ssh_priv_key":"[^"]+"', '"ssh_priv_key":"KEY"', text)
     return re.sub(r'"(cpus|memory|space)":[1-9]\d*', r'"\1":N', text)

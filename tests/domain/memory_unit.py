@@ -14,6 +14,7 @@ from domain.aggregates.operation import Operation
 from domain.aggregates.planning.schedule import Schedule
 from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
+from domain.aggregates.webhook import Webhook
 from domain.commands.fleet_commands import HostRequest, OfferedKey, Part, Unit
 from domain.event import Event
 from domain.log.transaction import Transaction
@@ -36,6 +37,7 @@ class MemoryUnit:
         self.container_managers: dict[str, ContainerManager] = {}
         self.operations: dict[str, Operation] = {}
         self.sources: dict[str, Source] = {}
+        self.webhooks: dict[str, Webhook] = {}
         self.tokens: dict[str, Token] = {}
         self.windows: dict[str, Window] = {}
         self.schedules: dict[str, Schedule] = {}
@@ -76,6 +78,10 @@ class MemoryUnit:
     def source(self, name: str) -> Source:
         """The source of this name."""
         return self._use(self.sources.setdefault(name, Source(name)))
+
+    def webhook(self, name: str) -> Webhook:
+        """The webhook of this name."""
+        return self._use(self.webhooks.setdefault(name, Webhook(name)))
 
     def window(self, name: str) -> Window:
         """The window of this name."""
@@ -127,6 +133,7 @@ class MemoryUnit:
             "network": self.networks,
             "container_manager": self.container_managers,
             "operation": self.operations,
+            "webhook": self.webhooks,
             "window": self.windows,
             "schedule": self.schedules,
         }

@@ -30,6 +30,7 @@ from domain.log.unit import Unit
 from domain.log.writer import Writer
 from projections.accounts.register import AccountRegister
 from projections.all import PROJECTIONS, beside_the_log
+from projections.beside_the_log.webhook_deliveries import Attempt
 from projections.past.past_reads import PastReads
 from projections.reads import reads
 from projections.rebuilding.live_tables import LiveTables
@@ -37,6 +38,7 @@ from projections.rebuilding.on_demand import Verifying
 from runners.http_server.connection_pool import Fault
 from runners.http_server.server import Limits as ServerLimits
 from runners.http_server.server import Server
+from runners.proof.notary import Notary
 from runners.security.accounts import Accounts
 from runners.security.private_keys import read_private_key
 from runners.security.session_uses import SessionUses
@@ -54,6 +56,7 @@ from web.http.clients import Clients
 from web.http.requests import Limits
 from web.resources.accounts.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
+from web.resources.webhooks import TryWebhook, nobody_can_send
 from web.routing.route import Route
 
 TIMEOUT_S = 60.0
@@ -122,6 +125,7 @@ class WebService:
         self.faults: list[Fault] = []
         self.parse_key: Callable[[bytes], str] = lambda raw: read_private_key(raw).fingerprint
         self.try_login: TryLogin = nobody_can_try
+        self.try_webhook: TryWebhook = nobody_can_send
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -131,6 +135,8 @@ class WebService:
         engine.execute_schema(beside_the_log(engine.name))
         self.vault = Vault(b"k" * 32)
         self.vault.open(engine)
+        self.notary = Notary(self.vault)
+        self.notary.open(engine)
         models.catch_up(engine)
         self.writer = Writer(engine, models, timeout_s=5, on_commit=self._note)
         self.writer.start()
@@ -164,6 +170,8 @@ class WebService:
                 window=self.live,
                 listeners_max=self._listeners_max,
                 second_look_s=self.second_look_s,
+                try_webhook=self._try_webhook,
+                sign=self.notary.sign,
             ),
             AccountBook(
                 self.accounts, AccountRegister(), self.writer, self._queue, self._basic, now
@@ -251,6 +259,9 @@ class WebService:
 
     async def _try(self, login: Login, private_key: bytes, trust: Trust) -> None:
         await self.try_login(login, private_key, trust)
+
+    async def _try_webhook(self, name: str) -> Attempt | None:
+        return await self.try_webhook(name)
 
     def _note(self, previous: int, recorded: Sequence[Recorded]) -> None:
         self.events += recorded

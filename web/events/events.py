@@ -147,19 +147,29 @@ def filter_of(given: Mapping[str, str], subjects: Sequence[str] = ()) -> Filter:
     texts = [("subject", text) for text in subjects]
     texts += [("actor", given["actor"])] if "actor" in given else []
     for name, text in texts:
-        if not re.fullmatch(TEXT, text):
-            raise invalid(f"{name} must be 1 to {TEXT_CHARACTERS_MAX} ASCII characters.", name)
+        must_be_text(text, name)
     if len(subjects) > SUBJECTS_MAX:
         raise invalid(f"One stream is of {SUBJECTS_MAX} subjects at most.", "subject")
     topic = given.get("type")
     if topic is not None and topic not in TYPES:
-        raise invalid(f"There is no type of event like that: {_like(topic)}.", "type")
+        raise no_type(topic, "type")
     times = {name: moment(given[name], name) for name in ("since", "until") if name in given}
-    named = tuple(dict.fromkeys(map(_subject, subjects)))
+    named = tuple(dict.fromkeys(map(subject_of, subjects)))
     return Filter(named, topic, given.get("actor"), **times)
 
 
-def _subject(text: str) -> str:
+def must_be_text(text: str, name: str) -> None:
+    """Refuse what can be no subject, and nobody's name."""
+    if not re.fullmatch(TEXT, text):
+        raise invalid(f"{name} must be 1 to {TEXT_CHARACTERS_MAX} ASCII characters.", name)
+
+
+def no_type(topic: str, name: str) -> Refusal:
+    """There is no such type of event; the refusal says which there are instead."""
+    return invalid(f"There is no type of event like that: {_like(topic)}.", name)
+
+
+def subject_of(text: str) -> str:
     """A subject as the log names it, however the address of a host is written."""
     kind, _, name = text.partition("/")
     if kind == "host":

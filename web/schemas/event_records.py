@@ -89,6 +89,62 @@ class HistoryRecord(Record):
     model_config = example(**HISTORY_EXAMPLE)
 
 
+HASH = Annotated[str, Field(pattern="^[A-Za-z0-9+/]{43}=$", description="SHA-256, in base64.")]
+Size = Annotated[int, Field(ge=0, le=POSITION_MAX)]
+
+NOTE = (
+    "commissaire/4f1c0a97d2e35b68\n17\nPH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs="
+    "\ntime 2026-01-02T03:04:05.000006Z\n\n\u2014 commissaire/4f1c0a97d2e35b68 y5Hs"
+    "aWEkExr4hKLzxc6iFrqALDPxQewbSyXaZhdh44DgdaNuuqOZmTiFCinmJQYArQcH6S8aFKeSuY4m5N"
+    "QVnwBZlQc=\n"
+)
+KEY = "commissaire/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5mYqp3vgdUfyiTgzQd"
+
+
+class CheckpointRecord(Record):
+    """What the Merkle tree of the log is now, signed."""
+
+    size: Size = Field(description="So many events.")
+    root: HASH
+    position: int = Field(ge=0, description="Of the last of them.")
+    time: Moment
+    key: str = Field(description="The public half of the key, as `--key` of `log verify` takes it.")
+    checkpoint: str = Field(description="The same as a signed note (C2SP tlog-checkpoint).")
+
+    model_config = example(
+        size=17,
+        root="PH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs=",
+        position=17,
+        time="2026-01-02T03:04:05.000006Z",
+        key=KEY,
+        checkpoint=NOTE,
+    )
+
+
+class ProofRecord(Record):
+    """That an event is in the log, or that the log continues what it was."""
+
+    size: Size = Field(description="Of the tree that it is about.")
+    root: HASH = Field(description="Of that tree.")
+    hashes: list[HASH] = Field(description="The path, as RFC 6962 has it, lowest first.")
+    # Left out where the other kind was asked for.
+    position: int = Field(0, ge=0, description="Of the event.")
+    leaf: int = Field(0, ge=0, description="Which leaf it is, from 0 on.")
+    row: str = Field("", description="The leaf's bytes: the event as it is hashed.")
+    row_base64: str = Field("", description="Instead, where they are no UTF-8.")
+    older_size: Size = Field(0, description="Of the tree that is continued.")
+    older_root: str = Field("", description="Of that tree.")
+
+    model_config = example(
+        size=2,
+        root="DSl0pUbVxbZoR2MYQ7AQ3vvvuFbaQsvKJKjlVH4A1xo=",
+        hashes=["bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0="],
+        position=2,
+        leaf=1,
+        row='[2,"2015-12-17T15:48:18.710454","cluster/web",2,"cluster.removed",{}]',
+    )
+
+
 Text = Annotated[str, Field(pattern=TEXT)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -107,6 +163,11 @@ QUERY: dict[str, Any] = {
     **FILTERS,
     "since": Annotated[Time, Field(description="Only what was recorded then or later.")],
     "until": Annotated[Time, Field(description="Only what was recorded then or before.")],
+}
+PROOF_QUERY: dict[str, Any] = {
+    "position": Annotated[int, Field(ge=1, le=POSITION_MAX, description="Of the event.")],
+    "from": Annotated[Size, Field(description="Or: the size of an older tree.")],
+    "to": Annotated[Size, Field(description="The size of the tree; otherwise, as it is now.")],
 }
 SUBJECTS = Annotated[
     list[Text],

@@ -127,17 +127,18 @@ class HeldLock(Record):
 class Need(Record):
     """Something that a person has to decide."""
 
-    what: Literal["host_key", "unknown_outcome", "stale_source", "approval", "soak"]
-    count: Amount = Field(description="Of hosts, or sources.")
+    what: Literal[
+        "host_key", "unknown_outcome", "stale_source", "given_up_webhook", "approval", "soak"
+    ]
+    count: Amount = Field(description="Of hosts, sources, or webhooks.")
     cure: str
     hosts: Named
     kind: FailureKind | None = None
     operation: str | None = None
     source: str | None = None
-    since: str | None = Field(None, description="When the source began to fail. UTC.")
-    reason: str | None = Field(
-        None, description="Why the source fails, or what the operation waits for."
-    )
+    webhook: str | None = None
+    since: str | None = Field(None, description="When it began to fail. UTC.")
+    reason: str | None = Field(None, description="Why it fails, or what the operation waits for.")
 
 
 class FleetRecord(Record):

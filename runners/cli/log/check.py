@@ -28,6 +28,8 @@ class Findings:
     streams: int = 0
     leaves: int = 0
     """So many events were held against the Merkle tree of the log."""
+    checkpoints: int = 0
+    """What the log said of its tree, so many times."""
     projections: dict[str, int] = field(default_factory=dict)
     """How far each projection has come."""
     wrong: str = ""
@@ -53,6 +55,7 @@ def check(engine: Engine, advance: Callable[[int], None] = lambda position: None
         _check_ends(engine.name, head, last_given)
         _check_entries(engine, findings, tree, advance)
         tree.finish()
+        findings.checkpoints = tree.checkpoints
         _check_projections(findings)
         tree.must_be_whole(findings.position)
     except Wrong as wrong:

@@ -71,6 +71,9 @@ def export_log(
         Path | None,
         typer.Option(metavar="FILE", help="Keep here how far it is, and go on from there."),
     ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="As the log's tree has them, for log verify.")
+    ] = False,
     data: DataDirectory = None,
     database: DatabaseUrl = None,
     config: ConfigFile = None,
@@ -98,5 +101,5 @@ def export_log(
         target = StandardOutput(cursor) if to is None else Shipped(to, cursor or to)
         with target:
             came = target.resume()
-            export = Export(which, bounds.last, follow=follow)
+            export = Export(which, bounds.last, follow=follow, rows=rows)
             exported(engine, export, max(after, bounds.after) if came is None else came, target)

@@ -5,7 +5,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from domain.log.reading.search import Filter, last_recorded, page
-from domain.log.recorder import POSITION_MAX, head
+from domain.log.recorder import POSITION_MAX, Entry, head
+from domain.log.tree.leaf import leaf
 from runners.cli.log.shipping import Target
 from runners.cli.output import progress
 from runners.database.existing import DatabaseRefused
@@ -25,6 +26,8 @@ class Export(NamedTuple):
     which: Filter
     last: int | None
     follow: bool
+    rows: bool = False
+    """As the log's tree has them, instead of CloudEvents."""
 
 
 def exported(engine: "Engine", export: Export, after: int, target: Target) -> None:
@@ -34,7 +37,7 @@ def exported(engine: "Engine", export: Export, after: int, target: Target) -> No
     shown = None if export.follow or sys.stdout.isatty() else end
     with progress("exporting the log", shown) as advance:
         while True:
-            after = _up_to(engine, export.which, after, end, target)
+            after = _up_to(engine, export, after, end, target)
             advance(after)
             if after >= end:
                 if not export.follow:
@@ -53,13 +56,21 @@ def _end(engine: "Engine", export: Export, after: int) -> int:
     return min(end, wanted, POSITION_MAX if export.last is None else export.last)
 
 
-def _up_to(engine: "Engine", which: Filter, after: int, end: int, target: Target) -> int:
+def _up_to(engine: "Engine", export: Export, after: int, end: int, target: Target) -> int:
     """Write one page; returns how far that is."""
     if after >= end:
         return after
     with engine.snapshot() as tx:
-        found = page(tx, which, after, PAGE_EVENTS, PAGE_BYTES)
-    lines = b"".join(cloud_event(e) + b"\n" for e in found.entries if e.position <= end)
+        found = page(tx, export.which, after, PAGE_EVENTS, PAGE_BYTES)
+    form = row if export.rows else cloud_event
+    lines = b"".join(form(e) + b"\n" for e in found.entries if e.position <= end)
     position = found.position if found.more else end
     target.write(lines, min(position, end))
     return position
+
+
+def row(entry: Entry) -> bytes:
+    """An event as it is hashed: `domain/log/tree/leaf.py`."""
+    stored = entry.stored
+    place = (entry.position, entry.recorded_at, str(stored.originator_id))
+    return leaf(*place, stored.originator_version, stored.topic, stored.state)

@@ -174,6 +174,8 @@ def whole_lines(file: IO[bytes], path: Path) -> Written:
     if not newline:
         return Written(0, None)
     try:
-        return Written(size - len(rest), int(json.loads(whole.rpartition(b"\n")[2])["id"]))
-    except (ValueError, KeyError, TypeError):
+        said = json.loads(whole.rpartition(b"\n")[2])
+        position = said[0] if isinstance(said, list) else said["id"]
+        return Written(size - len(rest), int(position))
+    except (ValueError, LookupError, TypeError):
         raise DatabaseRefused(OTHER_LINES.format(path)) from None

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import orjson
+
 from domain.log.engine import Engine
 from domain.log.recorder import Entry
 from domain.log.transaction import Transaction
@@ -9,6 +11,9 @@ from domain.log.tree import kept
 from domain.log.tree.hashing import Frontier, Node
 from domain.log.tree.kept import BrokenTree, Leaf
 from domain.log.tree.leaf import hash_of
+from domain.log.tree.note import WrongNote
+from runners.proof import chain
+from runners.proof.chain import Claim
 
 LEAVES_AT_ONCE = 4096
 END = Leaf(2**63, b"")
@@ -34,6 +39,12 @@ class TreeCheck:
         self._found = Frontier()
         self._completed: list[Node] = []
         self._hashes: list[bytes] = []
+        self._claims: list[Claim] = []
+
+    @property
+    def checkpoints(self) -> int:
+        """What the log said of itself, so many times."""
+        return len(self._claims)
 
     @property
     def size(self) -> int:
@@ -56,6 +67,8 @@ class TreeCheck:
                 f"Position {position} was altered: it is not what the tree of the log has of it."
             )
         self._hashes.append(leaf.hash)
+        if stored.topic in chain.TOPICS:
+            self._claims.append(_claim(entry))
         if len(self._hashes) == LEAVES_AT_ONCE:
             self._fold()
 
@@ -79,6 +92,27 @@ class TreeCheck:
                     f"The tree of the log does not fit its leaves: node {node.place} of level"
                     f" {node.level} was altered."
                 )
+
+        self._hold_claims()
+
+    def _hold_claims(self) -> None:
+        """What the log said of itself must be so, and signed by one key, or those after it."""
+        keys = chain.trusted({*self._claims[0].keys[:1]} if self._claims else set(), self._claims)
+        fits = 0
+        for claim in self._claims:
+            if not keys.issuperset(claim.keys):
+                raise Wrong(f"{claim.where} is signed by another key than those before.")
+            try:
+                with self._engine.snapshot() as tx:
+                    is_so = kept.root_at(tx, claim.size) == claim.root
+            except BrokenTree:
+                is_so = False  # of more than there is
+            if not is_so:
+                raise Wrong(
+                    f"{claim.where} is not of the {claim.size} events that the log begins with:"
+                    f" something after the first {fits} was altered, and the tree made to fit."
+                )
+            fits = claim.size
 
     def must_be_whole(self, head: int) -> None:
         """All of the log is in the tree, once it had been."""
@@ -107,3 +141,12 @@ class TreeCheck:
             if len(found) < count:
                 missing = first + len(found)
                 raise Wrong(f"The tree of the log was altered: leaf {missing} is not there.")
+
+
+def _claim(entry: Entry) -> Claim:
+    try:
+        said = orjson.loads(entry.stored.state)
+        where = f"The checkpoint at position {entry.position}"
+        return chain.claim_of_event(entry.stored.topic, said, where)
+    except (WrongNote, ValueError, AttributeError) as wrong:
+        raise Wrong(f"The checkpoint at position {entry.position} is wrong: {wrong}.") from None

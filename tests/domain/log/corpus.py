@@ -81,9 +81,37 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"known_server":"7713782824816460698/1","server":"7713782824816460698/2"')),
     ("log.clock_set_back", "log/main",
      '"process":"a/1","recorded_at":"2031-01-02T03:04:05.000006"'),
+    ("log.checkpoint_signed", "log/main", (
+     '"size":0,"root":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","key":"commissair'
+     'e/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5mYqp3vgdUfyiTgzQd","check'
+     'point":"commissaire/4f1c0a97d2e35b68\\n0\\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG'
+     '3hSuFU=\\ntime 2026-01-02T03:04:05.000006Z\\n\\n— commissaire/4f1c0a97d2e35b68 y'
+     '5HsaRO4gvUmN+VoTVTWvr/VBSR0+s/xOQghkSevdWujvFJsKK4jZIqiI54MLyvo4AGbJqPOgeCwV5Y4f'
+     'C2BkuBb/gQ=\\n"')),
+    ("log.key_rotated", "log/main", (
+     '"key_before":"commissaire/4f1c0a97d2e35b68+cb91ec69+Aa8Go+MpFxTk81bBnJsVzRlR7G5m'
+     'Yqp3vgdUfyiTgzQd","key":"commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FO'
+     'u+HcglP+UmMFMsbnhKXPCkn2g+m","size":0,"checkpoint":"commissaire/4f1c0a97d2e35b68'
+     '\\n0\\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\\ntime 2026-01-02T03:04:05.0'
+     '00006Z\\nnext-key commissaire/4f1c0a97d2e35b68+8c22183f+AS3wQSXwAVr7R86FOu+HcglP'
+     '+UmMFMsbnhKXPCkn2g+m\\n\\n— commissaire/4f1c0a97d2e35b68 y5HsadMB8b68OF5GYcMm1Yt'
+     'UxuT9UlwKv2tTSiGnJGIT62Ra0xwcC8Mnt5w2HZhoxhHiREKdlgN6Yg74RYSeJ24UXAs=\\n— commis'
+     'saire/4f1c0a97d2e35b68 jCIYP+291S2KSTAs+ffbWMRs0mCFiT5hZxH9w+gCF/D1e9Ikedrr3Qrn2'
+     'k95wY65q2Z58gcL6+O5S72hoecR76vEgwE=\\n"')),
     ("source.became_stale", "source/rack", ('"since":"2026-01-02T03:04:05.000006",'
      '"reason":"It did not answer."')),
     ("source.came_back", "source/rack", ""),
+    ("webhook.created", "webhook/chat", ('"url":"https://chat.example/********",'
+     '"types":["operation.*","host.failed"],"subjects":[],"form":"text","summaries":true,'
+     '"ca_path":""')),
+    ("webhook.changed", "webhook/chat", ('"url":"https://chat.example/********","types":[],'
+     '"subjects":["cluster/web"],"form":"cloudevents","summaries":false,'
+     '"ca_path":"/etc/pki/ours.pem"')),
+    ("webhook.secret_rotated", "webhook/chat", '"both_until":"2026-01-03T03:04:05.000006"'),
+    ("webhook.gave_up", "webhook/chat", ('"position":117,"since":"2026-01-02T03:04:05.000006",'
+     '"reason":"It answered 500."')),
+    ("webhook.resumed", "webhook/chat", ""),
+    ("webhook.removed", "webhook/chat", ""),
     ("user.added", "user/ada", '"role":"viewer","clusters":{"web":"operator"},"has_password":true'),
     ("user.role_changed", "user/ada", '"role":"operator","clusters":{}'),
     ("user.password_changed", "user/ada", '"has_password":true'),
@@ -191,8 +219,16 @@ STORY: tuple[tuple[str, str], ...] = (
     ("network.removed", ""),
     ("log.went_back", ""),
     ("log.clock_set_back", ""),
+    ("log.checkpoint_signed", ""),
+    ("log.key_rotated", ""),
     ("source.became_stale", ""),
     ("source.came_back", ""),
+    ("webhook.created", ""),
+    ("webhook.changed", ""),
+    ("webhook.secret_rotated", ""),
+    ("webhook.gave_up", ""),
+    ("webhook.resumed", ""),
+    ("webhook.removed", ""),
     ("user.added", ""),
     ("user.role_changed", ""),
     ("token.created", ""),

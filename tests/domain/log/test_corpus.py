@@ -18,6 +18,7 @@ from domain.aggregates.operation import Operation
 from domain.aggregates.planning.schedule import Schedule
 from domain.aggregates.planning.window import Window
 from domain.aggregates.source import Source
+from domain.aggregates.webhook import Webhook
 from domain.log.engine import StoredEvent
 from domain.log.recorder import LogRecorder
 from domain.log.unit import load
@@ -41,6 +42,7 @@ AGGREGATES: tuple[type[Aggregate[Any]], ...] = (
     User,
     Token,
     Session,
+    Webhook,
     Window,
     Schedule,
 )

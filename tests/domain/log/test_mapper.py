@@ -19,7 +19,13 @@ from domain.aggregates.container_manager_events import (
     ContainerManagerEvent,
 )
 from domain.aggregates.host_events import AnyHostEvent, HostEvent
-from domain.aggregates.log_history import ClockSetBack, LogEvent, WentBack
+from domain.aggregates.log_history import (
+    CheckpointSigned,
+    ClockSetBack,
+    KeyRotated,
+    LogEvent,
+    WentBack,
+)
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
 from domain.aggregates.source import AnySourceEvent, SourceEvent
@@ -51,6 +57,8 @@ CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyUserEvent),
     WentBack,
     ClockSetBack,
+    CheckpointSigned,
+    KeyRotated,
     *get_args(AnyOperationEvent),
 )
 

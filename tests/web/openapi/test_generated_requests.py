@@ -22,6 +22,7 @@ import pytest
 from domain.commands import operation_commands
 from domain.commands.credentials import Login
 from domain.refusal import Refusal
+from projections.beside_the_log.webhook_deliveries import Attempt
 from projections.operation_reads import unfinished
 from tests.web.service import WebService, base64_of, new_key
 from web.middleware import matched_path
@@ -43,6 +44,12 @@ async def lets_everybody_in(login: Login, private_key: bytes, trust: Trust) -> N
     """Instead of SSH to addresses that were made up."""
 
 
+async def sends_nothing(name: str) -> Attempt | None:
+    """Instead of a message to a URL that was made up."""
+    at = "2026-01-02T03:04:05.000006"
+    return Attempt(at, 0, "webhook.test", f"webhook/{name}", 204, 1, "")
+
+
 class Answered(NamedTuple):
     """A request, and the status of its answer."""
 
@@ -55,6 +62,7 @@ class Answered(NamedTuple):
 def keys(service: WebService) -> list[str]:
     """Private keys for the requests; a fleet that has hosts of the first one is there."""
     service.try_login = lets_everybody_in
+    service.try_webhook = sends_nothing
     keys = [base64_of(new_key()) for _ in range(2)]
     with service.client() as client:
         for path in ("/cluster/web", "/network/db"):

@@ -159,10 +159,11 @@ def _needs(request: Request, fleet: Record) -> list[Need]:
 
 
 def _need(request: Request, record: Record) -> Need:
-    if record["what"] == "stale_source":
-        path = f"events?subject=source/{quote(record['source'], safe='')}"
+    if record["what"] in ("stale_source", "given_up_webhook"):
+        kind = "source" if record["what"] == "stale_source" else "webhook"
+        path = f"events?subject={kind}/{quote(record[kind], safe='')}"
         told = commands(request, ("api", "GET", path), f"/{path}")
-        title = f"{word('stale_source')}: {record['source']}"
+        title = f"{word(record['what'])}: {record[kind]}"
         return _told(record, title, f"/history?{path.partition('?')[2]}", told)
     if record["what"] in ("approval", "soak"):
         name = record["operation"]

@@ -80,7 +80,8 @@ def _columns(moments: Sequence[Moment], scale: Scale) -> list[tuple[float, Mappi
 
 
 def _column(x: float) -> float:
-    return x // (WIDTH / COLUMNS) * (WIDTH / COLUMNS)
+    """Where a column begins: the last has its width, too, so that how it ended is seen."""
+    return min(x // (WIDTH / COLUMNS), COLUMNS - 1) * (WIDTH / COLUMNS)
 
 
 def _layers(

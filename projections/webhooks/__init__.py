@@ -1,0 +1,1 @@
+"""Webhooks: what each is, how far it has come, and which event is sent next."""

@@ -1,0 +1,1 @@
+"""What shows to others that the log was not rewritten: keys, signatures, and marks."""

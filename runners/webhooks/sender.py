@@ -1,0 +1,207 @@
+"""Sends each webhook its events, one after the other: the next one once this was taken.
+
+How far a webhook has come is kept beside the log, after the receiver has answered. So a crash in
+between sends an event once more, with the same id, and loses none. One that fails is sent again
+after pauses that grow, and holds up its own webhook only. After days it is given up: an event.
+"""
+
+import random
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from domain.aggregates import webhook as events
+from domain.aggregates.webhook import Webhook, WebhookEvent
+from domain.commands.webhook_commands import READER, WEBHOOKS_MAX
+from domain.event import Act, Recorded, shifted
+from domain.log.unit import Unit
+from domain.log.writer import Writer
+from projections.beside_the_log import webhook_deliveries
+from projections.beside_the_log.webhook_deliveries import Attempt, Cursor
+from projections.webhooks.following import Found, Wanted
+from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet, permitted
+from runners.scheduling.backoff import Pauses
+from runners.scheduling.process_manager import Due, ProcessManager
+from runners.scheduling.protocols import ServiceLogWrite
+from runners.scheduling.work_queue import Priority, Requeue
+from runners.webhooks.message import Message, message
+from runners.webhooks.reading import Followed
+from runners.webhooks.receiver import Answer
+
+PARALLEL = 2 * WEBHOOKS_MAX
+"""More than there are webhooks, also for those that have failed: none waits for another."""
+PAUSES = Pauses(first_s=1.0, longest_s=3600.0)
+GIVE_UP_AFTER_S = 3 * 24 * 3600.0
+FAILURES_MIN = 10
+"""Nothing is given up before so many attempts, whatever the clock says."""
+PASSED_OVER_MAX = 1000
+"""After so many positions that are not for a webhook, that they were looked at is kept."""
+
+
+class Webhooks(Protocol):
+    """What the log says of webhooks; see `runners.webhooks.reading`."""
+
+    async def names(self) -> list[str]: ...
+
+    async def load(self, name: str) -> Followed | None: ...
+
+    async def following(self, wanted: Wanted, after: int) -> Found: ...
+
+
+class Receiver(Protocol):
+    """Whoever is sent something; see `runners.webhooks.receiver`."""
+
+    async def send(
+        self, url: str, ca_path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer: ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long pauses are, and after what time a webhook is given up."""
+
+    pauses: Pauses = PAUSES
+    give_up_after_s: float = GIVE_UP_AFTER_S
+    failures_min: int = FAILURES_MIN
+
+
+PATIENCE = Patience()
+
+
+class WebhookSender(ProcessManager):
+    """Sends to all webhooks whose keys, `webhook/NAME`, this process owns."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        webhooks: Webhooks,
+        receiver: Receiver,
+        *,
+        now: Callable[[], str],
+        chance: random.Random,
+        log: ServiceLogWrite,
+        ownership: Ownership = SINGLE_PROCESS,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        super().__init__(PARALLEL, ownership=ownership)
+        self._writer = writer
+        self._webhooks = webhooks
+        self._receiver = receiver
+        self._now = now
+        self._chance = chance
+        self._log = log
+        self._patience = patience
+        self._wanted: dict[str, Wanted] = {}
+        """What each takes, by key."""
+        self._failing: dict[str, str] = {}
+        """By key: why the last attempt failed. News do not shorten the pause after it."""
+
+    async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
+        """All webhooks of these shards: each looks for itself what there is to send."""
+        keys = [f"{Webhook.KIND}/{name}" for name in await self._webhooks.names()]
+        return [Due(key) for key in keys if self.owns(key, shards)]
+
+    def notice(self, recorded: Recorded) -> None:
+        """An event is sent to those that take it; one about a webhook has it begin at once."""
+        event = recorded.event
+        if isinstance(event, WebhookEvent) and self._ownership.holds(event.originator_id):
+            self._failing.pop(event.originator_id, None)
+            if isinstance(event, events.Removed):
+                self._wanted.pop(event.originator_id, None)
+                self._queue.forget(event.originator_id)
+            else:
+                self._queue.enqueue(event.originator_id)
+        for key, wanted in self._wanted.items():
+            if key not in self._failing and wanted.takes(event):
+                self._queue.enqueue(key)
+
+    def drop(self, keys: Container[str]) -> None:
+        """Another process sends to these from now on."""
+        super().drop(keys)
+        for key in [key for key in self._wanted if key in keys]:
+            del self._wanted[key]
+        for key in [key for key in self._failing if key in keys]:
+            del self._failing[key]
+
+    async def tick(self, key: str) -> Requeue | None:
+        """Send a webhook the event that is next, if there is one."""
+        followed = await self._webhooks.load(key.partition("/")[2])
+        if followed is None or followed.known.row.state != "active":
+            self._wanted.pop(key, None)
+            self._failing.pop(key, None)
+            return None
+        self._wanted[key] = followed.wanted
+        cursor = followed.known.cursor
+        found = await self._webhooks.following(followed.wanted, cursor.position)
+        if found.entry is None:
+            if found.reached - cursor.position >= PASSED_OVER_MAX:
+                await self._keep(key, cursor._replace(position=found.reached))
+            return Requeue(0, Priority.CONTINUED) if found.more else None
+        sent = message(found.entry, followed.form, found.summary)
+        permitted(self._ownership, key)
+        kept, at = followed.kept, self._now()
+        headers = sent.headers(kept.secrets_at(at), at)
+        answer = await self._receiver.send(kept.url, followed.ca_path, headers, sent.body)
+        if answer.fault:
+            return await self._failed(key, followed, sent, answer, at)
+        to = cursor._replace(
+            position=sent.position,
+            attempts=cursor.attempts + 1,
+            failures=0,
+            failing_since="",
+            reason="",
+        )
+        await self._keep(key, to, _attempt(sent, answer, at))
+        if cursor.failures or key in self._failing:
+            self._failing.pop(key, None)
+            self._log("webhook.delivers_again", webhook=cursor.name)
+        return Requeue(0, Priority.CONTINUED)
+
+    async def _failed(
+        self, key: str, followed: Followed, sent: Message, answer: Answer, at: str
+    ) -> Requeue | None:
+        cursor, asked_at = followed.known.cursor, followed.known.row.asked_at
+        # Whoever has asked for it since, has seen to it: it begins anew.
+        counts = cursor.failures > 0 and cursor.failing_since >= asked_at
+        failures = cursor.failures + 1 if counts else 1
+        since = cursor.failing_since if counts else at
+        to = cursor._replace(
+            attempts=cursor.attempts + 1,
+            failures=failures,
+            failing_since=since,
+            reason=answer.fault,
+        )
+        if self._failing.get(key) != answer.fault:
+            self._failing[key] = answer.fault
+            self._log(
+                "webhook.failed", "warning", webhook=to.name, type=sent.type, reason=answer.fault
+            )
+        patience = self._patience
+        ends = failures >= patience.failures_min and shifted(since, patience.give_up_after_s) <= at
+        await self._keep(key, to, _attempt(sent, answer, at), sent.position if ends else None)
+        if ends:
+            self._log("webhook.gave_up", "error", webhook=to.name, since=since, reason=answer.fault)
+            return None
+        return Requeue(patience.pauses.after(failures, self._chance), Priority.RETRY)
+
+    async def _keep(
+        self,
+        key: str,
+        to: Cursor,
+        attempt: Attempt | None = None,
+        given_up_at: int | None = None,
+    ) -> None:
+        def keep(unit: Unit) -> None:
+            unit.write_beside(partial(webhook_deliveries.move, to=to, attempt=attempt))
+            if given_up_at is not None:
+                unit.webhook(to.name).give_up(given_up_at, to.failing_since, to.reason)
+
+        act = Act(READER, key, self._now())
+        await self._writer.perform(act, self._ownership.fenced(key, keep))
+
+
+def _attempt(sent: Message, answer: Answer, at: str) -> Attempt:
+    return Attempt(
+        at, sent.position, sent.type, sent.subject, answer.status, answer.took_ms, answer.fault
+    )
