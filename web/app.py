@@ -102,6 +102,8 @@ class Options:
 
     clients: Clients = field(default_factory=Clients)
     limits: Limits = field(default_factory=Limits)
+    gates: Collection[str] = ()
+    """The names of the checks that operations may ask."""
     sources: Collection[str] = ()
     """The names of the inventories that a host may be owned by."""
     window: EventWindow = field(default_factory=EventWindow)
@@ -190,9 +192,12 @@ def _api(
         *host_routes(hosts, Credentials(writer, secrets, host_keys.parse, host_keys.try_login)),
         *fleet_routes(Fleet(reads, past, options.sources), HostCare(writer, reads)),
         *cluster_routes(Clusters(writer, reads, past)),
-        *operation_routes(Operations(writer, reads), OperationStarts(writer, looks), outputs),
+        *operation_routes(
+            Operations(writer, reads), OperationStarts(writer, looks, options.gates), outputs
+        ),
         *planning_routes(
-            Windows(writer, reads, past, options.now), Schedules(writer, reads, past, options.now)
+            Windows(writer, reads, past, options.now),
+            Schedules(writer, reads, past, options.now, options.gates),
         ),
         *rollout_routes(Budgets(writer, reads, past), FleetLock(writer, options.fleet_lock_from)),
         *event_routes(

@@ -15,7 +15,7 @@ from domain.aggregates.rolling_policy import next_move
 from domain.commands import planning
 from domain.commands.budget import not_available
 from domain.commands.fleet_commands import Unit
-from domain.commands.holds import held_back
+from domain.commands.holds import NOBODY_ASKED, Verdicts, held_back
 from domain.commands.planning import Plan
 from domain.refusal import conflict
 from domain.rollouts.moves import BeginWave, Over, Start, Wait
@@ -127,8 +127,11 @@ def steer(unit: Unit, name: str, wish: Wish) -> None:
 # What the runner says
 
 
-def advance(unit: Unit, name: str) -> Wait | None:
-    """Start what may start now, or end what is over. What is waited for; None where it is over."""
+def advance(unit: Unit, name: str, verdicts: Verdicts = NOBODY_ASKED) -> Wait | None:
+    """Start what may start now, or end what is over. What is waited for; None where it is over.
+
+    `verdicts`: what its gates have just answered, which is good for one host.
+    """
     operation = unit.operation(name)
     if operation.state == "" or operation.is_over:
         return None
@@ -139,9 +142,11 @@ def advance(unit: Unit, name: str) -> Wait | None:
     while True:
         match next_move(operation, unavailable, operation.act.at):
             case Start(address):
-                if hold := held_back(unit, operation, address):
-                    operation.tell(hold)
+                if hold := held_back(unit, operation, address, verdicts):
+                    if not hold.asks:
+                        operation.tell(hold)
                     return hold
+                verdicts = NOBODY_ASKED
                 manager = planning.manager_of(unit, operation.request, address)
                 operation.start_host(address, manager)
             case BeginWave(wave):

@@ -234,6 +234,7 @@ class Process:
             parallel=self.story.parallel,
             kept_s=1e6,
             now=clock.now,
+            gates=self.story.gates,
             ownership=self.leases,
         )
         registrar = NodeRegistrar(
@@ -385,6 +386,7 @@ class SeveralStory(Story):
             self.log,
             self.world.machines,
             self.manager.nodes,
+            self.gates,
             operation,
             over_at,
             self.crashes,

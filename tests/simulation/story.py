@@ -33,6 +33,7 @@ from runners.os_support.log_lines import Level
 from tests.domain.aggregates.test_operations import settle_members
 from tests.domain.memory_unit import MemorySecrets
 from tests.simulation.clock import VirtualLoop
+from tests.simulation.gates import PlayedGates
 from tests.simulation.log import PlayedLog, PlayedUnit
 from tests.simulation.nodes import PlayedManager, PlayedNode, moods
 from tests.simulation.world import CALM, Machine, World, weather
@@ -90,6 +91,7 @@ class Told:
     log: PlayedLog
     machines: dict[str, Machine]
     nodes: dict[str, PlayedNode]
+    gates: PlayedGates
     operation: Operation
     seconds: float
     crashes: int
@@ -123,6 +125,7 @@ class Story:
         self.world = World(self.chance, faults, self._crash)  # type: ignore[arg-type]
         self.manager = PlayedManager(self.chance, moods(self.chance), self._crash)
         self.log = PlayedLog(self._fleet(), self._crash)
+        self.gates = PlayedGates(random.Random(f"gates of {seed}"), loop.now, self._crash)
         self.parallel = self.chance.choice([1, 3, 64])
 
     def _fleet(self) -> PlayedUnit:
@@ -173,6 +176,7 @@ class Story:
             waves=some_waves(self.fate),
             starts_at=shifted(self.loop.now(), 90.0) if self.fate.random() < 0.1 else "",
             window=WINDOW if self._define_window() else "",
+            gate=self.gates.name,
         )
         return OperationRequest(kind, "web", "27.93" if kind == "deploy" else "", options)
 
@@ -218,6 +222,7 @@ class Story:
             self.log,
             self.world.machines,
             self.manager.nodes,
+            self.gates,
             operation,
             self.loop.time(),
             self.crashes,
@@ -244,7 +249,13 @@ class Story:
             on_defect=lambda _, error: self.defects.append(error),
         )
         rolling = OperationDriver(
-            self.log, self.log, steps, parallel=self.parallel, kept_s=1e6, now=self.loop.now
+            self.log,
+            self.log,
+            steps,
+            parallel=self.parallel,
+            kept_s=1e6,
+            now=self.loop.now,
+            gates=self.gates,
         )
         registrar = NodeRegistrar(
             self.log,

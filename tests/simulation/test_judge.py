@@ -106,6 +106,11 @@ def with_holds(*held: Hold) -> Break:
     return lambda patch: patch.setattr(holds, "HOLDS", held)
 
 
+def passes_gates(patch: pytest.MonkeyPatch) -> None:
+    """Whatever they say."""
+    patch.setattr(holds, "held_by_gates", lambda *_: None)
+
+
 def starts_at_once(patch: pytest.MonkeyPatch) -> None:
     """Whatever holds it back."""
     patch.setattr(operation_commands, "held_back", lambda *_: None)
@@ -265,6 +270,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "its window": (with_holds(holds.not_before_its_time), "outside its window"),
     "a policy": (keeps_to_no_policy, "the policy was not kept"),
     "locks": (gives_locks_to_all, "more locks than slots"),
+    "its gate": (passes_gates, "its gate had not said yes"),
     "its time": (starts_at_once, "before its time"),
     "going on": (forgets_at_a_crash, "every operation ends"),
 }

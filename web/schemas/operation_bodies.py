@@ -200,6 +200,9 @@ class BeginBody(OperationBody):
     window: Name | None = Field(
         None, description="Hosts are started only while this window is open; others finish."
     )
+    gate: Name | None = Field(
+        None, description="A check of the settings, asked before each start of a host."
+    )
     plan: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{1,64}$",

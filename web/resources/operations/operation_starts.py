@@ -1,6 +1,6 @@
 """Rolling operations are begun over HTTP, as v0 has it and by one request for every kind."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from domain.aggregates import rolling_policy
@@ -12,6 +12,7 @@ from domain.commands.planning import Plan
 from domain.commands.second_looks import skipped_by_retry, skipped_by_start
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from domain.names import some
 from domain.refusal import invalid
 from domain.timed_id import timed_id
 from projections import operation_reads
@@ -65,11 +66,23 @@ def asked_for(body: BeginBody) -> Asked:
     return Asked(_wanted(body.kind, body.cluster, version, body, targets), which)
 
 
+def must_be_a_gate(name: str, known: Collection[str]) -> None:
+    """Refuse a gate that is not in the settings."""
+    if name and name not in known:
+        there = f" (there are {some(sorted(known))})" if known else ""
+        raise invalid(
+            f"There is no gate {name}: gates are in the settings of the service{there}.", "gate"
+        )
+
+
 class OperationStarts:
     """The handlers of `POST /operations`, `PUT /cluster/{name}/deploy` …, and retries."""
 
-    def __init__(self, writer: Writer, second_looks: SecondLooks) -> None:
+    def __init__(
+        self, writer: Writer, second_looks: SecondLooks, gates: Collection[str] = ()
+    ) -> None:
         self._writer = writer
+        self._gates = gates
         self._second_looks = second_looks
 
     def start(self, kind: Kind) -> Handler:
@@ -105,6 +118,7 @@ class OperationStarts:
         if body.override_policy:
             _must_say_why(request, body.cluster)
         wanted = asked.request
+        must_be_a_gate(wanted.options.gate, self._gates)
         once = OnceOnly(request, body)
         if body.dry_run:
             planned: Plan = await self._writer.perform(
