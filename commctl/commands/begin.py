@@ -12,6 +12,7 @@ from commctl.records import Plan, Record
 from commctl.rollouts.waves import (
     Approve,
     ApproveSecond,
+    OverridePolicy,
     Soak,
     StartsAt,
     WavesOption,
@@ -84,6 +85,7 @@ def upgrade(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -92,6 +94,7 @@ def upgrade(
     """Upgrade the packages, or the OSTree, of a cluster's hosts, a few at a time."""
     body = _body("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body | _reboot(reboot), hosts, plan, yes, detach, timeout)
 
 
@@ -111,6 +114,7 @@ def deploy(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -120,6 +124,7 @@ def deploy(
     body = _body("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= {"version": version} | _reboot(reboot)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
@@ -137,6 +142,7 @@ def restart(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -145,6 +151,7 @@ def restart(
     """Restart a cluster's hosts, a few at a time."""
     body = _body("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 

@@ -52,6 +52,10 @@ class Options:
     """No host is started before; "" is at once."""
     window: str = ""
     """The name of a window: hosts are started only while it is open."""
+    gate: str = ""
+    """The name of a check in the settings, which is asked before each start of a host."""
+    override_policy: bool = False
+    """Whether an administrator lets it do what the policy of its cluster does not."""
 
     def plain(self) -> dict[str, Any]:
         """The options as plain values, as events store them."""

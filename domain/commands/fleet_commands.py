@@ -15,8 +15,8 @@ from domain.aggregates.container_manager import MASK, ContainerManager, Containe
 from domain.aggregates.host import Host, Registration
 from domain.aggregates.network import Network
 from domain.aggregates.operation import Operation
-from domain.aggregates.planning.window import Window
 from domain.certificates import certificate_in
+from domain.commands.schedule_commands import Windows
 from domain.event import LeaveReason
 from domain.log.transaction import Transaction
 from domain.names import quoted
@@ -31,7 +31,7 @@ Part = Callable[[bytes], bytes]
 """What of a secret is compared."""
 
 
-class Unit(Protocol):
+class Unit(Windows, Protocol):
     """The aggregates, as of now, that one command decides on."""
 
     def host(self, address: str) -> Host:
@@ -48,10 +48,6 @@ class Unit(Protocol):
 
     def container_manager(self, name: str) -> ContainerManager:
         """The container manager of this name, existing or not."""
-        ...
-
-    def window(self, name: str) -> Window:
-        """The window of this name, defined or not."""
         ...
 
     def operation(self, name: str) -> Operation:

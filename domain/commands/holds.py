@@ -4,16 +4,17 @@ Each hold is asked in the transaction that would start the host; the first that 
 by the operation's record. What has to be asked elsewhere is asked before, and looked up here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from domain.aggregates.operation import Operation
+from domain.commands.budget import within_policy
 from domain.commands.fleet_commands import Unit
 from domain.rollouts.moves import Wait
 
 Hold = Callable[[Unit, Operation, str], Wait | None]
 """Asked about an operation and the address of its next host: what is waited for, if anything.
 
-`operation.act.at` is the time. `Wait.what` must not be ""."""
+`operation.act.at` is the time. `Wait.what` is "" for what is not worth an event."""
 
 
 def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait | None:
@@ -35,13 +36,30 @@ def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None
     return Wait(f"Its window {name} is closed.", "window", opening.next)
 
 
-HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window)
+HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window, within_policy)
 """In the order in which they are asked."""
 
 
-def held_back(unit: Unit, operation: Operation, address: str) -> Wait | None:
+Verdicts = Mapping[str, str]
+"""What gates have just answered, by their names: why not, or "" where they let it go on."""
+
+
+NOBODY_ASKED: Verdicts = {}
+
+
+def held_back(unit: Unit, operation: Operation, address: str, verdicts: Verdicts) -> Wait | None:
     """Why the next host must not be started now; None where it may."""
     for hold in HOLDS:
         if wait := hold(unit, operation, address):
             return wait
-    return None
+    return held_by_gates(operation, verdicts)
+
+
+def held_by_gates(operation: Operation, verdicts: Verdicts) -> Wait | None:
+    """`gate`: asked before each start of a host, by whoever can; nobody else starts one."""
+    gates = tuple(filter(None, (operation.request.options.gate,)))
+    unasked = tuple(name for name in gates if name not in verdicts)
+    if unasked:
+        return Wait("Its gate is to be asked.", asks=gates)
+    vetoes = [f"Gate {name} says no: {verdicts[name]}." for name in gates if verdicts[name]]
+    return Wait(" ".join(vetoes), "gate") if vetoes else None

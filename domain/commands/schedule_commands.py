@@ -16,12 +16,16 @@ class Schedules(Protocol):
         ...
 
 
-class Unit(Schedules, Protocol):
-    """With the windows that they keep to."""
+class Windows(Protocol):
+    """The windows, as of now."""
 
     def window(self, name: str) -> Window:
         """The window of this name, defined or not."""
         ...
+
+
+class Unit(Schedules, Windows, Protocol):
+    """Schedules with the windows that they keep to."""
 
 
 Begin = Callable[[Mapping[str, Any], str], str]

@@ -32,6 +32,8 @@ class Wait:
     why: str
     what: WaitsFor = ""
     until: str | None = None
+    asks: tuple[str, ...] = ()
+    """The gates that are to be asked before it goes on."""
 
 
 @dataclass(frozen=True)

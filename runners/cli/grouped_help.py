@@ -13,7 +13,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Who may do what": ("tokens", "authenticator", "failed", "observers", "master"),
     "HTTPS": ("tls",),
     "Hosts": ("ssh", "investigation", "retry", "check"),
-    "Operations and container managers": ("operation", "output", "node", "command"),
+    "Operations and container managers": ("operation", "output", "gate", "node", "command"),
     "Several processes": ("runners", "lease"),
     "HTTP": ("body", "header", "keep", "connections", "listeners", "send"),
 }  # fmt: skip

@@ -5,16 +5,20 @@ Which host is next is decided in the transaction that records it
 one advances an operation, and each works on the hosts that it owns.
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Container, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from domain.aggregates import operation_events as events
 from domain.aggregates.operation_events import OperationEvent
 from domain.commands import operation_commands
+from domain.commands.holds import NOBODY_ASKED, Verdicts
 from domain.event import TIME_FORMAT, Act, Recorded, seconds_between
+from domain.log.unit import Unit
 from domain.rollouts.moves import Wait
 from projections.beside_the_log import outputs
+from runners.gates.gates import NO_GATES
 from runners.leases.ownership import SINGLE_PROCESS, HostsOf, Ownership, ShardSet
 from runners.operations.host_driver import HostDriver
 from runners.operations.host_step import EventLog
@@ -29,7 +33,15 @@ ADVANCE_BLOCKED_EVERY_S = 1.0
 """The same for one that waits for members to become available."""
 PURGE_EVERY_S = 3600.0
 
+VERDICT_S = 5.0
+"""So long may what a gate has answered wait for its turn."""
 PURGE = "purge"
+
+
+class AsksGates(Protocol):
+    """Asks gates of the settings; see `runners.gates.gates`."""
+
+    async def ask(self, names: Collection[str]) -> Verdicts: ...
 
 
 class OperationDriver(ProcessManager):
@@ -47,6 +59,7 @@ class OperationDriver(ProcessManager):
         parallel: int,
         kept_s: float,
         now: Callable[[], str],
+        gates: AsksGates = NO_GATES,
         ownership: Ownership = SINGLE_PROCESS,
     ) -> None:
         super().__init__(parallel, ownership=ownership)
@@ -55,6 +68,7 @@ class OperationDriver(ProcessManager):
         self._hosts = hosts
         self._kept_s = kept_s
         self._now = now
+        self._gates = gates
         self._in_hand: set[str] = set()
         """Keys of hosts that are being worked on, or wait for their next tick."""
         self._cancelling: set[str] = set()
@@ -143,14 +157,12 @@ class OperationDriver(ProcessManager):
         """Advance the operation, and see that each of its hosts in process is in hand."""
         pause_s = ADVANCE_EVERY_S
         if self._ownership.holds(name):
-            act = Act(ACTOR, f"operation/{name}", self._now())
-            advance = self._ownership.fenced(
-                name, lambda unit: operation_commands.advance(unit, name)
-            )
-            wait = await self._writer.perform(act, advance)
+            wait = await self._start_hosts(name, NOBODY_ASKED)
+            while wait is not None and wait.asks:
+                wait = await self._start_hosts(name, await self._gates.ask(wait.asks))
             if wait is None:
                 return None
-            pause_s = _pause_s(wait, act.at)
+            pause_s = _pause_s(wait, self._now())
         operation = await self._log.operation(name)
         if operation.is_over:
             return None
@@ -161,6 +173,21 @@ class OperationDriver(ProcessManager):
             if cancelling or f"{name} {address}" not in self._in_hand:
                 self._take_in_hand(name, address)
         return Requeue(pause_s, Priority.CONTINUED)
+
+    async def _start_hosts(self, name: str, verdicts: Verdicts) -> Wait | None:
+        """Start the hosts whose turn it is: one where gates have been asked just now."""
+        answered_at = self._now()
+
+        def advance(unit: Unit) -> Wait | None:
+            # A process that was frozen meanwhile asks again.
+            is_fresh = 0 <= seconds_between(answered_at, self._now()) <= VERDICT_S
+            known = verdicts if is_fresh else NOBODY_ASKED
+            return operation_commands.advance(unit, name, known)
+
+        wait: Wait | None = await self._writer.perform(
+            Act(ACTOR, f"operation/{name}", answered_at), self._ownership.fenced(name, advance)
+        )
+        return wait
 
     async def _purge(self) -> Requeue:
         """Delete output that has been kept long enough; one process does this for all."""

@@ -17,6 +17,7 @@ from runners.container_managers.connections import ContainerManagers
 from runners.database.checkpointer import Checkpointer
 from runners.database.rebuild_supervisor import Rebuilding
 from runners.database.tree_builder import TreeBuilder
+from runners.gates.gates import Gates
 from runners.hosts.login_trial import SshLoginTrial
 from runners.http_server.server import Server
 from runners.leases.lease_table import TABLES, LeaseTable
@@ -40,6 +41,7 @@ from runners.service.prerequisites import (
     CannotServe,
     authentication_of,
     configured_sources,
+    gates_of,
     hold_data_directory,
     keep_data_directory,
     listen,
@@ -92,7 +94,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
     async with AsyncExitStack() as stack:
         tls, lock = tls_files(settings), hold_data_directory(settings, stack)
         configured, steps = configured_sources(settings), step_files(settings)
-        vault = open_vault(settings, lines)
+        gates, vault = gates_of(settings, stack), open_vault(settings, lines)
         storage = open_storage(settings, vault, lines, stack)
         accounts, first_start = await open_accounts(settings, storage, lines)
         observer = _observer(settings, storage, accounts, lines, stack)
@@ -106,7 +108,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             make = Factories(settings, storage.writer, storage.fleet, ssh, lines, ownership)
             managers = ContainerManagers(storage.fleet)
             stack.push_async_callback(managers.aclose)
-            _look_after_hosts(make, supervisor, managers, steps)
+            _look_after_hosts(make, supervisor, managers, steps, gates)
             _speak_to_others(make, supervisor, observer, managers, vault, configured, webhooks)
             _keep_house(storage, supervisor, ownership)
         _keep_tree(storage, supervisor, observer, ownership, lines)
@@ -120,7 +122,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
             RequestLog(lines.write, settings.log_requests, counts),
-            _options(settings, storage, window, webhooks),
+            _options(settings, storage, window, webhooks, gates),
             AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
         )
@@ -197,13 +199,17 @@ def _follow_the_log(
 
 
 def _look_after_hosts(
-    make: Factories, supervisor: Supervisor, managers: ContainerManagers, steps: Lists | None
+    make: Factories,
+    supervisor: Supervisor,
+    managers: ContainerManagers,
+    steps: Lists | None,
+    gates: Gates,
 ) -> None:
     """Start whoever works on hosts over SSH."""
     supervisor.add("investigator", make.investigator(steps))
     supervisor.add("watcher", make.watcher())
     supervisor.add("updates", make.update_scanner())
-    supervisor.add("rolling", make.operation_driver(managers))
+    supervisor.add("rolling", make.operation_driver(managers, gates))
     supervisor.add("schedules", make.scheduler())
 
 
@@ -222,11 +228,13 @@ def _speak_to_others(
     supervisor.run("node-reports", make.node_reports(managers).run())
     inventories = make.source_pollers(configured)
     supervisor.add("sources", inventories)
-    supervisor.add("webhooks", make.webhook_sender(webhooks))
+    sender = make.webhook_sender(webhooks)
+    supervisor.add("webhooks", sender)
     observer.collectors += [
         metrics.leases(make.ownership),
         metrics.container_managers(managers.results, registrar),
         metrics.sources(inventories),
+        metrics.webhooks(sender),
     ]
 
 
@@ -251,16 +259,26 @@ def _keep_tree(
     """Start whoever gives an existing log its tree; two that do are in nobody's way."""
     tree = TreeBuilder(storage.engine, storage.writer, now, lines.write, ownership)
     supervisor.run("tree", tree.run())
-    observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
+    observer.checks["tree"] = readiness.tree(tree, storage.mark, observer.checks["tree"])
+    if storage.mark is not None:
+        supervisor.run("mark", storage.mark.run())
+    if storage.misfit is not None:
+        observer.checks["log"] = readiness.accepted(storage.misfit, observer.checks["log"])
 
 
 def _options(
-    settings: Settings, storage: Storage, window: EventWindow, webhooks: WebhookReader
+    settings: Settings,
+    storage: Storage,
+    window: EventWindow,
+    webhooks: WebhookReader,
+    gates: Gates,
 ) -> Options:
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
+        fleet_lock_from=settings.fleet_lock_from,
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
+        gates=gates.names,
         sources=settings.sources.keys(),
         window=window,
         listeners_max=settings.listeners_max,

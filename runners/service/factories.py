@@ -17,6 +17,7 @@ from runners.bootstrapping.step_files import Lists
 from runners.container_managers.connections import ContainerManagers
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.container_managers.node_reports import NodeReports
+from runners.gates.gates import Gates
 from runners.hosts import failed_looks, investigator, watcher
 from runners.hosts.failed_looks import FailedLooks
 from runners.hosts.heartbeats import Heartbeats
@@ -134,7 +135,7 @@ class Factories:
             ownership=self.ownership,
         )
 
-    def operation_driver(self, managers: ContainerManagers) -> OperationDriver:
+    def operation_driver(self, managers: ContainerManagers, gates: Gates) -> OperationDriver:
         """Whoever takes hosts through the steps of operations."""
         outcomes = HostOutcomes(self.writer, step_outcomes.ACTOR, now, self.ownership)
         connector = SshConnector(self._sessions(step_outcomes.ACTOR), outcomes)
@@ -154,6 +155,7 @@ class Factories:
             parallel=self.settings.operation_parallel,
             kept_s=self.settings.output_kept_days * DAY_S,
             now=now,
+            gates=gates,
             ownership=self.ownership,
         )
 

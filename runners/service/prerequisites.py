@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from starlette.types import ASGIApp
 
 from runners.bootstrapping.step_files import Lists, WrongSteps, read_lists
+from runners.gates.gate_options import WrongGate, configured
+from runners.gates.gates import Gates
 from runners.http_server.configured_server import ConfiguredServer, tls_of
 from runners.http_server.server import CannotListen
 from runners.http_server.tls import Tls, WrongTls
@@ -26,6 +28,8 @@ DATA_MODE = 0o700
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTING = 2
+EXIT_OTHER_LOG = 3
+"""The log is not the one that was served before: starting again does not help."""
 
 
 class CannotServe(Exception):
@@ -125,6 +129,16 @@ def authentication_of(
         )
     except authenticators.WrongAuthenticator as wrong:
         raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+
+
+def gates_of(settings: Settings, stack: AsyncExitStack) -> Gates:
+    """The gates that the settings name."""
+    try:
+        gates = Gates(configured(settings.gate, settings.gates))
+    except WrongGate as wrong:
+        raise CannotServe(str(wrong), EXIT_WRONG_SETTING) from None
+    stack.push_async_callback(gates.close)
+    return gates
 
 
 def tls_files(settings: Settings) -> Tls | None:

@@ -7,7 +7,6 @@ else its key in the TOML file of `--config` (`ssh_parallel`). `serve --help` is 
 import math
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
@@ -24,10 +23,11 @@ from runners.settings.kinds import (
     Sources,
     postgres_url,
 )
+from runners.settings.places import Places
 from web.authentication.authentication import Observers
 
 
-class Settings(BaseModel):
+class Settings(Places, BaseModel):
     """What `commissaire serve` runs with; checked, and never changed afterwards."""
 
     model_config = ConfigDict(
@@ -48,8 +48,8 @@ class Settings(BaseModel):
     database_connections: Count = Field(
         8, ge=3, le=200, description="Connections to PostgreSQL that this process has at most."
     )
-    accept_log: Annotated[str | None, Sources("SERVER")] = Field(
-        None, description="Go on with this server's log, though it does not continue the known one."
+    accept_log: Annotated[str | None, Sources("LOG")] = Field(
+        None, description="Go on with this log, by its name, though it does not continue the known."
     )
     refuse_wrong_clock: bool = Field(
         False, description="Do not start with a clock an hour behind the log's, or a year ahead."
@@ -66,9 +66,17 @@ class Settings(BaseModel):
         description="Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; may"
         " be repeated.",
     )
+    fleet_lock_from: Networks = Field(
+        (), description="Network whose hosts may take FleetLock locks; may be repeated."
+    )
     sources: Annotated[dict[str, dict[str, object]], Sources("", ("file",))] = Field(
-        {},
-        description="Inventories that may own hosts, a table [sources.NAME] for each.",
+        {}, description="Inventories that may own hosts, a table [sources.NAME] for each."
+    )
+    gate: Annotated[Names, Sources("NAME=URL", ("flag", "variable"), several=True)] = Field(
+        (), description="A check before operations start a host: its URL must answer 2xx."
+    )
+    gates: Annotated[dict[str, dict[str, object]], Sources("", ("file",))] = Field(
+        {}, description="The same, or alerts of a Prometheus: a table [gates.NAME] for each."
     )
     users: OptionalFile = Field(
         None, description="File of users, who come before those of the database by their name."
@@ -164,12 +172,8 @@ class Settings(BaseModel):
     header_bytes_max: Bytes = Field(
         32 * KIBIBYTE, description="Largest head of a request: its line and all headers."
     )
-    header_timeout_s: Seconds = Field(
-        10.0, description="How long a client may take to send the head of a request."
-    )
-    body_timeout_s: Seconds = Field(
-        30.0, description="How long a client may take to send the body of a request."
-    )
+    header_timeout_s: Seconds = Field(10.0, description="How long the head of a request may take.")
+    body_timeout_s: Seconds = Field(30.0, description="How long the body of a request may take.")
     keep_alive_s: Seconds = Field(
         15.0, description="How long a connection may stay open without a request."
     )
@@ -304,47 +308,3 @@ class Settings(BaseModel):
         if age < info.data.get("node_report_interval_s", -math.inf):
             raise ValueError("must not be shorter than node_report_interval_s")
         return age
-
-    @property
-    def database_file(self) -> Path:
-        """Where SQLite's file is, when no `database` is named."""
-        return self.data / "commissaire.db"
-
-    @property
-    def known_log_file(self) -> Path:
-        """What is known of PostgreSQL's log, so that the next process notices if it went back."""
-        return self.data / "log.json"
-
-    @property
-    def scratch_file(self) -> Path:
-        """Where read models are built before they take the place of those that serve."""
-        return self.data / "rebuild.db"
-
-    @property
-    def database_url(self) -> str | None:
-        """The URL of PostgreSQL with its password, for the driver only; None means SQLite."""
-        return self.database.get_secret_value() if self.database else None
-
-    @property
-    def database_shown(self) -> str:
-        """What people may see of where the database is: never its password."""
-        if self.database is None:
-            return str(self.database_file)
-        parts = urlsplit(self.database.get_secret_value())
-        # The query can hold a password as well, and so can the user's part.
-        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-    @property
-    def users_file(self) -> Path:
-        """Where users may be: the file that is named, or one of an older version."""
-        return self.users or self.data / "users.json"
-
-    @property
-    def tokens_file(self) -> Path:
-        """Where API tokens may be; the same."""
-        return self.tokens or self.data / "tokens.json"
-
-    @property
-    def vault_key_file(self) -> Path:
-        """Where the vault's master key is, when no `master_key` is given."""
-        return self.master_key_file or self.data / "master.key"

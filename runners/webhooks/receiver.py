@@ -57,6 +57,9 @@ class HttpReceiver:
             fault = str(failure)
         except TimeoutError:
             fault = f"It did not answer within {LIMIT_S:g} seconds."
+        except Exception as defect:  # noqa: BLE001 - whatever a URL or a receiver brings about
+            # Not its text, which may quote the URL.
+            fault = f"The exchange failed: {type(defect).__name__}."
         if status:
             fault = _fault_of(status)
         return Answer(status, int((monotonic() - begun) * 1000), fault)

@@ -126,7 +126,7 @@ def test_every_file_of_the_data_directory_is_told_of(service: Service) -> None:
 
 
 def test_the_settings_of_the_document_are_settings(tmp_path: Path) -> None:
-    (toml,) = re.findall(r"```toml\n(.*?)```", OPERATING.read_text(), re.DOTALL)
+    toml = "".join(re.findall(r"```toml\n(.*?)```", OPERATING.read_text(), re.DOTALL))
     file = tmp_path / "commissaire.toml"
     file.write_text(toml)
     settings = read_settings({"config": str(file)}, {})

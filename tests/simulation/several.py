@@ -234,6 +234,7 @@ class Process:
             parallel=self.story.parallel,
             kept_s=1e6,
             now=clock.now,
+            gates=self.story.gates,
             ownership=self.leases,
         )
         registrar = NodeRegistrar(
@@ -362,7 +363,13 @@ class SeveralStory(Story):
             self.elsewhere = self.conductor.begin(asyncio.sleep(0))
             for _ in range(self.chance.randrange(2, 5)):
                 self._begin()
-            for running in (self._operator(), self._members(), self._befall(), self._approvers()):
+            for running in (
+                self._operator(),
+                self._members(),
+                self._befall(),
+                self._approvers(),
+                self._lockers(),
+            ):
                 self.conductor.begin(running)
             self.conductor.play(
                 lambda: (operation.is_over and not self._has_wishes) or clock.seconds > LONGEST_S,
@@ -379,6 +386,7 @@ class SeveralStory(Story):
             self.log,
             self.world.machines,
             self.manager.nodes,
+            self.gates,
             operation,
             over_at,
             self.crashes,

@@ -10,6 +10,7 @@ from projections.rebuilding.on_demand import Verifying
 from web.console.about import About
 from web.console.accounts.access import Access
 from web.console.accounts.accounts import Accounts
+from web.console.accounts.webhooks import Webhooks
 from web.console.fleet.clusters import Clusters
 from web.console.fleet.host import Host
 from web.console.fleet.hosts import Hosts
@@ -73,6 +74,7 @@ def console_routes(
         Section([("/map/hosts", maps.hosts), ("/map/operation/{id}", maps.operation)], []),
         _history(History(api, pages, histories, live, past), past, Diff(pages, past, timeline)),
         _access(accounts, Access(api, pages), About(readyz, pages, verifying)),
+        _webhooks(Webhooks(api, pages)),
     )
     return [
         *(PageRoute(path, shows, pages.problem) for one in sections for path, shows in one.shown),
@@ -163,5 +165,18 @@ def _access(accounts: Accounts, access: Access, about: About) -> Section:
             ("/logout", accounts.log_out),
             ("/about/verify", about.verify),
             ("/me/sessions/{session}/end", accounts.end_session),
+        ],
+    )
+
+
+def _webhooks(webhooks: Webhooks) -> Section:
+    return Section(
+        [("/webhooks", webhooks.show_all), ("/webhooks/{name}", webhooks.show)],
+        [
+            ("/webhooks/put", webhooks.put),
+            ("/webhooks/{name}/test", webhooks.test),
+            ("/webhooks/{name}/resume", webhooks.resume),
+            ("/webhooks/{name}/rotate", webhooks.rotate),
+            ("/webhooks/{name}/remove", webhooks.remove),
         ],
     )

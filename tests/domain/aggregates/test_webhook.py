@@ -72,6 +72,13 @@ def test_of_a_url_only_where_it_goes_is_shown(url: str, as_shown: str) -> None:
         *("", "chat", "ftp://chat.example/", "https://", "https:///path", "https://a:b@c.example/"),
         *("https://c.example/#x", "https://c.example:99999/", "https://c.example:0/"),
         *("https://c.example/ x", "https://c.example/\n", "https://ü.example/", "https://[::1"),
+        *(
+            "http://1.2.3.999/",
+            "http://xn--/",
+            "http://[v1.x]/",
+            "https://.c.example/",
+            "http://a..b/",
+        ),
         *("https:\\\\c.example", f"https://c.example/{'x' * 2048}"),
     ],
 )

@@ -202,6 +202,6 @@ def test_every_setting_has_help_and_a_flag_but_for_the_master_key_and_tables() -
         assert sources(field).metavar or not shown, name
         if "flag" not in sources(field).allowed:
             without_flag.add(name)
-    assert without_flag == {"master_key", "sources"}
+    assert without_flag == {"master_key", "sources", "gates"}
     assert flag("ssh_parallel") == "--ssh-parallel"
     assert variable("ssh_parallel") == "COMMISSAIRE_SSH_PARALLEL"

@@ -158,6 +158,11 @@ async def test_the_ca_may_be_renewed_in_its_file(tmp_path: Path) -> None:
         assert (await one.send(there.url, str(file), {}, BODY)).status == 204
 
 
+@pytest.mark.parametrize("url", ["http://1.2.3.999/x", "http://xn--/x", "https://.example/x"])
+async def test_whatever_is_wrong_with_a_url_is_a_fault(url: str) -> None:
+    assert (await send(url)).fault
+
+
 async def test_what_is_secret_in_a_url_is_in_no_fault(there: WebhookReceiver) -> None:
     for does in (500, 302, "cut"):
         there.does.append(does)

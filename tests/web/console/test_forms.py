@@ -7,11 +7,13 @@ import pytest
 
 from domain.commands import investigation
 from domain.log.unit import Unit
+from projections.beside_the_log.webhook_deliveries import Attempt
 from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page
 from tests.web.service import WebService
 
 HOST = fleet.address(2)
+AT = "2026-01-02T03:04:05.000006"
 
 
 def test_strangers_are_asked_to_log_in_and_go_on_where_they_wanted(seeded: WebService) -> None:
@@ -145,6 +147,41 @@ def test_users_are_added_and_removed_by_administrators(
     refused = viewer.client.get("/users")
     assert refused.status_code == 403
     assert "takes the role" in refused.text
+
+
+def test_a_webhook_is_made_tried_rotated_resumed_and_removed(
+    admin: Browser, viewer: Browser, seeded: WebService
+) -> None:
+    async def tried(name: str) -> Attempt:
+        return Attempt(AT, 0, "webhook.test", f"webhook/{name}", 204, 7, "")
+
+    seeded.try_webhook = tried
+    new = {"name": "chat", "url": "https://chat.example/x7", "types": "host.failed operation.*"}
+    made = admin.send("/webhooks", "/webhooks/put", {**new, "summaries": "yes", "form": "text"})
+    assert made.status_code == 200
+    secrets = re.findall(r"whsec_[\w+/]+=", made.text)
+    assert len(secrets) == 1
+    page = admin.see("/webhooks")
+    assert "https://chat.example/********" in page.text
+    assert "text, summaries" in page.text
+    assert secrets[0] not in admin.client.get("/webhooks").text
+    one = "/webhooks/chat"
+    assert "The receiver answered 204 after 7 ms." in admin.send(one, f"{one}/test").text
+    rotated = re.findall(r"whsec_[\w+/]+=", admin.send(one, f"{one}/rotate").text)
+    assert len(rotated) == 1
+    assert rotated != secrets
+    seeded.perform(lambda unit: unit.webhook("chat").give_up(1, AT, "It answered 500."))
+    assert "webhook given up: chat" in admin.see("/").text
+    assert "given up" in admin.see(one).text
+    assert admin.send(one, f"{one}/resume").headers["location"] == one
+    assert seeded.topics()[-1] == "webhook.resumed"
+    assert admin.send(one, f"{one}/remove", {"name": "other"}).headers["location"] == one
+    assert admin.send(one, f"{one}/remove", {"name": "chat"}).headers["location"] == "/webhooks"
+    assert "chat.example" not in admin.see("/webhooks").text
+    for path in ("/webhooks", one):
+        refused = viewer.client.get(path)
+        assert refused.status_code == 403
+        assert "takes the role" in refused.text
 
 
 def test_marked_hosts_of_one_cluster_are_planned_for(admin: Browser) -> None:

@@ -23,6 +23,7 @@ PAGES = (
     "/about",
     "/users",
     "/tokens",
+    "/webhooks",
     "/hosts?cluster=web&label=role%3Dfront",
     "/operations?status=paused",
     "/history",

@@ -35,6 +35,9 @@ SHAPES = {
     "skipped": ("dull", "○"),
     "waiting": ("dull", "○"),
     "unknown": ("warn", "◆"),
+    # webhooks
+    "failing": ("warn", "◆"),
+    "given_up": ("bad", "▲"),
 }
 SENTENCES = {
     "in_process": "in process",
@@ -43,6 +46,7 @@ SENTENCES = {
     "unknown_outcome": "outcome unknown",
     "stale_source": "source stale",
     "given_up_webhook": "webhook given up",
+    "given_up": "given up",
     "authentication": "log-in refused",
     "facts": "facts not understood",
     "setup": "set-up failed",

@@ -1,6 +1,6 @@
 """Rolling operations are begun over HTTP, as v0 has it and by one request for every kind."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from domain.aggregates import rolling_policy
@@ -12,6 +12,7 @@ from domain.commands.planning import Plan
 from domain.commands.second_looks import skipped_by_retry, skipped_by_start
 from domain.log.unit import Unit
 from domain.log.writer import Writer
+from domain.names import some
 from domain.refusal import invalid
 from domain.timed_id import timed_id
 from projections import operation_reads
@@ -19,7 +20,7 @@ from projections.fleet import queries
 from projections.fleet.matching import HostFilter
 from web.http.query_string import moment
 from web.http.replies import UNSTORED, Reply, json_body
-from web.http.requests import Request
+from web.http.requests import Request, not_allowed
 from web.resources.fleet_filter import checked_filter, told_filter
 from web.resources.operations.idempotency import OnceOnly
 from web.resources.operations.operations import existing, id_in
@@ -65,11 +66,23 @@ def asked_for(body: BeginBody) -> Asked:
     return Asked(_wanted(body.kind, body.cluster, version, body, targets), which)
 
 
+def must_be_a_gate(name: str, known: Collection[str]) -> None:
+    """Refuse a gate that is not in the settings."""
+    if name and name not in known:
+        there = f" (there are {some(sorted(known))})" if known else ""
+        raise invalid(
+            f"There is no gate {name}: gates are in the settings of the service{there}.", "gate"
+        )
+
+
 class OperationStarts:
     """The handlers of `POST /operations`, `PUT /cluster/{name}/deploy` …, and retries."""
 
-    def __init__(self, writer: Writer, second_looks: SecondLooks) -> None:
+    def __init__(
+        self, writer: Writer, second_looks: SecondLooks, gates: Collection[str] = ()
+    ) -> None:
         self._writer = writer
+        self._gates = gates
         self._second_looks = second_looks
 
     def start(self, kind: Kind) -> Handler:
@@ -102,7 +115,10 @@ class OperationStarts:
         body = await bodies.read(request, BeginBody)
         request.must_be_allowed_in(body.cluster)
         asked = asked_for(body)
+        if body.override_policy:
+            _must_say_why(request, body.cluster)
         wanted = asked.request
+        must_be_a_gate(wanted.options.gate, self._gates)
         once = OnceOnly(request, body)
         if body.dry_run:
             planned: Plan = await self._writer.perform(
@@ -145,6 +161,14 @@ class OperationStarts:
             lambda tx, id_: (id_, existing(operation_reads.operation(tx, id_)).body),
         )
         return _created(begun, record)
+
+
+def _must_say_why(request: Request, cluster: str) -> None:
+    """Refuse whoever may not override a policy, or does not say why."""
+    if not request.identity.may_act_in(cluster, "admin"):
+        raise not_allowed(request.identity, "admin")
+    if not request.act().note:
+        raise invalid("Say why in Commissaire-Note: the policy is overridden.", "override_policy")
 
 
 def _wanted(

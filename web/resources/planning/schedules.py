@@ -1,6 +1,6 @@
 """Schedules over HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,13 +19,13 @@ from web.http.problems import KeyFault, Problem
 from web.http.replies import Reply, answered, created, deleted, digested
 from web.http.requests import Request
 from web.resources.at_time import asked_at, told
-from web.resources.operations.operation_starts import Asked, asked_for
+from web.resources.operations.operation_starts import Asked, asked_for, must_be_a_gate
 from web.schemas import bodies
 from web.schemas.operation_bodies import BeginBody
 from web.schemas.path_names import known_name, new_name
 from web.schemas.planning_bodies import ScheduleBody
 
-ONCE = ("dry_run", "plan", "starts_at")
+ONCE = ("dry_run", "plan", "starts_at", "override_policy")
 """What is of one request alone, and not of all to come."""
 
 
@@ -33,12 +33,18 @@ class Schedules:
     """The handlers of `/schedules` and `/schedule/{name}`. `now()` gives the time."""
 
     def __init__(
-        self, writer: Writer, reads: Reads, past: PastReads, now: Callable[[], str]
+        self,
+        writer: Writer,
+        reads: Reads,
+        past: PastReads,
+        now: Callable[[], str],
+        gates: Collection[str] = (),
     ) -> None:
         self._writer = writer
         self._reads = reads
         self._past = past
         self._now = now
+        self._gates = gates
 
     async def index(self, request: Request) -> Reply:
         """All schedules, and when they fire next."""
@@ -63,7 +69,7 @@ class Schedules:
         """Define a schedule, or change it: it fires from now on."""
         name = new_name(request)
         body = await bodies.read(request, ScheduleBody)
-        cluster = _operation_of(body.operation).request.cluster
+        cluster = _operation_of(body.operation, self._gates).request.cluster
         request.must_be_allowed_in(cluster)
         cron, zone = checked_cron(body.cron, "cron"), checked_zone(body.zone)
 
@@ -85,19 +91,21 @@ class Schedules:
 
 
 # Any: plain JSON.
-def _operation_of(operation: Mapping[str, Any]) -> Asked:
+def _operation_of(operation: Mapping[str, Any], gates: Collection[str]) -> Asked:
     """What each firing asks for. Refuses, by its key, what `POST /operations` would."""
     for key in ONCE:
         if key in operation:
             raise invalid(f"operation.{key} is of one request: leave it out.", f"operation.{key}")
     try:
-        return parsed(operation)
+        asked = parsed(operation)
+        must_be_a_gate(asked.request.options.gate, gates)
     except Problem as problem:
         faults = [KeyFault(f"operation.{key}", message) for key, message in problem.errors]
         raise Problem(problem.kind, f"operation: {problem.detail}", faults) from None
     except Refusal as refusal:
         key = f"operation.{refusal.key}" if refusal.key else "operation"
         raise Refusal(refusal.kind, f"operation: {refusal.sentence}", key) from None
+    return asked
 
 
 # Any: plain JSON.

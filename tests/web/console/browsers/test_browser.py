@@ -27,6 +27,7 @@ PAGES = (
     "/past?page=/history&position=80",
     "/diff?at=2026-01-01",
     "/tokens",
+    "/webhooks",
     "/about",
 )
 SCREENS = [

@@ -64,6 +64,8 @@ def test_the_same_again_is_no_event_and_another_is_a_change(
         ({"operation": UPGRADE | {"plan": "0f"}}, 400, "operation.plan"),
         ({"operation": UPGRADE | {"starts_at": "2030-01-01"}}, 400, "operation.starts_at"),
         ({"operation": UPGRADE | {"hosts": {"cluster": "db"}}}, 400, "operation.hosts"),
+        ({"operation": UPGRADE | {"gate": "unheard-of"}}, 400, "operation.gate"),
+        ({"operation": UPGRADE | {"window": "unheard-of"}}, 409, "operation.window"),
         ({"operation": UPGRADE | {"cluster": "none"}}, 404, None),
         ({"operation": UPGRADE | {"cluster": "db"}}, 409, "operation"),
     ],

@@ -1,0 +1,1 @@
+"""Checks elsewhere that are asked before an operation starts a host."""

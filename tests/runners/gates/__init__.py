@@ -1,0 +1,1 @@
+"""Gates: real Prometheus, and servers that answer as they should not."""
