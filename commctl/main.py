@@ -37,6 +37,8 @@ COMMANDS = {
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
     "window": ("planning.windows:commands", "When operations may start hosts."),
     "schedule": ("planning.schedules:commands", "Operations that begin by themselves."),
+    "policy": ("budget:policies", "How many members of a cluster may be away at once."),
+    "lock": ("budget:locks", "Hosts that restart by themselves."),
     "history": ("history:history", "Who did what, when."),
     "diff": ("diff:diff", "What changed between two times."),
     "network": ("resource:networks", "Networks of clusters."),

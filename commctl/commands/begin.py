@@ -13,6 +13,7 @@ from commctl.rollouts.keeping import GateOption, WindowOption, kept_to
 from commctl.rollouts.waves import (
     Approve,
     ApproveSecond,
+    OverridePolicy,
     Soak,
     StartsAt,
     WavesOption,
@@ -87,6 +88,7 @@ def upgrade(
     starts_at: StartsAt = None,
     window: WindowOption = None,
     gate: GateOption = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -96,6 +98,7 @@ def upgrade(
     body = body_of("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= kept_to(window, gate)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body | reboot_of(reboot), hosts, plan, yes, detach, timeout)
 
 
@@ -117,6 +120,7 @@ def deploy(
     starts_at: StartsAt = None,
     window: WindowOption = None,
     gate: GateOption = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -127,6 +131,7 @@ def deploy(
     body |= {"version": version} | reboot_of(reboot)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= kept_to(window, gate)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
@@ -146,6 +151,7 @@ def restart(
     starts_at: StartsAt = None,
     window: WindowOption = None,
     gate: GateOption = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
@@ -155,6 +161,7 @@ def restart(
     body = body_of("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= kept_to(window, gate)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 

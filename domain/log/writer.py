@@ -38,6 +38,7 @@ from domain.log.engine import (
 )
 from domain.log.jobs import Job, deliver, fail, refuse
 from domain.log.transaction import Transaction
+from domain.log.tree.kept import Tree
 from domain.log.unit import Aggregates, Unit
 from domain.refusal import unavailable
 
@@ -81,18 +82,17 @@ class Writer:
         self._engine = engine
         self._projections = projections
         self._timeout_s = timeout_s
-        self._on_commit = on_commit
-        self._on_loss = on_loss
+        self._on_commit, self._on_loss = on_commit, on_loss
         self._continuity = continuity or Continuity()
         self._clock = clock or LogClock()
-        self._aggregates = Aggregates()
-        self._position = -1
+        self._aggregates, self._position = Aggregates(), -1
         self._scrub_due_at: float | None = None
         self._queue: deque[Job] = deque()
-        self._wake = threading.Condition()
-        self._stopping = False
+        self._wake, self._stopping = threading.Condition(), False
         self._process = f"{socket.gethostname()}/{os.getpid()}"
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.on_tree: Callable[[Tree], None] = lambda tree: None
+        """Told after each commit what the log's tree is, before anybody gets an answer."""
         self.commits: Counter[int] = Counter()
         """How many commits had so many commands; those that changed nothing share none."""
         self.storage_was_full_at: float | None = None
@@ -325,6 +325,8 @@ class Writer:
             self._continuity.begin_anew(batch.loss)
             self._tell(self._on_loss, batch.loss)
         self._continuity.advance(batch.head, None)
+        if batch.tree is not None:
+            self._tell(self.on_tree, batch.tree)
         if batch.recorded:
             self._continuity.note(batch.recorded)
             previous, self._position = self._position, batch.recorded[-1].position

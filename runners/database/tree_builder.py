@@ -8,7 +8,7 @@ processes one does it.
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from domain.event import Act
@@ -57,25 +57,33 @@ class TreeBuilder:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            if self._ownership.holds(KEY):
-                try:
-                    await self._catch_up()
-                    self.broken = ""
-                except BrokenTree as broken:
-                    self.broken = str(broken)
-                except (Refusal, OperationalError, Stopped):
-                    pass  # the database is away or full, or the service is stopping
-                except PersistenceError as error:
-                    self.broken = str(error)
-            await asyncio.sleep(LOOK_EVERY_S)
+        threads = ThreadPoolExecutor(1, thread_name_prefix="tree")
+        try:
+            while True:
+                if self._ownership.holds(KEY):
+                    await self._look(threads)
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            await asyncio.to_thread(threads.shutdown)
 
-    async def _catch_up(self) -> None:
+    async def _look(self, threads: ThreadPoolExecutor) -> None:
+        try:
+            await self._catch_up(threads)
+            self.broken = ""
+        except BrokenTree as broken:
+            self.broken = str(broken)
+        except (Refusal, OperationalError, Stopped):
+            pass  # the database is away or full, or the service is stopping
+        except PersistenceError as error:
+            self.broken = str(error)
+
+    async def _catch_up(self, threads: ThreadPoolExecutor) -> None:
         """Half of the time it pauses: others have the writer then."""
+        loop = asyncio.get_running_loop()
         added, begun = 0, time.monotonic()
-        while chunk := await asyncio.to_thread(growth.next_chunk, self._engine):
+        while chunk := await loop.run_in_executor(threads, growth.next_chunk, self._engine):
             started = time.monotonic()
-            await asyncio.to_thread(self._add, chunk)
+            await loop.run_in_executor(threads, self._add, chunk)
             if chunk.before.grown:
                 self._log(
                     "log.not_ours",

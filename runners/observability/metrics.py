@@ -25,6 +25,7 @@ from runners.leases.ownership import Ownership
 from runners.os_support.log_lines import ServiceLog
 from runners.sources.pollers import SourcePollers
 from runners.ssh.client import Ssh
+from runners.webhooks.sender import WebhookSender
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
 from web.http.request_counts import SECONDS_BOUNDS, Durations, RequestCounts
@@ -227,6 +228,29 @@ def sources(inventories: SourcePollers) -> Collector:
             failures.add_metric((name,), tally.failures)
             stale.add_metric((name,), tally.stale)
         yield from (hosts, answers, failures, stale)
+
+    return collect
+
+
+def webhooks(sender: WebhookSender) -> Collector:
+    """Events that are sent to others."""
+
+    def collect() -> Iterable[Metric]:
+        attempts = CounterMetricFamily(
+            "commissaire_webhook_attempts",
+            "Attempts to deliver to a webhook, by what came of them.",
+            labels=("webhook", "outcome"),
+        )
+        failing = GaugeMetricFamily(
+            "commissaire_webhook_failing",
+            "1 where the last attempt to deliver to a webhook failed.",
+            labels=("webhook",),
+        )
+        for name, tally in sender.tallies.items():
+            attempts.add_metric((name, "delivered"), tally.delivered)
+            attempts.add_metric((name, "failed"), tally.failed)
+            failing.add_metric((name,), tally.failing)
+        yield from (attempts, failing)
 
     return collect
 

@@ -20,6 +20,7 @@ from runners.database.tree_builder import TreeBuilder
 from runners.leases.leases import Leases
 from runners.observability.database_probe import DatabaseProbe
 from runners.os_support.directory_lock import DataLock
+from runners.proof.mark import Mark, Misfit
 from runners.security.accounts import Accounts
 from runners.security.vault import WrongMasterKey, kept_master_key
 from web.resources.health import Part
@@ -42,6 +43,9 @@ ACTIONS = {
     " on by itself.",
     "log.other": "Stop the wrong server, or start with --accept-log as the reason says.",
     "log.went_back": "Wait: the service goes on by itself with what the database has.",
+    "log.loss_accepted": "See what is lost by the event log.went_back, then restart without"
+    " --accept-log.",
+    "log.mark_unwritten": "Let the service write log.mark beside the database, where it says why.",
     "log.tree_broken": "Look with commissaire log check; somebody changed the tables of the log.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
@@ -246,10 +250,23 @@ def leases(held: Leases, running: Check) -> Check:
     return check
 
 
-def tree(builder: TreeBuilder, running: Check) -> Check:
+def accepted(misfit: Misfit, as_ever: Check) -> Check:
+    """As `log`, where this process went on with a log that is not the one that was marked."""
+
+    async def check() -> Fault | None:
+        why = f"An operator went on with another log than the one that was marked: {misfit.why}."
+        return await as_ever() or Fault("log.loss_accepted", why, warns=True)
+
+    return check
+
+
+def tree(builder: TreeBuilder, mark: Mark | None, running: Check) -> Check:
     """Nothing is wrong with the Merkle tree of the log, as far as whoever adds to it can see."""
 
     async def check() -> Fault | None:
+        if mark is not None and mark.unwritten:
+            why = f"The mark of the log cannot be written: {mark.unwritten}."
+            return Fault("log.mark_unwritten", why, warns=True)
         if builder.broken:
             why = f"The tree of the log cannot be gone on with: {builder.broken}."
             return Fault("log.tree_broken", why, warns=True)

@@ -102,7 +102,7 @@ def signed(tree: Tree, key: SecretKey, next_key: SecretKey | None = None) -> Sig
     """A checkpoint of a tree, as of now."""
     size, root = tree.frontier.size, tree.frontier.root
     following = str(next_key.public) if next_key else ""
-    checkpoint = Checkpoint(key.name, size, root, f"{now()}Z", following)
+    checkpoint = Checkpoint(key.name, size, root, f"{now()}Z", tree.position, following)
     keys = [key, next_key] if next_key else [key]
     text = note.signed(checkpoint.text, keys)
     return Signed(checkpoint, tree.position, str(key.public), text)

@@ -228,11 +228,13 @@ def _speak_to_others(
     supervisor.run("node-reports", make.node_reports(managers).run())
     inventories = make.source_pollers(configured)
     supervisor.add("sources", inventories)
-    supervisor.add("webhooks", make.webhook_sender(webhooks))
+    sender = make.webhook_sender(webhooks)
+    supervisor.add("webhooks", sender)
     observer.collectors += [
         metrics.leases(make.ownership),
         metrics.container_managers(managers.results, registrar),
         metrics.sources(inventories),
+        metrics.webhooks(sender),
     ]
 
 
@@ -257,7 +259,11 @@ def _keep_tree(
     """Start whoever gives an existing log its tree; two that do are in nobody's way."""
     tree = TreeBuilder(storage.engine, storage.writer, now, lines.write, ownership)
     supervisor.run("tree", tree.run())
-    observer.checks["tree"] = readiness.tree(tree, observer.checks["tree"])
+    observer.checks["tree"] = readiness.tree(tree, storage.mark, observer.checks["tree"])
+    if storage.mark is not None:
+        supervisor.run("mark", storage.mark.run())
+    if storage.misfit is not None:
+        observer.checks["log"] = readiness.accepted(storage.misfit, observer.checks["log"])
 
 
 def _options(
@@ -270,6 +276,7 @@ def _options(
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
+        fleet_lock_from=settings.fleet_lock_from,
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         gates=gates.names,
         sources=settings.sources.keys(),

@@ -28,6 +28,8 @@ DATA_MODE = 0o700
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTING = 2
+EXIT_OTHER_LOG = 3
+"""The log is not the one that was served before: starting again does not help."""
 
 
 class CannotServe(Exception):

@@ -21,10 +21,12 @@ from projections.rebuilding.on_demand import Verifying
 from runners.database.log_watch import LogWatch, known_log
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
+from runners.proof.mark import Mark, Misfit
 from runners.proof.notary import Notary
 from runners.security.vault import TABLE as VAULT
 from runners.security.vault import Vault, WrongMasterKey
 from runners.service.fleet_reader import FleetReader
+from runners.service.marked_log import mark_of, must_be_accepted, say_that_it_went_back
 from runners.service.prerequisites import EXIT_WRONG_SETTING, CannotServe
 from runners.settings.settings import Settings
 
@@ -42,6 +44,10 @@ class Storage:
     past: PastReads
     verifying: Verifying
     notary: Notary
+    mark: Mark | None
+    """Beside a database file."""
+    misfit: Misfit | None
+    """What an operator went on with knowingly."""
     fleet: FleetReader
     writer: Writer
     log_watch: LogWatch
@@ -80,6 +86,8 @@ def open_storage(
     continuity = Continuity(known_log(settings), settings.accept_log)
     notary = Notary(vault)
     live_tables, found = _open_database(engine, vault, notary, continuity)
+    mark = mark_of(settings, engine, notary)
+    misfit = must_be_accepted(settings, engine, mark, lines)
     clock = _clock(settings, found, lines)
     log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
     log_reads = reads(engine, settings.command_timeout_s)
@@ -92,6 +100,10 @@ def open_storage(
     followers: list[Follower] = []
     writer = start_writer(settings, engine, live_tables, followers, lines, log_watch, clock)
     stack.push_async_callback(asyncio.to_thread, writer.stop)
+    if mark is not None:
+        writer.on_tree = mark.note
+    if misfit is not None:
+        say_that_it_went_back(writer, misfit)
     fleet = FleetReader(answers, vault)
     storage = Storage(
         engine,
@@ -101,6 +113,8 @@ def open_storage(
         past,
         verifying,
         notary,
+        mark,
+        misfit,
         fleet,
         writer,
         log_watch,

@@ -36,6 +36,8 @@ GIVE_UP_AFTER_S = 3 * 24 * 3600.0
 FAILURES_MIN = 10
 """Nothing is given up before so many attempts, whatever the clock says."""
 AFTER_DEFECT_S = 60.0
+STOP_TIMEOUT_S = 0.5
+"""How long the end of the service waits for answers; what was cut short is sent again."""
 PASSED_OVER_MAX = 1000
 """After so many positions that are not for a webhook, that they were looked at is kept."""
 
@@ -70,6 +72,15 @@ class Patience:
 PATIENCE = Patience()
 
 
+@dataclass
+class Tally:
+    """Attempts to deliver to one webhook, since this process has it, for the metrics."""
+
+    delivered: int = 0
+    failed: int = 0
+    failing: bool = False
+
+
 class WebhookSender(ProcessManager):
     """Sends to all webhooks whose keys, `webhook/NAME`, this process owns."""
 
@@ -97,11 +108,17 @@ class WebhookSender(ProcessManager):
         """What each takes, by key."""
         self._failing: dict[str, str] = {}
         """By key: why the last attempt failed. News do not shorten the pause after it."""
+        self.tallies: dict[str, Tally] = {}
+        """By name, of those that this process sends to."""
 
     async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
         """All webhooks of these shards: each looks for itself what there is to send."""
         keys = [f"{Webhook.KIND}/{name}" for name in await self._webhooks.names()]
         return [Due(key) for key in keys if self.owns(key, shards)]
+
+    async def stop(self, timeout_s: float) -> None:
+        """Send nothing more, and wait a moment for answers that are nearly there."""
+        await super().stop(min(timeout_s, STOP_TIMEOUT_S))
 
     def notice(self, recorded: Recorded) -> None:
         """An event is sent to those that take it; one about a webhook has it begin at once."""
@@ -109,7 +126,7 @@ class WebhookSender(ProcessManager):
         if isinstance(event, WebhookEvent) and self._ownership.holds(event.originator_id):
             self._failing.pop(event.originator_id, None)
             if isinstance(event, events.Removed):
-                self._wanted.pop(event.originator_id, None)
+                self._forget(event.originator_id)
                 self._queue.forget(event.originator_id)
             else:
                 self._queue.enqueue(event.originator_id)
@@ -120,10 +137,13 @@ class WebhookSender(ProcessManager):
     def drop(self, keys: Container[str]) -> None:
         """Another process sends to these from now on."""
         super().drop(keys)
-        for key in [key for key in self._wanted if key in keys]:
-            del self._wanted[key]
-        for key in [key for key in self._failing if key in keys]:
-            del self._failing[key]
+        for key in [key for key in {*self._wanted, *self._failing} if key in keys]:
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        self._wanted.pop(key, None)
+        self._failing.pop(key, None)
+        self.tallies.pop(key.partition("/")[2], None)
 
     async def tick(self, key: str) -> Requeue | None:
         """Send a webhook the event that is next, if there is one; a defect is its own affair."""
@@ -138,10 +158,10 @@ class WebhookSender(ProcessManager):
     async def _send_next(self, key: str) -> Requeue | None:
         followed = await self._webhooks.load(key.partition("/")[2])
         if followed is None or followed.known.row.state != "active":
-            self._wanted.pop(key, None)
-            self._failing.pop(key, None)
+            self._forget(key)
             return None
         self._wanted[key] = followed.wanted
+        tally = self.tallies.setdefault(followed.known.row.name, Tally())
         cursor = followed.known.cursor
         found = await self._webhooks.following(followed.wanted, cursor.position)
         if found.entry is None:
@@ -153,8 +173,11 @@ class WebhookSender(ProcessManager):
         kept, at = followed.kept, self._now()
         headers = sent.headers(kept.secrets_at(at), at)
         answer = await self._receiver.send(kept.url, followed.ca_path, headers, sent.body)
+        tally.failing = bool(answer.fault)
         if answer.fault:
+            tally.failed += 1
             return await self._failed(key, followed, sent, answer, at)
+        tally.delivered += 1
         to = cursor._replace(
             position=sent.position,
             attempts=cursor.attempts + 1,

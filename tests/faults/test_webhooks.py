@@ -1,6 +1,7 @@
 """kill -9 at every point of a delivery: nothing is lost, order is kept, doubles have one id."""
 
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -146,6 +147,31 @@ def test_of_two_processes_one_sends_and_the_other_goes_on(
             happen(both[1 - number], f"d{number}")
             all_there(both[1 - number], there)
             both[number].start()
+
+
+@pytest.mark.proof
+def test_a_process_that_was_frozen_in_the_middle_moves_nothing_back(
+    postgres_url: str, tmp_path: Path, there: WebhookReceiver
+) -> None:
+    with several(2, tmp_path, [postgres_url, postgres_url], "--lease-s", "3", *ALONE) as both:
+        put(both[0], there)
+        for number in (0, 1):  # one of them is about to send
+            frozen, other = both[number], both[1 - number]
+            there.free.clear()
+            there.does.append("hang")
+            happen(other, f"a{number}")
+            wait_for(lambda n=number: f"cluster/a{n}" in str(there.received[-1].body))  # type: ignore[misc] # bound
+            frozen.send(signal.SIGSTOP)
+            there.free.set()
+            happen(other, f"b{number}", f"c{number}")
+            all_there(other, there)
+            position = other.client.get("/webhook/hook").json()["position"]
+            frozen.send(signal.SIGCONT)
+            # It serves again, and has found out by then what is not its own any more.
+            wait_for(lambda one=frozen: one.client.get("/healthz").status_code)  # type: ignore[misc] # bound
+            happen(frozen, f"d{number}")
+            all_there(other, there)
+            assert other.client.get("/webhook/hook").json()["position"] >= position
 
 
 @pytest.mark.dear_on("postgresql")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.test_lost_log import refusal
 from tests.faults.client import registration
 from tests.high_availability.test_log_went_back import put, went_back
 from tests.support.service import Service
@@ -74,7 +75,7 @@ def test_a_file_that_was_replaced_is_not_written_to_any_more(tmp_path: Path) -> 
         assert refused.status_code == 503
         assert "was replaced" in refused.json()["detail"]
         service.stop()
-        service.start()
+        service.restart_with("--accept-log", refusal(service).rpartition("--accept-log ")[2])
         put(service, "after")
         assert service.client.get("/clusters").json() == ["after", "kept"]
         check(service)

@@ -1,7 +1,7 @@
 """What is said of the tree at a moment, as C2SP's `tlog-checkpoint` has it: origin, size, root.
 
-Two lines of our own follow: the time, and, where the key was rotated, the next one. Other tools
-pass over them.
+Lines of our own follow: the time, the position of the last event, and, where the key was rotated,
+the next one. Other tools pass over them.
 """
 
 import base64
@@ -13,6 +13,7 @@ from domain.log.tree.hashing import HASH_BYTES
 from domain.log.tree.note import Note, WrongNote
 
 TIME = "time "
+POSITION = "position "
 NEXT_KEY = "next-key "
 SIZE_DIGITS_MAX = 19
 
@@ -26,6 +27,8 @@ class Checkpoint(NamedTuple):
     root: bytes
     time: str
     """UTC, with a Z at its end; "" in those of other tools."""
+    position: int = 0
+    """Of the last event, in the log; 0 where it does not say."""
     next_key: str = ""
     """Which key signs from now on, where this one says so."""
 
@@ -34,6 +37,7 @@ class Checkpoint(NamedTuple):
         """What is signed."""
         lines = [self.origin, str(self.size), base64.b64encode(self.root).decode()]
         lines += [f"{TIME}{self.time}"] if self.time else []
+        lines += [f"{POSITION}{self.position}"] if self.position else []
         lines += [f"{NEXT_KEY}{self.next_key}"] if self.next_key else []
         return "".join(f"{line}\n" for line in lines)
 
@@ -72,9 +76,11 @@ def read(text: str) -> Read:
         root = b""
     if len(root) != HASH_BYTES:
         raise WrongNote("the root of the checkpoint is no hash")
-    return Read(
-        Checkpoint(origin, int(size), root, _said(more, TIME), _said(more, NEXT_KEY)), parsed
-    )
+    position = _said(more, POSITION)
+    is_number = position.isascii() and position.isdigit() and len(position) <= SIZE_DIGITS_MAX
+    time, next_key = _said(more, TIME), _said(more, NEXT_KEY)
+    found = Checkpoint(origin, int(size), root, time, int(position) if is_number else 0, next_key)
+    return Read(found, parsed)
 
 
 def _said(lines: list[str], what: str) -> str:

@@ -26,7 +26,7 @@ from runners.scheduling.backoff import Pauses
 from runners.security.vault import Vault
 from runners.webhooks.reading import WebhookReader
 from runners.webhooks.receiver import HttpReceiver
-from runners.webhooks.sender import Patience, WebhookSender
+from runners.webhooks.sender import Patience, Tally, WebhookSender
 from tests.support.stores import Store
 from tests.support.webhook_receiver import SECRET, WebhookReceiver
 
@@ -41,6 +41,8 @@ class Play:
         self.lines: list[dict[str, object]] = []
         self.vault = Vault(b"k" * 32)
         self.later_s = 0.0
+        self.tallies: dict[str, Tally] = {}
+        self.sender: WebhookSender | None = None
         self._writer: Writer | None = None
 
     @asynccontextmanager
@@ -74,6 +76,7 @@ class Play:
                 ownership=ownership,
                 patience=patience,
             )
+            self.tallies, self.sender = sender.tallies, sender
             runner = asyncio.create_task(sender.run(follower))
             try:
                 yield self

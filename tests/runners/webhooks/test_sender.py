@@ -1,5 +1,6 @@
 """Events on their way to receivers: each, in order, whatever receivers and processes do."""
 
+import asyncio
 import random
 
 import pytest
@@ -92,6 +93,8 @@ async def test_what_was_not_taken_is_sent_again_with_the_same_id_before_what_fol
         assert {each.reason == "" for each in play.deliveries()} == {True, False}
         assert play.said("webhook.failed")
         await until(lambda: play.said("webhook.delivers_again"))
+        tally = play.tallies["hook"]
+        assert (tally.delivered, tally.failed, tally.failing) == (len(there.taken), 3, False)
 
 
 async def test_a_dead_and_a_hanging_receiver_hold_up_nobody_else(
@@ -203,6 +206,21 @@ async def test_one_that_is_removed_is_sent_nothing_more_and_begins_anew(
         await play.happen("b")
         await all_there(play, there, begin)
         assert play.deliveries()[-1].type == "webhook.created"
+
+
+async def test_the_end_of_the_service_does_not_wait_for_one_that_hangs(
+    play: Play, there: WebhookReceiver
+) -> None:
+    there.always = "hang"
+    async with play.opened():
+        await play.put(there)
+        await until(lambda: there.received)
+        assert play.sender is not None
+        async with asyncio.timeout(LIMIT_S):
+            await play.sender.stop(10 * LIMIT_S)
+    there.always = 204
+    async with play.opened():
+        await all_there(play, there)
 
 
 async def test_a_defect_of_one_holds_up_no_other(play: Play, there: WebhookReceiver) -> None:

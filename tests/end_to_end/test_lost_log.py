@@ -1,0 +1,91 @@
+"""A database file that lost what was answered is not gone on with unless somebody says so."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.service import Service, wait_for
+
+EXIT_OTHER_LOG = 3
+LIMIT_S = 60
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Service:
+    """A service that was killed after 20 answered changes, which are in the WAL alone."""
+    service = Service(tmp_path / "service", None, "--no-runners")
+    with service:
+        service.client.put("/cluster/first").raise_for_status()
+        service.stop()
+        service.start()  # what was before is in the file itself
+        for number in range(20):
+            service.client.put(f"/cluster/c{number}").raise_for_status()
+        service.kill()
+    return service
+
+
+def refusal(service: Service) -> str:
+    """Why it does not start."""
+    begin = service.log.stat().st_size
+    with pytest.raises(AssertionError, match="did not start"):
+        service.start()
+    assert service._process is not None
+    assert service._process.wait(LIMIT_S) == EXIT_OTHER_LOG
+    service._process = None
+    (line,) = re.findall(r"commissaire: (.*)", service.read_log(begin))
+    return str(line)
+
+
+def test_a_write_ahead_log_that_was_deleted_is_told_and_gone_on_without_knowingly(
+    killed: Service,
+) -> None:
+    (killed.data / "commissaire.db-wal").unlink()
+    (killed.data / "commissaire.db-shm").unlink(missing_ok=True)
+    said = refusal(killed)
+    counts = re.search(r"it has (\d+) events, and had (\d+)\.", said)
+    assert counts
+    assert int(counts[2]) - int(counts[1]) == 20
+    assert refusal(killed) == said  # and again
+    name = said.rpartition("--accept-log ")[2]
+    with pytest.raises(AssertionError, match="did not start"):
+        killed.restart_with("--accept-log", f"{name}x")
+    killed._process = None
+    killed._flags = (*killed._flags[:-1], name)
+    with killed:
+        assert killed.client.get("/clusters").json() == ["first"]
+        (event,) = killed.client.get("/events?type=log.went_back").json()
+        assert event["data"]["changes_lost"] == 20
+        assert int(event["id"]) > 10_000  # nobody gets a position of what is lost
+        (told,) = [part for part in ready(killed)["parts"] if part["name"] == "log"]
+        assert (told["kind"], ready(killed)["status"]) == ("log.loss_accepted", "ready")
+        assert "log.loss_accepted" in killed.read_log()
+        killed.client.put("/cluster/after").raise_for_status()
+        killed.tool("log", "check")
+        killed.stop()
+        killed.start()
+        assert killed.client.get("/clusters").json() == ["after", "first"]
+
+
+def ready(service: Service) -> Any:
+    """What `/readyz` says."""
+    return httpx.get(f"{service.url}/readyz").json()
+
+
+def test_after_a_crash_that_lost_nothing_it_starts_by_itself(killed: Service) -> None:
+    with killed:
+        assert len(killed.client.get("/clusters").json()) == 21
+        wait_for((killed.data / "log.mark").exists)
+
+
+def test_an_older_file_in_its_place_is_told(killed: Service, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    killed.tool("backup", str(older))
+    with killed:
+        killed.client.put("/cluster/later").raise_for_status()
+        killed.stop()
+    shutil.copyfile(older / "commissaire.db", killed.data / "commissaire.db")
+    assert "it has 21 events, and had 22" in refusal(killed)

@@ -1,0 +1,177 @@
+"""The mark beside the database file says how far the log had come, and a log that is less than it,
+or another one, is told."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.commands import fleet_commands
+from domain.log.tree.checkpoint import read
+from runners.proof.mark import FILE_BYTES, Mark, Misfit
+from runners.proof.notary import Notary
+from runners.security.vault import Vault
+from tests.domain.log.tree.test_kept import vandalize, without_tree
+from tests.domain.log.writing import creating, queue
+from tests.runners.proof.test_tampering import cut_off
+from tests.support.stores import WAIT_TIMEOUT_S, Store, done, sqlite_store
+
+__all__ = ["sqlite_store"]
+
+EVENTS = 20
+
+
+class Marked:
+    """A log with its mark."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        vault = Vault(b"k" * 32)
+        vault.open(store.engine)
+        self.notary = Notary(vault)
+        self.notary.open(store.engine)
+        self.file = store.path.parent / "log.mark"
+        self.mark = Mark(self.file, store.engine, self.notary)
+        self.lines: list[str] = []
+        assert self.misfit() is None
+
+    def misfit(self) -> Misfit | None:
+        """As the next start finds it."""
+        with self.store.engine.snapshot() as tx:
+            return self.mark.misfit(tx, lambda name, **told: self.lines.append(name))
+
+    def add(self, names: str, count: int = EVENTS) -> None:
+        """So many events, with a mark after each commit."""
+        with self.store.writer() as writer:
+            writer.on_tree = self.mark.note
+            for future in queue(writer, [creating(f"{names}{n}") for n in range(count)]):
+                future.result(WAIT_TIMEOUT_S)
+
+    def command(self, command: Callable[..., Any], *arguments: Any) -> Any:
+        """One command, with its mark."""
+        with self.store.writer() as writer:
+            writer.on_tree = self.mark.note
+            return done(writer, command, *arguments)
+
+
+@pytest.fixture
+def marked(sqlite_store: Store) -> Iterator[Marked]:
+    """With some events."""
+    found = Marked(sqlite_store)
+    found.add("c")
+    yield found
+    found.mark._close()
+
+
+def test_each_commit_is_marked_before_its_answer(marked: Marked) -> None:
+    for number in range(3):
+        marked.command(fleet_commands.create_cluster, f"d{number}", "default", "")
+        checkpoint = read(marked.file.read_text().rstrip(" ")).checkpoint
+        assert checkpoint.size == len(marked.store.topics()) == checkpoint.position
+    assert marked.file.stat().st_size == FILE_BYTES
+    assert marked.file.stat().st_mode & 0o777 == 0o600
+    assert marked.misfit() is None
+
+
+def test_what_a_command_beside_the_service_appends_is_marked_soon(marked: Marked) -> None:
+    with marked.store.writer() as writer:
+        done(writer, fleet_commands.create_cluster, "beside", "default", "")
+        done(writer, marked.notary.rotate)
+    assert marked.misfit() is None  # a mark may be older than its log, and than its key
+    marked.mark.look()
+    assert read(marked.file.read_text().rstrip(" ")).checkpoint.size == EVENTS + 2
+    marked.file.unlink()
+    marked.mark.look()
+    assert marked.misfit() is None
+    assert marked.file.exists()
+
+
+def copy_of(store: Store, to: Path) -> Path:
+    """The file as it is now."""
+    with sqlite3.connect(store.path) as live, sqlite3.connect(to) as copy:
+        live.backup(copy)
+    live.close()
+    copy.close()
+    return to
+
+
+def test_an_older_file_is_told_also_when_it_has_grown_as_long(
+    marked: Marked, tmp_path: Path
+) -> None:
+    copy = copy_of(marked.store, tmp_path / "older.db")
+    marked.add("d", 5)
+    text = marked.file.read_bytes()
+    older = Store(f"sqlite:///{copy}", marked.store._opened)
+    with older.engine.snapshot() as tx:
+        found = marked.mark.misfit(tx, lambda name, **told: None)
+    assert found is not None
+    assert (found.size, found.marked.size) == (EVENTS, EVENTS + 5)
+    assert found.why == f"it has {EVENTS} events, and had {EVENTS + 5}"
+    assert found.name.startswith(f"{EVENTS}-")
+    with older.writer() as writer:
+        for future in queue(writer, [creating(f"e{n}") for n in range(7)]):
+            future.result(WAIT_TIMEOUT_S)
+    assert marked.file.read_bytes() == text
+    with older.engine.snapshot() as tx:
+        found = marked.mark.misfit(tx, lambda name, **told: None)
+    assert found is not None
+    assert f"its first {EVENTS + 5} events are not those that it had" in found.why
+
+
+@pytest.mark.parametrize("rewritten", [False, True], ids=["rows alone", "and their tree"])
+def test_a_tail_that_was_cut_off_is_told(marked: Marked, rewritten: bool) -> None:
+    vandalize(marked.store, cut_off(marked.store, EVENTS)[:1])
+    if rewritten:
+        without_tree(marked.store)
+    found = marked.misfit()
+    assert found is not None
+    assert found.why == f"it has {EVENTS - 1} events, and had {EVENTS}"
+
+
+def test_another_services_log_is_told(marked: Marked, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    url = f"sqlite:///{tmp_path / 'other' / 'commissaire.db'}"
+    other = Marked(Store(url, marked.store._opened).create())
+    other.add("o", EVENTS + 3)
+    other.mark._close()
+    shutil.copyfile(marked.file, other.file)
+    found = other.misfit()
+    assert found is not None
+    assert "signed by no key of it" in found.why
+
+
+def test_a_mark_that_was_edited_is_told_and_one_that_is_torn_says_nothing(marked: Marked) -> None:
+    text = marked.file.read_text()
+    marked.file.write_text(text.replace(f"\n{EVENTS}\n", f"\n{EVENTS - 1}\n"))
+    found = marked.misfit()
+    assert found is not None
+    assert "signed by no key of it" in found.why
+    assert marked.lines == []
+    marked.file.write_bytes(b"\0" * FILE_BYTES)
+    assert marked.misfit() is None
+    assert marked.lines == ["log.mark_unreadable"]
+    marked.file.unlink()
+    assert marked.misfit() is None
+
+
+def test_a_log_that_has_no_tree_yet_is_held_against_its_mark_as_well(marked: Marked) -> None:
+    without_tree(marked.store)
+    assert marked.misfit() is None
+    with marked.store.writer() as writer:
+        done(writer, fleet_commands.create_cluster, "more", "default", "")
+    assert marked.misfit() is None
+
+
+def test_a_mark_that_cannot_be_written_holds_up_no_change(marked: Marked) -> None:
+    marked.mark._close()
+    marked.file.unlink()
+    marked.file.mkdir()
+    marked.command(fleet_commands.create_cluster, "more", "default", "")
+    assert "Is a directory" in marked.mark.unwritten
+    marked.file.rmdir()
+    marked.command(fleet_commands.create_cluster, "again", "default", "")
+    assert marked.mark.unwritten == ""
+    assert marked.misfit() is None
