@@ -35,6 +35,8 @@ COMMANDS = {
     "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),
     "deploy": ("begin:deploy", "Bring a cluster's hosts to a version, a few at a time."),
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
+    "window": ("planning.windows:commands", "When operations may start hosts."),
+    "schedule": ("planning.schedules:commands", "Operations that begin by themselves."),
     "policy": ("budget:policies", "How many members of a cluster may be away at once."),
     "lock": ("budget:locks", "Hosts that restart by themselves."),
     "history": ("history:history", "Who did what, when."),
