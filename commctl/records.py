@@ -70,6 +70,15 @@ class OperationHost(TypedDict):
     evidence: Record
 
 
+class HeldLock(TypedDict):
+    """A host that restarts by itself."""
+
+    cluster: str
+    address: str
+    id: str
+    since: str
+
+
 class Wait(TypedDict):
     """What an operation as a whole waits for, until when, and why."""
 
@@ -148,6 +157,7 @@ class Fleet(TypedDict):
     hosts: FleetHosts
     failed: list[FailedHosts]
     operations: list[Record]
+    locks: list[HeldLock]
     needs_a_person: list[Record]
 
 

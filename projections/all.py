@@ -16,6 +16,7 @@ from projections.beside_the_log import (
 from projections.fleet import projection as fleet
 from projections.past import checkpoints
 from projections.planning import schedules, windows
+from projections.rollouts import budgets
 from projections.webhooks import projection as webhooks
 
 PROJECTIONS = (
@@ -28,6 +29,7 @@ PROJECTIONS = (
     accounts.PROJECTION,
     webhooks.PROJECTION,
     windows.PROJECTION,
+    budgets.PROJECTION,
     schedules.PROJECTION,
 )
 

@@ -94,7 +94,13 @@ MEMBERS = Table(
 )
 
 
-UNSEEN = (cluster_events.OperationStarted, cluster_events.OperationEnded)
+UNSEEN = (
+    cluster_events.OperationStarted,
+    cluster_events.OperationEnded,
+    cluster_events.PolicyChanged,
+    cluster_events.LockTaken,
+    cluster_events.LockGiven,
+)
 """What happens to a cluster and is no part of its record."""
 COUNTED = (host_events.Activated, host_events.Recovered, host_events.Failed)
 """What happens to a host and makes it available, or not."""

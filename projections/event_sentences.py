@@ -76,6 +76,13 @@ def _created(event: cluster.Created) -> str:
     return f"created with network {event.network}{manager}"
 
 
+def _policy(event: cluster.PolicyChanged) -> str:
+    most = event.max_unavailable
+    return (
+        "has no limit to members that are away" if most is None else f"{most} members may be away"
+    )
+
+
 def _started(event: operation_events.Started) -> str:
     version = f" to {event.version}" if event.version else ""
     skipped = f", {len(event.skipped)} skipped" if event.skipped else ""
@@ -147,6 +154,9 @@ TELLINGS: dict[type[Event], Telling] = {
     cluster.Removed: "removed",
     cluster.OperationStarted: "operation {operation} began",
     cluster.OperationEnded: "operation {operation} ended",
+    cluster.PolicyChanged: _policy,
+    cluster.LockTaken: "{address} took a lock, to restart by itself",
+    cluster.LockGiven: "the lock of {address} is free again",
     network.Created: "created, of type {type}",
     network.TakenUp: "taken up by cluster {cluster}",
     network.Released: "released by cluster {cluster}",
@@ -223,6 +233,8 @@ def sentence(event: Event) -> str:
 
 
 REASONS = {
+    "unlocked": "It said that it is back.",
+    "released": "Somebody released it.",
     "taken_out": "It was taken out of the cluster.",
     "host_removed": "The host was removed.",
     "cluster_removed": "The cluster was removed.",

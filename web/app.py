@@ -1,6 +1,6 @@
 """The Starlette application, put together from what it needs."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from web.events.output_stream import Followers
 from web.events.proofs import Proofs, Sign, nobody_signs
 from web.events.timeline import Timeline
 from web.exception_handlers import exception_handlers
-from web.http.clients import Clients
+from web.http.clients import Clients, Network
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
 from web.middleware import RequestMiddleware, ServiceLogWrite
@@ -48,12 +48,15 @@ from web.resources.operations.second_looks import SecondLooks
 from web.resources.operations.step_outputs import StepOutputs
 from web.resources.planning.schedules import Schedules
 from web.resources.planning.windows import Windows
+from web.resources.rollouts.budgets import Budgets
+from web.resources.rollouts.fleet_lock import FleetLock
 from web.resources.webhooks import TryWebhook, Webhooks, nobody_can_send
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
 from web.routes.fleet import fleet_routes
 from web.routes.operations import operation_routes
 from web.routes.planning import planning_routes
+from web.routes.rollouts import rollout_routes
 from web.routes.table import cluster_routes, host_routes, network_routes, service_routes
 from web.routes.webhooks import webhook_routes
 from web.routing.not_here import leave_to_others
@@ -108,6 +111,8 @@ class Options:
     listeners_max: int = LISTENERS_MAX
     oldest_report: Callable[[], str] = str
     """What container managers said before that time is too old to be shown."""
+    fleet_lock_from: Sequence[Network] = ()
+    """The networks whose clients may take locks; none is nobody."""
     elsewhere: bool = False
     """The API is served by other processes, and this one says so."""
     second_look_s: float = second_looks.LIMIT_S
@@ -194,6 +199,7 @@ def _api(
             Windows(writer, reads, past, options.now),
             Schedules(writer, reads, past, options.now, options.gates),
         ),
+        *rollout_routes(Budgets(writer, reads, past), FleetLock(writer, options.fleet_lock_from)),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),

@@ -9,9 +9,11 @@ import typer
 from commctl.commands.arguments import ClusterName, Yes
 from commctl.exits import DONE, REFUSED, Left, Refused, WrongUse
 from commctl.records import Plan, Record
+from commctl.rollouts.keeping import GateOption, WindowOption, kept_to
 from commctl.rollouts.waves import (
     Approve,
     ApproveSecond,
+    OverridePolicy,
     Soak,
     StartsAt,
     WavesOption,
@@ -84,15 +86,20 @@ def upgrade(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    window: WindowOption = None,
+    gate: GateOption = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
     timeout: Timeout = None,
 ) -> int:
     """Upgrade the packages, or the OSTree, of a cluster's hosts, a few at a time."""
-    body = _body("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body = body_of("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
-    return _begin(session(ctx), body | _reboot(reboot), hosts, plan, yes, detach, timeout)
+    body |= kept_to(window, gate)
+    body |= {"override_policy": True} if override_policy else {}
+    return _begin(session(ctx), body | reboot_of(reboot), hosts, plan, yes, detach, timeout)
 
 
 def deploy(
@@ -111,15 +118,20 @@ def deploy(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    window: WindowOption = None,
+    gate: GateOption = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
     timeout: Timeout = None,
 ) -> int:
     """Bring a cluster's hosts to a version of an OSTree, a few at a time."""
-    body = _body("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
-    body |= {"version": version} | _reboot(reboot)
+    body = body_of("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= {"version": version} | reboot_of(reboot)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= kept_to(window, gate)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
@@ -137,18 +149,23 @@ def restart(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    window: WindowOption = None,
+    gate: GateOption = None,
+    override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
     detach: Detach = False,
     timeout: Timeout = None,
 ) -> int:
     """Restart a cluster's hosts, a few at a time."""
-    body = _body("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body = body_of("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= kept_to(window, gate)
+    body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
-def _body(
+def body_of(
     kind: str,
     cluster: str,
     parallel: str | None,
@@ -157,6 +174,7 @@ def _body(
     healthy: str | None,
     step_timeout: str | None,
 ) -> Record:
+    """What was typed, as the body of a `POST /operations`. Raises WrongUse."""
     given: dict[str, Any] = {
         "max_parallel": _amount(parallel),
         "max_failures": _amount(failures),
@@ -191,7 +209,8 @@ def _amount(text: str | None) -> int | str | None:
     return int(text)
 
 
-def _reboot(text: str | None) -> Record:
+def reboot_of(text: str | None) -> Record:
+    """`if-needed` as the API has it."""
     return {} if text is None else {"reboot": text.replace("-", "_")}
 
 

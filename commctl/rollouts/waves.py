@@ -25,6 +25,10 @@ Approve = Annotated[
 ApproveSecond = Annotated[
     bool, typer.Option("--approve-second", help="Somebody else than you approves it.")
 ]
+OverridePolicy = Annotated[
+    bool,
+    typer.Option("--override-policy", help="The policy of the cluster does not count; say --note."),
+]
 StartsAt = Annotated[
     str | None,
     typer.Option("--starts-at", metavar="TIME", help="Nothing before: +2h, 23:00, or ISO."),

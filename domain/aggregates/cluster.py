@@ -13,6 +13,7 @@ from domain.names import some
 from domain.refusal import conflict, not_found
 
 State = Literal["", "created", "removing"]
+LockReason = Literal["unlocked", "released"]
 
 NEXT: dict[State, frozenset[State]] = {
     "": frozenset({"created"}),
@@ -91,8 +92,49 @@ class OperationEnded(ClusterEvent):
     operation: str
 
 
+@dataclass(frozen=True)
+class PolicyChanged(ClusterEvent):
+    """What holds for every operation and lock of the cluster from now on.
+
+    `max_unavailable`: so many members may be away at once, or such a percentage; `null` is any.
+    """
+
+    TOPIC: ClassVar[str] = "cluster.policy_changed"
+    max_unavailable: int | str | None
+
+
+@dataclass(frozen=True)
+class LockTaken(ClusterEvent):
+    """A member restarts by itself, and holds a slot of the budget meanwhile. `client`: its own id.
+
+    It holds it until it says that it is back, an administrator releases it, or it leaves.
+    """
+
+    TOPIC: ClassVar[str] = "cluster.lock_taken"
+    address: str
+    client: str
+
+
+@dataclass(frozen=True)
+class LockGiven(ClusterEvent):
+    """The slot is free again: the member said so (`unlocked`), or somebody else (`released`)."""
+
+    TOPIC: ClassVar[str] = "cluster.lock_given"
+    address: str
+    reason: LockReason
+
+
 AnyClusterEvent = (
-    Created | HostJoined | HostLeft | RemovalStarted | Removed | OperationStarted | OperationEnded
+    Created
+    | HostJoined
+    | HostLeft
+    | RemovalStarted
+    | Removed
+    | OperationStarted
+    | OperationEnded
+    | PolicyChanged
+    | LockTaken
+    | LockGiven
 )
 
 
@@ -112,6 +154,9 @@ class Cluster(Aggregate[AnyClusterEvent]):
         self.operation = ""
         """The operation that is in process; none leaves meanwhile."""
         self.members: dict[str, None] = {}  # a set that keeps the order of joining
+        self.max_unavailable: int | str | None = None
+        self.locks: dict[str, str] = {}
+        """Members that restart by themselves, and the ids that they have for themselves."""
 
     @property
     def exists(self) -> bool:
@@ -196,6 +241,21 @@ class Cluster(Aggregate[AnyClusterEvent]):
         if self.operation == operation:
             self.emit(OperationEnded(operation))
 
+    def change_policy(self, max_unavailable: int | str | None) -> None:
+        """Have this policy from now on. The same again is no news."""
+        self.must_exist()
+        if max_unavailable != self.max_unavailable:
+            self.emit(PolicyChanged(max_unavailable))
+
+    def take_lock(self, address: str, client: str) -> None:
+        """Let a member restart by itself; the budget has room for it."""
+        self.emit(LockTaken(address, client))
+
+    def give_lock(self, address: str, reason: LockReason) -> None:
+        """Free the slot of a member. One that has none is no news."""
+        if address in self.locks:
+            self.emit(LockGiven(address, reason))
+
     def must_be_at_rest(self) -> None:
         """Refuse what must not happen while an operation is in process."""
         if self.operation:
@@ -217,6 +277,7 @@ class Cluster(Aggregate[AnyClusterEvent]):
                 self.members[event.address] = None
             case HostLeft():
                 del self.members[event.address]
+                self.locks.pop(event.address, None)
             case Created():
                 self._become("created")
                 self.network = event.network
@@ -229,6 +290,12 @@ class Cluster(Aggregate[AnyClusterEvent]):
                 self.operation = event.operation
             case OperationEnded():
                 self.operation = ""
+            case PolicyChanged():
+                self.max_unavailable = event.max_unavailable
+            case LockTaken():
+                self.locks[event.address] = event.client
+            case LockGiven():
+                del self.locks[event.address]
             case _:
                 assert_never(event)
 

@@ -54,6 +54,8 @@ class Options:
     """The name of a window: hosts are started only while it is open."""
     gate: str = ""
     """The name of a check in the settings, which is asked before each start of a host."""
+    override_policy: bool = False
+    """Whether an administrator lets it do what the policy of its cluster does not."""
 
     def plain(self) -> dict[str, Any]:
         """The options as plain values, as events store them."""

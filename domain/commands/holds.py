@@ -7,13 +7,14 @@ by the operation's record. What has to be asked elsewhere is asked before, and l
 from collections.abc import Callable, Mapping
 
 from domain.aggregates.operation import Operation
+from domain.commands.budget import within_policy
 from domain.commands.fleet_commands import Unit
 from domain.rollouts.moves import Wait
 
 Hold = Callable[[Unit, Operation, str], Wait | None]
 """Asked about an operation and the address of its next host: what is waited for, if anything.
 
-`operation.act.at` is the time. `Wait.what` must not be ""."""
+`operation.act.at` is the time. `Wait.what` is "" for what is not worth an event."""
 
 
 def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait | None:
@@ -35,7 +36,7 @@ def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None
     return Wait(f"Its window {name} is closed.", "window", opening.next)
 
 
-HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window)
+HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window, within_policy)
 """In the order in which they are asked."""
 
 

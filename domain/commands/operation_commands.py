@@ -13,6 +13,7 @@ from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.operation_events import Evidence, Step
 from domain.aggregates.rolling_policy import next_move
 from domain.commands import planning
+from domain.commands.budget import not_available
 from domain.commands.fleet_commands import Unit
 from domain.commands.holds import NOBODY_ASKED, Verdicts, held_back
 from domain.commands.planning import Plan
@@ -85,7 +86,8 @@ def retry(unit: Unit, name: str, predecessor: str) -> str:
     in_order = {address: left[address] for address in cluster.members if address in left}
     # The cluster may be another one of that name, without what there was to drain.
     wish = None if before.request.options.drain is not False else False
-    request = replace(before.request, options=replace(before.request.options, drain=wish))
+    options = replace(before.request.options, drain=wish, override_policy=False)
+    request = replace(before.request, options=options)
     found = planning.of(unit, planning.decided(unit, request), in_order | left, strict=False)
     unit.operation(name).start(
         found.request, found.hosts, found.skipped, predecessor, found.members, found.waves
@@ -161,11 +163,10 @@ def advance(unit: Unit, name: str, verdicts: Verdicts = NOBODY_ASKED) -> Wait | 
 
 
 def _unavailable(unit: Unit, operation: Operation) -> set[str]:
-    """Members that are not active; empty where nobody limits them."""
+    """Members that are away; empty where the operation does not limit them."""
     if operation.limits.unavailable is None:
         return set()
-    members = unit.cluster(operation.request.cluster).members
-    return {address for address in members if unit.host(address).status != "active"}
+    return not_available(unit, operation.request.cluster)
 
 
 def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:

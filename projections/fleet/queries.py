@@ -22,9 +22,11 @@ from projections.fleet.cures import (
 from projections.fleet.facets import facets
 from projections.fleet.matching import DIMENSIONS, HostFilter, matching
 from projections.hosts import later
+from projections.rollouts import budgets
 from projections.webhooks import queries as webhooks
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
+LOCKS_MAX = 100
 NAMES_MAX = 20
 """So many hosts are named of each kind of failure."""
 RUNNING = (
@@ -177,6 +179,7 @@ def fleet(
         "hosts": {"total": counts["total"]} | {n: counts[n] for n in ("status", "os", "cluster")},
         "failed": failed,
         "operations": [] if past else _running(tx),
+        "locks": budgets.locks(tx)[:LOCKS_MAX],
         "needs_a_person": needs if past else needs + _needs_now(tx, sources),
     }
 

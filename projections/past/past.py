@@ -26,6 +26,7 @@ from projections.beside_the_log import heartbeats
 from projections.fleet import projection as fleet
 from projections.planning import schedules, windows
 from projections.projection import HandlersByTopic, Projection
+from projections.rollouts import budgets
 from projections.tables import StoredTables
 
 FLEET = (
@@ -35,6 +36,7 @@ FLEET = (
     container_managers.PROJECTION,
     fleet.PROJECTION,
     windows.PROJECTION,
+    budgets.PROJECTION,
     schedules.PROJECTION,
 )
 """What is known of the whole fleet at a time. Operations are asked for one by one."""

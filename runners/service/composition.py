@@ -276,6 +276,7 @@ def _options(
     """What the settings say of the API."""
     return Options(
         clients=Clients(settings.trusted_proxy),
+        fleet_lock_from=settings.fleet_lock_from,
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         gates=gates.names,
         sources=settings.sources.keys(),

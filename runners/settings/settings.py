@@ -66,9 +66,11 @@ class Settings(Places, BaseModel):
         description="Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; may"
         " be repeated.",
     )
+    fleet_lock_from: Networks = Field(
+        (), description="Network whose hosts may take FleetLock locks; may be repeated."
+    )
     sources: Annotated[dict[str, dict[str, object]], Sources("", ("file",))] = Field(
-        {},
-        description="Inventories that may own hosts, a table [sources.NAME] for each.",
+        {}, description="Inventories that may own hosts, a table [sources.NAME] for each."
     )
     gate: Annotated[Names, Sources("NAME=URL", ("flag", "variable"), several=True)] = Field(
         (), description="A check before operations start a host: its URL must answer 2xx."
@@ -170,12 +172,8 @@ class Settings(Places, BaseModel):
     header_bytes_max: Bytes = Field(
         32 * KIBIBYTE, description="Largest head of a request: its line and all headers."
     )
-    header_timeout_s: Seconds = Field(
-        10.0, description="How long a client may take to send the head of a request."
-    )
-    body_timeout_s: Seconds = Field(
-        30.0, description="How long a client may take to send the body of a request."
-    )
+    header_timeout_s: Seconds = Field(10.0, description="How long the head of a request may take.")
+    body_timeout_s: Seconds = Field(30.0, description="How long the body of a request may take.")
     keep_alive_s: Seconds = Field(
         15.0, description="How long a connection may stay open without a request."
     )

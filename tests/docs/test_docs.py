@@ -102,7 +102,9 @@ def check(shown: list[tuple[str, str]], directory: Path, fleet: Fleet) -> None:
     host = fleet.add("fedora")
     (directory / "id_ed25519").write_bytes(host.private_key)
     (directory / "token").write_text("A-TOKEN\n")
-    with Service(directory / "service", named=False) as service:
+    with Service(
+        directory / "service", None, "--fleet-lock-from", "127.0.0.0/8", named=False
+    ) as service:
         write_passwords(directory, service.password)
         stage = Stage(directory, service, host)
         for command, expected in shown:

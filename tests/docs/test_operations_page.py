@@ -41,6 +41,8 @@ def test_every_option_has_its_default() -> None:
             assert shown == f"{STEP_TIMEOUT_S['upgrade']:g}; restart: {other:g}"
         elif name == "drain":  # the default is what the cluster has
             assert shown.startswith("where the cluster has")
+        elif default is False:
+            assert shown == "false"
         elif default in (None, "", []):
             assert shown == "none"
         else:

@@ -34,10 +34,11 @@ def test_every_event_has_its_sentence() -> None:
 
 
 def test_every_reason_that_is_a_word_has_its_sentence() -> None:
+    from domain.aggregates import cluster
     from domain.aggregates.accounts import session, token
     from domain.event import LeaveReason
 
-    words = (LeaveReason, token.Reason, session.Reason)
+    words = (LeaveReason, cluster.LockReason, token.Reason, session.Reason)
     assert {word for each in words for word in get_args(each)} == {"", *REASONS}
 
 

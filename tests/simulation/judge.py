@@ -16,7 +16,7 @@ from domain.aggregates.operation_events import (
 from domain.commands.operation_commands import STAYS_CORDONED
 from runners.operations.host_step import HEALTH_LOOK_S
 from tests.simulation.clock import BEGIN
-from tests.simulation.judge_of_waves import waves_are_kept
+from tests.simulation.judge_of_waves import budgets_are_kept, waves_are_kept
 from tests.simulation.judge_of_windows import gates_are_asked, windows_are_kept
 from tests.simulation.nodes import FOR_EVER
 from tests.simulation.story import NAME, Told
@@ -32,6 +32,7 @@ def judge(told: Told) -> None:
         _starts_keep_to_the_limits(told)
         _everybody_is_accounted_for(told)
         waves_are_kept(told)
+        budgets_are_kept(told)
         windows_are_kept(told)
         gates_are_asked(told)
         _nothing_ran_twice(told)

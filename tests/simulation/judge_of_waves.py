@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from domain.aggregates.cluster import LockGiven, LockTaken
 from domain.aggregates.host_events import Activated, Failed, Recovered
 from domain.aggregates.operation import Operation
 from domain.aggregates.operation_events import (
@@ -13,6 +14,7 @@ from domain.aggregates.operation_events import (
     WaveStarted,
 )
 from domain.event import seconds_between
+from domain.rollouts.budget import SLOTS, most_away
 from tests.simulation.story import NAME, Told
 
 
@@ -83,3 +85,35 @@ def _was_due(watched: Watched, event: WaveStarted) -> None:
     assert approvers or not rules["approval"], "nobody approved the wave"
     if rules["approval"] == "second":
         assert approvers - {operation.starter}, "who began it approved it alone"
+
+
+def budgets_are_kept(told: Told) -> None:
+    """Never more away than the policy has it: failed, in process, and by themselves."""
+    allowed = told.log.unit.cluster("web").max_unavailable
+    operation, locks = Operation(NAME), set[str]()
+    failed = {  # before the story
+        e.originator_id.partition("/")[2]
+        for e in told.log.unit.history
+        if isinstance(e, Failed) and e.at < told.log.entries[0].event.at
+    }
+    for _, _, event in told.log.entries:
+        kind, _, name = event.originator_id.partition("/")
+        away = failed | locks | {*operation.with_outcome("in_process")}
+        if isinstance(event, HostStarted):
+            assert event.address not in locks, "it worked on a host that restarts by itself"
+            if allowed is not None:
+                most = most_away(allowed, len(told.machines))
+                assert len(away | {event.address}) <= most, "the policy was not kept"
+        if isinstance(event, LockTaken):
+            most = most_away(SLOTS if allowed is None else allowed, len(told.machines))
+            assert len(away | {event.address}) <= most, "more locks than slots"
+            locks.add(event.address)
+        if isinstance(event, LockGiven):
+            locks.discard(event.address)
+        if kind == "host" and isinstance(event, Failed):
+            failed.add(name)
+        if kind == "host" and isinstance(event, Recovered):
+            failed.discard(name)
+        if kind == "operation":
+            stream: Any = event
+            operation.follow([stream])

@@ -363,7 +363,13 @@ class SeveralStory(Story):
             self.elsewhere = self.conductor.begin(asyncio.sleep(0))
             for _ in range(self.chance.randrange(2, 5)):
                 self._begin()
-            for running in (self._operator(), self._members(), self._befall(), self._approvers()):
+            for running in (
+                self._operator(),
+                self._members(),
+                self._befall(),
+                self._approvers(),
+                self._lockers(),
+            ):
                 self.conductor.begin(running)
             self.conductor.play(
                 lambda: (operation.is_over and not self._has_wishes) or clock.seconds > LONGEST_S,

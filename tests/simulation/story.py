@@ -12,7 +12,13 @@ from domain.aggregates.container_manager import container_manager_request
 from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.planning.window import Hours
 from domain.aggregates.rolling_policy import Amount, Kind, Options
-from domain.commands import approvals, investigation, node_outcomes, operation_commands
+from domain.commands import (
+    approvals,
+    budget,
+    investigation,
+    node_outcomes,
+    operation_commands,
+)
 from domain.commands.investigation import Subject
 from domain.commands.operation_commands import Wish
 from domain.event import Act, Recorded, shifted
@@ -109,6 +115,8 @@ class Story:
         self.fate = random.Random(f"waves of {seed}")
         """Of what stories had not at first, so that those of then stay as they were."""
         self.nights = random.Random(f"windows of {seed}")
+        self.has_lockers = self.fate.random() < 0.3
+        self._holders: dict[str, float] = {}
         self.crashes = 0
         self.defects: list[Exception] = []
         self._dies = asyncio.Event()
@@ -133,6 +141,9 @@ class Story:
         for address in addresses:
             if self.chance.random() < 0.05:
                 unit.host(address).fail("unreachable", "It is off.")
+        if self.fate.random() < 0.3:
+            policies: list[Amount] = [1, 2, "50%"]
+            unit.cluster("web").change_policy(self.fate.choice(policies))
         unit.did()
         return unit
 
@@ -194,10 +205,7 @@ class Story:
         for address, node in self.manager.nodes.items():
             if self.log.unit.operations[NAME].request.options.drain:
                 self.world.machines[address].has_pods = partial(self._has_pods, node)
-        others = [
-            asyncio.create_task(acts)
-            for acts in (self._operator(), self._members(), self._approvers(), self._planner())
-        ]
+        others = [asyncio.create_task(acts) for acts in self.people()]
         operation = self.log.unit.operations[NAME]
         try:
             with suppress(TimeoutError):  # the judge has a word for it
@@ -305,6 +313,25 @@ class Story:
             await asyncio.sleep(self.chance.uniform(1.0, 120.0))
             self._steer("in_process")
 
+    def people(self) -> list[Coroutine[Any, Any, None]]:
+        """Whoever acts beside the service."""
+        return [self._operator(), self._members(), self._approvers(), self._lockers()]
+
+    async def _lockers(self) -> None:
+        """Hosts that restart by themselves: most say that they are back, others are released."""
+        while self.has_lockers:
+            await asyncio.sleep(self.fate.uniform(5.0, 150.0))
+            for address, held in list(self._holders.items()):
+                if self.loop.time() > held:
+                    del self._holders[address]
+                    give = partial(budget.give_lock, name="web", address=address)
+                    self.log.do(self.act("alice"), give)
+            address = self.fate.choice(list(self.world.machines))
+            with suppress(Refusal):
+                take = partial(budget.take_lock, name="web", address=address, client="it")
+                self.log.do(self.act(f"fleetlock:{address}"), take)
+                self._holders[address] = self.loop.time() + self.fate.uniform(10.0, 400.0)
+
     async def _approvers(self) -> None:
         """Look now and then, approve what waits for that, and give up what nobody mends."""
         patience = 20
@@ -313,7 +340,7 @@ class Story:
             told = self.log.unit.operations[NAME].told
             for actor in ("alice", "bob") if told.what in ("approval", "soak") else ():
                 self._approve(actor)
-            patience -= told.what == "soak" and told.until is None
+            patience -= told.what in ("soak", "members") and told.until is None
             if patience <= 0:
                 self._steer("cancelled")
 

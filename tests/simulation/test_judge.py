@@ -10,7 +10,7 @@ from domain.aggregates import rolling_policy
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.operation import Operation
 from domain.aggregates.rolling_policy import Limits, Progress
-from domain.commands import holds, operation_commands
+from domain.commands import budget, holds, operation_commands
 from domain.commands.holds import Hold
 from domain.commands.planning import Plan
 from domain.event import FIRST_TIME
@@ -114,6 +114,16 @@ def passes_gates(patch: pytest.MonkeyPatch) -> None:
 def starts_at_once(patch: pytest.MonkeyPatch) -> None:
     """Whatever holds it back."""
     patch.setattr(operation_commands, "held_back", lambda *_: None)
+
+
+def keeps_to_no_policy(patch: pytest.MonkeyPatch) -> None:
+    """Of the cluster."""
+    patch.setattr(holds, "HOLDS", tuple(h for h in holds.HOLDS if h is not budget.within_policy))
+
+
+def gives_locks_to_all(patch: pytest.MonkeyPatch) -> None:
+    """However many are away."""
+    patch.setattr(budget, "has_room", lambda *_: True)
 
 
 def drops_who_is_not_ready(patch: pytest.MonkeyPatch) -> None:
@@ -258,6 +268,8 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "an approval": (with_waves(approved=99), "nobody approved"),
     "a second person": (takes_anybody_for_a_second, "approved it alone"),
     "its window": (with_holds(holds.not_before_its_time), "outside its window"),
+    "a policy": (keeps_to_no_policy, "the policy was not kept"),
+    "locks": (gives_locks_to_all, "more locks than slots"),
     "its gate": (passes_gates, "its gate had not said yes"),
     "its time": (starts_at_once, "before its time"),
     "going on": (forgets_at_a_crash, "every operation ends"),

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -162,6 +163,7 @@ class WebService:
             self._authentication(),
             RequestLog(self._line),
             Options(
+                fleet_lock_from=(ip_network("127.0.0.0/8"),),
                 clients=self._clients or Clients(),
                 limits=limits or Limits(),
                 sources=self._sources,

@@ -115,6 +115,15 @@ class RunningOperation(Record):
     waits_for: WaitRecord | None
 
 
+class HeldLock(Record):
+    """A member that restarts by itself, and holds a slot of its cluster's budget."""
+
+    cluster: str
+    address: str
+    id: str = Field(description="What it calls itself.")
+    since: str = Field(description="UTC.")
+
+
 class Need(Record):
     """Something that a person has to decide."""
 
@@ -139,6 +148,7 @@ class FleetRecord(Record):
     hosts: FleetCounts
     failed: list[FailedHosts]
     operations: list[RunningOperation]
+    locks: list[HeldLock] = Field(description="The oldest first; 100 at most.")
     needs_a_person: list[Need]
 
 

@@ -192,6 +192,11 @@ class BeginBody(OperationBody):
         examples=["2015-12-18T02:00:00.000000"],
         json_schema_extra={"format": "date-time"},
     )
+    override_policy: bool = Field(
+        False,
+        description="Whether the policy of the cluster does not count: administrators, with a"
+        " `Commissaire-Note` that says why.",
+    )
     window: Name | None = Field(
         None, description="Hosts are started only while this window is open; others finish."
     )

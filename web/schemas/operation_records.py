@@ -111,6 +111,7 @@ class OptionsRecord(Record):
     )
     waves: list[WaveOption]
     starts_at: str = Field(description="No host is started before; empty: at once.")
+    override_policy: bool = Field(description="The policy of the cluster does not count.")
     window: str = Field(description="Hosts are started only while it is open; empty: always.")
     gate: str = Field(description="It is asked before each start of a host; empty: nobody is.")
 

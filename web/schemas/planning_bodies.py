@@ -50,7 +50,8 @@ class ScheduleBody(Exact):
     )
     zone: str = Field(description=ZONE, json_schema_extra={"examples": ["Europe/Berlin"]})
     operation: dict[str, Any] = Field(
-        description="The body of a `POST /operations`, without `dry_run`, `plan` and `starts_at`."
+        description="The body of a `POST /operations`, without `dry_run`, `plan`,"
+        " `starts_at` and `override_policy`."
     )
 
     model_config = example(

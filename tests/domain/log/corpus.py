@@ -124,6 +124,11 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("session.ended", "session/0193-5", '"user":"ada","reason":"logged_out"'),
     ("cluster.operation_started", "cluster/web", '"operation":"0193-7"'),
     ("cluster.operation_ended", "cluster/web", '"operation":"0193-7"'),
+    ("cluster.policy_changed", "cluster/web", '"max_unavailable":"10%"'),
+    ("cluster.policy_changed", "cluster/web", '"max_unavailable":null'),
+    ("cluster.lock_taken", "cluster/web",
+     '"address":"10.0.0.7","client":"c988d2509fdf5cdcbed39037c886b7c9"'),
+    ("cluster.lock_given", "cluster/web", '"address":"10.0.0.7","reason":"released"'),
     ("operation.started", "operation/0193-7", ('"kind":"deploy","cluster":"web","version":"27.9",'
      '"options":{"max_parallel":"25%","max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
      '"step_timeout_s":0.0,"reboot":"never"},"hosts":[["10.0.0.7",0]],'
@@ -260,6 +265,10 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.updates_found", ""),
     ("host.credentials_read", ""),
     ("host.credentials_rotated", ""),
+    ("cluster.policy_changed", ""),
+    ("cluster.policy_changed", ""),
+    ("cluster.lock_taken", ""),
+    ("cluster.lock_given", ""),
     ("cluster.operation_started", ""),
     ("operation.started", ""),
     ("operation.host_started", ""),

@@ -20,7 +20,7 @@ from projections.fleet import queries
 from projections.fleet.matching import HostFilter
 from web.http.query_string import moment
 from web.http.replies import UNSTORED, Reply, json_body
-from web.http.requests import Request
+from web.http.requests import Request, not_allowed
 from web.resources.fleet_filter import checked_filter, told_filter
 from web.resources.operations.idempotency import OnceOnly
 from web.resources.operations.operations import existing, id_in
@@ -115,6 +115,8 @@ class OperationStarts:
         body = await bodies.read(request, BeginBody)
         request.must_be_allowed_in(body.cluster)
         asked = asked_for(body)
+        if body.override_policy:
+            _must_say_why(request, body.cluster)
         wanted = asked.request
         must_be_a_gate(wanted.options.gate, self._gates)
         once = OnceOnly(request, body)
@@ -159,6 +161,14 @@ class OperationStarts:
             lambda tx, id_: (id_, existing(operation_reads.operation(tx, id_)).body),
         )
         return _created(begun, record)
+
+
+def _must_say_why(request: Request, cluster: str) -> None:
+    """Refuse whoever may not override a policy, or does not say why."""
+    if not request.identity.may_act_in(cluster, "admin"):
+        raise not_allowed(request.identity, "admin")
+    if not request.act().note:
+        raise invalid("Say why in Commissaire-Note: the policy is overridden.", "override_policy")
 
 
 def _wanted(

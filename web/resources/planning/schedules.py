@@ -25,7 +25,7 @@ from web.schemas.operation_bodies import BeginBody
 from web.schemas.path_names import known_name, new_name
 from web.schemas.planning_bodies import ScheduleBody
 
-ONCE = ("dry_run", "plan", "starts_at")
+ONCE = ("dry_run", "plan", "starts_at", "override_policy")
 """What is of one request alone, and not of all to come."""
 
 

@@ -1,0 +1,62 @@
+"""Who of a cluster is away, and whether another may go: one budget for all who take hosts."""
+
+from domain.aggregates.operation import Operation
+from domain.commands.fleet_commands import Unit
+from domain.refusal import conflict, not_found
+from domain.rollouts.budget import SLOTS, has_room, most_away
+from domain.rollouts.moves import Wait
+
+
+def not_available(unit: Unit, cluster: str) -> set[str]:
+    """Members that are not active, and those that hold a lock."""
+    found = unit.cluster(cluster)
+    failed = {address for address in found.members if unit.host(address).status != "active"}
+    return failed | found.locks.keys()
+
+
+def within_policy(unit: Unit, operation: Operation, address: str) -> Wait | None:
+    """Why the policy of its cluster holds an operation back from its next host."""
+    request = operation.request
+    cluster = unit.cluster(request.cluster)
+    if address in cluster.locks:
+        return Wait(f"{address} holds a lock of the cluster: it restarts by itself.", "members")
+    allowed = cluster.max_unavailable
+    if allowed is None or request.options.override_policy:
+        return None
+    busy = operation.with_outcome("in_process")
+    most = most_away(allowed, len(cluster.members))
+    if has_room(not_available(unit, cluster.name) | {*busy}, address, most):
+        return None
+    why = f"{most} unavailable at most, as the policy of cluster {cluster.name} has it."
+    # What the operation itself takes away comes back by itself, and is not worth an event.
+    return Wait(why, "" if busy else "members")
+
+
+def take_lock(unit: Unit, name: str, address: str, client: str) -> None:
+    """Let a member restart by itself. Its own lock is taken again without another slot."""
+    cluster = unit.cluster(name)
+    cluster.must_exist()
+    if address not in cluster.members:
+        raise not_found(f"{address} is no member of cluster {name}.")
+    if address in cluster.locks:
+        return
+    away = not_available(unit, name)
+    if cluster.operation:
+        busy = unit.operation(cluster.operation).with_outcome("in_process")
+        if address in busy:
+            raise conflict(f"Operation {cluster.operation} works on {address}.")
+        away |= {*busy}
+    allowed = SLOTS if cluster.max_unavailable is None else cluster.max_unavailable
+    most = most_away(allowed, len(cluster.members))
+    if not has_room(away, address, most):
+        raise conflict(f"{len(away)} of {most} slots of cluster {name} are taken: try again later.")
+    cluster.take_lock(address, client)
+
+
+def give_lock(unit: Unit, name: str, address: str, *, released: bool = False) -> None:
+    """The member is back, or an administrator says so (`released`)."""
+    cluster = unit.cluster(name)
+    cluster.must_exist()
+    if released and address not in cluster.locks:
+        raise not_found(f"{address} holds no lock of cluster {name}.")
+    cluster.give_lock(address, "released" if released else "unlocked")

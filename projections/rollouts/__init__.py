@@ -1,0 +1,1 @@
+"""Policies of clusters, and who holds their locks."""

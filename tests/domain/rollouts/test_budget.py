@@ -1,0 +1,156 @@
+"""One budget for failed members, the hosts of an operation, and holders of locks."""
+
+from typing import Any
+
+import pytest
+
+from domain.aggregates.cluster import LockGiven, LockTaken, PolicyChanged
+from domain.aggregates.operation import OperationRequest
+from domain.aggregates.rolling_policy import checked_options
+from domain.commands import budget, operation_commands
+from domain.refusal import Refusal
+from domain.rollouts.budget import Amount, checked_budget, most_away
+from tests.domain.aggregates.test_operations import cluster_of
+from tests.domain.memory_unit import FACTS, MemoryUnit
+
+A, B, C, D = (f"10.0.0.{number}" for number in range(1, 5))
+
+
+def fleet(policy: Amount | None = None) -> MemoryUnit:
+    """Four members, and perhaps a policy."""
+    unit = cluster_of(A, B, C, D)
+    unit.cluster("web").change_policy(policy)
+    unit.did()
+    return unit
+
+
+def begin(unit: MemoryUnit, **options: Any) -> None:
+    """An upgrade of all, as many at once as may be."""
+    wanted = checked_options("upgrade", {"max_parallel": 4} | options)
+    operation_commands.start(unit, "1", OperationRequest("upgrade", "web", "", wanted))
+    operation_commands.advance(unit, "1")
+
+
+def taken(unit: MemoryUnit, address: str) -> bool:
+    """Whether a member gets a lock."""
+    try:
+        budget.take_lock(unit, "web", address, f"id-of-{address}")
+    except Refusal as refusal:
+        return refusal.kind != "conflict"
+    return True
+
+
+def test_without_a_policy_there_is_one_slot_and_its_holder_keeps_it() -> None:
+    unit = fleet()
+    assert taken(unit, A)
+    assert taken(unit, A), "recursion"
+    assert not taken(unit, B), "the last slot is taken"
+    assert unit.did() == [("cluster/web", LockTaken(A, f"id-of-{A}"))]
+    budget.give_lock(unit, "web", A)
+    budget.give_lock(unit, "web", A)
+    assert unit.did() == [("cluster/web", LockGiven(A, "unlocked"))], "once"
+    assert taken(unit, B)
+
+
+def test_failed_members_count_with_locks_and_one_that_failed_itself_counts_once() -> None:
+    unit = fleet(2)
+    unit.host(A).fail("unreachable", "It is off.")
+    assert taken(unit, B)
+    assert not taken(unit, C)
+    assert taken(unit, A), "it is away already"
+    unit.host(A).gather_facts(FACTS)
+    assert not taken(unit, C), "the holder is still away"
+
+
+def test_an_operation_and_locks_share_the_budget() -> None:
+    unit = fleet(2)
+    assert taken(unit, D)
+    begin(unit)
+    assert unit.operation("1").with_outcome("in_process") == [A], "one more, whatever it asks for"
+    assert not taken(unit, B)
+    assert not taken(unit, A), "it is in the middle of a step"
+    budget.give_lock(unit, "web", D)
+    operation_commands.advance(unit, "1")
+    assert unit.operation("1").with_outcome("in_process") == [A, B]
+    assert not taken(unit, D)
+
+
+def test_a_policy_holds_whatever_the_operation_says_and_waits_without_an_end() -> None:
+    unit = fleet("25%")
+    unit.host(C).fail("unreachable", "It is off.")
+    begin(unit, max_unavailable=4)
+    operation = unit.operation("1")
+    assert operation.with_outcome("in_process") == []
+    words = "1 unavailable at most, as the policy of cluster web has it."
+    assert (operation.told.what, operation.told.until, operation.told.why) == (
+        "members",
+        None,
+        words,
+    )
+    unit.host(C).gather_facts(FACTS)
+    operation_commands.advance(unit, "1")
+    assert operation.with_outcome("in_process") == [A]
+    assert operation.told.what == "", "what it takes away itself is no news"
+
+
+def test_an_operation_that_overrides_the_policy_does_not_ask_it_and_its_retry_does() -> None:
+    unit = fleet(1)
+    begin(unit, override_policy=True)
+    assert unit.operation("1").with_outcome("in_process") == [A, B, C, D]
+    operation_commands.fail_host(unit, "1", A, "upgrade", "It broke.", {})
+    for address in (B, C, D):
+        operation_commands.finish_step(unit, "1", address, "upgrade", {})
+    operation_commands.retry(unit, "2", "1")
+    assert not unit.operation("2").request.options.override_policy
+
+
+def test_an_operation_does_not_work_on_a_host_that_restarts_by_itself() -> None:
+    unit = fleet(3)
+    assert taken(unit, A)
+    begin(unit)
+    operation = unit.operation("1")
+    assert operation.with_outcome("in_process") == []
+    assert operation.told.why == f"{A} holds a lock of the cluster: it restarts by itself."
+    budget.give_lock(unit, "web", A)
+    operation_commands.advance(unit, "1")
+    assert operation.with_outcome("in_process") == [A, B, C]
+
+
+def test_a_policy_that_is_the_same_is_no_news_and_ends_with_its_cluster() -> None:
+    unit = fleet(2)
+    unit.cluster("web").change_policy(2)
+    assert unit.did() == []
+    unit.cluster("web").change_policy(None)
+    assert unit.did() == [("cluster/web", PolicyChanged(None))]
+
+
+def test_who_leaves_gives_its_lock_back_and_an_administrator_releases_one() -> None:
+    unit = fleet(2)
+    assert taken(unit, A)
+    assert taken(unit, B)
+    unit.cluster("web").drop(A)
+    assert unit.cluster("web").locks.keys() == {B}
+    unit.did()
+    budget.give_lock(unit, "web", B, released=True)
+    assert unit.did() == [("cluster/web", LockGiven(B, "released"))]
+    with pytest.raises(Refusal, match="holds no lock"):
+        budget.give_lock(unit, "web", B, released=True)
+
+
+def test_strangers_get_no_lock() -> None:
+    unit = fleet()
+    for cluster, address in (("web", "10.9.9.9"), ("none", A)):
+        with pytest.raises(Refusal) as refused:
+            budget.take_lock(unit, cluster, address, "x")
+        assert refused.value.kind == "not_found"
+
+
+@pytest.mark.parametrize(("amount", "members", "most"), [(3, 2, 3), ("25%", 10, 2), ("1%", 10, 1)])
+def test_a_budget_is_rounded_down_to_one_at_least(amount: Amount, members: int, most: int) -> None:
+    assert most_away(amount, members) == most
+
+
+@pytest.mark.parametrize("amount", [0, -1, "0%", "101%", "x", 1_000_001])
+def test_an_impossible_budget_is_refused(amount: Amount) -> None:
+    with pytest.raises(Refusal):
+        checked_budget(amount)

@@ -1,0 +1,1 @@
+"""What all who take hosts away share: policies of clusters, and locks."""
