@@ -34,6 +34,7 @@ COMMANDS = {
     "upgrade": ("begin:upgrade", "Upgrade a cluster's hosts, a few at a time."),
     "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),
     "deploy": ("begin:deploy", "Bring a cluster's hosts to a version, a few at a time."),
+    "run": ("begin:run", "Run a script on a cluster's hosts, a few at a time."),
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
     "policy": ("budget:policies", "How many members of a cluster may be away at once."),
     "lock": ("budget:locks", "Hosts that restart by themselves."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from commctl.commands.arguments import ClusterName, Yes
 from commctl.exits import DONE, REFUSED, Left, Refused, WrongUse
 from commctl.records import Plan, Record
+from commctl.rollouts.script import script_of
 from commctl.rollouts.waves import (
     Approve,
     ApproveSecond,
@@ -150,6 +152,37 @@ def restart(
 ) -> int:
     """Restart a cluster's hosts, a few at a time."""
     body = _body("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= {"override_policy": True} if override_policy else {}
+    return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
+
+
+def run(
+    ctx: typer.Context,
+    cluster: ClusterName,
+    script: Annotated[
+        Path, typer.Argument(metavar="FILE", help="For /bin/sh, as root; - is standard input.")
+    ],
+    hosts: Which = None,
+    parallel: Parallel = None,
+    failures: Failures = None,
+    unavailable: Unavailable = None,
+    healthy: Healthy = None,
+    step_timeout: StepTimeout = None,
+    waves: WavesOption = None,
+    soak: Soak = None,
+    approve: Approve = False,
+    approve_second: ApproveSecond = False,
+    starts_at: StartsAt = None,
+    override_policy: OverridePolicy = False,
+    plan: PlanOnly = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    timeout: Timeout = None,
+) -> int:
+    """Run a script on a cluster's hosts, a few at a time. It stays in the log: no secrets."""
+    body = _body("run", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body["script"] = script_of(script)
     body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= {"override_policy": True} if override_policy else {}
     return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
