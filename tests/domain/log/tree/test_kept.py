@@ -153,13 +153,15 @@ def test_every_position_and_every_size_is_proved_from_the_tables(store: Store) -
         assert kept.root_at(tx, size) == root
         for number in (0, 1, 254, 255, 256, 300, 511, 512, 598, 599):
             assert kept.leaf_of(tx, leaves[number].position, size) == number
-            proof = kept.inclusion(tx, number, size)
-            assert proofs.includes(leaves[number].hash, number, size, proof, root)
+            path = kept.inclusion(tx, number, size)
+            assert path.root == root
+            assert proofs.includes(leaves[number].hash, number, size, path.hashes, root)
         for older in (0, 1, 2, 255, 256, 257, 512, 513, 599, 600):
             earlier = kept.root_at(tx, older)
             assert earlier == Frontier().extended(each.hash for each in leaves[:older])[0].root
-            proof = kept.consistency(tx, older, size)
-            assert proofs.continues(older, earlier, size, root, proof)
+            path = kept.consistency(tx, older, size)
+            assert (path.root, path.older_root) == (root, earlier)
+            assert proofs.continues(older, earlier, size, root, path.hashes)
         assert kept.leaf_of(tx, 0, size) is None
         assert kept.leaf_of(tx, leaves[-1].position + 1, size) is None
         assert kept.leaf_of(tx, leaves[20].position, 20) is None
