@@ -78,9 +78,11 @@ def _created(event: cluster.Created) -> str:
 
 def _policy(event: cluster.PolicyChanged) -> str:
     most = event.max_unavailable
-    return (
+    away = (
         "has no limit to members that are away" if most is None else f"{most} members may be away"
     )
+    kept = [("window", event.window), ("gate", event.gate)]
+    return ", ".join([away, *(f"keeps to {what} {name}" for what, name in kept if name)])
 
 
 def _started(event: operation_events.Started) -> str:

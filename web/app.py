@@ -49,7 +49,7 @@ from web.resources.operations.step_outputs import StepOutputs
 from web.resources.planning.schedules import Schedules
 from web.resources.planning.windows import Windows
 from web.resources.rollouts.budgets import Budgets
-from web.resources.rollouts.fleet_lock import FleetLock
+from web.resources.rollouts.fleet_lock import AskGates, FleetLock, nobody_asks
 from web.resources.webhooks import TryWebhook, Webhooks, nobody_can_send
 from web.routes.accounts import account_routes
 from web.routes.events import event_routes
@@ -104,6 +104,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     gates: Collection[str] = ()
     """The names of the checks that operations may ask."""
+    ask_gates: AskGates = nobody_asks
     sources: Collection[str] = ()
     """The names of the inventories that a host may be owned by."""
     window: EventWindow = field(default_factory=EventWindow)
@@ -199,7 +200,10 @@ def _api(
             Windows(writer, reads, past, options.now),
             Schedules(writer, reads, past, options.now, options.gates),
         ),
-        *rollout_routes(Budgets(writer, reads, past), FleetLock(writer, options.fleet_lock_from)),
+        *rollout_routes(
+            Budgets(writer, reads, past, options.gates),
+            FleetLock(writer, options.fleet_lock_from, options.ask_gates),
+        ),
         *event_routes(
             Events(stores.log_reads, options.window, options.listeners_max),
             Histories(stores.log_reads),

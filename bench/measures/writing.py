@@ -1,4 +1,5 @@
-"""PUT of new clusters, next to the bare parts that make a row durable."""
+"""PUT of new clusters, next to the bare parts that make a row durable; and how long a GET waits
+meanwhile."""
 
 import time
 from collections.abc import Iterator
@@ -8,12 +9,15 @@ from itertools import count
 from bench.anchors.bare_server import commit_row, open_rows
 from bench.figure import Figure, Scale, side_by_side, under_load
 from bench.ground import Ground
-from bench.load import Load, answered, sample
+from bench.load import Load, Running, answered, sample
+from bench.measures.reading import hosts_in_turn
 from bench.processes import Bare
 
 FLOOR = 0.5
 CLIENTS = 64
 BODY = b"{}"
+WRITERS = 16
+P99_LIMIT = 5.0
 
 
 def one_client(ground: Ground, scale: Scale) -> list[Figure]:
@@ -55,6 +59,31 @@ def many_clients(ground: Ground, scale: Scale) -> list[Figure]:
             "changes/s",
             "at least",
             FLOOR,
+        )
+    return [figure]
+
+
+def p99(ground: Ground, scale: Scale) -> list[Figure]:
+    """The time in which 99 of 100 are answered, of 16 clients that GET, while 16 others PUT."""
+    names = prefixes()
+    with ground.ours(0) as ours:
+        reading = hosts_in_turn(ours.url, "/api/v0", scale, ours.headers)
+
+        def while_others_write() -> float:
+            url = f"{ours.url}/api/v0/cluster/"
+            writing = Running(puts(url, WRITERS, scale, names, ours.headers))
+            found = answered(reading)
+            writing.wait()
+            return found.p99_ms
+
+        figure = side_by_side(
+            f"p99 of GET a host while {WRITERS} clients PUT (bare: none)",
+            while_others_write,
+            lambda: answered(reading).p99_ms,
+            scale.rounds,
+            "ms",
+            "at most",
+            P99_LIMIT,
         )
     return [figure]
 

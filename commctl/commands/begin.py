@@ -9,6 +9,7 @@ import typer
 from commctl.commands.arguments import ClusterName, Yes
 from commctl.exits import DONE, REFUSED, Left, Refused, WrongUse
 from commctl.records import Plan, Record
+from commctl.rollouts.keeping import GateOption, WindowOption, kept_to
 from commctl.rollouts.waves import (
     Approve,
     ApproveSecond,
@@ -16,9 +17,8 @@ from commctl.rollouts.waves import (
     Soak,
     StartsAt,
     WavesOption,
-    start_of,
+    rollout_of,
     told_waves,
-    waves_of,
 )
 from commctl.selectors import selection
 from commctl.session import Session, session
@@ -85,6 +85,8 @@ def upgrade(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    window: WindowOption = None,
+    gate: GateOption = None,
     override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
@@ -92,10 +94,11 @@ def upgrade(
     timeout: Timeout = None,
 ) -> int:
     """Upgrade the packages, or the OSTree, of a cluster's hosts, a few at a time."""
-    body = _body("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
-    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body = body_of("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= kept_to(window, gate)
     body |= {"override_policy": True} if override_policy else {}
-    return _begin(session(ctx), body | _reboot(reboot), hosts, plan, yes, detach, timeout)
+    return begin(session(ctx), body | reboot_of(reboot), hosts, plan, yes, detach, timeout)
 
 
 def deploy(
@@ -114,6 +117,8 @@ def deploy(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    window: WindowOption = None,
+    gate: GateOption = None,
     override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
@@ -121,11 +126,12 @@ def deploy(
     timeout: Timeout = None,
 ) -> int:
     """Bring a cluster's hosts to a version of an OSTree, a few at a time."""
-    body = _body("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
-    body |= {"version": version} | _reboot(reboot)
-    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body = body_of("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= {"version": version} | reboot_of(reboot)
+    body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= kept_to(window, gate)
     body |= {"override_policy": True} if override_policy else {}
-    return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
+    return begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
 def restart(
@@ -142,6 +148,8 @@ def restart(
     approve: Approve = False,
     approve_second: ApproveSecond = False,
     starts_at: StartsAt = None,
+    window: WindowOption = None,
+    gate: GateOption = None,
     override_policy: OverridePolicy = False,
     plan: PlanOnly = False,
     yes: Yes = False,
@@ -149,13 +157,14 @@ def restart(
     timeout: Timeout = None,
 ) -> int:
     """Restart a cluster's hosts, a few at a time."""
-    body = _body("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
-    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body = body_of("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
+    body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= kept_to(window, gate)
     body |= {"override_policy": True} if override_policy else {}
-    return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
+    return begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
-def _body(
+def body_of(
     kind: str,
     cluster: str,
     parallel: str | None,
@@ -164,6 +173,7 @@ def _body(
     healthy: str | None,
     step_timeout: str | None,
 ) -> Record:
+    """What was typed, as the body of a `POST /operations`. Raises WrongUse."""
     given: dict[str, Any] = {
         "max_parallel": _amount(parallel),
         "max_failures": _amount(failures),
@@ -175,21 +185,6 @@ def _body(
     return {"kind": kind, "cluster": cluster, **told}
 
 
-def _rollout(
-    use: Session,
-    waves: str | None,
-    soak: str | None,
-    approve: bool,
-    approve_second: bool,
-    starts_at: str | None,
-) -> Record:
-    found = waves_of(waves, soak, approve, approve_second)
-    told: Record = {"waves": found} if found else {}
-    if starts_at is not None:
-        told["starts_at"] = start_of(starts_at, use.out.now, use.out.zone)
-    return told
-
-
 def _amount(text: str | None) -> int | str | None:
     if text is None or text.endswith("%"):
         return text
@@ -198,11 +193,12 @@ def _amount(text: str | None) -> int | str | None:
     return int(text)
 
 
-def _reboot(text: str | None) -> Record:
+def reboot_of(text: str | None) -> Record:
+    """`if-needed` as the API has it."""
     return {} if text is None else {"reboot": text.replace("-", "_")}
 
 
-def _begin(
+def begin(
     use: Session,
     body: Record,
     hosts: list[str] | None,
@@ -211,6 +207,7 @@ def _begin(
     detach: bool,
     timeout: str | None,
 ) -> int:
+    """Plan, ask, begin, and watch to the end; gives the exit status."""
     limit_s = None if timeout is None else seconds(timeout)
     if hosts:
         body["hosts"] = _targets(use, body["cluster"], hosts)

@@ -40,17 +40,25 @@ def set_policy(
         str | None,
         typer.Option("-U", "--unavailable", metavar="N|N%|none", help="So many may be away."),
     ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="NAME|none", help="Hosts begin only while it is open."),
+    ] = None,
+    gate: Annotated[
+        str | None, typer.Option("--gate", metavar="NAME|none", help="Asked before each host.")
+    ] = None,
 ) -> int:
     """Change what is named of a policy; the rest stays."""
     use = session(ctx)
     path = f"cluster/{in_path(cluster)}/policy"
-    if unavailable is None:
+    asked = {"max_unavailable": unavailable, "window": window, "gate": gate}
+    named = {key: text for key, text in asked.items() if text is not None}
+    if not named or "" in named.values():
         raise WrongUse("Nothing is to be changed: -U says how many may be away.")
-    is_number = unavailable.isascii() and unavailable.isdecimal()
-    before = {key: value for key, value in use.api.get(path).items() if value is not None}
-    wanted = {**before, "max_unavailable": int(unavailable) if is_number else unavailable}
-    if unavailable == NONE:
-        del wanted["max_unavailable"]
+    wanted = {**use.api.get(path), **named}
+    if unavailable is not None and unavailable.isascii() and unavailable.isdecimal():
+        wanted["max_unavailable"] = int(unavailable)
+    wanted = {key: value for key, value in wanted.items() if value not in (None, NONE)}
     found = use.api.put(path, wanted)
     use.out.record(found, found, cluster)
     return DONE

@@ -172,7 +172,10 @@ class Output:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-TIMES = ("since", "booted", "last check", "next check", "started", "ended", "created", "expires")
+TIMES = (
+    *("since", "booted", "last check", "next check", "started", "ended", "created", "expires"),
+    *("until", "next", "defined_at", "last due"),
+)
 
 
 class Counted:

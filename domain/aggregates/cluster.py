@@ -97,10 +97,13 @@ class PolicyChanged(ClusterEvent):
     """What holds for every operation and lock of the cluster from now on.
 
     `max_unavailable`: so many members may be away at once, or such a percentage; `null` is any.
+    `window`, `gate`: which each of its operations keeps to; "" is none.
     """
 
     TOPIC: ClassVar[str] = "cluster.policy_changed"
     max_unavailable: int | str | None
+    window: str = ""
+    gate: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,8 @@ class Cluster(Aggregate[AnyClusterEvent]):
         """The operation that is in process; none leaves meanwhile."""
         self.members: dict[str, None] = {}  # a set that keeps the order of joining
         self.max_unavailable: int | str | None = None
+        self.window = ""
+        self.gate = ""
         self.locks: dict[str, str] = {}
         """Members that restart by themselves, and the ids that they have for themselves."""
 
@@ -241,11 +246,13 @@ class Cluster(Aggregate[AnyClusterEvent]):
         if self.operation == operation:
             self.emit(OperationEnded(operation))
 
-    def change_policy(self, max_unavailable: int | str | None) -> None:
+    def change_policy(
+        self, max_unavailable: int | str | None, window: str = "", gate: str = ""
+    ) -> None:
         """Have this policy from now on. The same again is no news."""
         self.must_exist()
-        if max_unavailable != self.max_unavailable:
-            self.emit(PolicyChanged(max_unavailable))
+        if (max_unavailable, window, gate) != (self.max_unavailable, self.window, self.gate):
+            self.emit(PolicyChanged(max_unavailable, window, gate))
 
     def take_lock(self, address: str, client: str) -> None:
         """Let a member restart by itself; the budget has room for it."""
@@ -292,6 +299,7 @@ class Cluster(Aggregate[AnyClusterEvent]):
                 self.operation = ""
             case PolicyChanged():
                 self.max_unavailable = event.max_unavailable
+                self.window, self.gate = event.window, event.gate
             case LockTaken():
                 self.locks[event.address] = event.client
             case LockGiven():

@@ -1,9 +1,11 @@
 """Who of a cluster is away, and whether another may go: one budget for all who take hosts."""
 
+from collections.abc import Mapping
+
 from domain.aggregates.operation import Operation
 from domain.commands.fleet_commands import Unit
-from domain.refusal import conflict, not_found
-from domain.rollouts.budget import SLOTS, has_room, most_away
+from domain.refusal import Refusal, conflict, not_found
+from domain.rollouts.budget import SLOTS, Amount, has_room, most_away
 from domain.rollouts.moves import Wait
 
 
@@ -32,14 +34,42 @@ def within_policy(unit: Unit, operation: Operation, address: str) -> Wait | None
     return Wait(why, "" if busy else "members")
 
 
-def take_lock(unit: Unit, name: str, address: str, client: str) -> None:
-    """Let a member restart by itself. Its own lock is taken again without another slot."""
+def change_policy(
+    unit: Unit, name: str, max_unavailable: Amount | None, window: str = "", gate: str = ""
+) -> None:
+    """Have this policy in a cluster from now on; nobody removes the window that it names."""
+    cluster = unit.cluster(name)
+    before = cluster.window
+    cluster.change_policy(max_unavailable, window, gate)
+    if before and before != window:
+        unit.window(before).release(cluster.id)
+    if window:
+        unit.window(window).take_up(cluster.id, "window")
+
+
+class Unasked(Refusal):
+    """A gate is to be asked before a lock is given."""
+
+    def __init__(self, gate: str) -> None:
+        super().__init__("conflict", f"Gate {gate} is to be asked: try again later.")
+        self.gate = gate
+
+
+def take_lock(
+    unit: Unit, name: str, address: str, client: str, verdicts: Mapping[str, str] | None = None
+) -> None:
+    """Let a member restart by itself. Its own lock is taken again without another slot.
+
+    `verdicts`: what the gate of the policy has just answered. Raises `Unasked` without.
+    """
     cluster = unit.cluster(name)
     cluster.must_exist()
     if address not in cluster.members:
         raise not_found(f"{address} is no member of cluster {name}.")
     if address in cluster.locks:
         return
+    if cluster.window and not unit.window(cluster.window).opening(cluster.act.at).is_open:
+        raise conflict(f"Window {cluster.window} of cluster {name} is closed: try again later.")
     away = not_available(unit, name)
     if cluster.operation:
         busy = unit.operation(cluster.operation).with_outcome("in_process")
@@ -50,6 +80,10 @@ def take_lock(unit: Unit, name: str, address: str, client: str) -> None:
     most = most_away(allowed, len(cluster.members))
     if not has_room(away, address, most):
         raise conflict(f"{len(away)} of {most} slots of cluster {name} are taken: try again later.")
+    if cluster.gate and cluster.gate not in (verdicts or {}):
+        raise Unasked(cluster.gate)
+    if why := (verdicts or {}).get(cluster.gate):
+        raise conflict(f"Gate {cluster.gate} says no: {why}: try again later.")
     cluster.take_lock(address, client)
 
 

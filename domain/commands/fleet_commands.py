@@ -2,7 +2,6 @@
 
 A host is a member of its cluster, a cluster uses a network and perhaps a container manager, and
 a host may be a node of that container manager; each side says so in its own events.
-
 Each takes the unit that it decides in, and raises a `Refusal` before anything is written.
 """
 
@@ -25,7 +24,6 @@ from domain.refusal import Refusal, conflict, invalid
 
 REMOVAL_BATCH_HOSTS = 50
 """How many hosts leave in one transaction while a large cluster is removed."""
-
 
 Part = Callable[[bytes], bytes]
 """What of a secret is compared."""
@@ -346,5 +344,7 @@ def _remove_some(unit: Unit, cluster: Cluster) -> bool:
     unit.network(cluster.network).release(cluster.name)
     if cluster.container_manager:
         unit.container_manager(cluster.container_manager).release(cluster.name)
+    if cluster.window:
+        unit.window(cluster.window).release(cluster.id)
     cluster.remove()
     return True

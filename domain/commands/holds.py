@@ -26,14 +26,14 @@ def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait 
 
 
 def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None:
-    """`window`."""
-    name = operation.request.options.window
-    if not name:
-        return None
-    opening = unit.window(name).opening(operation.act.at)
-    if opening.is_open:
-        return None
-    return Wait(f"Its window {name} is closed.", "window", opening.next)
+    """`window`, of the operation and of the policy of its cluster."""
+    options = operation.request.options
+    policy = "" if options.override_policy else unit.cluster(operation.request.cluster).window
+    for name, whose in ((options.window, "Its window"), (policy, "The window of its cluster")):
+        opening = unit.window(name).opening(operation.act.at) if name else None
+        if opening is not None and not opening.is_open:
+            return Wait(f"{whose} {name} is closed.", "window", opening.next)
+    return None
 
 
 HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window, within_policy)
@@ -52,12 +52,13 @@ def held_back(unit: Unit, operation: Operation, address: str, verdicts: Verdicts
     for hold in HOLDS:
         if wait := hold(unit, operation, address):
             return wait
-    return held_by_gates(operation, verdicts)
+    options = operation.request.options
+    policy = "" if options.override_policy else unit.cluster(operation.request.cluster).gate
+    return held_by_gates(tuple(dict.fromkeys(filter(None, (options.gate, policy)))), verdicts)
 
 
-def held_by_gates(operation: Operation, verdicts: Verdicts) -> Wait | None:
-    """`gate`: asked before each start of a host, by whoever can; nobody else starts one."""
-    gates = tuple(filter(None, (operation.request.options.gate,)))
+def held_by_gates(gates: tuple[str, ...], verdicts: Verdicts) -> Wait | None:
+    """`gate`, and that of the policy: asked before each start of a host, by whoever can."""
     unasked = tuple(name for name in gates if name not in verdicts)
     if unasked:
         return Wait("Its gate is to be asked.", asks=gates)

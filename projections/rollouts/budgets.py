@@ -13,7 +13,7 @@ from projections.projection import Projection
 from projections.tables import Table, TableAccess
 
 VERSION = 1
-NO_POLICY = {"max_unavailable": None}
+NO_POLICY = {"max_unavailable": None, "window": None, "gate": None}
 
 
 @dataclass(slots=True)
@@ -70,7 +70,12 @@ def project(recorded: Recorded, tables: TableAccess) -> None:
     name = event.originator_id.partition("/")[2]
     match event:
         case events.PolicyChanged():
-            record = orjson.dumps({"max_unavailable": event.max_unavailable}).decode()
+            told = {
+                "max_unavailable": event.max_unavailable,
+                "window": event.window or None,
+                "gate": event.gate or None,
+            }
+            record = orjson.dumps(told).decode()
             tables(POLICIES).put(PolicyRow(name, record))
         case events.LockTaken():
             tables(LOCKS).put(LockRow(event.address, name, event.client, event.at))

@@ -279,6 +279,7 @@ def _options(
         fleet_lock_from=settings.fleet_lock_from,
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
         gates=gates.names,
+        ask_gates=gates.ask,
         sources=settings.sources.keys(),
         window=window,
         listeners_max=settings.listeners_max,

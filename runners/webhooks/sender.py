@@ -5,11 +5,12 @@ between sends an event once more, with the same id, and loses none. One that fai
 after pauses that grow, and holds up its own webhook only. After days it is given up: an event.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from domain.aggregates import webhook as events
 from domain.aggregates.webhook import Webhook, WebhookEvent
@@ -72,6 +73,14 @@ class Patience:
 PATIENCE = Patience()
 
 
+class Failing(NamedTuple):
+    """Why the attempt of a time failed, and until when by the loop's clock none is made again."""
+
+    reason: str
+    at: str
+    until: float
+
+
 @dataclass
 class Tally:
     """Attempts to deliver to one webhook, since this process has it, for the metrics."""
@@ -106,8 +115,8 @@ class WebhookSender(ProcessManager):
         self._patience = patience
         self._wanted: dict[str, Wanted] = {}
         """What each takes, by key."""
-        self._failing: dict[str, str] = {}
-        """By key: why the last attempt failed. News do not shorten the pause after it."""
+        self._failing: dict[str, Failing] = {}
+        """By key. News do not shorten the pause, also those that come during the attempt."""
         self.tallies: dict[str, Tally] = {}
         """By name, of those that this process sends to."""
 
@@ -161,6 +170,11 @@ class WebhookSender(ProcessManager):
             self._forget(key)
             return None
         self._wanted[key] = followed.wanted
+        failing = self._failing.get(key)
+        if failing is not None and failing.at >= followed.known.row.asked_at:
+            left_s = failing.until - asyncio.get_running_loop().time()
+            if left_s > 0:
+                return Requeue(left_s, Priority.RETRY)
         tally = self.tallies.setdefault(followed.known.row.name, Tally())
         cursor = followed.known.cursor
         found = await self._webhooks.following(followed.wanted, cursor.position)
@@ -205,18 +219,20 @@ class WebhookSender(ProcessManager):
             failing_since=since,
             reason=answer.fault,
         )
-        if self._failing.get(key) != answer.fault:
-            self._failing[key] = answer.fault
+        patience, known = self._patience, self._failing.get(key)
+        pause_s = patience.pauses.after(failures, self._chance)
+        until = asyncio.get_running_loop().time() + pause_s
+        self._failing[key] = Failing(answer.fault, at, until)
+        if known is None or known.reason != answer.fault:
             self._log(
                 "webhook.failed", "warning", webhook=to.name, type=sent.type, reason=answer.fault
             )
-        patience = self._patience
         ends = failures >= patience.failures_min and shifted(since, patience.give_up_after_s) <= at
         await self._keep(key, to, _attempt(sent, answer, at), sent.position if ends else None)
         if ends:
             self._log("webhook.gave_up", "error", webhook=to.name, since=since, reason=answer.fault)
             return None
-        return Requeue(patience.pauses.after(failures, self._chance), Priority.RETRY)
+        return Requeue(pause_s, Priority.RETRY)
 
     async def _keep(
         self,

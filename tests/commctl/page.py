@@ -34,6 +34,7 @@ VARIES = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}\b", "ID"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z)?", "TIME"),
     (r"\b\d\d:\d\d\b|\b\dd ago", "TIME"),
+    (r"\b20\d\d-\d\d-\d\d\b", "TIME"),
     (r"\d+ (s|min) ago|in \d+:\d\d", "AGO"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
     (r"whsec_\S+", "SECRET"),
@@ -82,6 +83,7 @@ class Stage:
             "ops_ed25519": third.private_key.decode(),
             "password": f"{service.password}\n",
             "hosts.csv": CSV,
+            "kernel.sh": "uname -r\n",
             "url": "http://127.0.0.1:9/hooks/x7\n",
         }.items():
             (home / name).touch(mode=0o600)

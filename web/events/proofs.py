@@ -74,14 +74,13 @@ def included(tx: Transaction, position: int, to: int | None) -> dict[str, object
         rows = recorder.rows(tx, position - 1, 1, position)
         if number is None or not rows:
             raise not_found(f"There is no position {position} in the tree of {size} events.")
-        hashes = kept.inclusion(tx, number, size)
-        root = kept.root_at(tx, size)
+        path = kept.inclusion(tx, number, size)
     except BrokenTree as broken:
         raise unavailable(f"The tree of the log cannot be used: {broken}.") from None
     return {
         "size": size,
-        "root": _text(root),
-        "hashes": [_text(each) for each in hashes],
+        "root": _text(path.root),
+        "hashes": [_text(each) for each in path.hashes],
         "position": position,
         "leaf": number,
         **_row(leaf(*rows[0])),
@@ -94,16 +93,15 @@ def continued(tx: Transaction, older: int, to: int | None) -> dict[str, object]:
         size = _size(tx, to)
         if older > size:
             raise invalid(f"from must not be more than {size}, the size of the tree.", "from")
-        hashes = kept.consistency(tx, older, size)
-        root, older_root = kept.root_at(tx, size), kept.root_at(tx, older)
+        path = kept.consistency(tx, older, size)
     except BrokenTree as broken:
         raise unavailable(f"The tree of the log cannot be used: {broken}.") from None
     return {
         "size": size,
-        "root": _text(root),
-        "hashes": [_text(each) for each in hashes],
+        "root": _text(path.root),
+        "hashes": [_text(each) for each in path.hashes],
         "older_size": older,
-        "older_root": _text(older_root),
+        "older_root": _text(path.older_root),
     }
 
 

@@ -18,15 +18,20 @@ class PolicyBody(Exact):
         None, description="So many members may be away at once, for whatever reason."
     )
 
-    model_config = example(max_unavailable="10%")
+    window: Name | None = Field(None, description="Hosts are started only while it is open.")
+    gate: Name | None = Field(None, description="Asked before each start of a host.")
+
+    model_config = example(max_unavailable="10%", window="nights")
 
 
 class PolicyRecord(Record):
     """The policy of a cluster."""
 
     max_unavailable: int | str | None = Field(description="`null`: no limit.")
+    window: str | None
+    gate: str | None
 
-    model_config = example(max_unavailable="10%")
+    model_config = example(max_unavailable="10%", window="nights", gate=None)
 
 
 class LockRecord(Record):

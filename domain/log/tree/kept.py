@@ -4,7 +4,7 @@ A leaf is written in the transaction that appends its row. A tree that is behind
 without trees wrote it) is left to `growth.py`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain.log.transaction import EngineName, Transaction
@@ -17,6 +17,7 @@ SET_FRONTIER = "UPDATE log_frontier SET size = ?, position = ?, grown = ?, hashe
 ADD_LEAF = "INSERT INTO log_leaves (leaf, position, hash) VALUES (?, ?, ?)"
 ADD_NODE = "INSERT INTO log_nodes (level, place, hash) VALUES (?, ?, ?)"
 LEAVES = "SELECT leaf, position, hash FROM log_leaves WHERE leaf >= ? AND leaf < ? ORDER BY leaf"
+LEAF_HASHES = "SELECT hash FROM log_leaves WHERE leaf >= ? AND leaf < ? ORDER BY leaf"
 NODES = """
     SELECT hash FROM log_nodes WHERE level = ? AND place >= ? AND place < ? ORDER BY place
 """
@@ -126,19 +127,27 @@ def root_at(tx: Transaction, size: int) -> bytes:
     return proofs.root(Span(0, size), Nodes(tx))
 
 
-def inclusion(tx: Transaction, leaf: int, size: int) -> list[bytes]:
-    """The hashes that prove that a leaf is in the tree of a size that it has come to."""
-    return _hashes(tx, proofs.inclusion(leaf, size))
+class Path(NamedTuple):
+    """A proof, and the roots that it is held against."""
+
+    root: bytes
+    hashes: list[bytes]
+    older_root: bytes = b""
 
 
-def consistency(tx: Transaction, older: int, size: int) -> list[bytes]:
-    """The hashes that prove that the tree of one size continues that of an older one."""
-    return _hashes(tx, proofs.consistency(older, size))
-
-
-def _hashes(tx: Transaction, spans: Iterable[Span]) -> list[bytes]:
+def inclusion(tx: Transaction, leaf: int, size: int) -> Path:
+    """What proves that a leaf is in the tree of a size that it has come to."""
     nodes = Nodes(tx)
-    return [proofs.root(span, nodes) for span in spans]
+    hashes = [proofs.root(span, nodes) for span in proofs.inclusion(leaf, size)]
+    return Path(proofs.root(Span(0, size), nodes), hashes)
+
+
+def consistency(tx: Transaction, older: int, size: int) -> Path:
+    """What proves that the tree of one size continues that of an older one."""
+    nodes = Nodes(tx)
+    hashes = [proofs.root(span, nodes) for span in proofs.consistency(older, size)]
+    roots = [proofs.root(Span(0, each), nodes) for each in (size, older)]
+    return Path(roots[0], hashes, roots[1])
 
 
 class Nodes:
@@ -147,9 +156,16 @@ class Nodes:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
         self._read: dict[tuple[int, int], list[bytes]] = {}
+        self._found: dict[tuple[int, int], bytes] = {}
 
     def __call__(self, level: int, place: int) -> bytes:
         """The root of a subtree that is complete. Raises `BrokenTree`."""
+        key = level, place
+        if key not in self._found:
+            self._found[key] = self._of(level, place)
+        return self._found[key]
+
+    def _of(self, level: int, place: int) -> bytes:
         above = level % HEIGHT
         base, first = level - above, place << above
         at = first % (1 << HEIGHT)
@@ -165,7 +181,8 @@ class Nodes:
         if key not in self._read:
             first = group << HEIGHT
             if base == 0:
-                self._read[key] = [leaf.hash for leaf in leaves(self._tx, first, 1 << HEIGHT)]
+                rows = self._tx.execute(LEAF_HASHES, (first, first + (1 << HEIGHT))).fetchall()
+                self._read[key] = [bytes(row[0]) for row in rows]
             else:
                 rows = self._tx.execute(NODES, (base, first, first + (1 << HEIGHT))).fetchall()
                 self._read[key] = [bytes(row[0]) for row in rows]

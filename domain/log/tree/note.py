@@ -7,6 +7,7 @@ A note is a text that ends with a line feed, an empty line, and a line for each 
 import base64
 import binascii
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 ED25519 = b"\1"
 KEY_BYTES = 32
 HASH_BYTES = 4
+KEYS_KEPT = 8
 SIGNATURES_MAX = 100
 NOTE_BYTES_MAX = 1_000_000
 
@@ -53,8 +55,18 @@ class SecretKey(NamedTuple):
     @property
     def public(self) -> PublicKey:
         """The half that everybody may know."""
-        raw = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
-        return PublicKey(self.name, raw)
+        return _public(self)
+
+
+# A mark is signed at each commit, and deriving a key costs three times as much as signing.
+@lru_cache(maxsize=KEYS_KEPT)
+def _private(seed: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def _public(key: SecretKey) -> PublicKey:
+    return PublicKey(key.name, _private(key.seed).public_key().public_bytes_raw())
 
 
 class Signature(NamedTuple):
@@ -89,7 +101,7 @@ def signed(text: str, keys: Sequence[SecretKey]) -> str:
     """A text with the signatures of these keys."""
     lines = []
     for key in keys:
-        signature = Ed25519PrivateKey.from_private_bytes(key.seed).sign(text.encode())
+        signature = _private(key.seed).sign(text.encode())
         encoded = base64.b64encode(key.public.hash + signature).decode()
         lines.append(f"\u2014 {key.name} {encoded}\n")
     return f"{text}\n{''.join(lines)}"

@@ -126,6 +126,8 @@ STORED: tuple[tuple[str, str, str], ...] = (
     ("cluster.operation_ended", "cluster/web", '"operation":"0193-7"'),
     ("cluster.policy_changed", "cluster/web", '"max_unavailable":"10%"'),
     ("cluster.policy_changed", "cluster/web", '"max_unavailable":null'),
+    ("cluster.policy_changed", "cluster/web",
+     '"max_unavailable":2,"window":"nights","gate":"alerts"'),
     ("cluster.lock_taken", "cluster/web",
      '"address":"10.0.0.7","client":"c988d2509fdf5cdcbed39037c886b7c9"'),
     ("cluster.lock_given", "cluster/web", '"address":"10.0.0.7","reason":"released"'),
@@ -155,6 +157,11 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"approval":"second"}],"starts_at":"2026-01-02T04:00:00.000000"},'
      '"hosts":[["10.0.0.7",0],["10.0.0.9",0]],"skipped":[],"predecessor":"","members":0,'
      '"targets":null,"waves":[1]')),
+    ("operation.started", "operation/0193-c", ('"kind":"run","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":false},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[],"predecessor":"","members":0,"targets":null,"waves":null,'
+     '"script":"uname -r"')),
     ("operation.waits", "operation/0193-b", ('"what":"start","until":"2026-01-02T04:00:00.000000",'
      '"reason":"It is to begin later."')),
     ("operation.waits", "operation/0193-b", '"what":"","until":null,"reason":""'),
@@ -267,6 +274,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("host.credentials_rotated", ""),
     ("cluster.policy_changed", ""),
     ("cluster.policy_changed", ""),
+    ("cluster.policy_changed", ""),
     ("cluster.lock_taken", ""),
     ("cluster.lock_given", ""),
     ("cluster.operation_started", ""),
@@ -292,6 +300,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.cancel_requested", "operation/0193-9"),
     ("operation.started", "operation/0193-a"),
     ("operation.started", "operation/0193-b"),
+    ("operation.started", "operation/0193-c"),
     ("operation.waits", "operation/0193-b"),
     ("operation.waits", "operation/0193-b"),
     ("operation.host_started", "operation/0193-b"),

@@ -28,7 +28,10 @@ from domain.aggregates.log_history import (
 )
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
+from domain.aggregates.planning.schedule_events import AnyScheduleEvent, ScheduleEvent
+from domain.aggregates.planning.window import AnyWindowEvent, WindowEvent
 from domain.aggregates.source import AnySourceEvent, SourceEvent
+from domain.aggregates.webhook import AnyWebhookEvent, WebhookEvent
 from domain.event import TOPICS, Event
 from domain.log.engine import StoredEvent
 from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
@@ -45,6 +48,9 @@ KINDS = (
     SessionEvent,
     TokenEvent,
     UserEvent,
+    ScheduleEvent,
+    WebhookEvent,
+    WindowEvent,
 )
 CLASSES: tuple[type[Event], ...] = (
     *get_args(AnyHostEvent),
@@ -60,6 +66,9 @@ CLASSES: tuple[type[Event], ...] = (
     CheckpointSigned,
     KeyRotated,
     *get_args(AnyOperationEvent),
+    *get_args(AnyScheduleEvent),
+    *get_args(AnyWebhookEvent),
+    *get_args(AnyWindowEvent),
 )
 
 

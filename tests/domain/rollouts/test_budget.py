@@ -6,6 +6,7 @@ import pytest
 
 from domain.aggregates.cluster import LockGiven, LockTaken, PolicyChanged
 from domain.aggregates.operation import OperationRequest
+from domain.aggregates.planning.window import Hours
 from domain.aggregates.rolling_policy import checked_options
 from domain.commands import budget, operation_commands
 from domain.refusal import Refusal
@@ -154,3 +155,65 @@ def test_a_budget_is_rounded_down_to_one_at_least(amount: Amount, members: int, 
 def test_an_impossible_budget_is_refused(amount: Amount) -> None:
     with pytest.raises(Refusal):
         checked_budget(amount)
+
+
+NIGHTS = Hours("UTC", "0 22 * * *", 3600)
+BY_DAY, BY_NIGHT = "2026-01-02T12:00:00.000000", "2026-01-02T22:30:00.000000"
+
+
+def kept(at: str, *, gate: str = "", **options: Any) -> MemoryUnit:
+    """Four members whose policy has a window and perhaps a gate, and an operation that began."""
+    unit = cluster_of(A, B, C, D)
+    unit.act = unit.act._replace(at=at)
+    unit.window("nights").define(NIGHTS)
+    budget.change_policy(unit, "web", None, "nights", gate)
+    begin(unit, **options)
+    return unit
+
+
+def test_the_window_of_a_policy_holds_whatever_the_operation_says() -> None:
+    by_day = kept(BY_DAY)
+    told = by_day.operation("1").told
+    assert (told.what, told.until) == ("window", "2026-01-02T22:00:00.000000")
+    assert told.why == "The window of its cluster nights is closed."
+    assert by_day.operation("1").count("in_process") == 0
+    assert kept(BY_NIGHT).operation("1").count("in_process") == 4
+    assert kept(BY_DAY, override_policy=True).operation("1").count("in_process") == 4
+
+
+def test_the_gate_of_a_policy_is_asked_before_each_host() -> None:
+    unit = kept(BY_NIGHT, gate="alerts")
+    wait = operation_commands.advance(unit, "1")
+    assert wait is not None
+    assert wait.asks == ("alerts",)
+    operation_commands.advance(unit, "1", {"alerts": ""})
+    assert unit.operation("1").count("in_process") == 1
+    overridden = kept(BY_NIGHT, gate="alerts", override_policy=True)
+    assert overridden.operation("1").count("in_process") == 4
+
+
+def test_locks_keep_to_the_window_and_the_gate_of_the_policy() -> None:
+    unit = cluster_of(A, B, C, D)
+    unit.window("nights").define(NIGHTS)
+    budget.change_policy(unit, "web", None, "nights", "alerts")
+    unit.act = unit.act._replace(at=BY_DAY)
+    assert not taken(unit, A)
+    unit.act = unit.act._replace(at=BY_NIGHT)
+    with pytest.raises(budget.Unasked):
+        budget.take_lock(unit, "web", A, "a")
+    with pytest.raises(Refusal, match="Gate alerts says no: alerts fire: Down"):
+        budget.take_lock(unit, "web", A, "a", {"alerts": "alerts fire: Down"})
+    budget.take_lock(unit, "web", A, "a", {"alerts": ""})
+    budget.take_lock(unit, "web", A, "a")
+
+
+def test_a_policy_takes_its_window_up_until_it_names_another() -> None:
+    unit = cluster_of(A)
+    unit.window("nights").define(NIGHTS)
+    budget.change_policy(unit, "web", 1, "nights")
+    with pytest.raises(Refusal):
+        unit.window("nights").remove()
+    with pytest.raises(Refusal, match="There is no window days"):
+        budget.change_policy(unit, "web", 1, "days")
+    budget.change_policy(unit, "web", 1)
+    unit.window("nights").remove()

@@ -149,7 +149,7 @@ def test_runners_stop_before_an_event_of_a_newer_version_and_the_service_stays(
             service.client.put("/cluster/db")
             assert json.loads(next(lines).removeprefix("data:"))["subject"] == "cluster/db"
         runners = {"investigator", "watcher", "updates", "rolling", "schedules", "registrar"}
-        runners.add("sources")
+        runners |= {"sources", "webhooks"}
         wait_for(lambda: set(red(service)) == runners)  # they stop one after the other
         faults = red(service)
         for name in runners:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from domain.commands import fleet_commands
-from domain.log.tree.checkpoint import read
-from runners.proof.mark import FILE_BYTES, Mark, Misfit
+from domain.log.tree.checkpoint import Checkpoint, read
+from runners.proof.mark import LINE_BYTES, NOTE_BYTES, Mark, Misfit
 from runners.proof.notary import Notary
 from runners.security.vault import Vault
 from tests.domain.log.tree.test_kept import vandalize, without_tree
@@ -69,9 +69,9 @@ def marked(sqlite_store: Store) -> Iterator[Marked]:
 def test_each_commit_is_marked_before_its_answer(marked: Marked) -> None:
     for number in range(3):
         marked.command(fleet_commands.create_cluster, f"d{number}", "default", "")
-        checkpoint = read(marked.file.read_text().rstrip(" ")).checkpoint
-        assert checkpoint.size == len(marked.store.topics()) == checkpoint.position
-    assert marked.file.stat().st_size == FILE_BYTES
+        size, _, position, *_ = marked.file.read_bytes()[NOTE_BYTES:].split(b" ")
+        assert int(size) == len(marked.store.topics()) == int(position)
+    assert marked.file.stat().st_size == NOTE_BYTES + LINE_BYTES
     assert marked.file.stat().st_mode & 0o777 == 0o600
     assert marked.misfit() is None
 
@@ -82,11 +82,16 @@ def test_what_a_command_beside_the_service_appends_is_marked_soon(marked: Marked
         done(writer, marked.notary.rotate)
     assert marked.misfit() is None  # a mark may be older than its log, and than its key
     marked.mark.look()
-    assert read(marked.file.read_text().rstrip(" ")).checkpoint.size == EVENTS + 2
+    assert note_of(marked.file.read_bytes()).size == EVENTS + 2
     marked.file.unlink()
     marked.mark.look()
     assert marked.misfit() is None
     assert marked.file.exists()
+
+
+def note_of(content: bytes) -> Checkpoint:
+    """The checkpoint that a mark begins with."""
+    return read(content[:NOTE_BYTES].decode().rstrip(" ")).checkpoint
 
 
 def copy_of(store: Store, to: Path) -> Path:
@@ -144,13 +149,18 @@ def test_another_services_log_is_told(marked: Marked, tmp_path: Path) -> None:
 
 
 def test_a_mark_that_was_edited_is_told_and_one_that_is_torn_says_nothing(marked: Marked) -> None:
-    text = marked.file.read_text()
-    marked.file.write_text(text.replace(f"\n{EVENTS}\n", f"\n{EVENTS - 1}\n"))
+    content = marked.file.read_bytes()
+    size = note_of(content).size
+    marked.file.write_bytes(content.replace(b"\n%d\n" % size, b"\n%d\n" % (size + 1)))
     found = marked.misfit()
     assert found is not None
     assert "signed by no key of it" in found.why
     assert marked.lines == []
-    marked.file.write_bytes(b"\0" * FILE_BYTES)
+    # What the line after it said is as good as not there: the checkpoint is believed.
+    line = content[NOTE_BYTES:].replace(b" ", b"  ", 1)
+    marked.file.write_bytes(content[:NOTE_BYTES] + line)
+    assert marked.misfit() is None
+    marked.file.write_bytes(b"\0" * NOTE_BYTES)
     assert marked.misfit() is None
     assert marked.lines == ["log.mark_unreadable"]
     marked.file.unlink()

@@ -7,7 +7,7 @@ import pytest
 
 from runners.leases.ownership import SingleProcess
 from runners.scheduling.backoff import Pauses
-from runners.webhooks.sender import PAUSES, Patience
+from runners.webhooks.sender import PAUSES, Patience, Tally
 from tests.runners.stage import until
 from tests.runners.webhooks.play import QUICK, Play, told
 from tests.support.stores import Store
@@ -89,12 +89,11 @@ async def test_what_was_not_taken_is_sent_again_with_the_same_id_before_what_fol
         assert len(there.received) == len(there.taken) + 3
         for one in there.received:
             one.must_be_signed()
-        await until(lambda: play.record()["failures"] == 0)
+        await until(lambda: play.record()["position"] == play.positions()[-1])
         assert {each.reason == "" for each in play.deliveries()} == {True, False}
         assert play.said("webhook.failed")
         await until(lambda: play.said("webhook.delivers_again"))
-        tally = play.tallies["hook"]
-        assert (tally.delivered, tally.failed, tally.failing) == (len(there.taken), 3, False)
+        await until(lambda: play.tallies["hook"] == Tally(len(there.taken), 3, failing=False))
 
 
 async def test_a_dead_and_a_hanging_receiver_hold_up_nobody_else(
@@ -130,6 +129,36 @@ async def test_news_do_not_shorten_the_pause_after_a_failure(
         there.always = 204
         await play.put(there, types=["cluster.*"])  # whoever has seen to it, does not wait
         await until(lambda: len(there.taken) >= 4)
+
+
+async def test_news_during_an_attempt_do_not_shorten_the_pause_after_it(
+    play: Play, there: WebhookReceiver
+) -> None:
+    there.does.append("hang")
+    with WebhookReceiver() as other:
+        async with play.opened(Patience(Pauses(3600.0, 3600.0))):
+            await play.put(other, "other", types=["cluster.created"])
+            await play.put(there)
+            await until(lambda: there.received)
+            await play.happen("a")
+            await until(lambda: len(other.taken) == 1)  # both were told of it
+            there.free.set()
+            await until(lambda: play.record()["failures"])
+            await play.happen("b")
+            await until(lambda: len(other.taken) == 2)
+            assert len(there.received) == 1
+
+
+async def test_what_is_mended_during_an_attempt_is_tried_at_once(
+    play: Play, there: WebhookReceiver
+) -> None:
+    there.does.append("hang")
+    async with play.opened(Patience(Pauses(3600.0, 3600.0))):
+        await play.put(there)
+        await until(lambda: there.received)
+        await play.put(there, types=["webhook.*"])
+        there.free.set()
+        await all_there(play, there)
 
 
 def test_pauses_grow_to_an_hour_and_are_not_alike() -> None:

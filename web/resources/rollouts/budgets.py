@@ -1,5 +1,7 @@
 """`/cluster/{name}/policy` and `/cluster/{name}/locks`: how many may be away, and who is."""
 
+from collections.abc import Collection
+
 from domain.commands import budget
 from domain.log.transaction import Transaction
 from domain.log.writer import Writer
@@ -13,6 +15,7 @@ from projections.rollouts import budgets
 from web.http.replies import Reply, answered, created, deleted, digested, json_body
 from web.http.requests import Request
 from web.resources.at_time import asked_at, told
+from web.resources.operations.operation_starts import must_be_a_gate
 from web.schemas import bodies
 from web.schemas.path_names import address_in, known_cluster
 from web.schemas.rollout_bodies import PolicyBody
@@ -21,10 +24,13 @@ from web.schemas.rollout_bodies import PolicyBody
 class Budgets:
     """The handlers of policies and locks of clusters."""
 
-    def __init__(self, writer: Writer, reads: Reads, past: PastReads) -> None:
+    def __init__(
+        self, writer: Writer, reads: Reads, past: PastReads, gates: Collection[str] = ()
+    ) -> None:
         self._writer = writer
         self._reads = reads
         self._past = past
+        self._gates = gates
 
     async def show_policy(self, request: Request) -> Reply:
         """What holds for every operation and lock of a cluster."""
@@ -39,9 +45,10 @@ class Budgets:
         name = known_cluster(request)
         body = await bodies.read(request, PolicyBody)
         most = checked_budget(body.max_unavailable)
+        must_be_a_gate(body.gate or "", self._gates)
         record = await self._writer.perform(
             request.act(),
-            lambda unit: unit.cluster(name).change_policy(most),
+            lambda unit: budget.change_policy(unit, name, most, body.window or "", body.gate or ""),
             lambda tx, _: _found(_policy(tx, name), name),
         )
         return created(record)

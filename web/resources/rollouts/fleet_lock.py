@@ -6,7 +6,7 @@ the client's id as the label `fleetlock-id`, or comes from the member's address.
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from domain.commands import budget
 from domain.labels import is_value
@@ -30,11 +30,21 @@ NO_STORE = (b"cache-control", b"no-store")
 JSON = (b"content-type", b"application/json")
 
 
+AskGates = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
+"""Why each of some gates says no; "" where it does not."""
+
+
+async def nobody_asks(names: Collection[str]) -> Mapping[str, str]:
+    """Where there are no gates."""
+    return dict.fromkeys(names, "nobody can ask it")
+
+
 class FleetLock:
     """The handlers of `/v1/pre-reboot` and `/v1/steady-state`, for clients of these networks."""
 
-    def __init__(self, writer: Writer, networks: Sequence[Network] = ()) -> None:
+    def __init__(self, writer: Writer, networks: Sequence[Network], ask: AskGates) -> None:
         self._writer = writer
+        self._ask = ask
         self._networks = networks
 
     async def take(self, request: Request) -> Reply:
@@ -57,15 +67,21 @@ class FleetLock:
         client = body.client_params
         act = request.act()._replace(actor=f"fleetlock:{client.id}")
 
+        verdicts: dict[str, str] = {}
+
         def perform(unit: Unit) -> None:
             address = _member(unit, request, client.group, client.id)
             if takes:
-                budget.take_lock(unit, client.group, address, client.id)
+                budget.take_lock(unit, client.group, address, client.id, verdicts)
             else:
                 budget.give_lock(unit, client.group, address)
 
         try:
-            await self._writer.perform(act, perform)
+            try:
+                await self._writer.perform(act, perform)
+            except budget.Unasked as unasked:
+                verdicts.update(await self._ask((unasked.gate,)))
+                await self._writer.perform(request.act()._replace(actor=act.actor), perform)
         except Refusal as refusal:
             return _error(STATUS.get(refusal.kind, 503), refusal.kind, refusal.sentence)
         return Reply(json_body({}), 200, (JSON, NO_STORE))

@@ -14,7 +14,9 @@ from domain.log.tree import growth, kept, proofs
 from domain.log.tree.hashing import Frontier
 from domain.log.tree.kept import BrokenTree, Leaf
 from domain.log.tree.leaf import hash_of, leaf
+from runners.security.vault import Vault
 from tests.domain.log.writing import creating, queue
+from tests.faults.models.whole import must_be_whole
 from tests.support.stores import Store, done
 
 ROWS = 600
@@ -153,13 +155,15 @@ def test_every_position_and_every_size_is_proved_from_the_tables(store: Store) -
         assert kept.root_at(tx, size) == root
         for number in (0, 1, 254, 255, 256, 300, 511, 512, 598, 599):
             assert kept.leaf_of(tx, leaves[number].position, size) == number
-            proof = kept.inclusion(tx, number, size)
-            assert proofs.includes(leaves[number].hash, number, size, proof, root)
+            path = kept.inclusion(tx, number, size)
+            assert path.root == root
+            assert proofs.includes(leaves[number].hash, number, size, path.hashes, root)
         for older in (0, 1, 2, 255, 256, 257, 512, 513, 599, 600):
             earlier = kept.root_at(tx, older)
             assert earlier == Frontier().extended(each.hash for each in leaves[:older])[0].root
-            proof = kept.consistency(tx, older, size)
-            assert proofs.continues(older, earlier, size, root, proof)
+            path = kept.consistency(tx, older, size)
+            assert (path.root, path.older_root) == (root, earlier)
+            assert proofs.continues(older, earlier, size, root, path.hashes)
         assert kept.leaf_of(tx, 0, size) is None
         assert kept.leaf_of(tx, leaves[-1].position + 1, size) is None
         assert kept.leaf_of(tx, leaves[20].position, 20) is None
@@ -173,6 +177,21 @@ def test_a_broken_tree_holds_up_no_change(store: Store) -> None:
     LogRecorder(store.engine).insert_events(events(1, 4))
     with store.engine.snapshot() as tx, pytest.raises(BrokenTree, match="4 leaves has 64 bytes"):
         kept.tree(tx)
+
+
+def test_whoever_judges_fault_runs_sees_a_leaf_that_is_wrong(store: Store) -> None:
+    Vault(b"k" * 32).open(store.engine)
+    with store.writer() as writer:
+        done(writer, fleet_commands.create_cluster, "web", "default", "")
+    must_be_whole(store.url)
+    for statement in (
+        "UPDATE log_leaves SET position = position + 1",
+        "UPDATE log_frontier SET hashes = (SELECT hash FROM log_leaves LIMIT 1), size = 8",
+        "DELETE FROM log_leaves",
+    ):
+        vandalize(store, [statement])
+        with pytest.raises(AssertionError):
+            must_be_whole(store.url)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`commctl window`, `commctl schedule`, `--window` and `--gate`."""

@@ -1,0 +1,69 @@
+"""Windows and schedules as they are typed, and what an operation keeps to."""
+
+import pytest
+
+from commctl.exits import WrongUse
+from commctl.rollouts.keeping import kept_to
+from tests.commctl.operator import Operator
+from tests.support.service import Service
+
+NEVER = ("0 6 31 12 *", "1m", "--zone", "Europe/Berlin")
+
+
+@pytest.mark.dear_on("postgresql")
+def test_a_window_is_defined_listed_changed_and_removed(
+    operator: Operator, service: Service
+) -> None:
+    made = operator.json("window", "set", "nights", *NEVER, "--except", "2027-12-31")
+    assert (made["duration_s"], made["except"]) == (60, ["2027-12-31"])
+    assert operator.json("window", "set", "nights", "* * * * *", "6h")["open"] is True
+    assert [row[:2] for row in operator.rows("window", "list")] == [["nights", "yes"]]
+    assert operator.json("window", "show", "nights")["zone"] == "UTC"
+    wrong = operator.run("window", "set", "nights", "every night", "6h", status=1)
+    assert "starts must be a cron expression" in wrong.stderr
+    assert operator.run("window", "set", "nights", "0 22 * * *", "soon", status=2).stderr
+    operator.run("window", "rm", "nights", "-y")
+    assert operator.run("window", "show", "nights", status=1).stderr
+
+
+@pytest.mark.dear_on("sqlite")
+def test_a_schedule_is_defined_with_all_that_an_operation_takes(
+    operator: Operator, service: Service
+) -> None:
+    operator.run("cluster", "create", "shop")
+    operator.run("window", "set", "shop-nights", *NEVER)
+    options = ("-P", "25%", "--reboot", "if-needed", "--hosts", "role=db", "--waves", "1,10%")
+    more = ("--soak", "10m", "--approve", "--window", "shop-nights", "--zone", "Europe/Berlin")
+    made = operator.json(
+        "schedule", "set", "shop-sundays", "0 2 * * 0", "upgrade", "shop", *options, *more
+    )
+    assert made["operation"] == {
+        "kind": "upgrade",
+        "cluster": "shop",
+        "max_parallel": "25%",
+        "reboot": "if_needed",
+        "hosts": {"label": ["role=db"]},
+        "waves": [
+            {"hosts": 1, "soak_s": 600.0, "approval": True},
+            {"hosts": "10%", "soak_s": 600.0, "approval": True},
+        ],
+        "window": "shop-nights",
+    }
+    assert len(made["next"]) == 5
+    assert "shop-sundays" in operator.run("schedule", "list", "-o", "name").stdout
+    wrong = ("schedule", "set", "x", "0 2 * * 0", "upgrade", "shop")
+    operator.run(*wrong, "--hosts", "web[1-3]", status=2)
+    assert "There is no gate" in operator.run(*wrong, "--gate", "unheard-of", status=1).stderr
+    used = operator.run("window", "rm", "shop-nights", "-y", status=1)
+    assert "schedule shop-sundays" in used.stdout + used.stderr
+    operator.run("schedule", "rm", "shop-sundays", "-y")
+    refused = operator.run("upgrade", "shop", "--window", "unheard-of", "--plan", status=1)
+    assert "There is no window unheard-of" in refused.stderr
+
+
+def test_an_empty_word_is_no_way_to_do_without() -> None:
+    assert kept_to("nights", None) == {"window": "nights"}
+    assert kept_to(None, "pages") == {"gate": "pages"}
+    for window, gate in (("", None), (None, "")):
+        with pytest.raises(WrongUse):
+            kept_to(window, gate)
