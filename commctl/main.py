@@ -34,6 +34,7 @@ COMMANDS = {
     "upgrade": ("begin:upgrade", "Upgrade a cluster's hosts, a few at a time."),
     "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),
     "deploy": ("begin:deploy", "Bring a cluster's hosts to a version, a few at a time."),
+    "run": ("run:run", "Run a script on a cluster's hosts, a few at a time."),
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
     "window": ("planning.windows:commands", "When operations may start hosts."),
     "schedule": ("planning.schedules:commands", "Operations that begin by themselves."),

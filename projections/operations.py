@@ -1,6 +1,7 @@
 """The operations as GET serves them: one record for each, and one for each of its hosts."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, assert_never, get_args
 
 import orjson
@@ -18,7 +19,7 @@ from domain.event import Recorded
 from projections.projection import Projection, tag
 from projections.tables import Rows, Table, TableAccess
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(slots=True)
@@ -151,6 +152,7 @@ def _begin(
         "kind": event.kind,
         "cluster": event.cluster,
         "version": event.version,
+        "script_sha256": _digest(event.script),
         "targets": _targets(event),
         "options": Options(**event.options).plain(),  # those of before had fewer
         "status": "in_process",
@@ -182,17 +184,8 @@ def _begin(
         text = orjson.dumps(of_host).decode()
         hosts.put(OperationHostRow(f"{name} {address}", name, number, address, outcome, text))
     text = orjson.dumps(record).decode()
-    return OperationRow(
-        name,
-        recorded.position,
-        event.cluster,
-        event.kind,
-        "in_process",
-        event.actor,
-        0,
-        "",
-        text,
-    )
+    kept = (event.cluster, event.kind, "in_process", event.actor, 0, "", text)
+    return OperationRow(name, recorded.position, *kept)
 
 
 def _waves(event: events.Started) -> list[dict[str, Any]]:
@@ -211,6 +204,10 @@ def _waves(event: events.Started) -> list[dict[str, Any]]:
         }
         for number, (rules, end) in enumerate(zip(listed, ends, strict=True))
     ]
+
+
+def _digest(script: str) -> str | None:
+    return sha256(script.encode()).hexdigest() if script else None
 
 
 def _targets(event: events.Started) -> dict[str, Any] | None:

@@ -17,9 +17,8 @@ from commctl.rollouts.waves import (
     Soak,
     StartsAt,
     WavesOption,
-    start_of,
+    rollout_of,
     told_waves,
-    waves_of,
 )
 from commctl.selectors import selection
 from commctl.session import Session, session
@@ -96,10 +95,10 @@ def upgrade(
 ) -> int:
     """Upgrade the packages, or the OSTree, of a cluster's hosts, a few at a time."""
     body = body_of("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
-    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= kept_to(window, gate)
     body |= {"override_policy": True} if override_policy else {}
-    return _begin(session(ctx), body | reboot_of(reboot), hosts, plan, yes, detach, timeout)
+    return begin(session(ctx), body | reboot_of(reboot), hosts, plan, yes, detach, timeout)
 
 
 def deploy(
@@ -129,10 +128,10 @@ def deploy(
     """Bring a cluster's hosts to a version of an OSTree, a few at a time."""
     body = body_of("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= {"version": version} | reboot_of(reboot)
-    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= kept_to(window, gate)
     body |= {"override_policy": True} if override_policy else {}
-    return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
+    return begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
 def restart(
@@ -159,10 +158,10 @@ def restart(
 ) -> int:
     """Restart a cluster's hosts, a few at a time."""
     body = body_of("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
-    body |= _rollout(session(ctx), waves, soak, approve, approve_second, starts_at)
+    body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
     body |= kept_to(window, gate)
     body |= {"override_policy": True} if override_policy else {}
-    return _begin(session(ctx), body, hosts, plan, yes, detach, timeout)
+    return begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
 def body_of(
@@ -186,21 +185,6 @@ def body_of(
     return {"kind": kind, "cluster": cluster, **told}
 
 
-def _rollout(
-    use: Session,
-    waves: str | None,
-    soak: str | None,
-    approve: bool,
-    approve_second: bool,
-    starts_at: str | None,
-) -> Record:
-    found = waves_of(waves, soak, approve, approve_second)
-    told: Record = {"waves": found} if found else {}
-    if starts_at is not None:
-        told["starts_at"] = start_of(starts_at, use.out.now, use.out.zone)
-    return told
-
-
 def _amount(text: str | None) -> int | str | None:
     if text is None or text.endswith("%"):
         return text
@@ -214,7 +198,7 @@ def reboot_of(text: str | None) -> Record:
     return {} if text is None else {"reboot": text.replace("-", "_")}
 
 
-def _begin(
+def begin(
     use: Session,
     body: Record,
     hosts: list[str] | None,
@@ -223,6 +207,7 @@ def _begin(
     detach: bool,
     timeout: str | None,
 ) -> int:
+    """Plan, ask, begin, and watch to the end; gives the exit status."""
     limit_s = None if timeout is None else seconds(timeout)
     if hosts:
         body["hosts"] = _targets(use, body["cluster"], hosts)

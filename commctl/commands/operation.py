@@ -11,6 +11,7 @@ from commctl.commands.begin import Detach, PlanOnly, Timeout, begun_or_left, sho
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.paths import in_path
 from commctl.records import Operation, Plan
+from commctl.rollouts.script import script_that_ran
 from commctl.session import Session, session
 from commctl.show.operations import OPERATION_HOSTS, OPERATIONS, operation_shown
 from commctl.show.table import SHORT_ID
@@ -76,7 +77,7 @@ def list_operations(
         str | None,
         typer.Option(metavar="in_process|paused|finished|partial|failed|cancelled"),
     ] = None,
-    kind: Annotated[str | None, typer.Option(metavar="upgrade|deploy|restart")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="upgrade|deploy|restart|run")] = None,
     actor: Annotated[str | None, typer.Option("--by", metavar="USER")] = None,
     most: Most = None,
 ) -> int:
@@ -242,6 +243,8 @@ def _plan(use: Session, before: Operation, hosts: list[str]) -> Plan | None:
         options.pop(name, None)  # of waves a retry passes over what a plan refuses
     version = {"version": before["version"]} if before["version"] else {}
     body = {"kind": before["kind"], "cluster": before["cluster"], "hosts": hosts}
+    if before["kind"] == "run":
+        body["script"] = script_that_ran(use, before["id"])
     try:
         return use.api.plan({**body, **version, **options})
     except Refused as refused:

@@ -7,6 +7,7 @@ import typer
 
 from commctl.exits import WrongUse
 from commctl.records import Plan, Record
+from commctl.session import Session
 from commctl.show.times import API_FORMAT, CLOCK, SPAN, moment, read, seconds
 
 WavesOption = Annotated[
@@ -69,6 +70,22 @@ def start_of(text: str, now: datetime, zone: tzinfo | None) -> str:
     if CLOCK.fullmatch(text.strip()) and read(found) <= now:
         return moment(text, now + timedelta(days=1), zone)
     return found
+
+
+def rollout_of(
+    use: Session,
+    waves: str | None,
+    soak: str | None,
+    approve: bool,
+    approve_second: bool,
+    starts_at: str | None,
+) -> Record:
+    """Waves and a time as they were typed, as the API takes them. Raises WrongUse."""
+    found = waves_of(waves, soak, approve, approve_second)
+    told: Record = {"waves": found} if found else {}
+    if starts_at is not None:
+        told["starts_at"] = start_of(starts_at, use.out.now, use.out.zone)
+    return told
 
 
 def told_waves(plan: Plan) -> str:

@@ -2,7 +2,7 @@
 
 in_process ⇄ paused, → finished | partial | failed, and → cancelling → cancelled.
 Each host: waiting → in_process → done | failed | unknown; or skipped from the start. Its steps:
-(drain →) upgrade | deploy (→ reboot), or reboot → (health →) (uncordon →) done.
+(drain →) upgrade | deploy | run (→ reboot), or reboot → (health →) (uncordon →) done.
 """
 
 from dataclasses import dataclass
@@ -72,10 +72,11 @@ class OperationRequest:
     version: str
     options: Options
     targets: Targets = None
+    script: str = ""
 
 
 class Operation(OperationProgress):
-    """One deploy, upgrade or restart of a cluster."""
+    """One deploy, upgrade, restart or run of a script, of a cluster."""
 
     KIND = "operation"
 
@@ -156,6 +157,7 @@ class Operation(OperationProgress):
                 members if members > len(taken) + len(left) else 0,
                 request.targets,
                 waves or None,
+                request.script,
             )
         )
 
@@ -194,7 +196,7 @@ class Operation(OperationProgress):
     def _after(self, address: str, step: Step, reboot: bool) -> Step:
         if step == "drain":
             return self._first
-        if step in ("upgrade", "deploy") and reboot:
+        if step in ("upgrade", "deploy", "run") and reboot:
             return "reboot"
         if step not in ("health", "uncordon") and self.request.options.healthy_for_s:
             return "health"
@@ -317,7 +319,7 @@ class Operation(OperationProgress):
         self._become("in_process")
         options = Options(**event.options)
         self.request = OperationRequest(
-            event.kind, event.cluster, event.version, options, event.targets
+            event.kind, event.cluster, event.version, options, event.targets, event.script
         )
         self.members = event.members or len(event.hosts) + len(event.skipped)
         self.predecessor = event.predecessor

@@ -7,7 +7,7 @@ from domain.aggregates.rolling_policy import Kind
 from domain.event import Event
 from domain.rollouts.moves import Status, WaitsFor
 
-Step = Literal["", "drain", "upgrade", "deploy", "reboot", "health", "uncordon"]
+Step = Literal["", "drain", "upgrade", "deploy", "run", "reboot", "health", "uncordon"]
 Evidence = dict[str, str | int | None]
 """What proves an outcome: exit status, boot ids, digest and size of the output, packages."""
 
@@ -30,7 +30,7 @@ class Started(OperationEvent):
     `targets`: the members that were asked for, the filters that they were asked for by, or `null`
     for all; others are neither in `hosts` nor in `skipped`. `members`: how many the cluster had;
     0 where it had no others. `waves`: how many hosts have had their turn at the end of each; what
-    comes after the last is the rest.
+    comes after the last is the rest. `script`: what a run runs.
     """
 
     TOPIC: ClassVar[str] = "operation.started"
@@ -44,6 +44,7 @@ class Started(OperationEvent):
     members: int = 0
     targets: Targets = None
     waves: list[int] | None = None
+    script: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,22 @@ from domain.refusal import Refusal, invalid
 from domain.rollouts.moves import Move, Over, Start, Wait
 from domain.rollouts.waves import PERCENTAGE, Wave, Waves, between_waves, checked_waves
 
-Kind = Literal["deploy", "upgrade", "restart"]
+Kind = Literal["deploy", "upgrade", "restart", "run"]
 Reboot = Literal["never", "if_needed", "always"]
 Amount = int | str
 """A number, or a percentage such as `"25%"`."""
 Outcome = Literal["waiting", "in_process", "done", "failed", "unknown", "skipped"]
 
 COUNT_MAX = 1_000_000
+SCRIPT_BYTES_MAX = 64 * 1024
 HEALTHY_FOR_S_MAX = 24 * 3600.0
 STEP_TIMEOUT_S_MAX = 7 * 24 * 3600.0
-STEP_TIMEOUT_S: dict[Kind, float] = {"deploy": 3600.0, "upgrade": 3600.0, "restart": 600.0}
+STEP_TIMEOUT_S: dict[Kind, float] = {
+    "deploy": 3600.0,
+    "upgrade": 3600.0,
+    "restart": 600.0,
+    "run": 3600.0,
+}
 """How long a step of a host may take, where the request does not say."""
 DRAIN_TIMEOUT_S = 600.0
 """How long the pods of a node may take to leave, where the request does not say."""
@@ -79,6 +85,13 @@ def checked_version(text: str) -> str:
             " digit.",
             "version",
         )
+    return text
+
+
+def checked_script(text: str) -> str:
+    """A script to run, or a refusal."""
+    if not 0 < len(text.encode("utf-8", "replace")) <= SCRIPT_BYTES_MAX or "\0" in text:
+        raise invalid(f"script must be 1 to {SCRIPT_BYTES_MAX} bytes of text.", "script")
     return text
 
 

@@ -37,7 +37,7 @@ class Plan:
         """The same for two plans that do the same; why a host is skipped does not matter."""
         wanted = self.request
         decided = (
-            *(wanted.kind, wanted.cluster, wanted.version, wanted.options.plain()),
+            *(wanted.kind, wanted.cluster, wanted.version, wanted.script, wanted.options.plain()),
             [address for address, _ in self.hosts],
             [address for address, _ in self.skipped],
             *(self.drained, self.limits.parallel, self.limits.failures, self.limits.unavailable),

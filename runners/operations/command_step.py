@@ -32,7 +32,7 @@ def commands_of(step: HostStep) -> Commands:
     if step.host.facts is None:
         raise StepImpossible("Nothing is known of its system yet.")
     request = step.operation.request
-    return commands(request.kind, request.version, step.host.facts)
+    return commands(request.kind, request.version, step.host.facts, request.script)
 
 
 class CommandStep:
@@ -101,7 +101,8 @@ class CommandStep:
 
     async def _tell_wait(self, step: HostStep, told: str, news: bytes) -> str:
         """Record what the step waits for now, by its latest words; gives what is recorded."""
-        if (waits := waits_for(news)) != told:
+        script = step.operation.request.kind == "run"
+        if (waits := "" if script else waits_for(news)) != told:
             wait = operation_commands.wait
             await self._outcomes.record(step, wait, step.progress.step, waits)
         return waits
@@ -109,15 +110,20 @@ class CommandStep:
     async def _settle(self, step: HostStep, session: StepSession, report: StepReport) -> Requeue:
         """Record how the step ended, and clear what it left on the host."""
         output = await self._log.output(*step.key)
-        outcomes, evidence = self._outcomes, report.evidence(output) | packages(output)
+        outcomes, evidence = self._outcomes, report.evidence(output)
+        said = sentences(output)
+        if step.operation.request.kind == "run":
+            said = ""  # the words are the script's
+        else:
+            evidence |= packages(output)
         if report.state == "ended" and report.exit_status == 0:
             reboot = await _reboot_wanted(step, session)
-            if told := " ".join(filter(None, [sentences(output), reboot.unsure])):
+            if told := " ".join(filter(None, [said, reboot.unsure])):
                 evidence["told"] = told
             await outcomes.finish(step, evidence, reboot=reboot.needed)
         elif report.state == "ended":
             ended = f"Its commands ended with exit status {report.exit_status}."
-            words = sentences(output) or ended
+            words = said or ended
             await outcomes.fail(step, f"{words} See its output.", evidence)
         elif report.state == "cancelled" and step.cancelling:
             await outcomes.fail(step, "It was cancelled before its step began.", evidence)

@@ -94,7 +94,7 @@ class RebootStep:
 
 def _may_have_installed(host: HostProgress) -> bool:
     """Whether an operation that requested no reboot of the host got as far as its packages."""
-    begun = host.sent if host.step in ("upgrade", "deploy") else host.step == "reboot"
+    begun = host.sent if host.step in ("upgrade", "deploy", "run") else host.step == "reboot"
     return begun and host.evidence.get("packages_changed") != 0
 
 

@@ -5,6 +5,7 @@ Every command is a list of arguments. What a client sends (a version, checked by
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
@@ -85,6 +86,9 @@ REBOOT_NEEDED = "".join(
 """Prints yes where a reboot is needed; on stderr a sentence where that cannot be told."""
 
 
+RUN_SCRIPT = 'script=$(printf %s "$1" | base64 -d) || exit 127; exec /bin/sh -c "$script" run'
+
+
 def reboot(boot_id: str) -> Commands:
     """The command that reboots a host, if this is its boot."""
     return (("/bin/sh", "-c", REBOOT_SCRIPT, "reboot", boot_id),)
@@ -94,7 +98,7 @@ class StepImpossible(Exception):
     """The host's system cannot do this step; the reason is for people."""
 
 
-def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
+def commands(kind: Kind, version: str, facts: FactsGathered, script: str = "") -> Commands:
     """The commands of an operation's first step, for a host with these facts."""
     match kind:
         case "deploy":
@@ -106,6 +110,8 @@ def commands(kind: Kind, version: str, facts: FactsGathered) -> Commands:
             return _script("deploy", version)
         case "upgrade":
             return _script("upgrade", package_command(facts))
+        case "run":
+            return _run(script)
         case "restart":
             raise StepImpossible("A restart has no commands but its reboot.")
 
@@ -149,6 +155,11 @@ def package_command(facts: FactsGathered) -> str:
     if facts.os in YUM_UNTIL and major.isdecimal() and int(major) <= YUM_UNTIL[facts.os]:
         return "yum"
     return FIRST[facts.os]
+
+
+def _run(script: str) -> Commands:
+    # In base64: quoted for two shells, a script of quotes would be too long for an argument.
+    return (("/bin/sh", "-c", RUN_SCRIPT, "run", b64encode(script.encode()).decode()),)
 
 
 def _script(verb: str, argument: str) -> Commands:

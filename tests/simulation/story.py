@@ -163,6 +163,8 @@ class Story:
         parallel: Amount = chance.choice(PARALLEL)
         failures: Amount = chance.choice(FAILURES)
         kind: Kind = chance.choice(["upgrade", "deploy", "restart"])
+        if kind == "upgrade" and self.fate.random() < 0.2:
+            kind = "run"
         options = Options(
             max_parallel=parallel,
             max_failures=failures,
@@ -178,7 +180,8 @@ class Story:
             window=WINDOW if self._define_window() else "",
             gate=self.gates.name,
         )
-        return OperationRequest(kind, "web", "27.93" if kind == "deploy" else "", options)
+        version, script = "27.93" if kind == "deploy" else "", "true" if kind == "run" else ""
+        return OperationRequest(kind, "web", version, options, script=script)
 
     def _define_window(self) -> bool:
         """Define one, perhaps in place of another; whether there is one."""

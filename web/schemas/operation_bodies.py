@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from domain.aggregates.rolling_policy import (
     COUNT_MAX,
     HEALTHY_FOR_S_MAX,
+    SCRIPT_BYTES_MAX,
     STEP_TIMEOUT_S_MAX,
     VERSION,
     Kind,
@@ -118,12 +119,6 @@ class DeployBody(OperationBody):
     model_config = example(version="27.93", max_parallel=2)
 
 
-def _begun_kind(kind: object) -> object:
-    if kind == "run":
-        raise refuse("run is not there yet: this version begins deploy, upgrade and restart")
-    return kind
-
-
 def _known_filters(hosts: object) -> object:
     if not isinstance(hosts, list | dict) or hosts == []:
         raise refuse("must be a list of addresses, one at least, or an object of filters")
@@ -172,13 +167,19 @@ class BeginBody(OperationBody):
 
     REFUSES_NULLS = True
 
-    kind: Annotated[Kind, BeforeValidator(_begun_kind)]
+    kind: Kind
     cluster: Name
     hosts: Hosts | None = Field(
         None,
         description="Which members: addresses, or the filters of `/fleet/hosts`. Without it: all.",
     )
     version: Version | None = Field(None, description="Of a deploy, and of nothing else.")
+    script: str | None = Field(
+        None,
+        description="Of a run, and of nothing else: for `/bin/sh`, as root. It stays in the log, so"
+        " it must hold no secret.",
+        json_schema_extra={"minLength": 1, "maxLength": SCRIPT_BYTES_MAX},
+    )
     reboot: Reboot | None = Field(None, description="No option of a restart, which always does.")
     waves: Annotated[
         list[WaveBody], Field(max_length=WAVES_MAX), BeforeValidator(_known_in_waves)

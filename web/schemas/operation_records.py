@@ -150,7 +150,7 @@ class OperationHostRecord(Record):
 
     address: str
     outcome: Outcome
-    step: Literal["drain", "upgrade", "deploy", "reboot", "health", "uncordon"] | None
+    step: Literal["drain", "upgrade", "deploy", "run", "reboot", "health", "uncordon"] | None
     attempts: int = Field(description="In this operation and those that it retries.")
     started_at: Moment | None
     finished_at: Moment | None
@@ -165,6 +165,9 @@ class ListedOperation(Record):
     kind: Kind
     cluster: str
     version: str = Field(description="Empty but for a deploy.")
+    script_sha256: str | None = Field(
+        description="Of the script of a run, which is in its `operation.started`."
+    )
     targets: dict[str, Any] | None = Field(
         description="`null`: all members. The filters that it was begun with; where its hosts were"
         " named, how many (`hosts`). Of a retry, those of its predecessor."

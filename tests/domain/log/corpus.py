@@ -157,6 +157,11 @@ STORED: tuple[tuple[str, str, str], ...] = (
      '"approval":"second"}],"starts_at":"2026-01-02T04:00:00.000000"},'
      '"hosts":[["10.0.0.7",0],["10.0.0.9",0]],"skipped":[],"predecessor":"","members":0,'
      '"targets":null,"waves":[1]')),
+    ("operation.started", "operation/0193-c", ('"kind":"run","cluster":"web","version":"",'
+     '"options":{"max_parallel":1,"max_failures":0,"max_unavailable":null,"healthy_for_s":0.0,'
+     '"step_timeout_s":0.0,"reboot":"never","drain":false},"hosts":[["10.0.0.7",0]],'
+     '"skipped":[],"predecessor":"","members":0,"targets":null,"waves":null,'
+     '"script":"uname -r"')),
     ("operation.waits", "operation/0193-b", ('"what":"start","until":"2026-01-02T04:00:00.000000",'
      '"reason":"It is to begin later."')),
     ("operation.waits", "operation/0193-b", '"what":"","until":null,"reason":""'),
@@ -295,6 +300,7 @@ STORY: tuple[tuple[str, str], ...] = (
     ("operation.cancel_requested", "operation/0193-9"),
     ("operation.started", "operation/0193-a"),
     ("operation.started", "operation/0193-b"),
+    ("operation.started", "operation/0193-c"),
     ("operation.waits", "operation/0193-b"),
     ("operation.waits", "operation/0193-b"),
     ("operation.host_started", "operation/0193-b"),

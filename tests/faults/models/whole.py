@@ -4,7 +4,11 @@ from contextlib import ExitStack
 
 from domain.aggregates.cluster import Cluster
 from domain.aggregates.host import Host
+from domain.log import recorder
 from domain.log.transaction import Transaction
+from domain.log.tree import kept
+from domain.log.tree.hashing import Frontier
+from domain.log.tree.leaf import hash_of
 from domain.log.unit import load
 from tests.support.service import Service
 from tests.support.stores import Store
@@ -19,7 +23,7 @@ def database_of(service: Service, database_url: str) -> str:
 
 def must_be_whole(url: str) -> None:
     """Streams without holes, both sides of every membership, a key for every host and no other,
-    and read models that are what the log says.
+    read models that are what the log says, and the log's own tree.
     """
     with ExitStack() as opened:
         store = Store(url, opened)
@@ -28,6 +32,17 @@ def must_be_whole(url: str) -> None:
             _streams_must_have_no_holes(tx)
             _memberships_must_have_both_sides(tx)
             _every_host_must_have_its_key(tx)
+            _every_row_must_have_its_leaf(tx)
+
+
+def _every_row_must_have_its_leaf(tx: Transaction) -> None:
+    """The log's Merkle tree is that of its rows; that of an old log may still be on its way."""
+    if tx.execute(kept.EXISTS[tx.engine]).fetchone()[0] == 0 or not kept.tree(tx).grown:
+        return
+    rows = recorder.rows(tx, 0, recorder.POSITION_MAX)
+    leaves = [kept.Leaf(row[0], hash_of(*row)) for row in rows]
+    assert kept.leaves(tx, 0, len(leaves) + 1) == leaves
+    assert kept.tree(tx).frontier == Frontier().extended(leaf.hash for leaf in leaves)[0]
 
 
 def _streams_must_have_no_holes(tx: Transaction) -> None:

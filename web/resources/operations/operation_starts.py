@@ -1,6 +1,7 @@
 """Rolling operations are begun over HTTP, as v0 has it and by one request for every kind."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from domain.aggregates import rolling_policy
@@ -63,7 +64,8 @@ def asked_for(body: BeginBody) -> Asked:
     targets: Targets = told_filter(which) if which else None
     if isinstance(body.hosts, list):
         targets = body.hosts
-    return Asked(_wanted(body.kind, body.cluster, version, body, targets), which)
+    wanted = _wanted(body.kind, body.cluster, version, body, targets)
+    return Asked(replace(wanted, script=_script_of(body)), which)
 
 
 def must_be_a_gate(name: str, known: Collection[str]) -> None:
@@ -115,6 +117,7 @@ class OperationStarts:
         body = await bodies.read(request, BeginBody)
         request.must_be_allowed_in(body.cluster)
         asked = asked_for(body)
+        must_run_as_admin(request, body.kind, body.cluster)
         if body.override_policy:
             _must_say_why(request, body.cluster)
         wanted = asked.request
@@ -153,6 +156,10 @@ class OperationStarts:
         """Begin anew over what was left undone."""
         predecessor = id_in(request)
         await bodies.read(request, bodies.NothingElse)
+        before = await self._writer.perform(
+            request.act(), lambda unit: unit.operation(predecessor).request
+        )
+        must_run_as_admin(request, before.kind, before.cluster)
         await self._second_looks.look(request, lambda unit: skipped_by_retry(unit, predecessor))
         name = timed_id()
         begun, record = await self._writer.perform(
@@ -161,6 +168,20 @@ class OperationStarts:
             lambda tx, id_: (id_, existing(operation_reads.operation(tx, id_)).body),
         )
         return _created(begun, record)
+
+
+def must_run_as_admin(request: Request, kind: Kind, cluster: str) -> None:
+    """Refuse whoever may not run any script on the hosts of a cluster."""
+    if kind == "run" and not request.identity.may_act_in(cluster, "admin"):
+        raise not_allowed(request.identity, "admin")
+
+
+def _script_of(body: BeginBody) -> str:
+    if body.kind == "run" and body.script is None:
+        raise invalid("script is missing: a run needs it.", "script")
+    if body.kind != "run" and body.script is not None:
+        raise invalid(f"script is of a run: a {body.kind} has none.", "script")
+    return "" if body.script is None else rolling_policy.checked_script(body.script)
 
 
 def _must_say_why(request: Request, cluster: str) -> None:

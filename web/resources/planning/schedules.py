@@ -19,7 +19,12 @@ from web.http.problems import KeyFault, Problem
 from web.http.replies import Reply, answered, created, deleted, digested
 from web.http.requests import Request
 from web.resources.at_time import asked_at, told
-from web.resources.operations.operation_starts import Asked, asked_for, must_be_a_gate
+from web.resources.operations.operation_starts import (
+    Asked,
+    asked_for,
+    must_be_a_gate,
+    must_run_as_admin,
+)
 from web.schemas import bodies
 from web.schemas.operation_bodies import BeginBody
 from web.schemas.path_names import known_name, new_name
@@ -69,8 +74,10 @@ class Schedules:
         """Define a schedule, or change it: it fires from now on."""
         name = new_name(request)
         body = await bodies.read(request, ScheduleBody)
-        cluster = _operation_of(body.operation, self._gates).request.cluster
+        asked = _operation_of(body.operation, self._gates).request
+        cluster = asked.cluster
         request.must_be_allowed_in(cluster)
+        must_run_as_admin(request, asked.kind, cluster)
         cron, zone = checked_cron(body.cron, "cron"), checked_zone(body.zone)
 
         def define(unit: Unit) -> None:

@@ -14,7 +14,9 @@ from domain.log.tree import growth, kept, proofs
 from domain.log.tree.hashing import Frontier
 from domain.log.tree.kept import BrokenTree, Leaf
 from domain.log.tree.leaf import hash_of, leaf
+from runners.security.vault import Vault
 from tests.domain.log.writing import creating, queue
+from tests.faults.models.whole import must_be_whole
 from tests.support.stores import Store, done
 
 ROWS = 600
@@ -175,6 +177,21 @@ def test_a_broken_tree_holds_up_no_change(store: Store) -> None:
     LogRecorder(store.engine).insert_events(events(1, 4))
     with store.engine.snapshot() as tx, pytest.raises(BrokenTree, match="4 leaves has 64 bytes"):
         kept.tree(tx)
+
+
+def test_whoever_judges_fault_runs_sees_a_leaf_that_is_wrong(store: Store) -> None:
+    Vault(b"k" * 32).open(store.engine)
+    with store.writer() as writer:
+        done(writer, fleet_commands.create_cluster, "web", "default", "")
+    must_be_whole(store.url)
+    for statement in (
+        "UPDATE log_leaves SET position = position + 1",
+        "UPDATE log_frontier SET hashes = (SELECT hash FROM log_leaves LIMIT 1), size = 8",
+        "DELETE FROM log_leaves",
+    ):
+        vandalize(store, [statement])
+        with pytest.raises(AssertionError):
+            must_be_whole(store.url)
 
 
 @pytest.mark.parametrize(

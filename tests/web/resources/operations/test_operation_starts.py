@@ -130,7 +130,7 @@ def test_members_are_asked_for_by_the_filters_of_the_fleet(
 @pytest.mark.parametrize(
     ("body", "key", "said"),
     [
-        ({"kind": "run"}, "kind", "not there yet"),
+        ({"kind": "run"}, "script", "missing"),
         ({"kind": "x"}, "kind", ""),
         ({"kind": None}, "kind", "required"),
         ({"cluster": ""}, "cluster", "required"),
