@@ -117,6 +117,8 @@ class WebService:
         second_look_s: float,
     ) -> None:
         self.second_look_s = second_look_s
+        self.gates = {"alerts": ""}
+        """What the one gate of the settings says; "" is yes."""
         self.engine = engine
         self._listeners_max = listeners_max
         self.log: list[dict[str, object]] = []
@@ -151,6 +153,9 @@ class WebService:
         self.port = self.server.port
         self.url = f"http://127.0.0.1:{self.port}"
 
+    async def _ask(self, names: Collection[str]) -> dict[str, str]:
+        return {name: self.gates[name] for name in names}
+
     async def _pull(self, position: int) -> list[Recorded]:
         return await self._reads.fresh(after, position)
 
@@ -163,6 +168,8 @@ class WebService:
             self._authentication(),
             RequestLog(self._line),
             Options(
+                gates=self.gates,
+                ask_gates=self._ask,
                 fleet_lock_from=(ip_network("127.0.0.0/8"),),
                 clients=self._clients or Clients(),
                 limits=limits or Limits(),

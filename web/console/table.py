@@ -23,6 +23,7 @@ from web.console.frame.pages import Pages
 from web.console.frame.static_files import PATH, HashedFiles
 from web.console.operations.operations import Operations
 from web.console.operations.outputs import Outputs
+from web.console.operations.planned import Planned
 from web.console.operations.starting import Starting
 from web.console.past.diff import Diff
 from web.console.past.history import History
@@ -118,6 +119,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
             ("/operations", operations.show_all),
             ("/live/operations", operations.follow_all),
             ("/operations/new", starting.show),
+            ("/planned", Planned(api, pages).show),
             ("/operation/{id}", operations.show),
             ("/live/operation/{id}", operations.follow),
             ("/operation/{id}/hosts/{address}/output", outputs.show),

@@ -3,10 +3,12 @@
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import pytest
 
+from domain.aggregates.planning.firings import firings
 from domain.aggregates.planning.schedule import LATE_S_MAX, Schedule
 from domain.aggregates.planning.schedule_events import (
     AnyScheduleEvent,
@@ -172,6 +174,30 @@ def test_the_operation_of_the_firing_before_counts_once(planned: Planned) -> Non
     assert refused.value.sentence == "The operation of the firing before is still in process."
 
 
+def judge(planned: Planned) -> None:
+    """No firing has begun two operations, and none was begun by no firing."""
+    fired = Counter(event.due for event in planned.history if isinstance(event, Fired))
+    assert all(count == 1 for count in fired.values()), "a firing began two operations"
+    assert sorted(fired.values()) == [1] * len(planned.begun)
+
+
+def forgets(schedule: Schedule) -> str | None:
+    """What is due, and whether it was dealt with before does not matter."""
+    since = shifted(schedule.act.at, -LATE_S_MAX)
+    due = list(islice(firings(schedule.cron, schedule.zone, since), 100))
+    return max((time for time in due if time <= schedule.act.at), default=None)
+
+
+def test_the_judge_sees_a_firing_that_begins_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Schedule, "catch_up", forgets)
+    planned = Planned("*/5 * * * *", "UTC")
+    for _ in range(20):
+        planned.clock = shifted(planned.clock, 40.0)
+        planned.look()
+    with pytest.raises(AssertionError, match="began two operations"):
+        judge(planned)
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_in_any_story_of_crashes_and_clocks_no_firing_begins_two_operations(seed: int) -> None:
     chance = random.Random(seed)
@@ -184,9 +210,7 @@ def test_in_any_story_of_crashes_and_clocks_no_firing_begins_two_operations(seed
         planned.clock = shifted(planned.clock, jump * chance.random())
         planned.obstacle = chance.choice(["", "", "", "Something is in the way."])
         planned.look(killed=chance.random() < 0.2)
-    fired = Counter(event.due for event in planned.history if isinstance(event, Fired))
-    assert all(count == 1 for count in fired.values())
-    assert sorted(fired.values()) == [1] * len(planned.begun)
+    judge(planned)
     assert planned.replayed().handled == planned.subject.handled
 
 

@@ -20,6 +20,7 @@ PAGES = (
     "/cluster/web",
     "/operations",
     "/operations/new",
+    "/planned",
     "/about",
     "/users",
     "/tokens",
