@@ -5,8 +5,8 @@ from web.resources.planning.schedules import Schedules
 from web.resources.planning.windows import Windows
 from web.routing.description import makes, reads, removes
 from web.routing.route import Route
-from web.schemas.planning_bodies import ScheduleBody, WindowBody
-from web.schemas.planning_records import ScheduleRecord, WindowRecord
+from web.schemas.planning.bodies import ScheduleBody, WindowBody
+from web.schemas.planning.records import ScheduleRecord, WindowRecord
 
 V0 = "/api/v0"
 GONE = "not_found"

@@ -28,7 +28,7 @@ from web.resources.operations.operation_starts import (
 from web.schemas import bodies
 from web.schemas.operation_bodies import BeginBody
 from web.schemas.path_names import known_name, new_name
-from web.schemas.planning_bodies import ScheduleBody
+from web.schemas.planning.bodies import ScheduleBody
 
 ONCE = ("dry_run", "plan", "starts_at", "override_policy")
 """What is of one request alone, and not of all to come."""

@@ -15,7 +15,7 @@ from web.http.requests import Request
 from web.resources.at_time import asked_at, told
 from web.schemas import bodies
 from web.schemas.path_names import known_name, new_name
-from web.schemas.planning_bodies import WindowBody
+from web.schemas.planning.bodies import WindowBody
 
 
 class Windows:

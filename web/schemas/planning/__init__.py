@@ -1,0 +1,1 @@
+"""Bodies and records of windows and schedules."""
