@@ -80,6 +80,13 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         had_turn = len(self.hosts) - self.count("waiting")
         return has_next and had_turn >= self.wave_ends[self.wave - 1]
 
+    @property
+    def first_of_next_wave(self) -> str | None:
+        """The host that the next wave begins with. Only between waves, where there is a next."""
+        ends = self.wave_ends[self.wave :]
+        is_empty = bool(ends) and ends[0] == self.wave_ends[self.wave - 1]
+        return None if is_empty else self.next_host
+
     # Commands
 
     def tell(self, wait: Wait) -> None:
