@@ -42,6 +42,7 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         self.soak = ("", "")
         self.approved = 1
         self.starter = ""
+        self.because = ""
         self.told = NOTHING
 
     @property
@@ -99,10 +100,10 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         """Begin with the next wave; the policy decided that it is its turn."""
         self.emit(WaveStarted(wave))
 
-    def approve(self, wave: int, *, by_second: bool) -> None:
+    def approve(self, wave: int, *, by_second: bool, begun_by: str = "") -> None:
         """Say that a wave may begin. Said before is no news.
 
-        `by_second`: by another person than who began the operation.
+        `by_second`: by another person than `begun_by`, who is behind the beginning.
         """
         if not 2 <= wave <= len(self.wave_ends) + 1:
             raise conflict(f"There is no wave {wave} that anybody could approve.", "wave")
@@ -117,9 +118,9 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
                 "wave",
             )
         if rules["approval"] == "second" and not by_second:
+            who = begun_by or self.starter
             raise conflict(
-                f"{self.starter} began the operation: another person must approve wave {wave}.",
-                "wave",
+                f"{who} began the operation: another person must approve wave {wave}.", "wave"
             )
         self.emit(WaveApproved(wave))
 
@@ -142,7 +143,7 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         self._by_outcome["waiting"] = OrderedDict.fromkeys(self.hosts)
         self._by_outcome["skipped"] = OrderedDict.fromkeys(self.skipped)
         self.wave_ends = event.waves or []
-        self.starter = event.actor
+        self.starter, self.because = event.actor, event.correlation
 
     def settle(self, address: str, outcome: Outcome) -> HostProgress:
         """Fold what became of a host."""
