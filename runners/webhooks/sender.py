@@ -179,9 +179,7 @@ class WebhookSender(ProcessManager):
         cursor = followed.known.cursor
         found = await self._webhooks.following(followed.wanted, cursor.position)
         if found.entry is None:
-            if found.reached - cursor.position >= PASSED_OVER_MAX:
-                await self._keep(key, cursor._replace(position=found.reached))
-            return Requeue(0, Priority.CONTINUED) if found.more else None
+            return await self._pass_over(key, cursor, found)
         sent = message(found.entry, followed.form, found.summary)
         permitted(self._ownership, key)
         kept, at = followed.kept, self._now()
@@ -192,18 +190,20 @@ class WebhookSender(ProcessManager):
             tally.failed += 1
             return await self._failed(key, followed, sent, answer, at)
         tally.delivered += 1
-        to = cursor._replace(
-            position=sent.position,
-            attempts=cursor.attempts + 1,
-            failures=0,
-            failing_since="",
-            reason="",
-        )
+        to = cursor.well(sent.position)._replace(attempts=cursor.attempts + 1)
         await self._keep(key, to, _attempt(sent, answer, at))
         if cursor.failures or key in self._failing:
             self._failing.pop(key, None)
             self._log("webhook.delivers_again", webhook=cursor.name)
         return Requeue(0, Priority.CONTINUED)
+
+    async def _pass_over(self, key: str, cursor: Cursor, found: Found) -> Requeue | None:
+        """Nothing of what was looked at is for it, also not what failed: its terms are others."""
+        self._failing.pop(key, None)
+        if cursor.failures or found.reached - cursor.position >= PASSED_OVER_MAX:
+            await self._keep(key, cursor.well(found.reached))
+            self.tallies[cursor.name].failing = False
+        return Requeue(0, Priority.CONTINUED) if found.more else None
 
     async def _failed(
         self, key: str, followed: Followed, sent: Message, answer: Answer, at: str

@@ -161,6 +161,22 @@ async def test_what_is_mended_during_an_attempt_is_tried_at_once(
         await all_there(play, there)
 
 
+async def test_what_failed_and_is_not_asked_for_any_more_stops_nothing(
+    play: Play, there: WebhookReceiver
+) -> None:
+    there.does.append("hang")
+    async with play.opened(Patience(Pauses(3600.0, 3600.0))):
+        await play.put(there, types=["webhook.created", "cluster.created"])
+        await until(lambda: there.received)
+        await play.put(there, types=["cluster.created"])
+        there.free.set()
+        await until(lambda: there.received and play.deliveries())
+        await until(lambda: play.record()["status"] == "active")
+        assert not play.tallies["hook"].failing
+        await play.happen("a")
+        await until(lambda: told(there) == ["cluster.created cluster/a"])
+
+
 def test_pauses_grow_to_an_hour_and_are_not_alike() -> None:
     assert [PAUSES.after(n) for n in (1, 2, 3, 12, 13, 1000)] == [1, 2, 4, 2048, 3600, 3600]
     chance = random.Random(7)
