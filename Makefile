@@ -12,7 +12,7 @@ SPREAD = $(if $(ARGS),,--numprocesses $(WORKERS) --dist worksteal)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo console test coverage check format lint types imports proof bench commctl.pyz screenshots requirements \
-    install clean
+    install clean dist
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ proof: tools ## Run the long tests: faults and many seeds
 commctl.pyz: ## Build the operators' command line as one file, for Python 3.11 to 3.13
 	@.ci/venv
 	@.ci/pyz $(ARGS)
+
+dist: install ## Build wheel, sdist, commctl.pyz and packages for Debian into ./dist, with lists of their parts
+	-@.ci/console
+	@.ci/dist
 
 bench: tools ## Measure against the bare parts (ARGS="--quick", ARGS="--only host", …)
 	@.ci/packages $$(sed 's/#.*//' bench/packages.txt)

@@ -180,7 +180,8 @@ def _parameters(route: Route, schemas: Schemas) -> Iterable[Schema]:
         yield {"name": name, "in": "query", "required": False, "schema": schema}
     for name, shape in route.description.headers.items():
         schema = schemas.of(shape, "validation")
-        yield {"name": name, "in": "header", "required": False, "schema": schema}
+        needed = name in route.description.needed_headers
+        yield {"name": name, "in": "header", "required": needed, "schema": schema}
     yield from taken(route)
 
 

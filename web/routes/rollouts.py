@@ -36,7 +36,7 @@ def _lock(done: str) -> Description:
     }
     answers = {200: Content(FleetLockDone, done=done)}
     answers |= {status: Content(FleetLockError, done=why) for status, why in refused.items()}
-    return Description(answers, body=FleetLockBody, headers=SAYS)
+    return Description(answers, body=FleetLockBody, headers=SAYS, needed_headers=(HEADER,))
 
 
 def rollout_routes(budgets: Budgets, locks: FleetLock) -> list[Route]:

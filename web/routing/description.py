@@ -47,6 +47,8 @@ class Description:
     is_tagged: bool = False
     headers: Mapping[str, Shape] = field(default_factory=dict)
     """Headers of the request that mean something here."""
+    needed_headers: tuple[str, ...] = ()
+    """Those of them without which nothing is done."""
 
 
 def reads(

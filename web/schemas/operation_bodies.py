@@ -23,6 +23,14 @@ from web.schemas.operation_records import DeployRecord, RestartRecord, UpgradeRe
 PERCENT = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""20.0 is a whole number as well, says JSON Schema."""
+
+
 def _amount(least: int, of: str) -> WithJsonSchema:
     number = {"type": "integer", "minimum": least, "maximum": COUNT_MAX}
     return WithJsonSchema(
@@ -222,7 +230,7 @@ class BeginBody(OperationBody):
 class ApprovalBody(Exact):
     """Which wave may begin."""
 
-    wave: Annotated[int, Field(ge=2, le=WAVES_MAX + 1)]
+    wave: Annotated[int, Field(ge=2, le=WAVES_MAX + 1), WHOLE]
 
     model_config = example(wave=2)
 

@@ -1,6 +1,6 @@
 """Bodies of requests about windows and schedules; the domain knows which values are possible."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from domain.aggregates.planning.firings import CRON_CHARACTERS_MAX
 from domain.aggregates.planning.window import DATES_MAX, DURATION_S_MAX, DURATION_S_MIN
 from web.schemas.bodies import Exact
 from web.schemas.examples import example
+from web.schemas.operation_bodies import WHOLE
 
 ZONE = "The name of a zone, whose clocks count."
 CRON = "A cron expression of five fields."
@@ -24,7 +25,7 @@ class WindowBody(Exact):
         description=f"{CRON} It opens whenever that fires.",
         json_schema_extra={"maxLength": CRON_CHARACTERS_MAX, "examples": ["0 22 * * 1-5"]},
     )
-    duration_s: int = Field(
+    duration_s: Annotated[int, WHOLE] = Field(
         description="For how many seconds it is open then.",
         json_schema_extra={"minimum": DURATION_S_MIN, "maximum": DURATION_S_MAX},
     )
