@@ -29,7 +29,7 @@ UNTIL_CLOSED = 1
 # By name: module and attribute below `commctl.commands`, and what it is for.
 COMMANDS = {
     "status": ("status:status", "What needs a person, and what runs; or how one thing is."),
-    "host": ("host:commands", "Hosts: list, show, why, check, add, import, label, rm …"),
+    "host": ("hosts.host:commands", "Hosts: list, show, why, check, add, import, label, rm …"),
     "cluster": ("cluster:commands", "Clusters and their members."),
     "upgrade": ("begin:upgrade", "Upgrade a cluster's hosts, a few at a time."),
     "restart": ("begin:restart", "Restart a cluster's hosts, a few at a time."),

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from commctl.commands.arguments import Addresses, ClusterName, Yes
-from commctl.commands.bulk import each, tell
+from commctl.commands.hosts.bulk import each, tell
 from commctl.exits import DONE, REFUSED, WrongUse
 from commctl.paths import in_path
 from commctl.session import session

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from commctl.commands.arguments import Addresses, At, ClusterName, ClusterNames, First, Yes, time_of
-from commctl.commands.bulk import each, tell
 from commctl.commands.history import show_history
+from commctl.commands.hosts.bulk import each, tell
 from commctl.exits import DONE, REFUSED
 from commctl.paths import in_path
 from commctl.session import session

@@ -6,7 +6,7 @@ import typer
 
 from commctl.commands.account import PasswordStdin, ask_password
 from commctl.commands.arguments import OtherRole, Role, Yes, role_of
-from commctl.commands.bulk import each, tell
+from commctl.commands.hosts.bulk import each, tell
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.paths import in_path
 from commctl.records import Record

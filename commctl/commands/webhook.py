@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from commctl.commands.arguments import Yes
-from commctl.commands.bulk import each, tell
+from commctl.commands.hosts.bulk import each, tell
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.login.secret_files import read_secret
 from commctl.paths import in_path

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
-from commctl.commands.bulk import AT_ONCE, Done
+from commctl.commands.hosts.bulk import AT_ONCE, Done
 from commctl.exits import Ended, NoLogin, NoServer, Refused, WrongUse
 from commctl.inventories.ansible import read_ansible, read_yaml
 from commctl.inventories.csv_rows import NAMES, read_csv

@@ -27,7 +27,7 @@ READER = "runner:webhooks"
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how one begins
 SECRET_BYTES = (24, 64)
 """How long the key of a secret may be, as Standard Webhooks has it."""
-QUERY = re.compile(r"[!-~]*", re.ASCII)
+QUERY = re.compile(r"[!-\"$-~]*", re.ASCII)
 MASK = "********"
 """Stands for the path and the query of a URL."""
 
@@ -58,6 +58,10 @@ class Kept:
     def secrets_at(self, now: str) -> tuple[str, ...]:
         """The secrets to sign with at a time, the newest first."""
         return (self.secret, self.before) if now < self.both_until else (self.secret,)
+
+    def is_outlived(self, now: str) -> bool:
+        """Whether the secret before this one is kept, and nothing is signed with it any more."""
+        return bool(self.before) and now >= self.both_until
 
 
 def kept(encoded: bytes) -> Kept:
@@ -161,6 +165,14 @@ def rotate_secret(unit: Unit, secrets: Secrets, name: str, secret: str) -> None:
     if secret != was.secret:
         becomes = _rotated(webhook, was, secret, unit.act.at)
         secrets.replace(unit, webhook.id, becomes.encoded())
+
+
+def forget_secret_before(unit: Unit, secrets: Secrets, name: str) -> None:
+    """Destroy the secret before this one, where messages are not signed with it any more."""
+    subject = f"{Webhook.KIND}/{name}"
+    was = kept(secrets.reveal(unit.tx, subject, READER))
+    if was.is_outlived(unit.act.at):
+        secrets.replace(unit, subject, replace(was, before="", both_until="").encoded())
 
 
 def remove_webhook(unit: Unit, secrets: Secrets, name: str) -> None:

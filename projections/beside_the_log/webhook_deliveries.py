@@ -25,6 +25,10 @@ class Cursor(NamedTuple):
     failing_since: str = ""
     reason: str = ""
 
+    def well(self, position: int) -> "Cursor":
+        """It has come to this position, and nothing fails."""
+        return self._replace(position=position, failures=0, failing_since="", reason="")
+
 
 class Attempt(NamedTuple):
     """One attempt to deliver. `status` is that of the answer, 0 where there was none."""

@@ -25,6 +25,8 @@ TEST = "webhook.test"
 """The type of what is sent for a trial; there is no such event."""
 AS_PLAIN = str.maketrans({"<": "‹", ">": "›", "@": "@\u2060"})
 """Chat tools take some of what hosts say for markup, and call people: not with these."""
+LINK, NO_LINK = "](", "] ("
+"""A link in Markdown shows one place and leads to another, or fetches a picture."""
 
 
 class Message(NamedTuple):
@@ -88,7 +90,7 @@ def text_body(line: str) -> bytes:
     plain = " ".join("".join(c if c.isprintable() else " " for c in line).split())
     if len(plain) > TEXT_CHARACTERS_MAX:
         plain = f"{plain[: TEXT_CHARACTERS_MAX - 1]}…"
-    return orjson.dumps({"text": plain.translate(AS_PLAIN)})
+    return orjson.dumps({"text": plain.translate(AS_PLAIN).replace(LINK, NO_LINK)})
 
 
 def _line(entry: Entry, subject: str, summary: dict[str, Any] | None) -> str:

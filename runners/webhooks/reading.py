@@ -6,6 +6,7 @@ from domain.aggregates.webhook import Webhook
 from domain.commands import webhook_commands
 from domain.commands.webhook_commands import READER, Kept
 from domain.log.transaction import Transaction
+from domain.log.unit import Unit
 from projections.reads import Reads
 from projections.webhooks import following, queries
 from projections.webhooks.following import Found, Wanted
@@ -54,6 +55,10 @@ class WebhookReader:
     async def following(self, wanted: Wanted, after: int) -> Found:
         """The next event after a position that is wanted."""
         return await self._reads.fresh(following.following, wanted, after)
+
+    def forget_secret_before(self, unit: Unit, name: str) -> None:
+        """Destroy the secret before the one of today, where its day is over."""
+        webhook_commands.forget_secret_before(unit, self._vault, name)
 
     def _load(self, tx: Transaction, name: str) -> Followed | None:
         known = queries.known(tx, name)

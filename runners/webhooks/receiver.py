@@ -5,7 +5,9 @@ administrators say where events go.
 """
 
 import asyncio
+import re
 import ssl
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,10 @@ ANSWER_LIMIT_S = 1.0
 ANSWER_BYTES_MAX = 64 * 1024
 """How much of the body of an answer is read, and for how long; then the connection is cut."""
 
+WAIT_STATUSES = (429, 503)
+"""Of these `Retry-After` counts."""
+SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
 
 class Answer(NamedTuple):
     """What came of a message. `status` is 0 where there was no answer."""
@@ -32,6 +38,15 @@ class Answer(NamedTuple):
     took_ms: int
     fault: str
     """Why it was not delivered, a sentence for people; "" where it was."""
+    retry_after_s: int = 0
+    """How long it asks not to be sent anything; 0 where it asks for nothing."""
+
+
+class Said(NamedTuple):
+    """What is read of an answer."""
+
+    status: int
+    retry_after: str
 
 
 class NotDelivered(Exception):
@@ -49,10 +64,10 @@ class HttpReceiver:
     async def send(self, url: str, ca_path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a message, and say what came of it. Never raises, but for cancellation."""
         begun = monotonic()
-        status, fault = 0, ""
+        said, fault = Said(0, ""), ""
         try:
             async with asyncio.timeout(LIMIT_S):
-                status = await self._status(url, ca_path, headers, body)
+                said = await self._said(url, ca_path, headers, body)
         except NotDelivered as failure:
             fault = str(failure)
         except TimeoutError:
@@ -60,11 +75,12 @@ class HttpReceiver:
         except Exception as defect:  # noqa: BLE001 - whatever a URL or a receiver brings about
             # Not its text, which may quote the URL.
             fault = f"The exchange failed: {type(defect).__name__}."
-        if status:
-            fault = _fault_of(status)
-        return Answer(status, int((monotonic() - begun) * 1000), fault)
+        if said.status:
+            fault = _fault_of(said.status)
+        took_ms = int((monotonic() - begun) * 1000)
+        return Answer(said.status, took_ms, fault, _retry_after_s(said))
 
-    async def _status(self, url: str, ca_path: str, headers: Mapping[str, str], body: bytes) -> int:
+    async def _said(self, url: str, ca_path: str, headers: Mapping[str, str], body: bytes) -> Said:
         parsed = httpx.URL(url)
         trust = await self._trust(ca_path) if parsed.scheme == "https" else False
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
@@ -101,7 +117,12 @@ class HttpReceiver:
             raise NotDelivered(f"{ca_path or 'The trust'} cannot be read: {reason}.") from None
 
     def _read_trust(self, ca_path: str) -> ssl.SSLContext:
-        changed = Path(ca_path).stat().st_mtime_ns if ca_path else 0
+        changed = 0
+        if ca_path:
+            found = Path(ca_path).stat()
+            if not stat.S_ISREG(found.st_mode):  # a pipe would never be read to its end
+                raise ValueError("it is no file")
+            changed = found.st_mtime_ns
         known = self._trusted.get(ca_path)
         if known is None or known[0] != changed:
             known = changed, ssl.create_default_context(cafile=ca_path or None)
@@ -115,7 +136,7 @@ async def _exchange(
     name: str,
     headers: Mapping[str, str],
     body: bytes,
-) -> int:
+) -> Said:
     more = {"sni_hostname": name}  # its certificate is checked against its name
     async with client.stream(
         "POST", there, headers=headers, content=body, extensions=more
@@ -124,7 +145,7 @@ async def _exchange(
         with suppress(httpx.HTTPError, TimeoutError):
             async with asyncio.timeout(ANSWER_LIMIT_S):
                 await _pass_over(answer)
-        return answer.status_code
+        return Said(answer.status_code, answer.headers.get("retry-after", ""))
 
 
 async def _pass_over(answer: httpx.Response) -> None:
@@ -133,6 +154,12 @@ async def _pass_over(answer: httpx.Response) -> None:
         size += len(piece)
         if size >= ANSWER_BYTES_MAX:
             return
+
+
+def _retry_after_s(said: Said) -> int:
+    """In seconds alone; a date would need the two clocks to agree."""
+    asks = said.status in WAIT_STATUSES and SECONDS.fullmatch(said.retry_after)
+    return int(said.retry_after) if asks else 0
 
 
 def _fault_of(status: int) -> str:

@@ -37,6 +37,8 @@ GIVE_UP_AFTER_S = 3 * 24 * 3600.0
 FAILURES_MIN = 10
 """Nothing is given up before so many attempts, whatever the clock says."""
 AFTER_DEFECT_S = 60.0
+SECRET_LOOK_S = 3600.0
+"""So often is looked whether the day of a secret that was rotated is over."""
 STOP_TIMEOUT_S = 0.5
 """How long the end of the service waits for answers; what was cut short is sent again."""
 PASSED_OVER_MAX = 1000
@@ -51,6 +53,8 @@ class Webhooks(Protocol):
     async def load(self, name: str) -> Followed | None: ...
 
     async def following(self, wanted: Wanted, after: int) -> Found: ...
+
+    def forget_secret_before(self, unit: Unit, name: str) -> None: ...
 
 
 class Receiver(Protocol):
@@ -166,9 +170,10 @@ class WebhookSender(ProcessManager):
 
     async def _send_next(self, key: str) -> Requeue | None:
         followed = await self._webhooks.load(key.partition("/")[2])
+        later = None if followed is None else await self._forget_secret_before(key, followed)
         if followed is None or followed.known.row.state != "active":
             self._forget(key)
-            return None
+            return later
         self._wanted[key] = followed.wanted
         failing = self._failing.get(key)
         if failing is not None and failing.at >= followed.known.row.asked_at:
@@ -179,9 +184,7 @@ class WebhookSender(ProcessManager):
         cursor = followed.known.cursor
         found = await self._webhooks.following(followed.wanted, cursor.position)
         if found.entry is None:
-            if found.reached - cursor.position >= PASSED_OVER_MAX:
-                await self._keep(key, cursor._replace(position=found.reached))
-            return Requeue(0, Priority.CONTINUED) if found.more else None
+            return await self._pass_over(key, cursor, found) or later
         sent = message(found.entry, followed.form, found.summary)
         permitted(self._ownership, key)
         kept, at = followed.kept, self._now()
@@ -192,18 +195,30 @@ class WebhookSender(ProcessManager):
             tally.failed += 1
             return await self._failed(key, followed, sent, answer, at)
         tally.delivered += 1
-        to = cursor._replace(
-            position=sent.position,
-            attempts=cursor.attempts + 1,
-            failures=0,
-            failing_since="",
-            reason="",
-        )
+        to = cursor.well(sent.position)._replace(attempts=cursor.attempts + 1)
         await self._keep(key, to, _attempt(sent, answer, at))
         if cursor.failures or key in self._failing:
             self._failing.pop(key, None)
             self._log("webhook.delivers_again", webhook=cursor.name)
         return Requeue(0, Priority.CONTINUED)
+
+    async def _forget_secret_before(self, key: str, followed: Followed) -> Requeue | None:
+        """Destroy a secret whose day is over; says when to look again, where it is not."""
+        now, name = self._now(), followed.known.row.name
+        if followed.kept.is_outlived(now):
+            forget = partial(self._webhooks.forget_secret_before, name=name)
+            act = Act(READER, key, now)
+            await self._writer.perform(act, self._ownership.fenced(key, forget))
+            return None
+        return Requeue(SECRET_LOOK_S, Priority.RETRY) if followed.kept.before else None
+
+    async def _pass_over(self, key: str, cursor: Cursor, found: Found) -> Requeue | None:
+        """Nothing of what was looked at is for it, also not what failed: its terms are others."""
+        self._failing.pop(key, None)
+        if cursor.failures or found.reached - cursor.position >= PASSED_OVER_MAX:
+            await self._keep(key, cursor.well(found.reached))
+            self.tallies[cursor.name].failing = False
+        return Requeue(0, Priority.CONTINUED) if found.more else None
 
     async def _failed(
         self, key: str, followed: Followed, sent: Message, answer: Answer, at: str
@@ -220,7 +235,8 @@ class WebhookSender(ProcessManager):
             reason=answer.fault,
         )
         patience, known = self._patience, self._failing.get(key)
-        pause_s = patience.pauses.after(failures, self._chance)
+        asked_s = min(answer.retry_after_s, patience.pauses.longest_s)
+        pause_s = max(patience.pauses.after(failures, self._chance), asked_s)
         until = asyncio.get_running_loop().time() + pause_s
         self._failing[key] = Failing(answer.fault, at, until)
         if known is None or known.reason != answer.fault:

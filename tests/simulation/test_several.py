@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.judge import judge
+from tests.simulation.judging.judge import judge
 from tests.simulation.several import SeveralStory, told_of_several
 from tests.simulation.test_stories import words
 

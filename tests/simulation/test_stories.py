@@ -11,7 +11,7 @@ from projections.beside_the_log import outputs
 from runners.operations.host_driver import HostDriver
 from runners.operations.operation_driver import PURGE_EVERY_S, OperationDriver
 from tests.simulation.clock import VirtualLoop
-from tests.simulation.judge import judge
+from tests.simulation.judging.judge import judge
 from tests.simulation.log import PlayedLog, PlayedUnit
 from tests.simulation.nodes import SOMEBODY
 from tests.simulation.story import NAME, Told, told

@@ -11,6 +11,7 @@ from domain.event import Act
 from domain.log.follower import Follower
 from domain.log.mapper import to_stored
 from domain.log.recorder import Entry
+from domain.log.unit import Unit
 from projections.beside_the_log import webhook_deliveries
 from projections.tables import MemoryTables
 from projections.webhooks.following import Found, Wanted
@@ -60,6 +61,9 @@ class PlayedWebhooks:
                 entry = Entry(recorded.position, recorded.recorded_at, to_stored(recorded.event))
                 return Found(entry, entry.position, entry.position < len(entries))
         return Found(None, len(entries), more=False)
+
+    def forget_secret_before(self, unit: Unit, name: str) -> None:
+        """No secret of this story is rotated."""
 
 
 class Receiver:

@@ -71,6 +71,8 @@ class WebhookReceiver(ThreadingHTTPServer):
         self.does: deque[Does] = deque()
         self.always: Does = 204
         self.received: list[Received] = []
+        self.retry_after = ""
+        """What it asks for with a status, where it asks for anything."""
         self.free = threading.Event()
         """Set: nothing hangs any more."""
         self.afterwards: Callable[[], None] = lambda: None
@@ -127,6 +129,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(does)
             if 300 <= does < 400:
                 self.send_header("Location", self.server.url)
+            if self.server.retry_after:
+                self.send_header("Retry-After", self.server.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif does == "hang":

@@ -41,6 +41,7 @@ class CloudEvent(Record):
     at: str = Field("", description="When it was done, by the clock of whoever did it.")
     actor: str = Field("", description="Who did it: a user, or a part of the service.")
     correlationid: str = Field("", description="The request, or what else it follows from.")
+    note: str = Field("", description="Why, where whoever did it said so: `Commissaire-Note`.")
     datacontenttype: Literal["application/json"] = "application/json"
     # Any: plain JSON values.
     data: dict[str, Any] = Field({}, description="What the type says more.")

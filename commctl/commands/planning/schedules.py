@@ -16,7 +16,7 @@ from commctl.commands.begin import (
     body_of,
     reboot_of,
 )
-from commctl.commands.bulk import each, tell
+from commctl.commands.hosts.bulk import each, tell
 from commctl.commands.planning.windows import Name, Names, Zone
 from commctl.exits import DONE, REFUSED, WrongUse
 from commctl.paths import in_path

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from domain.commands import fleet_commands, webhook_commands
-from domain.commands.webhook_commands import WebhookRequest
+from domain.commands.webhook_commands import READER, Kept, WebhookRequest
 from domain.event import TIME_FORMAT, Act, Recorded, shifted
 from domain.log.follower import Follower
 from domain.log.follower import after as entries_after
@@ -127,6 +127,12 @@ class Play:
             known = queries.known(tx, name)
         assert known is not None
         return known.record()
+
+    def kept(self, name: str = "hook") -> Kept:
+        """What the vault has of it."""
+        with self.store.engine.snapshot() as tx:
+            sealed = self.vault.reveal(tx, f"webhook/{name}", READER)
+        return webhook_commands.kept(sealed)
 
     def deliveries(self, name: str = "hook") -> list[Attempt]:
         """The latest attempts."""

@@ -82,6 +82,7 @@ def test_an_event_of_another_version_is_told_as_it_is_stored() -> None:
 def test_what_hosts_say_breaks_no_line_and_calls_nobody() -> None:
     text = orjson.loads(text_body("a\r\nb\t<!channel> @here \x1b[31m"))["text"]
     assert text == "a b ‹!channel› @\u2060here [31m"
+    assert "](" not in orjson.loads(text_body("![a](http://b) [c](http://d)"))["text"]
     assert len(orjson.loads(text_body("x" * 100_000))["text"]) == TEXT_CHARACTERS_MAX
 
 

@@ -1,8 +1,10 @@
 """Messages to real receivers over real sockets: well, slow, gone, and hostile."""
 
 import asyncio
+import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,25 @@ async def test_what_is_refused_or_cut_is_not_delivered(
     there.always = does
     assert (await send(there.url)).fault == fault
     assert len(there.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("does", "asks", "seconds"),
+    [
+        (429, "30", 30),
+        (503, "7", 7),
+        (500, "30", 0),
+        (204, "30", 0),
+        (429, "-1", 0),
+        (429, "9" * 5000, 0),
+        (429, "Mon, 30 Nov 2026 12:00:00 GMT", 0),
+    ],
+)
+async def test_how_long_it_asks_to_wait_is_read(
+    there: WebhookReceiver, does: Does, asks: str, seconds: int
+) -> None:
+    there.always, there.retry_after = does, asks
+    assert (await send(there.url)).retry_after_s == seconds
 
 
 @pytest.mark.parametrize("does", ["endless", "drip", "cut_after_status"])
@@ -156,6 +177,20 @@ async def test_the_ca_may_be_renewed_in_its_file(tmp_path: Path) -> None:
         assert (await one.send(there.url, str(file), {}, BODY)).status == 0
         file.write_bytes(ours.file.read_bytes())
         assert (await one.send(there.url, str(file), {}, BODY)).status == 204
+
+
+async def test_a_ca_that_is_no_file_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(receiver, "LIMIT_S", 5.0)
+    try:
+        answer = await send("https://127.0.0.1:1/", str(pipe))
+        assert answer.fault.endswith("pipe cannot be read: it is no file.")
+    finally:  # where it was opened for reading, its thread ends
+        with suppress(OSError):
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
 
 
 @pytest.mark.parametrize("url", ["http://1.2.3.999/x", "http://xn--/x", "https://.example/x"])

@@ -5,13 +5,15 @@ import random
 
 import pytest
 
+from domain.commands.webhook_commands import BOTH_VALID_S, Kept, rotate_secret
 from runners.leases.ownership import SingleProcess
 from runners.scheduling.backoff import Pauses
+from runners.webhooks import sender
 from runners.webhooks.sender import PAUSES, Patience, Tally
 from tests.runners.stage import until
 from tests.runners.webhooks.play import QUICK, Play, told
 from tests.support.stores import Store
-from tests.support.webhook_receiver import Does, WebhookReceiver, must_be_delivered
+from tests.support.webhook_receiver import SECRET, Does, WebhookReceiver, must_be_delivered
 
 LIMIT_S = 60.0
 
@@ -159,6 +161,58 @@ async def test_what_is_mended_during_an_attempt_is_tried_at_once(
         await play.put(there, types=["webhook.*"])
         there.free.set()
         await all_there(play, there)
+
+
+async def test_what_failed_and_is_not_asked_for_any_more_stops_nothing(
+    play: Play, there: WebhookReceiver
+) -> None:
+    there.does.append("hang")
+    async with play.opened(Patience(Pauses(3600.0, 3600.0))):
+        await play.put(there, types=["webhook.created", "cluster.created"])
+        await until(lambda: there.received)
+        await play.put(there, types=["cluster.created"])
+        there.free.set()
+        await until(lambda: there.received and play.deliveries())
+        await until(lambda: play.record()["status"] == "active")
+        assert not play.tallies["hook"].failing
+        await play.happen("a")
+        await until(lambda: told(there) == ["cluster.created cluster/a"])
+
+
+async def test_a_receiver_may_ask_for_a_longer_pause(play: Play, there: WebhookReceiver) -> None:
+    there.always, there.retry_after = 429, "3000"
+    async with play.opened(Patience(Pauses(0.01, 3600.0))):
+        await play.put(there)
+        await until(lambda: play.record()["failures"])
+        await play.happen("a")
+        there.always = 204
+        with WebhookReceiver() as other:
+            await play.put(other, "other")
+            await until(lambda: len(other.taken) == 1)
+        assert len(there.received) == 1
+        await play.put(there, types=["cluster.*"])  # whoever has seen to it, does not wait
+        await until(lambda: told(there) == ["cluster.created cluster/a"])
+
+
+@pytest.mark.parametrize("sends", [True, False])
+async def test_the_secret_before_is_destroyed_once_its_day_is_over(
+    play: Play, there: WebhookReceiver, sends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "SECRET_LOOK_S", 0.05)
+    there.always = 204 if sends else 503
+    async with play.opened(Patience(QUICK.pauses, 3600.0, failures_min=2)):
+        await play.put(there)
+        if not sends:
+            await until(lambda: play.record()["failures"])
+            play.later_s = 3601.0
+            await until(lambda: play.record()["status"] == "given_up")
+        other = SECRET.replace("bWFk", "bWFl")
+        await play.do(lambda unit: rotate_secret(unit, play.vault, "hook", other))
+        await until(lambda: not sends or len(there.taken) == 2)
+        assert play.kept().before == SECRET
+        play.later_s += BOTH_VALID_S + 1
+        await until(lambda: not play.kept().before)
+        assert play.kept() == Kept(there.url, other)
 
 
 def test_pauses_grow_to_an_hour_and_are_not_alike() -> None:

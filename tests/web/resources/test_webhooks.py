@@ -149,6 +149,7 @@ def test_a_rotated_secret_and_the_one_before_are_kept_for_a_day(
         ({"url": ""}, "url"),
         ({"url": "https://a:b@chat.example/"}, "url"),
         ({"url": "https://other.example/********"}, "url"),
+        ({"url": "https://chat.example/hook?key=a#b"}, "url"),
         ({"types": ["host.flies"]}, "types"),
         ({"types": ["flies.*"]}, "types"),
         ({"types": ["*"]}, "types"),

@@ -23,7 +23,7 @@ from runners.operations.operation_driver import OperationDriver
 from runners.operations.reboot_step import RebootStep
 from runners.operations.step_outcomes import StepOutcomes
 from runners.scheduling.work_queue import Priority, Requeue
-from tests.simulation.judge import judge
+from tests.simulation.judging.judge import judge
 from tests.simulation.nodes import PlayedNode
 from tests.simulation.story import told
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from commctl.commands import host_keys
 from commctl.commands.arguments import (
     Addresses,
     At,
@@ -18,8 +17,9 @@ from commctl.commands.arguments import (
     Yes,
     time_of,
 )
-from commctl.commands.bulk import AT_ONCE, each, tell
-from commctl.commands.host_care import add_commands
+from commctl.commands.hosts import host_keys
+from commctl.commands.hosts.bulk import AT_ONCE, each, tell
+from commctl.commands.hosts.host_care import add_commands
 from commctl.exits import DONE, REFUSED, Refused, WrongUse
 from commctl.login.secret_files import read_private
 from commctl.selectors import selection

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from commctl.commands.arguments import First, OfCluster, Selectors
-from commctl.commands.bulk import Done, each
 from commctl.commands.history import show_history
+from commctl.commands.hosts.bulk import Done, each
 from commctl.exits import DONE, REFUSED, TimedOut, WrongUse
 from commctl.records import Host
 from commctl.selectors import selection

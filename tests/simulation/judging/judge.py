@@ -16,8 +16,8 @@ from domain.aggregates.operation_events import (
 from domain.commands.operation_commands import STAYS_CORDONED
 from runners.operations.host_step import HEALTH_LOOK_S
 from tests.simulation.clock import BEGIN
-from tests.simulation.judge_of_waves import budgets_are_kept, waves_are_kept
-from tests.simulation.judge_of_windows import gates_are_asked, windows_are_kept
+from tests.simulation.judging.judge_of_waves import budgets_are_kept, waves_are_kept
+from tests.simulation.judging.judge_of_windows import gates_are_asked, windows_are_kept
 from tests.simulation.nodes import FOR_EVER
 from tests.simulation.story import NAME, Told
 

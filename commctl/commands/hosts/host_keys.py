@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commctl.commands.arguments import Addresses, KeyFile, OfCluster, Port
-from commctl.commands.bulk import each, tell
+from commctl.commands.hosts.bulk import each, tell
 from commctl.exits import DONE, WrongUse
 from commctl.login.secret_files import read_private
 from commctl.paths import in_path
@@ -122,7 +122,7 @@ def import_hosts(
 
     A line for each: added, labelled, same, or refused and why. It can be run again.
     """
-    from commctl.commands.host import label_changes
+    from commctl.commands.hosts.host import label_changes
     from commctl.inventories.importing import Import, grouped, read_entries
 
     use = session(ctx)

@@ -1,0 +1,1 @@
+"""Commands about hosts: one, many, their care and their keys."""

@@ -1,0 +1,1 @@
+"""Rollouts on real hosts: waves, windows, gates, locks and scripts."""

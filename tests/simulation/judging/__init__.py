@@ -1,0 +1,1 @@
+"""Judges of the stories: what was promised, and whether it was kept."""
