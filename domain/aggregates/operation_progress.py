@@ -42,6 +42,7 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         self.soak = ("", "")
         self.approved = 1
         self.starter = ""
+        self.because = ""
         self.told = NOTHING
 
     @property
@@ -80,6 +81,13 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         had_turn = len(self.hosts) - self.count("waiting")
         return has_next and had_turn >= self.wave_ends[self.wave - 1]
 
+    @property
+    def first_of_next_wave(self) -> str | None:
+        """The host that the next wave begins with. Only between waves, where there is a next."""
+        ends = self.wave_ends[self.wave :]
+        is_empty = bool(ends) and ends[0] == self.wave_ends[self.wave - 1]
+        return None if is_empty else self.next_host
+
     # Commands
 
     def tell(self, wait: Wait) -> None:
@@ -92,10 +100,10 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         """Begin with the next wave; the policy decided that it is its turn."""
         self.emit(WaveStarted(wave))
 
-    def approve(self, wave: int, *, by_second: bool) -> None:
+    def approve(self, wave: int, *, by_second: bool, begun_by: str = "") -> None:
         """Say that a wave may begin. Said before is no news.
 
-        `by_second`: by another person than who began the operation.
+        `by_second`: by another person than `begun_by`, who is behind the beginning.
         """
         if not 2 <= wave <= len(self.wave_ends) + 1:
             raise conflict(f"There is no wave {wave} that anybody could approve.", "wave")
@@ -110,9 +118,9 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
                 "wave",
             )
         if rules["approval"] == "second" and not by_second:
+            who = begun_by or self.starter
             raise conflict(
-                f"{self.starter} began the operation: another person must approve wave {wave}.",
-                "wave",
+                f"{who} began the operation: another person must approve wave {wave}.", "wave"
             )
         self.emit(WaveApproved(wave))
 
@@ -135,7 +143,7 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         self._by_outcome["waiting"] = OrderedDict.fromkeys(self.hosts)
         self._by_outcome["skipped"] = OrderedDict.fromkeys(self.skipped)
         self.wave_ends = event.waves or []
-        self.starter = event.actor
+        self.starter, self.because = event.actor, event.correlation
 
     def settle(self, address: str, outcome: Outcome) -> HostProgress:
         """Fold what became of a host."""

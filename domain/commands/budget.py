@@ -60,14 +60,20 @@ def take_lock(
 ) -> None:
     """Let a member restart by itself. Its own lock is taken again without another slot.
 
+    A lock is of the client that took it: two behind one address are two, and have one slot.
     `verdicts`: what the gate of the policy has just answered. Raises `Unasked` without.
     """
     cluster = unit.cluster(name)
     cluster.must_exist()
     if address not in cluster.members:
         raise not_found(f"{address} is no member of cluster {name}.")
-    if address in cluster.locks:
-        return
+    if holder := cluster.locks.get(address):
+        if holder == client:
+            return
+        raise conflict(
+            f"{address} holds a lock as {holder}: it says that it is back, or an administrator"
+            f" releases the lock at /cluster/{name}/locks."
+        )
     if cluster.window and not unit.window(cluster.window).opening(cluster.act.at).is_open:
         raise conflict(f"Window {cluster.window} of cluster {name} is closed: try again later.")
     away = not_available(unit, name)
@@ -87,10 +93,18 @@ def take_lock(
     cluster.take_lock(address, client)
 
 
-def give_lock(unit: Unit, name: str, address: str, *, released: bool = False) -> None:
-    """The member is back, or an administrator says so (`released`)."""
+def give_lock(unit: Unit, name: str, address: str, client: str) -> None:
+    """The member is back. A lock that another client took is not given back by this one."""
     cluster = unit.cluster(name)
     cluster.must_exist()
-    if released and address not in cluster.locks:
+    if cluster.locks.get(address) == client:
+        cluster.give_lock(address, "unlocked")
+
+
+def release_lock(unit: Unit, name: str, address: str) -> None:
+    """An administrator frees the slot of a member, whoever holds it there."""
+    cluster = unit.cluster(name)
+    cluster.must_exist()
+    if address not in cluster.locks:
         raise not_found(f"{address} holds no lock of cluster {name}.")
-    cluster.give_lock(address, "released" if released else "unlocked")
+    cluster.give_lock(address, "released")

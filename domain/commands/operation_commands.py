@@ -142,14 +142,15 @@ def advance(unit: Unit, name: str, verdicts: Verdicts = NOBODY_ASKED) -> Wait | 
     while True:
         match next_move(operation, unavailable, operation.act.at):
             case Start(address):
-                if hold := held_back(unit, operation, address, verdicts):
-                    if not hold.asks:
-                        operation.tell(hold)
+                if hold := _held_back(unit, operation, address, verdicts):
                     return hold
                 verdicts = NOBODY_ASKED
                 manager = planning.manager_of(unit, operation.request, address)
                 operation.start_host(address, manager)
             case BeginWave(wave):
+                # Begun with its first host, or one that is done might fail unseen until then.
+                if hold := _before_wave(unit, operation, verdicts):
+                    return hold
                 operation.start_wave(wave)
             case Wait() as wait:
                 operation.tell(wait)
@@ -160,6 +161,20 @@ def advance(unit: Unit, name: str, verdicts: Verdicts = NOBODY_ASKED) -> Wait | 
                 if window := operation.request.options.window:
                     unit.window(window).release(operation.id)
                 return None
+
+
+def _before_wave(unit: Unit, operation: Operation, verdicts: Verdicts) -> Wait | None:
+    """What holds the first host of the next wave back; None where that wave has no host."""
+    address = operation.first_of_next_wave
+    return _held_back(unit, operation, address, verdicts) if address else None
+
+
+def _held_back(unit: Unit, operation: Operation, address: str, verdicts: Verdicts) -> Wait | None:
+    """What holds it back, told by its record; a gate that is only to be asked is not told."""
+    hold = held_back(unit, operation, address, verdicts)
+    if hold and not hold.asks:
+        operation.tell(hold)
+    return hold
 
 
 def _unavailable(unit: Unit, operation: Operation) -> set[str]:

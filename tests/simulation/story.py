@@ -327,7 +327,7 @@ class Story:
             for address, held in list(self._holders.items()):
                 if self.loop.time() > held:
                     del self._holders[address]
-                    give = partial(budget.give_lock, name="web", address=address)
+                    give = partial(budget.give_lock, name="web", address=address, client="it")
                     self.log.do(self.act("alice"), give)
             address = self.fate.choice(list(self.world.machines))
             with suppress(Refusal):

@@ -58,6 +58,8 @@ class Token(Aggregate[AnyTokenEvent]):
         super().__init__(name)
         self.exists = False
         self.owner = ""
+        self.owners: set[str] = set()
+        """All to whom tokens of this name ever belonged: what one did stays done by its owner."""
 
     def must_exist(self) -> None:
         """Refuse what is asked of one that is not."""
@@ -84,6 +86,7 @@ class Token(Aggregate[AnyTokenEvent]):
         match event:
             case Created():
                 self.exists, self.owner = True, event.owner
+                self.owners.add(event.owner)
             case Revoked():
                 self.exists = False
             case _:

@@ -55,6 +55,8 @@ class Schedule(Aggregate[AnyScheduleEvent]):
         self.handled = ""
         """All that was due up to this time has been dealt with."""
         self._fired: dict[str, None] = {}
+        self._defined_by = ""
+        self._behind: dict[str, str] = {}
 
     @property
     def exists(self) -> bool:
@@ -70,6 +72,10 @@ class Schedule(Aggregate[AnyScheduleEvent]):
     def window(self) -> str:
         """The window that its operations keep to; "" is none."""
         return str(self.operation.get("window") or "") if self.exists else ""
+
+    def behind(self, operation: str) -> str:
+        """Who had defined it as it was when it began an operation; "" is not known any more."""
+        return self._behind.get(operation, "")
 
     def must_exist(self) -> None:
         """Refuse what is asked of a schedule that does not exist."""
@@ -125,11 +131,14 @@ class Schedule(Aggregate[AnyScheduleEvent]):
                 self._become("defined")
                 self.cron, self.zone, self.operation = event.cron, event.zone, event.operation
                 self.handled = event.at
+                self._defined_by = event.actor
             case Fired():
                 self.handled = event.due
                 self._fired[event.due] = None
-                if len(self._fired) > REMEMBERED:
-                    del self._fired[next(iter(self._fired))]
+                self._behind[event.operation] = self._defined_by
+                for kept in (self._fired, self._behind):
+                    if len(kept) > REMEMBERED:
+                        del kept[next(iter(kept))]
             case NotBegun() | Missed():
                 self.handled = event.due
             case SetBack():

@@ -47,10 +47,22 @@ def test_without_a_policy_there_is_one_slot_and_its_holder_keeps_it() -> None:
     assert taken(unit, A), "recursion"
     assert not taken(unit, B), "the last slot is taken"
     assert unit.did() == [("cluster/web", LockTaken(A, f"id-of-{A}"))]
-    budget.give_lock(unit, "web", A)
-    budget.give_lock(unit, "web", A)
+    budget.give_lock(unit, "web", A, f"id-of-{A}")
+    budget.give_lock(unit, "web", A, f"id-of-{A}")
     assert unit.did() == [("cluster/web", LockGiven(A, "unlocked"))], "once"
     assert taken(unit, B)
+
+
+def test_a_lock_is_of_the_client_that_took_it_and_not_of_another_behind_its_address() -> None:
+    unit = fleet(2)
+    assert taken(unit, A)
+    unit.did()
+    with pytest.raises(Refusal, match=f"as id-of-{A}") as refused:
+        budget.take_lock(unit, "web", A, "another")
+    assert refused.value.kind == "conflict"
+    budget.give_lock(unit, "web", A, "another")
+    assert unit.did() == [], "it holds none: that is no news, and no error"
+    assert taken(unit, A), "who took it holds it still"
 
 
 def test_failed_members_count_with_locks_and_one_that_failed_itself_counts_once() -> None:
@@ -70,7 +82,7 @@ def test_an_operation_and_locks_share_the_budget() -> None:
     assert unit.operation("1").with_outcome("in_process") == [A], "one more, whatever it asks for"
     assert not taken(unit, B)
     assert not taken(unit, A), "it is in the middle of a step"
-    budget.give_lock(unit, "web", D)
+    budget.give_lock(unit, "web", D, f"id-of-{D}")
     operation_commands.advance(unit, "1")
     assert unit.operation("1").with_outcome("in_process") == [A, B]
     assert not taken(unit, D)
@@ -112,7 +124,7 @@ def test_an_operation_does_not_work_on_a_host_that_restarts_by_itself() -> None:
     operation = unit.operation("1")
     assert operation.with_outcome("in_process") == []
     assert operation.told.why == f"{A} holds a lock of the cluster: it restarts by itself."
-    budget.give_lock(unit, "web", A)
+    budget.give_lock(unit, "web", A, f"id-of-{A}")
     operation_commands.advance(unit, "1")
     assert operation.with_outcome("in_process") == [A, B, C]
 
@@ -132,10 +144,10 @@ def test_who_leaves_gives_its_lock_back_and_an_administrator_releases_one() -> N
     unit.cluster("web").drop(A)
     assert unit.cluster("web").locks.keys() == {B}
     unit.did()
-    budget.give_lock(unit, "web", B, released=True)
+    budget.release_lock(unit, "web", B)
     assert unit.did() == [("cluster/web", LockGiven(B, "released"))]
     with pytest.raises(Refusal, match="holds no lock"):
-        budget.give_lock(unit, "web", B, released=True)
+        budget.release_lock(unit, "web", B)
 
 
 def test_strangers_get_no_lock() -> None:

@@ -11,11 +11,10 @@ from domain.aggregates.operation_events import (
     HostWell,
     Started,
     Waits,
-    WaveApproved,
     WaveStarted,
 )
 from domain.aggregates.rolling_policy import Options, checked_options
-from domain.commands import approvals, investigation, operation_commands
+from domain.commands import investigation, operation_commands
 from domain.commands.investigation import Subject
 from domain.event import Act, shifted
 from domain.refusal import Refusal
@@ -33,17 +32,28 @@ CANARY: list[dict[str, Any]] = [{"hosts": 1, "soak_s": SOAK_S}]
 class Rollout:
     """An operation over five hosts in waves, and what becomes of it."""
 
-    def __init__(self, waves: list[dict[str, Any]], **options: Any) -> None:
+    def __init__(
+        self,
+        waves: list[dict[str, Any]],
+        *,
+        actor: str = "ada",
+        owner: str = "",
+        because: str = "test",
+        **options: Any,
+    ) -> None:
         self.at = BEGIN
         self.unit = cluster_of(*HOSTS)
-        self.actor = "ada"
+        self.actor, self.because = actor, because
+        if owner:
+            token = self.unit.token(actor.removeprefix("token:"))
+            token.create(Standing("operator"), owner=owner, expires="")
         wanted = checked_options("upgrade", {"max_parallel": 5, "waves": waves} | options)
         self.do(operation_commands.start, "1", OperationRequest("upgrade", "web", "", wanted))
         self.advance()
 
     def do(self, command: Any, *args: Any) -> Any:
         """Carry out a command now."""
-        self.unit.act = Act(self.actor, "test", self.at)
+        self.unit.act = Act(self.actor, self.because, self.at)
         return command(self.unit, *args)
 
     def pass_time(self, seconds: float) -> "Rollout":
@@ -188,57 +198,6 @@ def test_a_soak_goes_on_while_the_operation_is_paused_and_nothing_begins() -> No
     assert run.operation.told.what == ""
     run.do(operation_commands.steer, "1", "in_process")
     assert run.begun == ["2", "3", "4", "5"]
-
-
-def test_somebody_must_approve_where_that_is_asked_for() -> None:
-    run = Rollout([{"hosts": 1, "soak_s": SOAK_S, "approval": True}])
-    for too_early in (2, 3):
-        with pytest.raises(Refusal) as refused:
-            run.do(approvals.approve, "1", too_early)
-        assert (refused.value.kind, refused.value.key) == ("conflict", "wave")
-    run.end(1)
-    run.pass_time(SOAK_S).advance()
-    words = "Wave 1 is over: somebody must approve wave 2."
-    assert happened(run.unit) == [Waits("approval", None, words)]
-    run.do(approvals.approve, "1", 2)
-    assert happened(run.unit)[:2] == [WaveApproved(2), WaveStarted(2)]
-    run.do(approvals.approve, "1", 2)
-    assert happened(run.unit) == [], "the same again is no news"
-
-
-def test_an_approval_in_the_soak_does_not_shorten_it() -> None:
-    run = Rollout([{"hosts": 1, "soak_s": SOAK_S, "approval": True}])
-    run.end(1)
-    run.do(approvals.approve, "1", 2)
-    assert run.begun == []
-    run.pass_time(SOAK_S).advance()
-    assert run.begun == ["2", "3", "4", "5"]
-
-
-@pytest.mark.parametrize("hand", ["ada", "token:of-ada", "token:of-nobody"])
-def test_who_began_it_is_refused_where_a_second_person_is_asked_for(hand: str) -> None:
-    run = Rollout([{"hosts": 1, "approval": "second"}])
-    for name, owner in (("of-ada", "ada"), ("of-nobody", "")):
-        token = run.unit.token(name)
-        token.create(Standing("operator"), owner=owner, expires="")
-    run.end(1)
-    run.actor = hand
-    with pytest.raises(Refusal, match="another person"):
-        run.do(approvals.approve, "1", 2)
-    run.actor = "bob"
-    run.do(approvals.approve, "1", 2)
-    assert run.begun == ["2", "3", "4", "5"]
-
-
-def test_a_wave_that_nobody_asked_to_approve_cannot_be_approved() -> None:
-    run = Rollout(CANARY)
-    run.end(1)
-    for wave in (2, 3):
-        with pytest.raises(Refusal):
-            run.do(approvals.approve, "1", wave)
-    run.do(operation_commands.steer, "1", "cancelled")
-    with pytest.raises(Refusal, match="cancelled"):
-        run.do(approvals.approve, "1", 2)
 
 
 def test_nothing_is_started_before_its_time() -> None:

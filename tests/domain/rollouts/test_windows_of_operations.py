@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from domain.aggregates.operation import OperationRequest
-from domain.aggregates.operation_events import Ended, HostDone, HostStarted, Waits
+from domain.aggregates.operation_events import Ended, HostDone, HostStarted, Waits, WaveStarted
 from domain.aggregates.planning.window import Hours, Released, TakenUp
 from domain.aggregates.rolling_policy import checked_options
-from domain.commands import operation_commands, schedule_commands
+from domain.commands import investigation, operation_commands, schedule_commands
+from domain.commands.investigation import Subject
 from domain.event import Act, Event, shifted
 from domain.refusal import Refusal
 from tests.domain.aggregates.test_operations import cluster_of
-from tests.domain.memory_unit import MemoryUnit
+from tests.domain.memory_unit import FACTS, MemoryUnit
 
 HOSTS = [f"10.0.0.{number}" for number in range(1, 4)]
 OPENS = "2026-01-02T22:00:00.000000"
@@ -88,6 +89,35 @@ def test_those_in_process_finish_when_it_closes_and_the_next_waits_for_tomorrow(
     night.end(2)
     night.at = shifted(TOMORROW, HOUR_S - 1.0)
     assert [type(event) for event in night.end(3)] == [HostDone, Ended, Released]
+
+
+def test_a_wave_whose_soak_is_over_outside_the_window_begins_when_it_opens_if_all_are_well() -> (
+    None
+):
+    night = Night(OPENS, waves=[{"hosts": 1, "soak_s": HOUR_S}]).begin()
+    night.at = shifted(OPENS, 60.0)
+    night.end(1)
+    after = shifted(OPENS, 2 * HOUR_S)
+    assert night.look(after) == [closed(TOMORROW)], "the wave has not begun"
+    canary = Subject(HOSTS[0], night.unit.host(HOSTS[0]).incarnation)
+    night.do(investigation.fail, canary, "unreachable", "It is off.")
+    assert night.look(TOMORROW) == [], "a canary that failed in the night stops what is behind it"
+    assert night.unit.operation("1").told.what == "soak"
+    assert night.unit.operation("1").count("in_process") == 0
+    night.do(lambda unit: unit.host(HOSTS[0]).gather_facts(FACTS))
+    soaked = shifted(TOMORROW, HOUR_S)
+    assert night.look(TOMORROW)[-1] == Waits("soak", soaked, "Wave 1 is over, and soaks.")
+    night.define(Hours("UTC", "0 * * * *", 1800))
+    assert night.look(soaked) == [WaveStarted(2), HostStarted(HOSTS[1])]
+
+
+def test_a_wave_of_nobody_begins_and_soaks_outside_the_window() -> None:
+    night = Night(OPENS, waves=[{"hosts": 1}, {"hosts": 1, "soak_s": HOUR_S}]).begin()
+    night.at = shifted(OPENS, HOUR_S)
+    events = night.end(1)
+    assert WaveStarted(2) in events
+    assert events[-1] == Waits("soak", shifted(night.at, HOUR_S), "Wave 2 is over, and soaks.")
+    assert night.look(shifted(night.at, HOUR_S)) == [closed(TOMORROW)]
 
 
 def test_a_window_that_is_moved_is_moved_for_who_waits_and_cannot_be_removed() -> None:

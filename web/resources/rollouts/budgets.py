@@ -65,7 +65,7 @@ class Budgets:
         """Free the slot of a member that will not say so itself."""
         name, address = known_cluster(request), address_in(request)
         await self._writer.perform(
-            request.act(), lambda unit: budget.give_lock(unit, name, address, released=True)
+            request.act(), lambda unit: budget.release_lock(unit, name, address)
         )
         return deleted()
 

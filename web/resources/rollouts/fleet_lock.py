@@ -28,6 +28,10 @@ LABEL = "fleetlock-id"
 STATUS = {"invalid": 400, "not_found": 404, "conflict": 409, "unavailable": 503}
 NO_STORE = (b"cache-control", b"no-store")
 JSON = (b"content-type", b"application/json")
+SHAPE = (
+    "It has client_params, with id (1 to 128 visible characters of ASCII) and group (the name of a"
+    " cluster)."
+)
 
 
 AskGates = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
@@ -63,7 +67,7 @@ class FleetLock:
         try:
             body = await bodies.read(request, FleetLockBody)
         except Problem as problem:
-            return _error(400, "invalid", problem.detail)
+            return _error(400, "invalid", f"{problem.detail} {SHAPE}")
         client = body.client_params
         act = request.act()._replace(actor=f"fleetlock:{client.id}")
 
@@ -74,7 +78,7 @@ class FleetLock:
             if takes:
                 budget.take_lock(unit, client.group, address, client.id, verdicts)
             else:
-                budget.give_lock(unit, client.group, address)
+                budget.give_lock(unit, client.group, address, client.id)
 
         try:
             try:

@@ -102,6 +102,12 @@ def test_the_address_of_a_client_is_its_host_where_no_label_says_so(
         told = Zincati(service.url, "x", headers={"x-forwarded-for": "127.0.0.9"})
         assert told.pre_reboot()
         assert told.steady_state()
+        assert told.pre_reboot()
+        neighbour = Zincati(service.url, "y", headers={"x-forwarded-for": "127.0.0.9"})
+        assert "as x" in neighbour.ask("pre-reboot").json()["value"], "two behind one address"
+        assert neighbour.steady_state(), "it holds none"
+        (lock,) = api.get("/cluster/web/locks", headers=told.headers).json()
+        assert lock["id"] == "x", "who took it holds it still"
         stranger = Zincati(service.url, "x", headers={"x-forwarded-for": "127.0.0.8"})
         assert stranger.ask("pre-reboot").status_code == 404
         elsewhere = Zincati(service.url, "x", headers={"x-forwarded-for": "10.0.0.1"})
@@ -136,6 +142,7 @@ def test_what_is_none_of_the_protocol_is_400_in_its_words(
         answer = httpx.post(f"{front.url}/v1/{path}", json=sent, headers=headers)
         assert answer.status_code == 400
         assert answer.json()["kind"] == "invalid"
+        assert "fleet-lock-protocol" in answer.json()["value"] or "group" in answer.json()["value"]
 
 
 def test_a_policy_is_read_changed_by_administrators_and_told_of_the_past(
