@@ -15,6 +15,8 @@ from commctl.session import Session, session
 from commctl.show.table import Column
 
 TERMS = ("url", "types", "subjects", "form", "summaries", "ca_path")
+ALL = "all"
+"""Said in place of types or subjects: of each."""
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Names = Annotated[list[str], typer.Argument(metavar="NAME…")]
@@ -28,11 +30,11 @@ SecretFile = Annotated[
 ]
 Types = Annotated[
     list[str] | None,
-    typer.Option("--type", metavar="TYPE", help="host.failed, host.* …; repeatable; else all."),
+    typer.Option("--type", metavar="TYPE", help="host.failed, host.* …; repeatable; or all."),
 ]
 Subjects = Annotated[
     list[str] | None,
-    typer.Option("--subject", metavar="SUBJECT", help="cluster/web …; repeatable; else all."),
+    typer.Option("--subject", metavar="SUBJECT", help="cluster/web …; repeatable; or all."),
 ]
 Form = Annotated[
     str | None,
@@ -200,8 +202,8 @@ def _said(
 ) -> Record:
     """What was said of the terms."""
     given: dict[str, Any] = {
-        "types": types or None,
-        "subjects": subjects or None,
+        "types": [] if types == [ALL] else types or None,
+        "subjects": [] if subjects == [ALL] else subjects or None,
         "form": form,
         "summaries": summaries,
         "ca_path": ca_path,

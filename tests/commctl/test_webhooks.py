@@ -48,6 +48,9 @@ def test_a_webhook_is_added_tried_changed_and_removed(
     shown = operator.json("webhook", "show", "chat")
     assert (shown["types"], shown["form"]) == (["cluster.created"], "text")
     assert shown["summaries"] is True
+    operator.run("webhook", "set", "chat", "--type", "all", "--subject", "cluster/db")
+    shown = operator.json("webhook", "show", "chat")
+    assert (shown["types"], shown["subjects"]) == ([], ["cluster/db"])
     service.client.put("/cluster/db")
     wait_for(lambda: len(there.taken) == 3)
     assert there.taken[2].event["text"].startswith("cluster/db: created")

@@ -155,6 +155,7 @@ def test_a_process_that_was_frozen_in_the_middle_moves_nothing_back(
 ) -> None:
     with several(2, tmp_path, [postgres_url, postgres_url], "--lease-s", "3", *ALONE) as both:
         put(both[0], there)
+        all_there(both[0], there)  # what hangs is a later event
         for number in (0, 1):  # one of them is about to send
             frozen, other = both[number], both[1 - number]
             there.free.clear()

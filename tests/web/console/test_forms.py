@@ -161,6 +161,9 @@ def test_a_webhook_is_made_tried_rotated_resumed_and_removed(
     assert made.status_code == 200
     secrets = re.findall(r"whsec_[\w+/]+=", made.text)
     assert len(secrets) == 1
+    again = admin.send("/webhooks", "/webhooks/put", {**new, "types": ""})
+    assert again.status_code == 409
+    assert "There is a webhook chat already" in again.text
     page = admin.see("/webhooks")
     assert "https://chat.example/********" in page.text
     assert "text, summaries" in page.text

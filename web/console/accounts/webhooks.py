@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from domain.refusal import conflict
 from web.console.frame.api import Api
 from web.console.frame.commands import commands
 from web.console.frame.page_route import Form, one
@@ -34,6 +35,8 @@ class Webhooks:
     async def put(self, request: Request, form: Form) -> Response:
         """Make a webhook, and show its secret this once."""
         name = one(form, "name")
+        if name in {hook["name"] for hook in await self._api.get(request, "/webhooks")}:
+            raise conflict(f"There is a webhook {name} already: `commctl webhook set` changes one.")
         body = {
             "url": one(form, "url"),
             "types": one(form, "types").split(),
