@@ -28,6 +28,7 @@ PAGES = (
     "/diff?at=2026-01-01",
     "/tokens",
     "/webhooks",
+    "/planned",
     "/about",
 )
 SCREENS = [

@@ -14,7 +14,7 @@ from tests.web.service import WebService, serving
 
 HOST = fleet.address(3)
 PAGES = ("/", "/hosts", "/clusters", "/operations", "/operations/new", "/history", "/me", "/users",
-         "/tokens", "/webhooks", "/about")  # fmt: skip
+         "/tokens", "/webhooks", "/planned", "/about")  # fmt: skip
 MORE = (f"/host/{HOST}", "/cluster/web", "/history/30", "/past?page=/hosts&position=70",
         "/diff?at=2026-01-01")  # fmt: skip
 
