@@ -15,7 +15,8 @@ from domain.aggregates.operation_events import (
     WaveEvent,
     WaveStarted,
 )
-from domain.aggregates.rolling_policy import Outcome
+from domain.aggregates.rolling_policy import AVAILABLE_AGAIN_S, Outcome
+from domain.event import seconds_between
 from domain.refusal import conflict
 from domain.rollouts.moves import Wait
 from domain.rollouts.waves import Wave
@@ -44,6 +45,7 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         self.starter = ""
         self.because = ""
         self.told = NOTHING
+        self.members_left_s = AVAILABLE_AGAIN_S
 
     @property
     def listed(self) -> list[Wave]:
@@ -158,12 +160,19 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
 
     def go_on(self) -> None:
         """It waits for nothing but its own hosts."""
-        self.told = NOTHING
+        self.told, self.members_left_s = NOTHING, AVAILABLE_AGAIN_S
+
+    def _count_wait(self, event: Waits) -> None:
+        # A window that closes interrupts the wait for members: else short ones made it endless.
+        until = self.told.until
+        if event.what == "window" and self.told.what == "members" and until is not None:
+            self.members_left_s = max(0.0, seconds_between(event.at, until))
 
     def apply_to_waves(self, event: WaveEvent) -> None:
         """Fold one event into the state."""
         match event:
             case Waits():
+                self._count_wait(event)
                 self.told = Wait(event.reason, event.what, event.until)
                 if event.what == "soak" and event.until and event.until != self.soak[1]:
                     self.soak = (event.at, event.until)

@@ -163,6 +163,11 @@ class Progress(Waves, Protocol):
         ...
 
     @property
+    def members_left_s(self) -> float:
+        """How long it may still wait for members, within its time."""
+        ...
+
+    @property
     def is_between_waves(self) -> bool:
         """Whether all hosts of a wave have had their turn, and the next has not begun."""
         ...
@@ -223,7 +228,7 @@ def _waits_for_members_until(operation: Progress, at: str) -> str:
     told = operation.told
     if told.what == "members" and told.until is not None:
         return told.until
-    return shifted(operation.changed_at if told.what == "" else at, AVAILABLE_AGAIN_S)
+    return shifted(operation.changed_at if told.what == "" else at, operation.members_left_s)
 
 
 def _at_its_end(operation: Progress) -> Over:

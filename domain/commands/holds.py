@@ -36,6 +36,12 @@ def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None
     return None
 
 
+def is_its_time(unit: Unit, operation: Operation) -> bool:
+    """Whether its `starts_at` and its windows let hosts be started now, whichever hosts."""
+    times = (not_before_its_time, in_its_window)
+    return not any(hold(unit, operation, "") for hold in times)
+
+
 HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window, within_policy)
 """In the order in which they are asked."""
 

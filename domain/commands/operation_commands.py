@@ -15,7 +15,7 @@ from domain.aggregates.rolling_policy import next_move
 from domain.commands import planning
 from domain.commands.budget import not_available
 from domain.commands.fleet_commands import Unit
-from domain.commands.holds import NOBODY_ASKED, Verdicts, held_back
+from domain.commands.holds import NOBODY_ASKED, Verdicts, held_back, is_its_time
 from domain.commands.planning import Plan
 from domain.refusal import conflict
 from domain.rollouts.moves import BeginWave, Over, Start, Wait
@@ -178,8 +178,11 @@ def _held_back(unit: Unit, operation: Operation, address: str, verdicts: Verdict
 
 
 def _unavailable(unit: Unit, operation: Operation) -> set[str]:
-    """Members that are away; empty where the operation does not limit them."""
-    if operation.limits.unavailable is None:
+    """Members that are away; empty where the operation does not limit them.
+
+    Also outside its time: what is away by day ends no operation of the night.
+    """
+    if operation.limits.unavailable is None or not is_its_time(unit, operation):
         return set()
     return not_available(unit, operation.request.cluster)
 

@@ -36,6 +36,7 @@ class Snapshot:
         self.state = state
         self.changed_at = AT
         self.told = Wait("")
+        self.members_left_s = AVAILABLE_AGAIN_S
         self.is_between_waves = False
         self.wave = 1
         self.wave_size = self.done_in_wave = 1

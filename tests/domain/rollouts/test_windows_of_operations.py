@@ -111,6 +111,35 @@ def test_a_wave_whose_soak_is_over_outside_the_window_begins_when_it_opens_if_al
     assert night.look(soaked) == [WaveStarted(2), HostStarted(HOSTS[1])]
 
 
+@pytest.mark.parametrize("when", [{}, {"window": "", "starts_at": OPENS}])
+def test_members_that_are_away_before_its_time_do_not_end_it(when: dict[str, str]) -> None:
+    night = Night(shifted(OPENS, -12 * HOUR_S), max_unavailable=1, **when).begin()
+    away = Subject(HOSTS[2], night.unit.host(HOSTS[2]).incarnation)
+    night.do(investigation.fail, away, "unreachable", "It is off.")
+    for hours in (-11.0, -5.0):
+        assert night.look(shifted(OPENS, hours * HOUR_S)) == [], "it waits for its time, as before"
+    (told,) = night.look(OPENS)
+    ten_minutes = shifted(OPENS, 600.0)
+    assert told == Waits("members", ten_minutes, "It waits for unavailable members to come back.")
+    night.do(lambda unit: unit.host(HOSTS[2]).gather_facts(FACTS))
+    assert night.look(ten_minutes) == [HostStarted(HOSTS[0])]
+
+
+def test_short_windows_do_not_make_the_wait_for_members_endless() -> None:
+    night = Night(OPENS, max_unavailable=1)
+    night.define(Hours("UTC", "0 * * * *", 240))
+    away = Subject(HOSTS[2], night.unit.host(HOSTS[2]).incarnation)
+    night.do(investigation.fail, away, "unreachable", "It is off.")
+    night.begin()
+    for hour in range(2):
+        closes = shifted(OPENS, hour * HOUR_S + 240.0)
+        assert night.look(closes) == [closed(shifted(OPENS, (hour + 1) * HOUR_S))]
+        night.look(shifted(OPENS, (hour + 1) * HOUR_S))
+    last = shifted(OPENS, 2 * HOUR_S + 120.0)
+    assert night.unit.operation("1").told.until == last, "ten minutes, of three windows"
+    assert isinstance(night.look(last)[0], Ended)
+
+
 def test_a_wave_of_nobody_begins_and_soaks_outside_the_window() -> None:
     night = Night(OPENS, waves=[{"hosts": 1}, {"hosts": 1, "soak_s": HOUR_S}]).begin()
     night.at = shifted(OPENS, HOUR_S)

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
+
 from tests.web.console import fleet
 from tests.web.console.seats import launched, seat
 from tests.web.service import WebService, serving
@@ -26,6 +28,7 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     upgraded = fleet.upgrade(service, "web", min(count // 4, 120), 1 + count // 1000)
     middle = service.events[len(service.events) // 2].recorded_at
     with service.client() as api:
+        plan(api)
         first = api.get(f"/operation/{upgraded}").json()["hosts"][0]["address"]
     failed, well = fleet.address(9), fleet.address(4)
     yield "now", "/"
@@ -40,6 +43,8 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     yield "operation", f"/operation/{upgraded}"
     yield "output", f"/operation/{upgraded}/hosts/{first}/output"
     yield "start", "/operations/new?cluster=db"
+    yield "planned", "/planned"
+    yield "webhooks", "/webhooks"
     yield "history", "/history"
     yield "event", f"/history/{service.events[len(service.events) // 3].position}"
     yield "past-now", f"/?at={middle}"
@@ -48,6 +53,17 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     for name in ("me", "users", "tokens", "about"):
         yield name, f"/{name}"
     yield "not-there", "/host/192.0.2.1"
+
+
+def plan(api: httpx.Client) -> None:
+    """What is to be seen of things that happen later, and elsewhere."""
+    window = {"zone": "Europe/Berlin", "starts": "0 22 * * 1-5", "duration_s": 21600}
+    api.put("/window/nights", json=window).raise_for_status()
+    operation = {"kind": "upgrade", "cluster": "db", "window": "nights", "reboot": "if_needed"}
+    schedule = {"cron": "0 2 * * 0", "zone": "Europe/Berlin", "operation": operation}
+    api.put("/schedule/sundays", json=schedule).raise_for_status()
+    hook = {"url": "https://chat.example/hooks/made-up", "types": ["operation.*"], "form": "text"}
+    api.put("/webhook/chat", json=hook).raise_for_status()
 
 
 def take(browser: Any, service: WebService, count: int, directory: Path, only: str) -> None:
