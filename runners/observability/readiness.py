@@ -46,7 +46,8 @@ ACTIONS = {
     "log.loss_accepted": "See what is lost by the event log.went_back, then restart without"
     " --accept-log.",
     "log.mark_unwritten": "Let the service write log.mark beside the database, where it says why.",
-    "log.tree_broken": "Look with commissaire log check; somebody changed the tables of the log.",
+    "log.tree_broken": "Look with commissaire log check; somebody changed the tables of the log."
+    " Where the frontier is gone, restart the service: it makes the tree anew.",
     "projection.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "projection.being_built": "Wait: the service answers by itself as soon as it is done.",
     "projection.behind": "Restart the service: it catches up with the log when it starts.",

@@ -14,14 +14,23 @@ from domain.log.tree.proofs import Span
 
 FRONTIER = "SELECT size, position, grown, hashes FROM log_frontier"
 SET_FRONTIER = "UPDATE log_frontier SET size = ?, position = ?, grown = ?, hashes = ?"
-ADD_LEAF = "INSERT INTO log_leaves (leaf, position, hash) VALUES (?, ?, ?)"
-ADD_NODE = "INSERT INTO log_nodes (level, place, hash) VALUES (?, ?, ?)"
+ADD_LEAF = """
+    INSERT INTO log_leaves (leaf, position, hash) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+"""
+ADD_NODE = """
+    INSERT INTO log_nodes (level, place, hash) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+"""
+"""What somebody put in their place stays, for `log check` to name: no change fails for it."""
 LEAVES = "SELECT leaf, position, hash FROM log_leaves WHERE leaf >= ? AND leaf < ? ORDER BY leaf"
 LEAF_HASHES = "SELECT hash FROM log_leaves WHERE leaf >= ? AND leaf < ? ORDER BY leaf"
 NODES = """
     SELECT hash FROM log_nodes WHERE level = ? AND place >= ? AND place < ? ORDER BY place
 """
 ALL_NODES = "SELECT level, place, hash FROM log_nodes ORDER BY level, place"
+TOPS = """
+    SELECT 0, coalesce(max(leaf), -1) FROM log_leaves
+    UNION ALL SELECT level, max(place) FROM log_nodes GROUP BY level
+"""
 POSITION_OF = "SELECT position FROM log_leaves WHERE leaf = ?"
 EXISTS: dict[EngineName, str] = {
     "sqlite": "SELECT count(*) FROM sqlite_schema WHERE name = 'log_frontier'",
@@ -55,7 +64,10 @@ EMPTY = Tree(0, Frontier(), grown=False)
 
 def tree(tx: Transaction) -> Tree:
     """The tree as it is kept now. Raises `BrokenTree` where its hashes are not of its size."""
-    size, position, grown, hashes = tx.execute(FRONTIER).fetchone() or (0, 0, 0, b"")
+    row = tx.execute(FRONTIER).fetchone()
+    if row is None:
+        raise BrokenTree("its frontier is not there: the next start makes it anew")
+    size, position, grown, hashes = row
     parts = bytes(hashes)
     found = [parts[at : at + HASH_BYTES] for at in range(0, len(parts), HASH_BYTES)]
     if len(parts) != HASH_BYTES * size.bit_count():
@@ -100,6 +112,14 @@ def leaves(tx: Transaction, first: int, count: int) -> list[Leaf]:
         if row[0] != number:
             raise BrokenTree(f"leaf {number} is not there")
     return [Leaf(position, bytes(found)) for _, position, found in rows]
+
+
+def beyond(tx: Transaction, size: int) -> str:
+    """A leaf or a node that is beyond a tree of so many leaves; "" where there is none."""
+    for level, place in tx.execute(TOPS).fetchall():
+        if (place + 1) << level > size:
+            return f"node {place} of level {level}" if level else f"leaf {place}"
+    return ""
 
 
 def leaf_of(tx: Transaction, position: int, size: int) -> int | None:

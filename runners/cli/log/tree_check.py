@@ -29,12 +29,13 @@ class TreeCheck:
 
     def __init__(self, engine: Engine, tx: Transaction) -> None:
         self._engine = engine
-        self._tree = kept.EMPTY
+        self._tree, self._beyond = kept.EMPTY, ""
         if tx.execute(kept.EXISTS[tx.engine]).fetchone()[0]:
             try:
                 self._tree = kept.tree(tx)
             except BrokenTree as broken:
                 raise Wrong(f"The tree of the log cannot be used: {broken}.") from None
+            self._beyond = kept.beyond(tx, self._tree.frontier.size)
         self._leaves = self._kept_leaves()
         self._found = Frontier()
         self._completed: list[Node] = []
@@ -92,7 +93,10 @@ class TreeCheck:
                     f"The tree of the log does not fit its leaves: node {node.place} of level"
                     f" {node.level} was altered."
                 )
-
+        if self._beyond:
+            raise Wrong(
+                f"The tree of the log was altered: {self._beyond} was put in after its end."
+            )
         self._hold_claims()
 
     def _hold_claims(self) -> None:

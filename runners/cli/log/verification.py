@@ -22,6 +22,8 @@ from runners.proof import chain
 from runners.proof.chain import Claim
 
 CHUNK_BYTES = 1024 * 1024
+LINE_BYTES_MAX = 64 * 1024 * 1024
+"""A row is far shorter: the state of an event has at most some megabytes."""
 KEPT_LEAVES = 4096
 """What the log says of itself is of a moment before; more than a transaction of it has events."""
 MARKS = tuple(f'"{topic}"'.encode() for topic in chain.TOPICS)
@@ -69,6 +71,8 @@ def _chunks(file: IO[bytes], path: Path) -> Iterator[tuple[list[bytes], bool]]:
         content = rest + read
         lines = content.split(b"\n")
         rest = lines.pop()
+        if len(rest) > LINE_BYTES_MAX:
+            raise Wrong(f"A line of {path} is longer than {LINE_BYTES_MAX} bytes: it is no row.")
         yield lines, any(mark in content for mark in MARKS)
     if rest:
         raise Wrong(f"The last line of {path} is cut off.")
@@ -161,14 +165,28 @@ class Verification:
         fits = 0
         for claim in claims:
             if claim.size > self._frontier.size:
-                raise Wrong(
-                    f"{claim.where} is of {claim.size} events, and the export has"
-                    f" {self._frontier.size}: what follows position"
-                    f" {_position(self._last) if self._last else 0} is missing."
-                )
+                raise Wrong(self._why_short(claim, fits))
             if self._roots[claim.size] != claim.root:
                 raise Wrong(self._why(claim, fits))
             fits = claim.size
+
+    def _why_short(self, claim: Claim, fits: int) -> str:
+        """The end is missing, unless something before it is."""
+        faults, fault, last = RowFaults(), "", 0
+        for number, line in enumerate(self._lines.first(self._frontier.size), 1):
+            fault, last = faults.look(line), _position(line)
+            if number <= fits:
+                faults.gap = 0
+            elif fault:
+                break
+        why = f"{claim.where} is of {claim.size} events, and the export has {self._frontier.size}"
+        if fault:
+            return f"{fault} {why}."
+        if not faults.gap:
+            return f"{why}: what follows position {last} is missing."
+        return (
+            f"{why}: position {faults.gap} is the first that is not there, {last} the last that is."
+        )
 
     def _why(self, claim: Claim, fits: int) -> str:
         """Look for what shows by itself, between two sizes."""

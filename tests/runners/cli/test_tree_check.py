@@ -54,6 +54,15 @@ def test_an_altered_state_is_named_at_its_position(filled: Store, position: int)
         (["DELETE FROM log_leaves WHERE leaf = 300"], "leaf 300 is not there"),
         (["DELETE FROM log_leaves WHERE leaf = 599"], "leaf 599 is not there"),
         (["UPDATE log_nodes SET place = 7 WHERE place = 1"], "node 1 of level 8 was altered"),
+        (["DELETE FROM log_frontier"], "its frontier is not there"),
+        (
+            ["INSERT INTO log_leaves SELECT 600, 601, hash FROM log_leaves WHERE leaf = 1"],
+            "leaf 600 was put in after its end",
+        ),
+        (
+            ["INSERT INTO log_nodes SELECT 8, 2, hash FROM log_nodes WHERE place = 1"],
+            "node 2 of level 8 was put in after its end",
+        ),
         (["UPDATE log_frontier SET size = 1"], "The tree of the log cannot be used"),
         (
             ["UPDATE log_frontier SET size = 513, hashes = hashes WHERE size = 600"],

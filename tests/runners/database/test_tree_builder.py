@@ -8,6 +8,7 @@ import pytest
 from domain.commands import fleet_commands
 from domain.log.recorder import now
 from domain.log.tree import kept
+from runners.cli.log.check import check
 from runners.database import tree_builder
 from runners.database.tree_builder import TreeBuilder
 from tests.domain.log.tree.test_kept import must_have_its_tree, vandalize, without_tree
@@ -56,6 +57,7 @@ async def test_it_makes_the_tree_of_an_existing_log_while_that_is_written(store:
             )
         total = len(store.topics())
         await asyncio.to_thread(wait_for, lambda: size(store) == total)
+        await asyncio.to_thread(wait_for, lambda: bool(lines))  # said after a pause
         assert not builder.broken
         await ended(task)
     must_have_its_tree(store.engine)
@@ -93,3 +95,36 @@ async def test_a_broken_tree_is_told_and_no_change_waits(store: Store) -> None:
         await asyncio.to_thread(done, writer, fleet_commands.create_cluster, "c", "default", "")
         await ended(task)
     assert "4 leaves" in builder.broken
+
+
+async def test_leaves_that_somebody_put_in_hold_up_no_change(store: Store) -> None:
+    await asyncio.to_thread(fill, store, 254)
+    forged = "SELECT 255, 256, hash FROM log_leaves WHERE leaf = 1"
+    node = "SELECT 8, 0, hash FROM log_leaves WHERE leaf = 1"
+    vandalize(store, [f"INSERT INTO log_leaves {forged}", f"INSERT INTO log_nodes {node}"])
+    await asyncio.to_thread(fill_more, store, 5)
+    assert size(store) == len(store.topics())
+    assert "Position 256 was altered" in check(store.engine).wrong
+
+
+def fill_more(store: Store, rows: int) -> None:
+    """One commit after the other."""
+    with store.writer() as writer:
+        for number in range(rows):
+            done(writer, fleet_commands.create_cluster, f"more{number}", "default", "")
+
+
+async def test_a_frontier_that_was_deleted_is_made_anew_by_the_next_start(store: Store) -> None:
+    await asyncio.to_thread(fill, store, 10)
+    vandalize(store, ["DELETE FROM log_frontier"])
+    with store.writer() as writer:
+        builder = TreeBuilder(store.engine, writer, now, lambda name, **told: None)
+        task = asyncio.create_task(builder.run())
+        await asyncio.to_thread(wait_for, lambda: "frontier" in builder.broken)
+        await asyncio.to_thread(fill_more, store, 1)
+        store.create()  # as a start does
+        total = len(store.topics())
+        await asyncio.to_thread(wait_for, lambda: size(store) == total)
+        await asyncio.to_thread(wait_for, lambda: not builder.broken)
+        await ended(task)
+    must_have_its_tree(store.engine)
