@@ -150,7 +150,8 @@ def test_figures_tell_of_the_log_and_of_who_reads_it(service: Service) -> None:
         assert of_one["commissaire_projection_lag"] == 0
     assert figures(service, status="ok")["commissaire_clusters"] == 5
     assert figures(service, status="failed")["commissaire_hosts"] == 0
-    assert found["commissaire_commit_commands_sum"] == 5
+    # With the look whether a day's checkpoint is due, which appends nothing.
+    assert found["commissaire_commit_commands_sum"] in (5, 6)
     assert found["commissaire_ready"] == found["commissaire_database_up"] == 1
 
 
