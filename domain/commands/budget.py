@@ -1,12 +1,15 @@
 """Who of a cluster is away, and whether another may go: one budget for all who take hosts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from domain.aggregates.operation import Operation
 from domain.commands.fleet_commands import Unit
 from domain.refusal import Refusal, conflict, not_found
 from domain.rollouts.budget import SLOTS, Amount, has_room, most_away
 from domain.rollouts.moves import Wait
+
+Away = Callable[[], set[str]]
+"""Who of the cluster is away, where that is asked: each member is looked at, so once at most."""
 
 
 def not_available(unit: Unit, cluster: str) -> set[str]:
@@ -16,7 +19,7 @@ def not_available(unit: Unit, cluster: str) -> set[str]:
     return failed | found.locks.keys()
 
 
-def within_policy(unit: Unit, operation: Operation, address: str) -> Wait | None:
+def within_policy(unit: Unit, operation: Operation, address: str, away: Away) -> Wait | None:
     """Why the policy of its cluster holds an operation back from its next host."""
     request = operation.request
     cluster = unit.cluster(request.cluster)
@@ -27,7 +30,7 @@ def within_policy(unit: Unit, operation: Operation, address: str) -> Wait | None
         return None
     busy = operation.with_outcome("in_process")
     most = most_away(allowed, len(cluster.members))
-    if has_room(not_available(unit, cluster.name) | {*busy}, address, most):
+    if has_room(away() | {*busy}, address, most):
         return None
     why = f"{most} unavailable at most, as the policy of cluster {cluster.name} has it."
     # What the operation itself takes away comes back by itself, and is not worth an event.

@@ -7,17 +7,17 @@ by the operation's record. What has to be asked elsewhere is asked before, and l
 from collections.abc import Callable, Mapping
 
 from domain.aggregates.operation import Operation
-from domain.commands.budget import within_policy
+from domain.commands.budget import Away, within_policy
 from domain.commands.fleet_commands import Unit
 from domain.rollouts.moves import Wait
 
-Hold = Callable[[Unit, Operation, str], Wait | None]
-"""Asked about an operation and the address of its next host: what is waited for, if anything.
+OfTime = Callable[[Unit, Operation], Wait | None]
+"""Asked about an operation, whichever host is next: what is waited for, if anything.
 
-`operation.act.at` is the time. `Wait.what` is "" for what is not worth an event."""
+`operation.act.at` is the time."""
 
 
-def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait | None:
+def not_before_its_time(unit: Unit, operation: Operation) -> Wait | None:
     """`starts_at`."""
     starts_at = operation.request.options.starts_at
     if operation.act.at < starts_at:
@@ -25,7 +25,7 @@ def not_before_its_time(unit: Unit, operation: Operation, address: str) -> Wait 
     return None
 
 
-def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None:
+def in_its_window(unit: Unit, operation: Operation) -> Wait | None:
     """`window`, of the operation and of the policy of its cluster."""
     options = operation.request.options
     policy = "" if options.override_policy else unit.cluster(operation.request.cluster).window
@@ -36,14 +36,13 @@ def in_its_window(unit: Unit, operation: Operation, address: str) -> Wait | None
     return None
 
 
+HOLDS_OF_TIME: tuple[OfTime, ...] = (not_before_its_time, in_its_window)
+"""In the order in which they are asked."""
+
+
 def is_its_time(unit: Unit, operation: Operation) -> bool:
     """Whether its `starts_at` and its windows let hosts be started now, whichever hosts."""
-    times = (not_before_its_time, in_its_window)
-    return not any(hold(unit, operation, "") for hold in times)
-
-
-HOLDS: tuple[Hold, ...] = (not_before_its_time, in_its_window, within_policy)
-"""In the order in which they are asked."""
+    return not any(hold(unit, operation) for hold in HOLDS_OF_TIME)
 
 
 Verdicts = Mapping[str, str]
@@ -53,11 +52,18 @@ Verdicts = Mapping[str, str]
 NOBODY_ASKED: Verdicts = {}
 
 
-def held_back(unit: Unit, operation: Operation, address: str, verdicts: Verdicts) -> Wait | None:
-    """Why the next host must not be started now; None where it may."""
-    for hold in HOLDS:
-        if wait := hold(unit, operation, address):
+def held_back(
+    unit: Unit, operation: Operation, address: str, away: Away, verdicts: Verdicts
+) -> Wait | None:
+    """Why the next host must not be started now; None where it may. `away`: of its cluster.
+
+    `Wait.what` is "" for what is not worth an event.
+    """
+    for hold in HOLDS_OF_TIME:
+        if wait := hold(unit, operation):
             return wait
+    if wait := within_policy(unit, operation, address, away):
+        return wait
     options = operation.request.options
     policy = "" if options.override_policy else unit.cluster(operation.request.cluster).gate
     return held_by_gates(tuple(dict.fromkeys(filter(None, (options.gate, policy)))), verdicts)

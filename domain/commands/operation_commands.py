@@ -6,6 +6,7 @@ what follows from it, so the limits of an operation hold whatever is in flight.
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import cache, partial
 from typing import Literal
 
 from domain.aggregates.host_events import FailureKind
@@ -13,7 +14,7 @@ from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.operation_events import Evidence, Step
 from domain.aggregates.rolling_policy import next_move
 from domain.commands import planning
-from domain.commands.budget import not_available
+from domain.commands.budget import Away, not_available
 from domain.commands.fleet_commands import Unit
 from domain.commands.holds import NOBODY_ASKED, Verdicts, held_back, is_its_time
 from domain.commands.planning import Plan
@@ -138,18 +139,20 @@ def advance(unit: Unit, name: str, verdicts: Verdicts = NOBODY_ASKED) -> Wait | 
     for address in list(operation.unwell):
         if unit.host(address).status == "active":
             operation.regain(address)
-    unavailable = _unavailable(unit, operation)
+    # Looked for once: of those that are started here each counts as in process.
+    away = cache(partial(not_available, unit, operation.request.cluster))
+    unavailable = away() if _may_end_for_members(unit, operation) else ()
     while True:
         match next_move(operation, unavailable, operation.act.at):
             case Start(address):
-                if hold := _held_back(unit, operation, address, verdicts):
+                if hold := _held_back(unit, operation, address, away, verdicts):
                     return hold
                 verdicts = NOBODY_ASKED
                 manager = planning.manager_of(unit, operation.request, address)
                 operation.start_host(address, manager)
             case BeginWave(wave):
                 # Begun with its first host, or one that is done might fail unseen until then.
-                if hold := _before_wave(unit, operation, verdicts):
+                if hold := _before_wave(unit, operation, away, verdicts):
                     return hold
                 operation.start_wave(wave)
             case Wait() as wait:
@@ -163,28 +166,28 @@ def advance(unit: Unit, name: str, verdicts: Verdicts = NOBODY_ASKED) -> Wait | 
                 return None
 
 
-def _before_wave(unit: Unit, operation: Operation, verdicts: Verdicts) -> Wait | None:
+def _before_wave(unit: Unit, operation: Operation, away: Away, verdicts: Verdicts) -> Wait | None:
     """What holds the first host of the next wave back; None where that wave has no host."""
     address = operation.first_of_next_wave
-    return _held_back(unit, operation, address, verdicts) if address else None
+    return _held_back(unit, operation, address, away, verdicts) if address else None
 
 
-def _held_back(unit: Unit, operation: Operation, address: str, verdicts: Verdicts) -> Wait | None:
+def _held_back(
+    unit: Unit, operation: Operation, address: str, away: Away, verdicts: Verdicts
+) -> Wait | None:
     """What holds it back, told by its record; a gate that is only to be asked is not told."""
-    hold = held_back(unit, operation, address, verdicts)
+    hold = held_back(unit, operation, address, away, verdicts)
     if hold and not hold.asks:
         operation.tell(hold)
     return hold
 
 
-def _unavailable(unit: Unit, operation: Operation) -> set[str]:
-    """Members that are away; empty where the operation does not limit them.
+def _may_end_for_members(unit: Unit, operation: Operation) -> bool:
+    """Whether members that are away count for its own limit.
 
-    Also outside its time: what is away by day ends no operation of the night.
+    Not outside its time: what is away by day ends no operation of the night.
     """
-    if operation.limits.unavailable is None or not is_its_time(unit, operation):
-        return set()
-    return not_available(unit, operation.request.cluster)
+    return operation.limits.unavailable is not None and is_its_time(unit, operation)
 
 
 def send_step(unit: Unit, name: str, address: str, step: Step) -> bool:

@@ -64,8 +64,9 @@ def fire(unit: Schedules, name: str, operation: str, begin: Begin) -> bool:
     due = schedule.catch_up() if schedule.exists else None
     if due is None:
         return False
-    if begin(schedule.operation, operation) != operation:
-        raise conflict("The operation of the firing before is still in process.")
+    if (begun := begin(schedule.operation, operation)) != operation:
+        # Of the firing before, of another schedule, or somebody's.
+        raise conflict(f"The same operation is in process already: {begun}.")
     schedule.fire(due, operation)
     return True
 

@@ -134,8 +134,8 @@ def verify(
         print(wrong)
         return FOUND_SOMETHING
     print(
-        f"The export is as it was up to its event number {found.covered}, by {found.checkpoints}"
-        f" checkpoints; it has {found.events} events, up to position {found.position}."
+        f"The export is as it was up to its event number {found.covered}; checkpoints that say"
+        f" so: {found.checkpoints}. It has {found.events} events, up to position {found.position}."
     )
     return 0
 

@@ -167,11 +167,11 @@ def test_an_operation_that_cannot_begin_is_told_with_its_reason(planned: Planned
     assert planned.look() == [Fired(NEXT_SUNDAY, "operation-0")]
 
 
-def test_the_operation_of_the_firing_before_counts_once(planned: Planned) -> None:
+def test_an_operation_that_is_in_process_already_counts_once(planned: Planned) -> None:
     planned.clock = SUNDAY
     with pytest.raises(Refusal) as refused:
         schedule_commands.fire(planned, "sundays", "new", lambda operation, name: "the one before")
-    assert refused.value.sentence == "The operation of the firing before is still in process."
+    assert refused.value.sentence == "The same operation is in process already: the one before."
 
 
 def judge(planned: Planned) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.aggregates.host import Host
 from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.operation_events import HostStarted
 from domain.aggregates.rolling_policy import Options, Outcome, checked_options
@@ -72,6 +73,26 @@ def test_five_waves_over_10_000_hosts_cost_at_most_a_fifth_more_events_and_cpu()
     waves = [roll(unit, f"waves-{number}", FIVE) for number in range(3)]
     assert waves[0][0] <= AT_MOST * plain[0][0]
     assert min(cpu for _, cpu in waves) <= AT_MOST * min(cpu for _, cpu in plain)
+
+
+@pytest.mark.parametrize("own", [None, "100%"])
+def test_a_decision_looks_at_each_member_once_for_the_policy_however_many_hosts_it_starts(
+    own: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, looked = fleet(500), list[str]()
+    unit.cluster("web").change_policy("100%")
+    wanted = checked_options("upgrade", {"max_parallel": "50%", "max_unavailable": own})
+    operation_commands.start(unit, "1", OperationRequest("upgrade", "web", "", wanted))
+    host = MemoryUnit.host
+
+    def watched(unit: MemoryUnit, address: str) -> Host:
+        looked.append(address)
+        return host(unit, address)
+
+    monkeypatch.setattr(MemoryUnit, "host", watched)
+    operation_commands.advance(unit, "1")
+    assert unit.operation("1").count("in_process") == 250
+    assert len(looked) == len(set(looked)) == 500
 
 
 def test_a_decision_looks_at_nobody_who_is_done_or_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.operation import Operation
 from domain.aggregates.rolling_policy import Limits, Progress
 from domain.commands import budget, holds, operation_commands
-from domain.commands.holds import Hold
+from domain.commands.holds import OfTime
 from domain.commands.planning import Plan
 from domain.event import FIRST_TIME
 from domain.rollouts.moves import Move, Over, Start, Wait
@@ -101,9 +101,9 @@ def takes_anybody_for_a_second(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Operation, "approve", lambda *of, **_: approve(*of, by_second=True))
 
 
-def with_holds(*held: Hold) -> Break:
-    """Held back by these alone."""
-    return lambda patch: patch.setattr(holds, "HOLDS", held)
+def with_holds_of_time(*held: OfTime) -> Break:
+    """Of those held back by these alone."""
+    return lambda patch: patch.setattr(holds, "HOLDS_OF_TIME", held)
 
 
 def passes_gates(patch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def starts_at_once(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_to_no_policy(patch: pytest.MonkeyPatch) -> None:
     """Of the cluster."""
-    patch.setattr(holds, "HOLDS", tuple(h for h in holds.HOLDS if h is not budget.within_policy))
+    patch.setattr(holds, "within_policy", lambda *_: None)
 
 
 def gives_locks_to_all(patch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "who is well": (does_not_see_who_fails, "is not active"),
     "an approval": (with_waves(approved=99), "nobody approved"),
     "a second person": (takes_anybody_for_a_second, "approved it alone"),
-    "its window": (with_holds(holds.not_before_its_time), "outside its window"),
+    "its window": (with_holds_of_time(holds.not_before_its_time), "outside its window"),
     "a policy": (keeps_to_no_policy, "the policy was not kept"),
     "locks": (gives_locks_to_all, "more locks than slots"),
     "its gate": (passes_gates, "its gate had not said yes"),
