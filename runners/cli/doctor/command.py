@@ -53,16 +53,16 @@ def _looked_at(
     settings: Settings, asked: tuple[str | None, str | None, str | None], *, quick: bool
 ) -> "Iterator[Finding]":
     from runners.cli.doctor import machine, reach
-    from runners.cli.doctor.finding import wrong
+    from runners.cli.doctor.finding import seen, wrong
 
     yield from machine.versions()
-    yield from machine.directory(settings)
-    yield from machine.master_key_is_apart(settings)
+    yield from seen("data directory", machine.directory(settings))
+    yield from seen("master key", machine.master_key_is_apart(settings))
     yield from machine.clock()
     yield from machine.listening(settings)
-    yield from reach.sources(settings)
+    yield from seen("sources", reach.sources(settings))
     try:
-        yield from _of_the_database(settings, asked, quick=quick)
+        yield from seen("database", _of_the_database(settings, asked, quick=quick))
     except DatabaseRefused as refused:
         yield wrong(
             "database", str(refused), "See that it runs, and that --data or --database is right."
@@ -73,11 +73,12 @@ def _of_the_database(
     settings: Settings, asked: tuple[str | None, str | None, str | None], *, quick: bool
 ) -> "Iterator[Finding]":
     from runners.cli.doctor import database, reach
+    from runners.cli.doctor.finding import seen
 
     with existing_database(*asked) as engine:
         yield from database.database(engine, settings)
         yield from database.log(engine, quick=quick)
         yield from database.read_models(engine)
-        yield from database.vault(engine, settings)
-        yield from database.accounts(engine, settings)
+        yield from seen("master key", database.vault(engine, settings))
+        yield from seen("accounts", database.accounts(engine, settings))
         yield from reach.managers(engine)

@@ -66,6 +66,11 @@ def read_models(engine: Engine) -> Iterator[Finding]:
 
 def vault(engine: Engine, settings: Settings) -> Iterator[Finding]:
     """Whether the master key opens what is kept in this database."""
+    if settings.master_key_file is None and settings.vault_key_file.is_fifo():
+        # Reading it would wait for whoever writes into it.
+        found = f"{settings.vault_key_file} is a pipe."
+        yield wrong("master key", found, "Put the right one back from its copy.")
+        return
     try:
         key = master_key_given(settings.master_key, settings.vault_key_file)
         with engine.snapshot() as tx:

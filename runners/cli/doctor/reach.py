@@ -48,13 +48,17 @@ def sources(settings: Settings) -> Iterator[Finding]:
 
 
 def _connected(what: str, url: str) -> Iterator[Finding]:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError as error:
+        yield wrong(what, f"Its URL is none: {error}.", "Mend the URL.")
+        return
     where = f"{host}:{port}"
     try:
         socket.create_connection((host, port), CONNECTED_S).close()
-    except OSError as error:
-        said = error.strerror or str(error) or type(error).__name__
+    except (OSError, UnicodeError) as error:  # a name may be too long to be looked up
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
         yield wrong(what, f"{where} cannot be connected to: {said}.", "See the network between.")
     else:
         yield ok(what, f"{where} takes connections.")

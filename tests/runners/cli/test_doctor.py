@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -22,6 +23,12 @@ SOURCES = """
 type = "file"
 path = "{path}"
 """
+NO_URL = """
+[sources.net]
+type = "http"
+url = "http://127.0.0.1:99999/{address}"
+"""
+ANOTHER_USER = 4242
 
 
 class Installation(NamedTuple):
@@ -88,6 +95,11 @@ def _no_key(data: Path) -> None:
     (data / "master.key").unlink()
 
 
+def _pipe_for_a_key(data: Path) -> None:
+    (data / "master.key").unlink()
+    os.mkfifo(data / "master.key", 0o600)
+
+
 def _another_owner(data: Path) -> None:
     os.chown(data / "master.key", 4242, 4242)
 
@@ -99,6 +111,7 @@ def _another_owner(data: Path) -> None:
         (_another_owner, "data directory", "is of another user (4242)"),
         (_another_key, "master key", "does not open"),
         (_no_key, "master key", "There is none at"),
+        (_pipe_for_a_key, "master key", "is a pipe"),
     ],
 )
 def test_what_is_wrong_with_files_is_found(
@@ -110,6 +123,41 @@ def test_what_is_wrong_with_files_is_found(
 ) -> None:
     befalls(installed.data)
     assert sentence in looked_at(installed, capsys, 1)[what]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_another_user_may_not_look_at_is_told_and_ends_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TemporaryDirectory() as public:  # pytest's own are root's
+        Path(public).chmod(0o711)
+        (data := Path(public) / "data").mkdir(mode=0o700)
+        config = Path(public) / "commissaire.toml"
+        config.write_text(SOURCES.format(path=data / "rack.json"))
+        asked = ["doctor", "--json", "--data", str(data), "--config", str(config)]
+        run(asked)  # all is imported: Python itself may be root's
+        capsys.readouterr()
+        os.seteuid(ANOTHER_USER)
+        try:
+            status = run(asked)
+        finally:
+            os.seteuid(0)
+    found = json.loads(capsys.readouterr().out)
+    denied = {each["what"]: each["action"] for each in found if "denied" in each["found"]}
+    assert status == 1
+    assert denied.keys() >= {"data directory", "sources", "database"}
+    assert "as the user of the service" in denied["data directory"]
+    assert "listening" in {each["what"] for each in found}
+
+
+def test_a_source_whose_url_is_none_is_told(
+    installed: Installation, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (config := tmp_path / "etc.toml").write_text(NO_URL)
+    assert (
+        "Port out of range"
+        in looked_at(installed, capsys, 1, "--config", str(config))["source net"]
+    )
 
 
 def test_a_log_that_is_not_whole_is_found_unless_nobody_is_to_look(

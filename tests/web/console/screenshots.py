@@ -29,6 +29,7 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     middle = service.events[len(service.events) // 2].recorded_at
     with service.client() as api:
         plan(api)
+        waits = _rollout(service, api)
         first = api.get(f"/operation/{upgraded}").json()["hosts"][0]["address"]
     failed, well = fleet.address(9), fleet.address(4)
     yield "now", "/"
@@ -45,6 +46,8 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     yield "start", "/operations/new?cluster=db"
     yield "planned", "/planned"
     yield "webhooks", "/webhooks"
+    yield "webhook", "/webhooks/chat"
+    yield "waves", f"/operation/{waits}"
     yield "history", "/history"
     yield "event", f"/history/{service.events[len(service.events) // 3].position}"
     yield "past-now", f"/?at={middle}"
@@ -64,6 +67,15 @@ def plan(api: httpx.Client) -> None:
     api.put("/schedule/sundays", json=schedule).raise_for_status()
     hook = {"url": "https://chat.example/hooks/made-up", "types": ["operation.*"], "form": "text"}
     api.put("/webhook/chat", json=hook).raise_for_status()
+
+
+def _rollout(service: WebService, api: httpx.Client) -> str:
+    """An operation whose first wave is over, and whose second one somebody has to approve."""
+    wave = {"hosts": 1, "soak_s": 600, "approval": True}
+    body = {"kind": "restart", "cluster": "cache", "waves": [wave, {"hosts": "50%"}]}
+    begun = api.post("/operations", json=body).raise_for_status().json()
+    fleet.turn(service, begun["id"])
+    return str(begun["id"])
 
 
 def take(browser: Any, service: WebService, count: int, directory: Path, only: str) -> None:

@@ -21,12 +21,22 @@ TYPED_FROM = 50
 NAMED_MAX = 200
 KINDS = ("upgrade", "restart", "deploy")
 REBOOTS = ("if_needed", "never", "always")
-TEXTS = ("version", "reboot", "starts_at")
+TEXTS = ("version", "reboot", "starts_at", "window", "gate")
 AMOUNTS = ("max_parallel", "max_failures", "max_unavailable")
 SECONDS = ("healthy_for_s", "step_timeout_s")
 WAVES = ("waves", "soak_s", "approval")
 FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS, *WAVES)
-FLAGS = {"max_parallel": "-P", "max_failures": "-F", "max_unavailable": "-U"}
+FLAGS = {
+    "max_parallel": "-P",
+    "max_failures": "-F",
+    "max_unavailable": "-U",
+    "healthy_for_s": "--healthy",
+    "step_timeout_s": "--step-timeout",
+    "starts_at": "--starts-at",
+    "window": "--window",
+    "gate": "--gate",
+}
+"""What `commctl` calls a field."""
 
 # Any: a body in JSON.
 Body = dict[str, Any]
@@ -48,6 +58,7 @@ class Starting:
             clusters=await self._api.get(request, "/clusters"),
             kinds=KINDS,
             reboots=REBOOTS,
+            windows=[each["name"] for each in await self._api.get(request, "/windows")],
             given={name: given.get(name, "") for name in FIELDS},
             may_act=request.identity.may_act_as("operator") or bool(request.identity.clusters),
         )
@@ -156,13 +167,26 @@ def _commands(request: Request, body: Body) -> Commands:
     parts = [body["kind"], body["cluster"]]
     if "version" in body:
         parts.append(body["version"])
+    parts += _hosts_typed(body.get("hosts", []))
     for name, flag in FLAGS.items():
         if name in body:
-            parts += [flag, str(body[name])]
+            value = body[name]
+            parts += [flag, f"{value:g}s" if name in SECONDS else str(value)]
+    if "reboot" in body:
+        parts += ["--reboot", body["reboot"].replace("_", "-")]
     parts += _waves_typed(body.get("waves", []))
-    if "starts_at" in body:
-        parts += ["--starts-at", body["starts_at"]]
     return commands(request, parts, "/operations", "POST", body)
+
+
+def _hosts_typed(hosts: Any) -> list[str]:
+    """Those that are meant, as `commctl` has them: else the command would be about all members."""
+    if isinstance(hosts, list):
+        words = hosts
+    else:
+        filters = dict(hosts)
+        words = filters.pop("label", []) + ([f"*{filters.pop('q')}*"] if "q" in filters else [])
+        words += [f"{name}={value}" for name, value in filters.items()]
+    return ["--hosts", ",".join(words)] if words else []
 
 
 def _waves_typed(waves: list[Body]) -> list[str]:

@@ -48,6 +48,44 @@ def planned(browser: Browser, **fields: str) -> tuple[Page, dict[str, str]]:
     return page, page.fields("/operations/begin")
 
 
+@pytest.mark.parametrize(
+    ("fields", "typed"),
+    [
+        ({"hosts": "label=role=front status=active"}, "--hosts role=front,status=active"),
+        ({"hosts": f"q={TALKER}"}, f"--hosts '*{TALKER}*'"),
+        ({"hosts": TALKER}, f"--hosts {TALKER}"),
+        ({"kind": "upgrade", "reboot": "if_needed"}, "--reboot if-needed"),
+        ({"healthy_for_s": "60", "step_timeout_s": "3600"}, "--healthy 60s --step-timeout 3600s"),
+        ({"window": "nights", "gate": "alerts"}, "--window nights --gate alerts"),
+    ],
+)
+def test_the_command_beside_a_plan_means_the_same_hosts_and_the_same_care(
+    admin: Browser, crowd: WebService, fields: dict[str, str], typed: str
+) -> None:
+    window = {"zone": "UTC", "starts": "0 22 * * *", "duration_s": 3600}
+    with crowd.client() as api:
+        api.put("/window/nights", json=window).raise_for_status()
+    page, kept = planned(admin, cluster="talk", **fields)
+    assert f"talk {typed}" in page.text
+    assert kept.items() >= fields.items()
+
+
+def test_a_plan_says_its_window_and_its_gate_and_the_form_keeps_them(
+    admin: Browser, crowd: WebService
+) -> None:
+    window = {"zone": "UTC", "starts": "0 22 * * *", "duration_s": 3600}
+    with crowd.client() as api:
+        api.put("/window/nights", json=window).raise_for_status()
+    page, _ = planned(admin, cluster="talk", window="nights", gate="alerts")
+    assert "Hosts begin only while window nights is open." in page.text
+    assert "Gate alerts is asked before each host." in page.text
+    (again,) = (link for link in page.links if link.startswith("/operations/new?"))
+    form = admin.see(again)
+    assert ("option", {"selected": ""}) in form.tags
+    assert "nights" in form.texts
+    assert form.fields("/operations/plan")["gate"] == "alerts"
+
+
 def test_an_operation_goes_from_the_form_to_its_page_and_is_steered(
     admin: Browser, crowd: WebService
 ) -> None:
