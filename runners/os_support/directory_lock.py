@@ -1,10 +1,8 @@
 """One process serves a data directory: a lock file that tells who holds it."""
 
-import errno
 import fcntl
 import os
 import socket
-import stat
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from runners.os_support.plain_file import opened
+
 LOCK_FILE = "serve.lock"
-# A fifo is not waited for, and a link not followed: whatever it leads to would be overwritten.
-OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+OPEN = os.O_RDWR | os.O_CREAT
 HOLDER_BYTES_MAX = 512
 CHECK_EVERY_S = 0.5
 """How often the holder has to `check`."""
@@ -45,7 +44,7 @@ class DataLock:
 
     def __enter__(self) -> Self:
         if self._database.exists() and not os.path.lexists(self._path):
-            os.close(os.open(self._path, OPEN, 0o600))
+            os.close(opened(self._path, OPEN))
             time.sleep(CLAIM_S)
         self._take()
         return self
@@ -81,12 +80,7 @@ class DataLock:
         return True
 
     def _take(self) -> None:
-        try:
-            descriptor = os.open(self._path, OPEN, 0o600)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise OSError(errno.ELOOP, f"{LOCK_FILE} is a link") from None
-            raise
+        descriptor = opened(self._path, OPEN)
         try:
             self._lock(descriptor)
         except (DataDirectoryTaken, OSError):
@@ -100,8 +94,6 @@ class DataLock:
             os.write(descriptor, holder.encode())
 
     def _lock(self, descriptor: int) -> None:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, f"{LOCK_FILE} is no file")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -31,6 +31,7 @@ from domain.log.tree.kept import BrokenTree, Tree
 from domain.log.tree.leaf import hash_of
 from domain.log.tree.note import SecretKey, WrongNote
 from domain.refusal import Refusal
+from runners.os_support.plain_file import opened
 from runners.proof.notary import Notary, signed
 
 NAME_OF_FILE = "log.mark"
@@ -38,7 +39,6 @@ NOTE_BYTES = 1024
 LINE_BYTES = 256
 """Each is written at once, over what was there: kill -9 leaves the old or the new."""
 SEAL = b"commissaire mark"
-FILE_MODE = 0o600
 SYNC_EVERY_S = 5.0
 ROWS_AT_ONCE = 1000
 NAME_DIGITS = 12
@@ -84,7 +84,7 @@ class Mark:
         with suppress(Refusal):
             self._key = self._notary.key(tx)
         try:
-            content = self._file.read_bytes()
+            content = self._content()
             read = checkpoint.read(content[:NOTE_BYTES].decode().rstrip(" "))
             marked = self._sealed(content[NOTE_BYTES:], read.checkpoint)
         except FileNotFoundError:
@@ -93,16 +93,27 @@ class Mark:
             # As a loss of power may leave it.
             log("log.mark_unreadable", level="warning", file=str(self._file), reason=str(error))
             return None
-        frontier, why = _frontier(tx), ""
-        if marked.size > frontier.size:
-            why = f"it has {frontier.size} events, and had {marked.size}"
-        elif not any(read.note.is_signed_by(key) for key in self._keys(tx)):
-            why = "its mark is signed by no key of it: it is another log, or older than its key"
-        elif _root_at(tx, marked.size, frontier) != marked.root:
-            why = f"its first {marked.size} events are not those that it had"
-        if not why:
-            return None
-        return Misfit(marked, frontier.size, frontier.root, recorder.newest(tx), why)
+        is_signed = any(read.note.is_signed_by(key) for key in self._keys(tx))
+        told = ""  # where the tree is behind, or cannot be used, others say so
+        with suppress(BrokenTree):
+            told = _why(_by_tree(tx, marked.size), marked, is_signed=is_signed)
+            if not told:
+                return None
+        found = _by_rows(tx, marked.size)
+        why = _why(found, marked, is_signed=is_signed)
+        if why:
+            return Misfit(marked, found.size, found.root, recorder.newest(tx), why)
+        if told:
+            reason = "The log is what its mark says, and its tree is not: see commissaire log check"
+            log("log.tree_altered", level="warning", reason=reason)
+        return None
+
+    def _content(self) -> bytes:
+        descriptor = opened(self._file, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, NOTE_BYTES + LINE_BYTES, 0)
+        finally:
+            os.close(descriptor)
 
     def _sealed(self, line: bytes, before: Checkpoint) -> Checkpoint:
         """What the line says; what the checkpoint before it does, where it is not ours."""
@@ -116,7 +127,7 @@ class Mark:
 
     def _keys(self, tx: Transaction) -> list[note.PublicKey]:
         """All that this log was ever signed with."""
-        keys = [self._notary.key(tx).public]
+        keys = [self._key.public] if self._key else []
         for stored in recorder.stream(tx, f"{LogHistory.KIND}/{NAME}"):
             event = to_event(stored)
             if isinstance(event, KeyRotated):
@@ -134,7 +145,7 @@ class Mark:
             return  # there was none yet
         try:
             if self._open is None:
-                self._open = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+                self._open = opened(self._file, os.O_RDWR | os.O_CREAT)
                 text = signed(tree, self._key).note.encode()
                 os.pwrite(self._open, text.ljust(NOTE_BYTES), 0)
             size, root = tree.frontier.size, tree.frontier.root
@@ -166,9 +177,18 @@ class Mark:
                 # The append lock: no mark of an older moment may come after that of a commit.
                 with self._engine.append(recorder.LOCK_TIMEOUT_S) as appending:
                     self._write(self._notary.key(appending.tx), appending)
-        with self._lock, suppress(OSError):
-            if self._open is not None:
-                os.fsync(self._open)
+        self._sync()
+
+    def _sync(self) -> None:
+        with self._lock:
+            if self._open is None:
+                return
+            descriptor = os.dup(self._open)
+        try:
+            with suppress(OSError):
+                os.fsync(descriptor)  # which may take long: no commit waits for it
+        finally:
+            os.close(descriptor)
 
     def _is_so(self, key: SecretKey, tree: Tree) -> bool:
         with self._lock:
@@ -201,28 +221,43 @@ def _seal(key: SecretKey, said: bytes) -> bytes:
     return hmac.digest(sha256(SEAL + key.seed).digest(), said, "sha256").hex().encode()
 
 
-def _frontier(tx: Transaction) -> Frontier:
-    """The tree of the log as far as its rows go: the one that is kept, if it ends where they do."""
-    with suppress(BrokenTree):
-        tree = kept.tree(tx)
-        if tree.position == recorder.head(tx).position:
-            return tree.frontier
-    return _from_rows(tx)
+class _Log(NamedTuple):
+    """The log as it is now, and what its root was at the size of the mark."""
+
+    size: int
+    root: bytes
+    root_then: bytes
 
 
-def _root_at(tx: Transaction, size: int, frontier: Frontier) -> bytes:
-    if size == frontier.size:
-        return frontier.root
-    with suppress(BrokenTree):
-        if kept.tree(tx).frontier == frontier:
-            return kept.root_at(tx, size)
-    return _from_rows(tx, size).root
+def _why(found: _Log, marked: Checkpoint, *, is_signed: bool) -> str:
+    """Why the log is not what the mark says; "" where it is."""
+    if marked.size > found.size:
+        return f"it has {found.size} events, and had {marked.size}"
+    if not is_signed:
+        return "its mark is signed by no key of it: it is another log, or older than its key"
+    if found.root_then != marked.root:
+        return f"its first {marked.size} events are not those that it had"
+    return ""
 
 
-def _from_rows(tx: Transaction, size: int = recorder.POSITION_MAX) -> Frontier:
-    """Of an old log, or of one that somebody cut: all of it is hashed."""
-    frontier, position = Frontier(), 0
-    while rows := recorder.rows(tx, position, min(ROWS_AT_ONCE, size - frontier.size)):
-        frontier, _ = frontier.extended(hash_of(*row) for row in rows)
+def _by_tree(tx: Transaction, size: int) -> _Log:
+    """As the tree has it. Raises `BrokenTree` where that does not end where the rows do."""
+    tree = kept.tree(tx)
+    if tree.position != recorder.head(tx).position:
+        raise BrokenTree("it does not end where the log does")
+    now = tree.frontier
+    if size > now.size:
+        return _Log(now.size, now.root, b"")
+    return _Log(now.size, now.root, now.root if size == now.size else kept.root_at(tx, size))
+
+
+def _by_rows(tx: Transaction, size: int) -> _Log:
+    """Of an old log, or where its tree says something else: all of it is hashed."""
+    frontier, then, position = Frontier(), Frontier(), 0
+    while rows := recorder.rows(tx, position, ROWS_AT_ONCE):
+        hashes, more = [hash_of(*row) for row in rows], size - frontier.size
+        if 0 <= more <= len(hashes):
+            then, _ = frontier.extended(hashes[:more])
+        frontier, _ = frontier.extended(hashes)
         position = rows[-1][0]
-    return frontier
+    return _Log(frontier.size, frontier.root, then.root)

@@ -1,8 +1,10 @@
 """The mark beside the database file says how far the log had come, and a log that is less than it,
 or another one, is told."""
 
+import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,77 @@ def test_a_mark_that_cannot_be_written_holds_up_no_change(marked: Marked) -> Non
     marked.command(fleet_commands.create_cluster, "again", "default", "")
     assert marked.mark.unwritten == ""
     assert marked.misfit() is None
+
+
+@pytest.mark.parametrize("what", ["fifo", "link", "link to nothing"])
+def test_what_is_no_file_is_neither_waited_for_nor_followed(
+    marked: Marked, tmp_path: Path, what: str
+) -> None:
+    target = tmp_path / "target"
+    marked.mark._close()
+    marked.file.unlink()
+    if what == "fifo":
+        os.mkfifo(marked.file)
+    else:
+        marked.file.symlink_to(target)
+    if what == "link":
+        target.write_bytes(b"somebody's")
+    started = threading.Thread(target=marked.misfit, daemon=True)
+    started.start()
+    started.join(WAIT_TIMEOUT_S)
+    assert not started.is_alive()
+    assert marked.lines == ["log.mark_unreadable"]
+    marked.command(fleet_commands.create_cluster, "more", "default", "")
+    said = "log.mark is no file" if what == "fifo" else "log.mark is a link"
+    assert said in marked.mark.unwritten
+    marked.mark.look()
+    assert said in marked.mark.unwritten
+    assert target.exists() == (what == "link")
+    assert what != "link" or target.read_bytes() == b"somebody's"
+    marked.file.unlink()
+    marked.mark.look()
+    assert (marked.mark.unwritten, marked.misfit()) == ("", None)
+
+
+def test_no_change_waits_for_the_disk_of_the_mark(
+    marked: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs, goes_on = threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        syncs.set()
+        goes_on.wait(WAIT_TIMEOUT_S)
+
+    monkeypatch.setattr("runners.proof.mark.os.fsync", slow)
+    look = threading.Thread(target=marked.mark.look, daemon=True)
+    look.start()
+    assert syncs.wait(WAIT_TIMEOUT_S)
+    marked.command(fleet_commands.create_cluster, "meanwhile", "default", "")
+    assert look.is_alive()
+    goes_on.set()
+    look.join(WAIT_TIMEOUT_S)
+    assert not look.is_alive()
+
+
+@pytest.mark.parametrize("what", ["frontier", "leaf", "no leaf"])
+def test_a_log_that_is_whole_starts_whatever_became_of_its_tree(marked: Marked, what: str) -> None:
+    if what != "frontier":  # beside the service: the mark is of an older moment
+        with marked.store.writer() as writer:
+            done(writer, fleet_commands.create_cluster, "beside", "default", "")
+    statement = {
+        "frontier": "UPDATE log_frontier SET hashes = zeroblob(length(hashes))",
+        "leaf": "UPDATE log_leaves SET hash = zeroblob(32) WHERE leaf = 3",
+        "no leaf": "DELETE FROM log_leaves WHERE leaf = 3",
+    }[what]
+    vandalize(marked.store, [statement])
+    assert marked.misfit() is None
+    assert marked.lines == ["log.tree_altered"]
+
+
+def test_a_mark_is_held_against_a_log_that_has_no_key_yet(marked: Marked) -> None:
+    vandalize(marked.store, ["DELETE FROM vault"])
+    marked.mark._close()
+    marked.mark = Mark(marked.file, marked.store.engine, marked.notary)
+    found = marked.misfit()
+    assert found is not None
+    assert "signed by no key of it" in found.why
