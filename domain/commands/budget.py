@@ -79,7 +79,7 @@ def take_lock(
         )
     if cluster.window and not unit.window(cluster.window).opening(cluster.act.at).is_open:
         raise conflict(f"Window {cluster.window} of cluster {name} is closed: try again later.")
-    away = not_available(unit, name)
+    away = {*cluster.locks}
     if cluster.operation:
         busy = unit.operation(cluster.operation).with_outcome("in_process")
         if address in busy:
@@ -87,6 +87,9 @@ def take_lock(
         away |= {*busy}
     allowed = SLOTS if cluster.max_unavailable is None else cluster.max_unavailable
     most = most_away(allowed, len(cluster.members))
+    # Clients ask again and again: no member is looked at where the slots are taken without.
+    if has_room(away, address, most):
+        away |= not_available(unit, name)
     if not has_room(away, address, most):
         raise conflict(f"{len(away)} of {most} slots of cluster {name} are taken: try again later.")
     if cluster.gate and cluster.gate not in (verdicts or {}):

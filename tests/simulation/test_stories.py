@@ -14,7 +14,8 @@ from tests.simulation.clock import VirtualLoop
 from tests.simulation.judging.judge import judge
 from tests.simulation.log import PlayedLog, PlayedUnit
 from tests.simulation.nodes import SOMEBODY
-from tests.simulation.story import NAME, Told, told
+from tests.simulation.stage import NAME, Told
+from tests.simulation.story import told
 from tests.simulation.world import CALM, World
 
 QUICK_SEEDS = range(300)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from domain.aggregates.cluster import LockGiven, LockTaken, PolicyChanged
+from domain.aggregates.host import Host
 from domain.aggregates.operation import OperationRequest
 from domain.aggregates.planning.window import Hours
 from domain.aggregates.rolling_policy import checked_options
@@ -73,6 +74,25 @@ def test_failed_members_count_with_locks_and_one_that_failed_itself_counts_once(
     assert taken(unit, A), "it is away already"
     unit.host(A).gather_facts(FACTS)
     assert not taken(unit, C), "the holder is still away"
+
+
+def test_clients_that_ask_while_the_slots_are_taken_cost_no_look_at_any_member(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unit, looked = fleet(), list[str]()
+    assert taken(unit, A)
+    host = MemoryUnit.host
+
+    def watched(unit: MemoryUnit, address: str) -> Host:
+        looked.append(address)
+        return host(unit, address)
+
+    monkeypatch.setattr(MemoryUnit, "host", watched)
+    assert not taken(unit, B)
+    assert looked == []
+    budget.give_lock(unit, "web", A, f"id-of-{A}")
+    assert taken(unit, B)
+    assert looked == [A, B, C, D], "a slot is given only where each of them was seen"
 
 
 def test_an_operation_and_locks_share_the_budget() -> None:

@@ -15,7 +15,7 @@ from runners.leases.leases import LOOK_EVERY_S, MARGIN_SHARE, Leases
 from runners.leases.ownership import EVERYTHING, SHARDS, ShardSet, shard_of
 from tests.runners.leases.played_leases import PlayedTable
 from tests.simulation.log import PlayedUnit
-from tests.simulation.processes import Conductor, ProcessLoop
+from tests.simulation.several.conductor import Conductor, ProcessLoop
 
 LEASE_S = 10.0
 NUMBERS = count()

@@ -19,7 +19,7 @@ from tests.simulation.clock import BEGIN
 from tests.simulation.judging.judge_of_waves import budgets_are_kept, waves_are_kept
 from tests.simulation.judging.judge_of_windows import gates_are_asked, windows_are_kept
 from tests.simulation.nodes import FOR_EVER
-from tests.simulation.story import NAME, Told
+from tests.simulation.stage import NAME, Told
 
 UNSEEN_S = HEALTH_LOOK_S + 1.0
 """A host is looked at so often: what is shorter than that nobody sees."""

@@ -15,7 +15,7 @@ from domain.aggregates.operation_events import (
 )
 from domain.event import seconds_between
 from domain.rollouts.budget import SLOTS, most_away
-from tests.simulation.story import NAME, Told
+from tests.simulation.stage import NAME, Told
 
 
 class Watched:

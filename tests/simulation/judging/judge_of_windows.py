@@ -4,7 +4,7 @@ from domain.aggregates.operation_events import HostStarted, Started
 from domain.aggregates.planning.window import Defined as WindowDefined
 from domain.aggregates.planning.window import Hours, WindowEvent
 from domain.event import Event, shifted
-from tests.simulation.story import NAME, WINDOW, Told
+from tests.simulation.stage import NAME, WINDOW, Told
 
 FRESH_S = 10.0
 """An answer may wait for so long until it is acted on."""

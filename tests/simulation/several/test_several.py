@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.judging.judge import judge
-from tests.simulation.several import SeveralStory, told_of_several
+from tests.simulation.several.story import SeveralStory, told_of_several
 from tests.simulation.test_stories import words
 
 QUICK_SEEDS = range(100)

@@ -1,0 +1,1 @@
+"""Stories with several processes on one log."""
