@@ -68,12 +68,14 @@ class Notary:
     def log_checkpoint(self, unit: Unit) -> bool:
         """Have the log say what its tree is, unless it did so within a day, or nothing happened.
 
-        A log says it first when it is a day old.
+        A log says it first when it is a day old. Times are those of the log: a clock that was
+        years ahead, and is not any more, keeps it from saying so no longer than that.
         """
         history = unit.log_history()
         last = history.checkpointed_at or (unit.tx.execute(FIRST_ENTRY).fetchone() or ("",))[0]
         tree = _whole_tree(unit.tx)
-        is_due = last and _time(unit.act.at) - _time(last) >= EACH
+        at = max(unit.act.at, recorder.head(unit.tx).recorded_at)
+        is_due = last and abs(_time(at) - _time(last)) >= EACH
         if not is_due or not tree.grown or tree.frontier.size <= history.checkpointed_size + 1:
             return False
         found = signed(tree, self.key(unit.tx))

@@ -70,7 +70,7 @@ def tree(tx: Transaction) -> Tree:
     size, position, grown, hashes = row
     parts = bytes(hashes)
     found = [parts[at : at + HASH_BYTES] for at in range(0, len(parts), HASH_BYTES)]
-    if len(parts) != HASH_BYTES * size.bit_count():
+    if size < 0 or len(parts) != HASH_BYTES * size.bit_count():
         raise BrokenTree(f"the frontier of {size} leaves has {len(parts)} bytes")
     return Tree(position, Frontier(size, tuple(found)), bool(grown))
 

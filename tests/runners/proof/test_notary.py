@@ -10,6 +10,7 @@ import pytest
 from domain.aggregates.log_history import CheckpointSigned, KeyRotated
 from domain.commands import fleet_commands
 from domain.event import Act
+from domain.log import recorder
 from domain.log.mapper import to_event
 from domain.log.recorder import entries
 from domain.log.tree import kept
@@ -111,6 +112,22 @@ def test_the_log_says_once_a_day_what_its_tree_is(store: Store, notary: Notary) 
         assert not log_one("2099-01-03T00:00:00.000000")  # nothing happened but that itself
         done(writer, fleet_commands.create_cluster, "more", "default", "")
         assert log_one("2099-01-03T00:00:00.000000")
+
+
+def test_a_clock_that_was_ahead_does_not_keep_the_log_from_saying_it(
+    store: Store, notary: Notary
+) -> None:
+    now = recorder.now()
+    with store.writer() as writer:
+
+        def is_logged(at: str) -> bool:
+            done(writer, fleet_commands.create_cluster, f"c{len(store.topics())}", "default", "")
+            return bool(writer.submit(act(at), notary.log_checkpoint).result(WAIT_TIMEOUT_S))
+
+        assert is_logged("2099-01-01T00:00:00.000000")
+        assert is_logged(now)  # the log has times of today
+        assert not is_logged(now)
+        assert not is_logged("1970-01-01T00:00:00.000000")  # a clock that nobody has set
 
 
 def test_without_a_whole_tree_nothing_is_signed(store: Store, notary: Notary) -> None:

@@ -177,6 +177,12 @@ def test_a_broken_tree_holds_up_no_change(store: Store) -> None:
     LogRecorder(store.engine).insert_events(events(1, 4))
     with store.engine.snapshot() as tx, pytest.raises(BrokenTree, match="4 leaves has 64 bytes"):
         kept.tree(tx)
+    vandalize(
+        store, ["UPDATE log_frontier SET size = -1, hashes = (SELECT hash FROM log_leaves LIMIT 1)"]
+    )
+    LogRecorder(store.engine).insert_events(events(1, 5))
+    with store.engine.snapshot() as tx, pytest.raises(BrokenTree, match="-1 leaves"):
+        kept.tree(tx)
 
 
 def test_whoever_judges_fault_runs_sees_a_leaf_that_is_wrong(store: Store) -> None:
