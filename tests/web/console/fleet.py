@@ -19,6 +19,8 @@ from domain.commands.investigation import Subject
 from domain.event import Act
 from domain.log.recorder import now
 from domain.log.unit import Unit
+from projections.beside_the_log import webhook_deliveries
+from projections.beside_the_log.webhook_deliveries import Attempt, Cursor
 from tests.web.service import TIMEOUT_S, WebService, new_key, serving
 
 SYSTEMS = ("fedora", "debian", "centos")
@@ -89,6 +91,37 @@ def upgrade(service: WebService, cluster: str, done: int, broken: int) -> str:
     for number in range(done + broken):
         turn(service, name, is_broken=number >= done)
     return name
+
+
+def plan(service: WebService) -> str:
+    """What happens later, and elsewhere; gives an operation whose first wave is over, and whose
+    second one somebody has to approve.
+    """
+    window = {"zone": "Europe/Berlin", "starts": "0 22 * * 1-5", "duration_s": 21600}
+    operation = {"kind": "upgrade", "cluster": "db", "window": "nights", "reboot": "if_needed"}
+    schedule = {"cron": "0 2 * * 0", "zone": "Europe/Berlin", "operation": operation}
+    hook = {"url": "https://chat.example/hooks/made-up", "types": ["operation.*"], "form": "text"}
+    waves = [{"hosts": 1, "approval": True}, {"hosts": "50%", "soak_s": 600}]
+    rolls = {"kind": "restart", "cluster": "cache", "waves": waves}
+    with service.client() as api:
+        api.put("/window/nights", json=window).raise_for_status()
+        api.put("/schedule/sundays", json=schedule).raise_for_status()
+        api.put("/webhook/chat", json=hook).raise_for_status()
+        begun = api.post("/operations", json=rolls).raise_for_status().json()
+    created = service.topics().index("webhook.created")
+    service.perform(partial(_deliver, begun=service.events[created].position))
+    turn(service, begun["id"])
+    return str(begun["id"])
+
+
+def _deliver(unit: Unit, begun: int) -> None:
+    """One message has arrived at the webhook, and the next one has not."""
+    cursor = Cursor("chat", begun, begun, 1)
+    well = Attempt(now(), begun, "operation.started", "operation/made-up", 204, 12, "")
+    fails = cursor._replace(attempts=2, failures=1, failing_since=now(), reason="It answered 503.")
+    ill = well._replace(status=503, reason=fails.reason, type="operation.ended")
+    unit.write_beside(partial(webhook_deliveries.move, to=cursor, attempt=well))
+    unit.write_beside(partial(webhook_deliveries.move, to=fails, attempt=ill))
 
 
 def turn(service: WebService, name: str, *, is_broken: bool = False) -> None:

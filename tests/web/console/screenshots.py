@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
-
 from tests.web.console import fleet
 from tests.web.console.seats import launched, seat
 from tests.web.service import WebService, serving
@@ -27,9 +25,8 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     """Names and addresses of what there is to see."""
     upgraded = fleet.upgrade(service, "web", min(count // 4, 120), 1 + count // 1000)
     middle = service.events[len(service.events) // 2].recorded_at
+    waits = fleet.plan(service)
     with service.client() as api:
-        plan(api)
-        waits = _rollout(service, api)
         first = api.get(f"/operation/{upgraded}").json()["hosts"][0]["address"]
     failed, well = fleet.address(9), fleet.address(4)
     yield "now", "/"
@@ -56,26 +53,6 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     for name in ("me", "users", "tokens", "about"):
         yield name, f"/{name}"
     yield "not-there", "/host/192.0.2.1"
-
-
-def plan(api: httpx.Client) -> None:
-    """What is to be seen of things that happen later, and elsewhere."""
-    window = {"zone": "Europe/Berlin", "starts": "0 22 * * 1-5", "duration_s": 21600}
-    api.put("/window/nights", json=window).raise_for_status()
-    operation = {"kind": "upgrade", "cluster": "db", "window": "nights", "reboot": "if_needed"}
-    schedule = {"cron": "0 2 * * 0", "zone": "Europe/Berlin", "operation": operation}
-    api.put("/schedule/sundays", json=schedule).raise_for_status()
-    hook = {"url": "https://chat.example/hooks/made-up", "types": ["operation.*"], "form": "text"}
-    api.put("/webhook/chat", json=hook).raise_for_status()
-
-
-def _rollout(service: WebService, api: httpx.Client) -> str:
-    """An operation whose first wave is over, and whose second one somebody has to approve."""
-    wave = {"hosts": 1, "soak_s": 600, "approval": True}
-    body = {"kind": "restart", "cluster": "cache", "waves": [wave, {"hosts": "50%"}]}
-    begun = api.post("/operations", json=body).raise_for_status().json()
-    fleet.turn(service, begun["id"])
-    return str(begun["id"])
 
 
 def take(browser: Any, service: WebService, count: int, directory: Path, only: str) -> None:

@@ -28,6 +28,7 @@ PAGES = (
     "/diff?at=2026-01-01",
     "/tokens",
     "/webhooks",
+    "/webhooks/chat",
     "/planned",
     "/about",
 )
@@ -46,14 +47,23 @@ def browser(seeded: WebService) -> Iterator[Any]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def planned(seeded: WebService) -> Iterator[str]:
+    """What happens later is on the pages: gives an operation that somebody has to approve."""
+    name = fleet.plan(seeded)
+    yield name
+    with seeded.client() as api:
+        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+
+
 @needs_scripts
 @pytest.mark.parametrize(("scheme", "width"), SCREENS)
 def test_every_page_is_for_everybody_and_breaks_no_rule(
-    browser: Any, seeded: WebService, scheme: str, width: int
+    browser: Any, seeded: WebService, planned: str, scheme: str, width: int
 ) -> None:
     sat = seat(browser, seeded, color_scheme=scheme, viewport={"width": width, "height": 900})
     found: dict[str, list[str]] = {}
-    for path in PAGES:
+    for path in (*PAGES, f"/operation/{planned}"):
         sat.page.goto(seeded.url + path)
         if told := violations(sat.page):
             found[path] = told
