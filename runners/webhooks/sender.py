@@ -77,6 +77,14 @@ class Patience:
 PATIENCE = Patience()
 
 
+class Unkept(NamedTuple):
+    """What came of an attempt, and is not in the database yet."""
+
+    to: Cursor
+    attempt: Attempt | None
+    given_up_at: int | None
+
+
 class Failing(NamedTuple):
     """Why the attempt of a time failed, and until when by the loop's clock none is made again."""
 
@@ -121,6 +129,8 @@ class WebhookSender(ProcessManager):
         """What each takes, by key."""
         self._failing: dict[str, Failing] = {}
         """By key. News do not shorten the pause, also those that come during the attempt."""
+        self._unkept: dict[str, Unkept] = {}
+        """By key. Where the disk is full, nothing is sent again because it could not be kept."""
         self.tallies: dict[str, Tally] = {}
         """By name, of those that this process sends to."""
 
@@ -150,12 +160,13 @@ class WebhookSender(ProcessManager):
     def drop(self, keys: Container[str]) -> None:
         """Another process sends to these from now on."""
         super().drop(keys)
-        for key in [key for key in {*self._wanted, *self._failing} if key in keys]:
+        for key in [key for key in {*self._wanted, *self._failing, *self._unkept} if key in keys]:
             self._forget(key)
 
     def _forget(self, key: str) -> None:
         self._wanted.pop(key, None)
         self._failing.pop(key, None)
+        self._unkept.pop(key, None)
         self.tallies.pop(key.partition("/")[2], None)
 
     async def tick(self, key: str) -> Requeue | None:
@@ -169,6 +180,8 @@ class WebhookSender(ProcessManager):
             return Requeue(AFTER_DEFECT_S, Priority.RETRY)
 
     async def _send_next(self, key: str) -> Requeue | None:
+        if unkept := self._unkept.get(key):
+            await self._keep(key, *unkept)
         followed = await self._webhooks.load(key.partition("/")[2])
         later = None if followed is None else await self._forget_secret_before(key, followed)
         if followed is None or followed.known.row.state != "active":
@@ -176,7 +189,7 @@ class WebhookSender(ProcessManager):
             return later
         self._wanted[key] = followed.wanted
         failing = self._failing.get(key)
-        if failing is not None and failing.at >= followed.known.row.asked_at:
+        if failing is not None and _counts(failing.at, followed.known.row.asked_at, self._now()):
             left_s = failing.until - asyncio.get_running_loop().time()
             if left_s > 0:
                 return Requeue(left_s, Priority.RETRY)
@@ -225,9 +238,9 @@ class WebhookSender(ProcessManager):
     ) -> Requeue | None:
         cursor, asked_at = followed.known.cursor, followed.known.row.asked_at
         # Whoever has asked for it since, has seen to it: it begins anew.
-        counts = cursor.failures > 0 and cursor.failing_since >= asked_at
+        counts = cursor.failures > 0 and _counts(cursor.failing_since, asked_at, at)
         failures = cursor.failures + 1 if counts else 1
-        since = cursor.failing_since if counts else at
+        since = min(cursor.failing_since, at) if counts else at  # the clock may have been ahead
         to = cursor._replace(
             attempts=cursor.attempts + 1,
             failures=failures,
@@ -263,7 +276,17 @@ class WebhookSender(ProcessManager):
                 unit.webhook(to.name).give_up(given_up_at, to.failing_since, to.reason)
 
         act = Act(READER, key, self._now())
+        self._unkept[key] = Unkept(to, attempt, given_up_at)
         await self._writer.perform(act, self._ownership.fenced(key, keep))
+        self._unkept.pop(key, None)
+
+
+def _counts(failed_at: str, asked_at: str, now: str) -> bool:
+    """Whether what failed then failed after somebody had asked for it.
+
+    A clock that is behind the log cannot tell: then it does.
+    """
+    return failed_at >= asked_at or asked_at > now
 
 
 def _attempt(sent: Message, answer: Answer, at: str) -> Attempt:
