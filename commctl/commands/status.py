@@ -10,6 +10,7 @@ from commctl.records import Fleet
 from commctl.session import Session, session
 from commctl.show.hosts import cluster_shown, host_shown
 from commctl.show.operations import operation_shown
+from commctl.show.refusals import cure_typed
 from commctl.show.table import SHORT_ID, SIGNS
 from commctl.show.text import cleaned, folded
 from commctl.show.times import age
@@ -133,16 +134,17 @@ class Page:
             self._heading("Needs a person")
         for need in needs:
             what = str(need["what"]).replace("_", " ")
-            of = f" of operation {need['operation'][:SHORT_ID]}" if need.get("operation") else ""
-            named = need.get("source") or need.get("webhook") or _named(need)
-            self._say(f"{what}{of}: {named}", str(need["cure"]))
+            operation = str(need.get("operation", ""))[:SHORT_ID]
+            of = f" of operation {operation}" if operation else ""
+            named = need.get("source") or need.get("webhook") or need.get("reason") or _named(need)
+            self._say(f"{what}{of}: {named}", cure_typed(need["cure"], operation))
 
     def _failed(self) -> None:
         failed = self._fleet["failed"]
         if failed:
             self._heading("Failed")
         for each in failed:
-            self._say(f"{each['count']} {each['kind']}: {_named(each)}", each["cure"])
+            self._say(f"{each['count']} {each['kind']}: {_named(each)}", cure_typed(each["cure"]))
 
     def _operations(self) -> None:
         self._heading("Operations")

@@ -70,4 +70,5 @@ def waits(operation: Operation) -> str:
 def _wave(operation: Operation, number: int) -> str:
     wave, here = operation.get("waves", [])[number], operation.get("wave") == number + 1
     approved = f", approved by {wave['approved_by']}" if wave["approved_by"] else ""
-    return f"{wave['hosts']} hosts{approved}{' (now)' if here else ''}"
+    many = "" if wave["hosts"] == 1 else "s"
+    return f"{wave['hosts']} host{many}{approved}{' (now)' if here else ''}"

@@ -174,7 +174,7 @@ class Output:
 
 TIMES = (
     *("since", "booted", "last check", "next check", "started", "ended", "created", "expires"),
-    *("until", "next", "defined_at", "last due"),
+    *("until", "next", "defined_at", "last due", "failing_since"),
 )
 
 

@@ -9,6 +9,14 @@ from typing import Any, Self
 CONTROL_C = "\x03"
 
 
+def in_foreground() -> bool:
+    """Whether keys are ours. Who asks a terminal for them in the background is stopped by it."""
+    try:
+        return not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # a terminal that is not that of our session has no jobs
+        return True
+
+
 class Keys:
     """Keys that are pressed, one at a time; nothing where standard input is no terminal."""
 

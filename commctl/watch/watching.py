@@ -10,7 +10,7 @@ from commctl.show.text import cleaned, json_text
 from commctl.show.times import exact, read, stopwatch
 from commctl.streams import Listener, Silence, Told, follow
 from commctl.watch.hands import Hands
-from commctl.watch.keys import Keys
+from commctl.watch.keys import Keys, in_foreground
 from commctl.watch.progress import Progress
 from commctl.watch.screen import Screen
 
@@ -60,7 +60,7 @@ class Watching:
     def to_the_end(self) -> int:
         """The exit status, by what became of it. Raises TimedOut or Left, and then it goes on."""
         try:
-            if self._use.out.is_terminal and self._use.out.form in ("table", "wide"):
+            if self._use.out.is_terminal and self._use.out.for_people and in_foreground():
                 self._on_a_terminal()
             else:
                 self._in_a_pipe()
@@ -118,7 +118,8 @@ class Watching:
     def _counts(self) -> str:
         counts = self.progress.counts
         told = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
-        return f"{self.progress.status}: {told}"
+        waits = f"; waits: {self.progress.waits}" if self.progress.waits else ""
+        return f"{self.progress.status}: {told}{waits}"
 
     def _on_a_terminal(self) -> None:
         with Keys() as keys:

@@ -11,16 +11,14 @@ from typing import Any, Literal, Protocol
 
 from domain.event import shifted
 from domain.refusal import Refusal, invalid
+from domain.rollouts.amounts import Amount, amount_of, is_amount
 from domain.rollouts.moves import Move, Over, Start, Wait
-from domain.rollouts.waves import PERCENTAGE, Wave, Waves, between_waves, checked_waves
+from domain.rollouts.waves import Wave, Waves, between_waves, checked_waves
 
 Kind = Literal["deploy", "upgrade", "restart", "run"]
 Reboot = Literal["never", "if_needed", "always"]
-Amount = int | str
-"""A number, or a percentage such as `"25%"`."""
 Outcome = Literal["waiting", "in_process", "done", "failed", "unknown", "skipped"]
 
-COUNT_MAX = 1_000_000
 SCRIPT_BYTES_MAX = 64 * 1024
 HEALTHY_FOR_S_MAX = 24 * 3600.0
 STEP_TIMEOUT_S_MAX = 7 * 24 * 3600.0
@@ -110,12 +108,7 @@ def checked_options(kind: Kind, given: dict[str, Any]) -> Options:
 
 
 def _must_be_an_amount(key: str, amount: Amount | None, least: int) -> None:
-    if isinstance(amount, str):
-        found = PERCENTAGE.fullmatch(amount)
-        right = found is not None and int(found[1]) >= least
-    else:
-        right = amount is None or least <= amount <= COUNT_MAX
-    if not right:
+    if amount is not None and not is_amount(amount, least):
         raise _wrong(key, f"a number from {least} on, or a percentage such as '25%'")
 
 
@@ -128,15 +121,10 @@ def limits(options: Options, taken: int, members: int) -> Limits:
     for `max_unavailable` of all members of the cluster."""
     unavailable = options.max_unavailable
     return Limits(
-        max(1, _of(options.max_parallel, taken)),
-        _of(options.max_failures, taken),
-        None if unavailable is None else max(1, _of(unavailable, members)),
+        max(1, amount_of(options.max_parallel, taken)),
+        amount_of(options.max_failures, taken),
+        None if unavailable is None else max(1, amount_of(unavailable, members)),
     )
-
-
-def _of(amount: Amount, whole: int) -> int:
-    """Percentages round down."""
-    return amount if isinstance(amount, int) else whole * int(amount.rstrip("%")) // 100
 
 
 class Progress(Waves, Protocol):

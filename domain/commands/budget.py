@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from domain.aggregates.operation import Operation
 from domain.commands.fleet_commands import Unit
 from domain.refusal import Refusal, conflict, not_found
-from domain.rollouts.budget import SLOTS, Amount, has_room, most_away
+from domain.rollouts.amounts import Amount
+from domain.rollouts.budget import SLOTS, has_room, most_away
 from domain.rollouts.moves import Wait
 
 Away = Callable[[], set[str]]

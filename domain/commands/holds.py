@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from domain.aggregates.operation import Operation
 from domain.commands.budget import Away, within_policy
 from domain.commands.fleet_commands import Unit
+from domain.event import seconds_between
 from domain.rollouts.moves import Wait
 
 OfTime = Callable[[Unit, Operation], Wait | None]
@@ -50,6 +51,13 @@ Verdicts = Mapping[str, str]
 
 
 NOBODY_ASKED: Verdicts = {}
+VERDICT_S = 5.0
+"""So long may what a gate has answered wait for its turn."""
+
+
+def still_good(verdicts: Verdicts, answered_at: str, now: str) -> Verdicts:
+    """What gates answered; nothing where whoever asked was held up since, and must ask again."""
+    return verdicts if 0 <= seconds_between(answered_at, now) <= VERDICT_S else NOBODY_ASKED
 
 
 def held_back(

@@ -6,22 +6,15 @@ Members that are not active, hosts that an operation works on, and holders of lo
 from collections.abc import Set
 
 from domain.refusal import invalid
-from domain.rollouts.waves import HOSTS_MAX, PERCENTAGE
+from domain.rollouts.amounts import Amount, amount_of, is_amount
 
-Amount = int | str
-"""A number, or a percentage such as `"10%"` of all members."""
 SLOTS = 1
 """Of locks, where the policy of the cluster does not say how many members may be away."""
 
 
 def checked_budget(amount: Amount | None) -> Amount | None:
     """What a policy may say, or a refusal."""
-    if isinstance(amount, str):
-        found = PERCENTAGE.fullmatch(amount)
-        right = found is not None and int(found[1]) >= 1
-    else:
-        right = amount is None or 1 <= amount <= HOSTS_MAX
-    if not right:
+    if amount is not None and not is_amount(amount, 1):
         raise invalid(
             "max_unavailable must be a number from 1 on, or a percentage such as '25%'.",
             "max_unavailable",
@@ -31,9 +24,7 @@ def checked_budget(amount: Amount | None) -> Amount | None:
 
 def most_away(amount: Amount, members: int) -> int:
     """How many members may be away at once: rounded down, one at least."""
-    if isinstance(amount, int):
-        return amount
-    return max(1, members * int(amount.rstrip("%")) // 100)
+    return max(1, amount_of(amount, members))
 
 
 def has_room(away: Set[str], address: str, most: int) -> bool:

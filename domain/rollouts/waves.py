@@ -5,7 +5,6 @@ that are done have been `active` without a break for its `soak_s`, and somebody 
 `approval` says so. What follows the last one of the list is the rest.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Literal, Protocol, TypedDict
@@ -13,12 +12,11 @@ from typing import Any, Literal, Protocol, TypedDict
 from domain.event import shifted
 from domain.labels import label_pair
 from domain.refusal import Refusal, conflict, invalid
+from domain.rollouts.amounts import Amount, amount_of, is_amount
 from domain.rollouts.moves import BeginWave, Over, Wait
 
 WAVES_MAX = 20
 SOAK_S_MAX = 30 * 24 * 3600.0
-HOSTS_MAX = 1_000_000
-PERCENTAGE = re.compile(r"(100|[0-9]{1,2})%", re.ASCII)
 
 Approval = bool | Literal["second"]
 """Whether somebody must approve what follows; `"second"`: not whoever began the operation."""
@@ -27,7 +25,7 @@ Approval = bool | Literal["second"]
 class Wave(TypedDict):
     """One wave: how many hosts with all of the waves before, or those with a label."""
 
-    hosts: int | str | dict[str, str]
+    hosts: Amount | dict[str, str]
     soak_s: float
     approval: Approval
 
@@ -53,19 +51,14 @@ def checked_waves(given: Iterable[Mapping[str, Any]]) -> list[Wave]:
     return waves
 
 
-def _must_be_hosts(number: int, hosts: int | str | dict[str, str]) -> None:
+def _must_be_hosts(number: int, hosts: Amount | dict[str, str]) -> None:
     if isinstance(hosts, dict):
         try:
             label_pair(hosts.get("label", ""))
         except Refusal as refusal:
             raise _wrong(number, f"hosts.label: {refusal.sentence.rstrip('.')}") from None
         return
-    if isinstance(hosts, str):
-        found = PERCENTAGE.fullmatch(hosts)
-        right = found is not None and int(found[1]) >= 1
-    else:
-        right = 1 <= hosts <= HOSTS_MAX
-    if not right:
+    if not is_amount(hosts, 1):
         raise _wrong(
             number,
             'hosts must be a number from 1 on, a percentage such as "10%",'
@@ -100,16 +93,12 @@ def in_waves(
             if strict and not any(has_label(each, key, value) for each in (*taken, *order)):
                 raise conflict(f"No host that it takes is labelled {key}={value}.", "waves")
         else:
-            taken = list(islice(left, max(0, _number(hosts, whole) - len(order))))
+            taken = list(islice(left, max(0, max(1, amount_of(hosts, whole)) - len(order))))
         for address in taken:
             del left[address]
         order += taken
         ends.append(len(order))
     return order + list(left), ends
-
-
-def _number(hosts: int | str, whole: int) -> int:
-    return hosts if isinstance(hosts, int) else max(1, whole * int(hosts.rstrip("%")) // 100)
 
 
 class Waves(Protocol):

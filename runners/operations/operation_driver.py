@@ -13,7 +13,7 @@ from typing import Protocol
 from domain.aggregates import operation_events as events
 from domain.aggregates.operation_events import OperationEvent
 from domain.commands import operation_commands
-from domain.commands.holds import NOBODY_ASKED, Verdicts
+from domain.commands.holds import NOBODY_ASKED, Verdicts, still_good
 from domain.event import TIME_FORMAT, Act, Recorded, seconds_between
 from domain.log.unit import Unit
 from domain.rollouts.moves import Wait
@@ -32,9 +32,6 @@ ADVANCE_EVERY_S = 10.0
 ADVANCE_BLOCKED_EVERY_S = 1.0
 """The same for one that waits for members to become available."""
 PURGE_EVERY_S = 3600.0
-
-VERDICT_S = 5.0
-"""So long may what a gate has answered wait for its turn."""
 PURGE = "purge"
 
 
@@ -179,9 +176,7 @@ class OperationDriver(ProcessManager):
         answered_at = self._now()
 
         def advance(unit: Unit) -> Wait | None:
-            # A process that was frozen meanwhile asks again.
-            is_fresh = 0 <= seconds_between(answered_at, self._now()) <= VERDICT_S
-            known = verdicts if is_fresh else NOBODY_ASKED
+            known = still_good(verdicts, answered_at, self._now())
             return operation_commands.advance(unit, name, known)
 
         wait: Wait | None = await self._writer.perform(

@@ -25,7 +25,13 @@ class People:
 
     def acts(self) -> list[Coroutine[Any, Any, None]]:
         """What each of them does, until it is cancelled."""
-        return [self._operator(), self._members(), self._approvers(), self._lockers()]
+        return [
+            self._operator(),
+            self._members(),
+            self._approvers(),
+            self._lockers(),
+            self._planner(),
+        ]
 
     async def _operator(self) -> None:
         """Pauses, resumes, perhaps cancels."""
@@ -67,7 +73,7 @@ class People:
     async def _planner(self) -> None:
         """Moves the window now and then."""
         while self._stage.operation.request.options.window:
-            await asyncio.sleep(self._stage.nights.uniform(200.0, 3000.0))
+            await asyncio.sleep(self._stage.nights.uniform(10.0, 300.0))
             self._stage.define_window()
 
     def _approve(self, actor: str) -> None:

@@ -9,9 +9,10 @@ from typing import Protocol
 from domain.aggregates.container_manager import container_manager_request
 from domain.aggregates.operation import Operation, OperationRequest
 from domain.aggregates.planning.window import Hours
-from domain.aggregates.rolling_policy import Amount, Kind, Options
+from domain.aggregates.rolling_policy import Kind, Options
 from domain.commands import node_outcomes, operation_commands
 from domain.event import Act, shifted
+from domain.rollouts.amounts import Amount
 from domain.rollouts.waves import Wave, checked_waves
 from tests.domain.aggregates.test_operations import settle_members
 from tests.simulation.gates import PlayedGates

@@ -59,6 +59,8 @@ def test_the_stories_are_about_everything() -> None:
     assert {"finished", "partial", "failed", "cancelled"} <= ends
     assert {"done", "failed", "unknown", "waiting"} <= outcomes
     assert sum(story.crashes for story in stories) > 20
+    moved = [[entry.event.TOPIC for entry in story.log.entries] for story in stories]
+    assert any(topics.count("window.defined") > 1 for topics in moved)
     drained = [story for story in stories if story.nodes and story.operation.request.options.drain]
     spared = {node.cordoned for story in drained for node in story.nodes.values()}
     assert spared == {"", NAME, SOMEBODY}

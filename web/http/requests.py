@@ -99,7 +99,11 @@ class Request(StarletteRequest):
 
     def act(self) -> Act:
         """What the log says of a change that this request makes."""
-        return Act(self.identity.user, self.id, self._shared.now(), self._note())
+        return Act(self.identity.user, self.id, self.now(), self._note())
+
+    def now(self) -> str:
+        """The time, as events have it."""
+        return self._shared.now()
 
     def _note(self) -> str:
         """`Commissaire-Note`: why. Refuses what is no line of text, or too long."""

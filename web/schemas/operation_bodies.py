@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from domain.aggregates.rolling_policy import (
-    COUNT_MAX,
     HEALTHY_FOR_S_MAX,
     SCRIPT_BYTES_MAX,
     STEP_TIMEOUT_S_MAX,
@@ -13,7 +12,8 @@ from domain.aggregates.rolling_policy import (
     Kind,
     Reboot,
 )
-from domain.rollouts.waves import HOSTS_MAX, PERCENTAGE, SOAK_S_MAX, WAVES_MAX, Approval
+from domain.rollouts.amounts import COUNT_MAX, PERCENTAGE
+from domain.rollouts.waves import SOAK_S_MAX, WAVES_MAX, Approval
 from web.http.unknown_keys import unknown
 from web.schemas.bodies import Address, Exact, Name, refuse
 from web.schemas.examples import example
@@ -58,7 +58,7 @@ WaveHosts = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": HOSTS_MAX},
+                {"type": "integer", "minimum": 1, "maximum": COUNT_MAX},
                 PERCENT,
                 {
                     "type": "object",

@@ -25,6 +25,7 @@ from commctl.login.secret_files import read_private
 from commctl.selectors import selection
 from commctl.session import Session, session
 from commctl.show.hosts import HOSTS, host_shown
+from commctl.show.refusals import cure_typed
 from commctl.show.times import age
 
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -102,7 +103,7 @@ def why(ctx: typer.Context, addresses: Annotated[list[str] | None, typer.Argumen
             use.out.line(f"{name}  {host['status']} for {since}: nothing is wrong")
             continue
         use.out.paragraph(f"{name}  failed {since} ago: {host['reason']}")
-        use.out.paragraph(cure, 2)
+        use.out.paragraph(cure_typed(cure), 2)
         use.out.line(f"  → commctl {NEXT.get(host['kind'] or '', NEXT_ELSE).format(name)}")
     if not told:
         use.out.say("No host has failed.")

@@ -162,6 +162,20 @@ def test_a_log_in_that_ends_during_a_watch_is_said_and_it_goes_on(
     wait_for(lambda: service.client.get(f"/operation/{name}").json()["status"] == "cancelled")
 
 
+def test_a_watch_in_the_background_of_a_shell_is_not_stopped_by_its_terminal(
+    shared: Rolled, tmp_path: Path
+) -> None:
+    shared.begin("upgrade", max_parallel=2)
+    operator = Operator(tmp_path / "home", shared.service)
+    operator.program()
+    watched = f"commctl op watch {shared.name[:13]} --timeout 1s & wait $!; echo it ended with $?"
+    shell = ["bash", "--norc", "--noprofile", "-ic", watched]
+    with Terminal(shell, operator.environment, 120) as terminal:
+        terminal.see("it ended with 124")
+    shared.steer("cancelled")
+    shared.over()
+
+
 def watching(operator: Operator, name: str) -> "subprocess.Popen[str]":
     """A watch in a pipe."""
     return subprocess.Popen(

@@ -25,7 +25,16 @@ def test_a_rollout_in_waves_is_approved_and_watched(
     assert "in 2 waves: 1, then the rest" in begun.stderr
     rolled.waiting_for("approval")
     words = "somebody must approve wave 2"
-    assert words in operator.run("op", "show", rolled.cluster).stdout
+    shown = operator.run("op", "show", rolled.cluster).stdout
+    assert words in shown
+    assert "1 host (now), 2 hosts" in shown
+    short = rolled.name[:13]
+    first = operator.run("status", "-o", "table").stdout
+    assert f"approval of operation {short}: Wave 1 is over: {words}" in " ".join(first.split())
+    assert f"commctl op approve {short}" in " ".join(first.split())
+    assert "more" not in first
+    left = operator.run("op", "watch", rolled.cluster, "--timeout", "1s", status=124).stderr
+    assert f"waits: Wave 1 is over: {words}" in left
     assert words in operator.run("status", "-o", "json").stdout
     approved = operator.json("op", "approve", rolled.cluster)
     assert (approved["wave"], approved["waits_for"]) == (2, None)

@@ -11,7 +11,8 @@ from domain.aggregates.planning.window import Hours
 from domain.aggregates.rolling_policy import checked_options
 from domain.commands import budget, operation_commands
 from domain.refusal import Refusal
-from domain.rollouts.budget import Amount, checked_budget, most_away
+from domain.rollouts.amounts import Amount
+from domain.rollouts.budget import checked_budget, most_away
 from tests.domain.aggregates.test_operations import cluster_of
 from tests.domain.memory_unit import FACTS, MemoryUnit
 

@@ -9,6 +9,7 @@ import pytest
 from domain.aggregates import rolling_policy
 from domain.aggregates.container_manager import ContainerManager
 from domain.aggregates.operation import Operation
+from domain.aggregates.planning.window import Hours, Window
 from domain.aggregates.rolling_policy import Limits, Progress
 from domain.commands import budget, holds, operation_commands
 from domain.commands.holds import OfTime
@@ -104,6 +105,12 @@ def takes_anybody_for_a_second(patch: pytest.MonkeyPatch) -> None:
 def with_holds_of_time(*held: OfTime) -> Break:
     """Of those held back by these alone."""
     return lambda patch: patch.setattr(holds, "HOLDS_OF_TIME", held)
+
+
+def keeps_to_hours_of_before(patch: pytest.MonkeyPatch) -> None:
+    """Of a window that was moved."""
+    first: dict[Window, Hours] = {}
+    patch.setattr(Window, "opening", lambda it, at: first.setdefault(it, it.hours).opening(at))
 
 
 def passes_gates(patch: pytest.MonkeyPatch) -> None:
@@ -268,6 +275,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "an approval": (with_waves(approved=99), "nobody approved"),
     "a second person": (takes_anybody_for_a_second, "approved it alone"),
     "its window": (with_holds_of_time(holds.not_before_its_time), "outside its window"),
+    "a window that moves": (keeps_to_hours_of_before, "outside its window"),
     "a policy": (keeps_to_no_policy, "the policy was not kept"),
     "locks": (gives_locks_to_all, "more locks than slots"),
     "its gate": (passes_gates, "its gate had not said yes"),

@@ -28,8 +28,7 @@ class SeveralStory(SharedStage):
             self.elsewhere = self.conductor.begin(asyncio.sleep(0))
             for _ in range(self.chance.randrange(2, 5)):
                 self._start_process()
-            acts = People(self).acts()
-            for running in (*acts[:2], self._befall(), *acts[2:]):
+            for running in (*People(self).acts(), self._befall()):
                 self.conductor.begin(running)
             self.conductor.play(
                 lambda: self.is_over or clock.seconds > LONGEST_S,

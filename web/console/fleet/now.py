@@ -196,5 +196,5 @@ def _failed(request: Request, record: Record) -> Need:
 
 def _told(record: Record, title: str, link: str, told: Commands) -> Need:
     hosts = record["hosts"]
-    more = record["count"] - len(hosts)
+    more = record["count"] - len(hosts) if hosts else 0
     return Need(title, record["count"], record["cure"], hosts, more, link, told)

@@ -9,6 +9,8 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from domain.commands import budget
+from domain.commands.holds import NOBODY_ASKED, still_good
+from domain.event import Act
 from domain.labels import is_value
 from domain.log.unit import Unit
 from domain.log.writer import Writer
@@ -69,23 +71,25 @@ class FleetLock:
         except Problem as problem:
             return _error(400, "invalid", f"{problem.detail} {SHAPE}")
         client = body.client_params
-        act = request.act()._replace(actor=f"fleetlock:{client.id}")
+        verdicts: Mapping[str, str] = NOBODY_ASKED
 
-        verdicts: dict[str, str] = {}
+        def act() -> Act:
+            return Act(f"fleetlock:{client.id}", request.id, request.now())
 
         def perform(unit: Unit) -> None:
             address = _member(unit, request, client.group, client.id)
             if takes:
-                budget.take_lock(unit, client.group, address, client.id, verdicts)
+                known = still_good(verdicts, unit.act.at, request.now())
+                budget.take_lock(unit, client.group, address, client.id, known)
             else:
                 budget.give_lock(unit, client.group, address, client.id)
 
         try:
             try:
-                await self._writer.perform(act, perform)
+                await self._writer.perform(act(), perform)
             except budget.Unasked as unasked:
-                verdicts.update(await self._ask((unasked.gate,)))
-                await self._writer.perform(request.act()._replace(actor=act.actor), perform)
+                verdicts = await self._ask((unasked.gate,))
+                await self._writer.perform(act(), perform)
         except Refusal as refusal:
             return _error(STATUS.get(refusal.kind, 503), refusal.kind, refusal.sentence)
         return Reply(json_body({}), 200, (JSON, NO_STORE))

@@ -51,6 +51,7 @@ def test_a_rollout_goes_from_the_form_to_its_approval(admin: Browser, small: Web
     now = admin.see("/")
     assert now.text.count(reason) >= 2, "under what needs a person, and beside what runs"
     assert f"commctl op approve {name}" in now.text
+    assert "and 1 more" not in now.text
     assert reason in admin.see(page).text
     named = {of["data-name"] for tag, of in admin.see(page).tags if "data-name" in of}
     assert named >= {"hosts by its end", "begun", "ended"}, (

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.commands import holds
 from tests.web.resources.rollouts.test_fleet_lock import clients, fleet_api
 from tests.web.service import WebService
 
@@ -64,3 +65,32 @@ def test_no_lock_is_given_outside_the_window_or_while_the_gate_says_no(
     service.gates["alerts"] = "alerts fire: Down"
     assert client.pre_reboot(), "it has its lock already"
     assert client.steady_state()
+
+
+def test_a_yes_that_was_held_up_gives_no_lock_and_the_client_asks_again(
+    service: WebService, fleet_api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fleet_api.put("/cluster/web/policy", json={"gate": "alerts"}).status_code == 201
+    client = clients(service)[0]
+    monkeypatch.setattr(holds, "VERDICT_S", -1.0)
+    held_up = client.ask("pre-reboot")
+    assert held_up.status_code == 409
+    assert held_up.json()["value"] == "Gate alerts is to be asked: try again later."
+    assert fleet_api.get("/cluster/web/locks").json() == []
+    monkeypatch.undo()
+    assert client.pre_reboot()
+
+
+def test_what_a_stranger_says_in_a_note_is_not_in_the_log(
+    service: WebService, fleet_api: httpx.Client
+) -> None:
+    client = clients(service)[0]
+    for note in (b"approved by ada", b"\xff", b"x" * 201):
+        answer = httpx.post(
+            f"{service.url}/v1/pre-reboot",
+            json={"client_params": {"id": client.id, "group": "web"}},
+            headers={b"fleet-lock-protocol": b"true", b"commissaire-note": note},
+        )
+        assert (answer.status_code, answer.json()) == (200, {})
+    (lock,) = [r.event for r in service.events if r.event.TOPIC == "cluster.lock_taken"]
+    assert (lock.actor, lock.note) == (f"fleetlock:{client.id}", "")
