@@ -158,6 +158,12 @@ class Mark:
         else:
             self.unwritten = ""
 
+    def begin_anew(self) -> None:
+        """The log that there is was accepted, and says so: the mark of before counts no more."""
+        with self._lock, suppress(OSError):
+            if self._open is None:  # no tree is whole yet, so none was written since
+                self._file.unlink()
+
     async def run(self) -> None:
         """See to it that it is on the disk, and signed with the key of now, until cancelled."""
         threads = ThreadPoolExecutor(1, thread_name_prefix="mark")
@@ -183,7 +189,10 @@ class Mark:
         with self._lock:
             if self._open is None:
                 return
-            descriptor = os.dup(self._open)
+            try:
+                descriptor = os.dup(self._open)
+            except OSError:  # so many files are open: the next look comes soon
+                return
         try:
             with suppress(OSError):
                 os.fsync(descriptor)  # which may take long: no commit waits for it

@@ -102,8 +102,9 @@ def open_storage(
     stack.push_async_callback(asyncio.to_thread, writer.stop)
     if mark is not None:
         writer.on_tree = mark.note
-    if misfit is not None:
+    if mark is not None and misfit is not None:
         say_that_it_went_back(writer, misfit)
+        mark.begin_anew()
     fleet = FleetReader(answers, vault)
     storage = Storage(
         engine,

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.support.service import Service, wait_for
 
 EXIT_OTHER_LOG = 3
 LIMIT_S = 60
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
 
 @pytest.fixture
@@ -89,3 +91,36 @@ def test_an_older_file_in_its_place_is_told(killed: Service, tmp_path: Path) -> 
         killed.stop()
     shutil.copyfile(older / "commissaire.db", killed.data / "commissaire.db")
     assert "it has 21 events, and had 22" in refusal(killed)
+
+
+def test_a_tree_whose_frontier_was_changed_is_made_anew_as_the_documents_say(
+    tmp_path: Path,
+) -> None:
+    service = Service(tmp_path / "service", None, "--no-runners")
+    (anew,) = re.findall(r'sqlite3 \S+ "(DROP .*)"', OPERATING.read_text())
+    with service:
+        service.client.put("/cluster/before").raise_for_status()
+        in_its_place(service, "UPDATE log_frontier SET hashes = zeroblob(length(hashes))")
+        service.client.put("/cluster/after").raise_for_status()  # the mark is of that tree
+        with pytest.raises(AssertionError):
+            service.tool("log", "check")
+        service.stop()
+    in_its_place(service, anew)
+    said = refusal(service)
+    assert "its first 2 events are not those that it had" in said
+    service._flags = (*service._flags, "--accept-log", said.rpartition("--accept-log ")[2])
+    with service:
+        wait_for(lambda: "log.tree_made" in service.read_log())
+        assert service.client.get("/clusters").json() == ["after", "before"]
+        service.tool("log", "check")
+        service.stop()
+        service.start()
+        service.client.put("/cluster/more").raise_for_status()
+        service.tool("log", "check")
+
+
+def in_its_place(service: Service, statements: str) -> None:
+    """Run by somebody with a shell."""
+    with sqlite3.connect(service.data / "commissaire.db") as plain:
+        plain.executescript(statements)
+    plain.close()

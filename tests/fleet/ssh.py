@@ -82,4 +82,6 @@ def refuses(host: Host) -> bool:
         socket.create_connection((host.address, host.port), timeout=SSH_TIMEOUT_S).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it closed in this moment
+        return False
     return False
