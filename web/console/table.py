@@ -126,6 +126,7 @@ def _operations(api: Api, pages: Pages, live: Live) -> Section:
             ("/operation/{id}/hosts/{address}/evidence.json", outputs.prove),
         ],
         [
+            ("/operations/new", starting.change),
             ("/operations/plan", starting.plan),
             ("/operations/begin", starting.begin),
             ("/operation/{id}/state", operations.steer),
