@@ -181,7 +181,7 @@ def _needs(request: Request, fleet: Record, operations: Record) -> list[Need]:
 
 
 def _need(request: Request, record: Record, operations: Record) -> Need:
-    if record["what"] in ("stale_source", "given_up_webhook"):
+    if record["what"] in ("stale_source", "given_up_webhook", "failing_webhook"):
         kind = "source" if record["what"] == "stale_source" else "webhook"
         path = f"events?subject={kind}/{quote(record[kind], safe='')}"
         told = commands(request, ("api", "GET", path), f"/{path}")

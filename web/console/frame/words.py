@@ -46,6 +46,7 @@ SENTENCES = {
     "unknown_outcome": "outcome unknown",
     "stale_source": "source stale",
     "given_up_webhook": "webhook given up",
+    "failing_webhook": "webhook failing",
     "given_up": "given up",
     "authentication": "log-in refused",
     "facts": "facts not understood",
