@@ -18,6 +18,7 @@ from tests.runners.cli.import_2017.old_service import (
     page_of_nonsense,
     say,
 )
+from tests.support.certificates import Authority
 from tests.support.service import Service
 from tests.web.service import new_key
 
@@ -151,6 +152,34 @@ def test_what_was_changed_on_either_side_is_told_and_nothing_is_overwritten(
         assert again.of(f"host/{HOSTS[1]}")[0][0] == "refused"
         assert again.of(f"host/{HOSTS[1]}")[1][:3] == ["cluster", "web", ""]
         assert no_secret_in(done.out + done.error + again.out + again.error + new.read_log(), old)
+
+
+def test_a_service_with_tls_is_spoken_to_here_by_its_certificate_and_elsewhere_by_a_ca(
+    old: OldService,
+    password: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runners.cli.import_2017.remote.PAUSE_S", 0.01)
+    authority = Authority(tmp_path)
+    with Service(tmp_path / "new", None, *authority.server().flags) as new:
+        assert Told(capsys, old.url, *password, "--data", str(new.data)).status == 0
+
+        token = tmp_path / "token"
+        token.touch(0o600)
+        here = ["--data", str(new.data)]
+        assert run(["token", "create", "over", "--role", "admin", *here]) == 0
+        token.write_text(capsys.readouterr().out)
+        there = ["--to", new.url, "--token-file", str(token)]
+        assert "certificate verify failed" in Told(capsys, old.url, *password, *there).error
+        there += ["--to-ca", str(authority.file), "--yes"]
+        done = Told(capsys, old.url, *password, *there)
+        assert done.status == 0, done.out + done.error
+
+        # Whose token is revoked is told so, and not a refusal for each thing.
+        assert run(["token", "revoke", "over", *here]) == 0
+        assert "does not let us in" in Told(capsys, old.url, *password, *there).error
 
 
 @pytest.fixture
