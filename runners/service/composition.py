@@ -280,7 +280,7 @@ def _options(
         clients=Clients(settings.trusted_proxy),
         fleet_lock_from=settings.fleet_lock_from,
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
-        gates=gates.names,
+        gates=gates.filters,
         ask_gates=gates.ask,
         sources=settings.sources.keys(),
         window=window,

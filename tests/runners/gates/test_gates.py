@@ -271,3 +271,4 @@ def test_gates_of_flags_and_of_the_file_are_all_there() -> None:
     )
     assert list(found) == ["a", "b"]
     assert found["a"].url == "http://127.0.0.1/a?b=c"
+    assert Gates(found).filters == {"a": "", "b": 'severity="page",'}

@@ -2,8 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from web.authentication.sessions import is_secure
 from web.http.requests import Request
@@ -47,3 +48,10 @@ def commands(
     elif body is not None:
         parts += ["--data", json.dumps(body)]
     return Commands(shlex.join(typed), before + shlex.join(parts))
+
+
+def release(request: Request, lock: Mapping[str, str]) -> Commands:
+    """How an administrator frees the slot of a host that will not say so itself."""
+    cluster, address = lock["cluster"], lock["address"]
+    path = f"/cluster/{quote(cluster, safe='')}/locks/{quote(address, safe='')}"
+    return commands(request, ("lock", "release", cluster, address), path, "DELETE")

@@ -108,6 +108,17 @@ def ago(moment: str, now: str) -> str:
     return "now"
 
 
+def span(seconds: float) -> str:
+    """A span of time in its units, without those of which there is none: 1 h 30 min."""
+    told, left = [], seconds
+    for each, unit in SPANS:
+        count = left if each == 1 else left // each
+        left -= count * each
+        if count:
+            told.append(f"{count:g} {unit}")
+    return " ".join(told) or "0 s"
+
+
 def exact(moment: str) -> str:
     """A time to the second, with its zone."""
     return f"{moment[:19].replace('T', ' ')} UTC" if moment else ""
