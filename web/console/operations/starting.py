@@ -18,7 +18,7 @@ from web.http.requests import Request
 
 TYPED_FROM = 50
 """So many hosts are not begun by mistake."""
-NAMED_MAX = 200
+NAMED_MAX, GATES_MAX = 200, 20
 KINDS = ("upgrade", "restart", "deploy")
 FOR_ADMINISTRATORS = (*KINDS, "run")
 REBOOTS = ("if_needed", "never", "always")
@@ -73,6 +73,7 @@ class Starting:
             kinds=FOR_ADMINISTRATORS if administers else KINDS,
             reboots=REBOOTS,
             windows=[each["name"] for each in await self._api.get(request, "/windows")],
+            gates=[each["name"] for each in await self._api.get(request, "/gates")][:GATES_MAX],
             given=given,
             script=script,
             administers=administers,
