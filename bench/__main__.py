@@ -44,6 +44,7 @@ MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "certificate": authenticating.certificate,
     "p99": writing.p99,
     "stream": streaming.fan_out,
+    "webhook": streaming.webhook,
     "upgrade": upgrading.against_ansible,
     "bootstrap": bootstrapping.against_ansible,
     "past": looking_back.one_host,

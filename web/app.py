@@ -1,6 +1,6 @@
 """The Starlette application, put together from what it needs."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -46,6 +46,7 @@ from web.resources.operations.operation_starts import OperationStarts
 from web.resources.operations.operations import Operations
 from web.resources.operations.second_looks import SecondLooks
 from web.resources.operations.step_outputs import StepOutputs
+from web.resources.planning.gates import Gates
 from web.resources.planning.schedules import Schedules
 from web.resources.planning.windows import Windows
 from web.resources.rollouts.budgets import Budgets
@@ -102,8 +103,8 @@ class Options:
 
     clients: Clients = field(default_factory=Clients)
     limits: Limits = field(default_factory=Limits)
-    gates: Collection[str] = ()
-    """The names of the checks that operations may ask."""
+    gates: Mapping[str, str] = field(default_factory=dict)
+    """The checks that operations may ask: names, and of a Prometheus which of its alerts count."""
     ask_gates: AskGates = nobody_asks
     sources: Collection[str] = ()
     """The names of the inventories that a host may be owned by."""
@@ -199,6 +200,7 @@ def _api(
         *planning_routes(
             Windows(writer, reads, past, options.now),
             Schedules(writer, reads, past, options.now, options.gates),
+            Gates(options.gates),
         ),
         *rollout_routes(
             Budgets(writer, reads, past, options.gates),

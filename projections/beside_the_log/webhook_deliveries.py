@@ -7,6 +7,9 @@ from projections.tables import TEXT
 
 KEPT_MAX = 100
 """So many of the latest attempts of a webhook are kept."""
+TESTS_KEPT_MAX = 20
+"""So many of its latest tests are kept beside them, in slots of their own below 0: whoever sends
+events counts those alone, and may be another process."""
 
 COLUMNS = "name, begun, position, attempts, failures, failing_since, reason"
 
@@ -114,11 +117,23 @@ def move(tx: Transaction, to: Cursor, attempt: Attempt | None = None) -> None:
         tx.execute(KEEP, (*place, *attempt))
 
 
+def keep_test(tx: Transaction, name: str, begun: int, attempt: Attempt) -> None:
+    """Keep a test, after the last attempt of before."""
+    sql = """
+        SELECT slot FROM webhook_deliveries
+        WHERE name = ? AND slot < 0 ORDER BY begun, number, at, slot DESC
+    """
+    slots = [row[0] for row in tx.execute(sql, (name,)).fetchall()]
+    slot = slots[0] if len(slots) >= TESTS_KEPT_MAX else -1 - len(slots)
+    number = cursor(tx, name, begun).attempts
+    tx.execute(KEEP, (name, slot, begun, number, *attempt))
+
+
 def attempts(tx: Transaction, name: str, begun: int) -> list[Attempt]:
-    """The latest attempts, the newest first."""
+    """The latest attempts and tests, the newest first."""
     sql = """
         SELECT at, position, type, subject, status, took_ms, reason FROM webhook_deliveries
-        WHERE name = ? AND begun = ? ORDER BY number DESC
+        WHERE name = ? AND begun = ? ORDER BY number DESC, slot >= 0, at DESC
     """
     return [Attempt(*row) for row in tx.execute(sql, (name, begun)).fetchall()]
 

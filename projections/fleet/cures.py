@@ -21,6 +21,10 @@ GIVEN_UP_WEBHOOK = (
     "Mend the receiver, then PUT the webhook once more, with its URL as it is shown: it goes on"
     " where it stopped, and nothing is lost."
 )
+FAILING_WEBHOOK = (
+    "Mend the receiver: it is tried again by itself, what it is to be sent waits, and nothing is"
+    " lost."
+)
 STALE_SOURCE = (
     "See why the inventory does not answer: what it said of its hosts is old. Nothing is lost"
     " meanwhile."

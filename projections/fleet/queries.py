@@ -14,6 +14,7 @@ from domain.log.transaction import Transaction
 from domain.refusal import invalid, not_found
 from projections.fleet.cures import (
     CURES,
+    FAILING_WEBHOOK,
     GIVEN_UP_WEBHOOK,
     STALE_SOURCE,
     STOPPED,
@@ -185,7 +186,7 @@ def fleet(
 
 
 def _needs_now(tx: Transaction, sources: frozenset[str]) -> list[dict[str, Any]]:
-    return [*_unknown(tx), *_stopped(tx), *_stale(tx, sources), *_given_up(tx)]
+    return [*_unknown(tx), *_stopped(tx), *_stale(tx, sources), *_given_up(tx), *_in_trouble(tx)]
 
 
 def _named(tx: Transaction, kind: str) -> list[str]:
@@ -265,5 +266,19 @@ def _given_up(tx: Transaction) -> Iterator[dict[str, Any]]:
             "reason": told["reason"],
             "count": 1,
             "cure": GIVEN_UP_WEBHOOK,
+            "hosts": [],
+        }
+
+
+def _in_trouble(tx: Transaction) -> Iterator[dict[str, Any]]:
+    """Webhooks that have failed for a while, and will be given up if nobody looks."""
+    for name, cursor in webhooks.in_trouble(tx):
+        yield {
+            "what": "failing_webhook",
+            "webhook": name,
+            "since": cursor.failing_since,
+            "reason": cursor.reason,
+            "count": 1,
+            "cure": FAILING_WEBHOOK,
             "hosts": [],
         }

@@ -24,7 +24,7 @@ BYTES_MAX = 64 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
 COMPRESSION_LEVEL = 1
 
-VERSION = "1 " + " ".join(f"{projection.name}-{projection.version}" for projection in FLEET)
+VERSION = "2 " + " ".join(f"{projection.name}-{projection.version}" for projection in FLEET)
 """Of the image, and of what is in it."""
 
 

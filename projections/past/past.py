@@ -306,7 +306,7 @@ def unseen() -> list[str]:
 
 
 def _is_seen(event: type[Event]) -> bool:
-    if issubclass(event, fleet.HANDLES):
+    if issubclass(event, (*fleet.HANDLES, *budgets.HANDLES)):
         return True
     if issubclass(event, (*hosts.UNSEEN, *clusters.UNSEEN)):
         return False

@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 
 from domain.aggregates import cluster as events
-from domain.aggregates.cluster import ClusterEvent
 from domain.event import Recorded
 from domain.log.transaction import Transaction
 from projections.projection import Projection
@@ -87,7 +86,14 @@ def project(recorded: Recorded, tables: TableAccess) -> None:
             pass
 
 
-PROJECTION = Projection("budgets", VERSION, (POLICIES, LOCKS), (ClusterEvent,), project)
+HANDLES = (
+    events.PolicyChanged,
+    events.LockTaken,
+    events.LockGiven,
+    events.HostLeft,
+    events.Removed,
+)
+PROJECTION = Projection("budgets", VERSION, (POLICIES, LOCKS), HANDLES, project)
 
 
 # Queries

@@ -16,6 +16,9 @@ ONE = f"SELECT {COLUMNS} FROM webhooks WHERE name = ?"  # noqa: S608 - a constan
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
 
+TROUBLE_FAILURES = 10
+"""After so many failures in a row, some ten minutes, a webhook needs a person."""
+
 
 class Known(NamedTuple):
     """A webhook, and how far it has come."""
@@ -71,6 +74,20 @@ def deliveries(tx: Transaction, name: str) -> list[Attempt] | None:
     """The latest attempts of one, the newest first; None where there is no such webhook."""
     found = tx.execute("SELECT begun FROM webhooks WHERE name = ?", (name,)).fetchone()
     return webhook_deliveries.attempts(tx, name, found[0]) if found else None
+
+
+def keep_test(tx: Transaction, name: str, test: Attempt) -> None:
+    """Keep what came of a test, unless the webhook is gone by now."""
+    found = tx.execute("SELECT begun FROM webhooks WHERE name = ?", (name,)).fetchone()
+    if found is not None:
+        webhook_deliveries.keep_test(tx, name, found[0], test)
+
+
+def in_trouble(tx: Transaction) -> list[tuple[str, Cursor]]:
+    """Those that have failed often in a row, and are not given up yet."""
+    sql = "SELECT name, begun FROM webhooks WHERE state = 'active' ORDER BY name"
+    found = [webhook_deliveries.cursor(tx, *row) for row in tx.execute(sql).fetchall()]
+    return [(each.name, each) for each in found if each.failures >= TROUBLE_FAILURES]
 
 
 def given_up(tx: Transaction) -> list[tuple[str, Record]]:

@@ -26,5 +26,7 @@ def backup(target: Target, data: DataDirectory = None, config: ConfigFile = None
         )
     # By the names that they have in a data directory, wherever the settings had them.
     files = {"users.json": settings.users_file, "tokens.json": settings.tokens_file}
+    if settings.users_are_in_config:
+        del files["users.json"]  # settings are copied by whoever keeps them
     position = back_up(settings.database_file, files, target)
     print(f"{target} has everything up to position {position} of the log, but the master key.")

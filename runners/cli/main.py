@@ -1,4 +1,4 @@
-"""The command line: `commissaire serve`, `backup`, `replay`, `log …`, `projections …`, `user …`.
+"""The command line: `commissaire serve`, `backup`, `import-2017`, `log …`, `user …`, and others.
 
 Exit status 0: done. 1: it failed, or what was looked for is wrong. 2: the command was used
 wrongly. 130: Ctrl-C. What goes wrong with a command is one line on stderr.
@@ -16,6 +16,7 @@ from runners.cli.backup import backup
 from runners.cli.doctor.command import doctor
 from runners.cli.grouped_help import GroupedHelp
 from runners.cli.history import history
+from runners.cli.import_2017.command import import_2017
 from runners.cli.log.commands import log_commands
 from runners.cli.log.proof_commands import checkpoint, key, prove, verify
 from runners.cli.projections import projection_commands
@@ -54,6 +55,7 @@ app.add_typer(token_commands, name="token")
 app.command("backup")(backup)
 app.command("doctor")(doctor)
 app.command("history")(history)
+app.command("import-2017")(import_2017)
 app.command("replay")(replay)
 
 
@@ -88,8 +90,12 @@ def run(arguments: list[str]) -> int:
 
 def _fail(*sentences: str, status: int = FAILED) -> int:
     for sentence in sentences:
-        print(f"{PROGRAM}: {printable(sentence)}", file=sys.stderr)
+        _tell(sentence)
     return status
+
+
+def _tell(sentence: str) -> None:
+    print(f"{PROGRAM}: {printable(sentence)}", file=sys.stderr)
 
 
 def _tell_version(wanted: bool) -> None:
@@ -118,7 +124,7 @@ def _serve(**flags: str | bool | list[str] | None) -> int:
     A setting is read from its option, else from its variable, else from its key in the file of
     --config (the option's name with underscores), else it has its default.
     """
-    settings = read_settings(flags, os.environ)
+    settings = read_settings(flags, os.environ, _tell)
     # Only here: it brings in the whole service.
     from runners.service.serve import serve
 

@@ -21,7 +21,7 @@ from runners.cli.options import (
 )
 from runners.cli.output import show_table
 from runners.os_support.json_file import ChangeRefused, check_new_name
-from runners.security.users import DEFAULT_ROLE, UsersFile, hash_password
+from runners.security.users import DEFAULT_ROLE, UsersFile, hash_password, users_file
 from runners.settings.reading import settings_of
 from web.authentication.authentication import NO_PASSWORD
 
@@ -41,7 +41,7 @@ FileOfUsers = Annotated[str | None, typer.Option("--users", metavar="FILE", help
 def _users_file(config: str | None, data: str | None, users: str | None) -> UsersFile | None:
     """The file that `serve` reads with the same options; None where there is none to be read."""
     settings = settings_of(config=config, data=data, users=users)
-    return UsersFile(settings.users_file) if settings.users is not None else None
+    return users_file(settings) if settings.users is not None else None
 
 
 TAKEN = "There is a user {} already: --replace changes the password."
@@ -153,7 +153,7 @@ def list_users(
             found = [(user.name, user.standing) for user in accounts.everybody().users]
     else:
         must_be_kept_there(settings.users_file, settings)
-        file = UsersFile(settings.users_file).read()
+        file = users_file(settings).read()
         found = [(name, Standing(account.role)) for name, account in sorted(file.items())]
     if as_json:
         rows = [

@@ -72,6 +72,7 @@ class Checkpointer:
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
+        self._ended.clear()
         threads = ThreadPoolExecutor(1, thread_name_prefix="checkpointer")
         try:
             while True:

@@ -41,13 +41,24 @@ class Writer(Protocol):
 
 
 class LogWatch:
-    """`forget` is called on the event loop's thread with each loss, in order."""
+    """`forget` is called on the event loop's thread with each loss, in order.
 
-    def __init__(self, continuity: Continuity, file: Path, log: Callable[..., None]) -> None:
+    `sign` gives what the log's tree was when an entry was the newest, signed: `log.json` has it
+    beside that entry, so that the next start finds what was altered before it, too.
+    """
+
+    def __init__(
+        self,
+        continuity: Continuity,
+        file: Path,
+        log: Callable[..., None],
+        sign: Callable[[Place], str] = lambda place: "",
+    ) -> None:
         self.continuity = continuity
         self.forget: list[Callable[[Loss], None]] = []
         self.writer: Writer | None = None
         self._file = file
+        self._sign = sign
         self._kept: tuple[Place, Server | None] = (continuity.known, continuity.server)
         self._found_loss = False
         self._log = log
@@ -112,7 +123,7 @@ class LogWatch:
                 await asyncio.sleep(KEEP_EVERY_S)
                 await asyncio.to_thread(self.keep)
         finally:
-            self.keep()
+            await asyncio.to_thread(self.keep)
 
     def keep(self) -> None:
         """Write down what is known, where that has changed."""
@@ -120,7 +131,8 @@ class LogWatch:
         if self.continuity.has_moved or known[1] in (None, NO_SERVER) or known == self._kept:
             return
         with suppress(OSError):  # the next process knows less, and this one says so elsewhere
-            _write(self._file, self.continuity.kept(HEADS_KEPT, CHANGES_KEPT))
+            kept = self.continuity.kept(HEADS_KEPT, CHANGES_KEPT)
+            _write(self._file, kept, self._sign(kept.heads[-1]))
             self._kept = known
 
     def _read(self, tx: Transaction, position: int) -> Sequence[Recorded]:
@@ -161,10 +173,19 @@ def known_before(file: Path) -> Known:
         return Known()
 
 
-def _write(file: Path, known: Known) -> None:
+def signed_before(settings: Settings) -> str:
+    """What the tree was up to the newest entry that is known, signed; "" where none says."""
+    try:
+        return str(json.loads(settings.known_log_file.read_bytes())["signed"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+
+
+def _write(file: Path, known: Known, signed: str) -> None:
     kept = {
         **known.heads[-1]._asdict(),
         **(known.server or NO_SERVER)._asdict(),
+        "signed": signed,
         "heads": known.heads,
         "changes": known.changes,
     }

@@ -34,6 +34,7 @@ class Gate:
 
     def __init__(self, name: str, options: GateOptions) -> None:
         self._options = options
+        self.filter = options.filter
         try:
             trust = ssl.create_default_context(cafile=options.ca_file)
         except (OSError, RuntimeError) as error:
@@ -66,7 +67,7 @@ class Gate:
             return f"its answer {unusable}".rstrip(".")
         except httpx.ConnectError:
             return "it cannot be reached"
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except Exception as error:  # noqa: BLE001 - what fails here says no, and ends nothing else
             return f"the exchange failed ({type(error).__name__})"
         return ""
 
@@ -113,9 +114,9 @@ class Gates:
         self._gates = {name: Gate(name, each) for name, each in options.items()}
 
     @property
-    def names(self) -> Collection[str]:
-        """What they are called."""
-        return self._gates.keys()
+    def filters(self) -> dict[str, str]:
+        """What they are called, and of a Prometheus which of its alerts count."""
+        return {name: gate.filter for name, gate in self._gates.items()}
 
     async def ask(self, names: Collection[str]) -> dict[str, str]:
         """Why each says no, asked side by side; "" where it does not."""

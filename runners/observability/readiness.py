@@ -20,7 +20,8 @@ from runners.database.tree_builder import TreeBuilder
 from runners.leases.leases import Leases
 from runners.observability.database_probe import DatabaseProbe
 from runners.os_support.directory_lock import DataLock
-from runners.proof.mark import Mark, Misfit
+from runners.proof.mark import Mark
+from runners.proof.misfit import Misfit
 from runners.security.accounts import Accounts
 from runners.security.vault import WrongMasterKey, kept_master_key
 from web.resources.health import Part

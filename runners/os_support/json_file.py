@@ -107,8 +107,12 @@ class EntriesFile(Generic[T]):
 
     def parsed(self, text: bytes | None) -> Mapping[str, T]:
         """The entries that the text of a file says there are. Raises BrokenFile."""
-        found = _object(text, self.path)
+        found = self.entries_of(_object(text, self.path))
         return {name: self._read_entry(name, entry, self.path) for name, entry in found.items()}
+
+    def entries_of(self, found: dict[str, object]) -> Mapping[str, object]:
+        """What of the file's object are entries. Raises BrokenFile."""
+        return found
 
     def _read_again(self, signature: Signature | None) -> None:
         changed = signature != self._signature

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from domain.aggregates.log_history import CheckpointSigned, KeyRotated
 from domain.event import TIME_FORMAT
 from domain.log import recorder
-from domain.log.engine import Engine, OperationalError
+from domain.log.engine import Engine, OperationalError, Place
 from domain.log.recorder import now
 from domain.log.transaction import Transaction
 from domain.log.tree import kept, note
@@ -21,7 +21,7 @@ from domain.log.tree.kept import BrokenTree, Tree
 from domain.log.tree.note import KEY_BYTES, SecretKey
 from domain.log.unit import Unit
 from domain.refusal import unavailable
-from runners.security.vault import Vault
+from runners.security.vault import Vault, WrongMasterKey
 
 SUBJECT = "log/key"
 """What the vault has it under."""
@@ -51,8 +51,11 @@ class Notary:
                 appending.commit()
 
     def key(self, tx: Transaction) -> SecretKey:
-        """What signs now. Refuses where there is none yet."""
-        found = self._vault.own(tx, SUBJECT)
+        """What signs now. Refuses where there is none yet, or somebody changed it."""
+        try:
+            found = self._vault.own(tx, SUBJECT)
+        except WrongMasterKey as wrong:
+            raise unavailable(f"The key of the log cannot be read: {wrong}.") from None
         if found is None:
             raise unavailable("There is no key of the log yet: start the service again.")
         name, encoded = found.decode().split("\n")
@@ -64,6 +67,20 @@ class Notary:
         if tree.position < recorder.head(tx).position:
             raise unavailable("The tree of the log is being made: try again in a moment.")
         return signed(tree, self.key(tx))
+
+    def sign_up_to(self, tx: Transaction, place: Place) -> str:
+        """What the tree was when this entry was the newest; "" where it does not have that."""
+        try:
+            size = kept.tree(tx).frontier.size
+            leaf = kept.leaf_of(tx, place.position, size) if recorder.has(tx, place) else None
+            if leaf is None:
+                return ""
+            root = kept.root_at(tx, leaf + 1)
+        except BrokenTree:
+            return ""
+        key = self.key(tx)
+        said = Checkpoint(key.name, leaf + 1, root, f"{now()}Z", place.position)
+        return note.signed(said.text, [key])
 
     def log_checkpoint(self, unit: Unit) -> bool:
         """Have the log say what its tree is, unless it did so within a day, or nothing happened.

@@ -13,6 +13,8 @@ from typing import get_args
 from domain.refusal import Refusal
 from domain.roles import Role
 from runners.os_support.json_file import BrokenFile, ChangeRefused, EntriesFile, check_new_name
+from runners.settings.old_config import users_in
+from runners.settings.settings import Settings
 from web.authentication.authentication import NO_PASSWORD, Account
 from web.authentication.passwords import hashed, secret_of
 
@@ -23,12 +25,26 @@ DEFAULT_ROLE: Role = "admin"
 
 
 class UsersFile(EntriesFile[Account]):
-    """The users of one file."""
+    """The users of one file; with `in_settings` they stand somewhere in a settings file of 2017."""
 
     def __init__(
-        self, path: Path, report: Callable[[BrokenFile], None] = lambda broken: None
+        self,
+        path: Path,
+        report: Callable[[BrokenFile], None] = lambda broken: None,
+        *,
+        in_settings: bool = False,
     ) -> None:
         super().__init__(path, _account, _entry, report)
+        self._in_settings = in_settings
+
+    def entries_of(self, found: dict[str, object]) -> Mapping[str, object]:
+        """All of the file, or what is the users of a settings file. Raises BrokenFile."""
+        if not self._in_settings:
+            return found
+        try:
+            return users_in(found) or {}
+        except ValueError as error:
+            raise BrokenFile(f"{self.path} cannot be used: {error}.") from None
 
     @property
     def users(self) -> Mapping[str, Account]:
@@ -43,6 +59,7 @@ class UsersFile(EntriesFile[Account]):
         Without a role it stays as it is; a new user has `DEFAULT_ROLE`. Raises ChangeRefused,
         BrokenFile or OSError, and then has changed nothing.
         """
+        self._must_be_ours()
         with self.changing() as users:
             self._check(name, users, replace=replace)
             before = users[name].role if name in users else DEFAULT_ROLE
@@ -51,13 +68,22 @@ class UsersFile(EntriesFile[Account]):
 
     def check_addition(self, name: str, *, replace: bool = False) -> None:
         """Raises ChangeRefused where `add` would, so that nobody gives a password in vain."""
+        self._must_be_ours()
         self._check(name, self.read(), replace=replace)
 
     def remove(self, name: str) -> None:
         """Removes a user. Raises ChangeRefused where there is none, BrokenFile or OSError."""
+        self._must_be_ours()
         with self.changing() as users:
             if users.pop(name, None) is None:
                 raise ChangeRefused(f"There is no user {name!r} in {self.path}.")
+
+    def _must_be_ours(self) -> None:
+        if self._in_settings:
+            raise ChangeRefused(
+                f"The users stand in {self.path} among settings: change it by hand, or name a file"
+                " of their own with --users."
+            )
 
     def _check(self, name: str, users: Mapping[str, Account], *, replace: bool) -> None:
         check_new_name("user", name)
@@ -65,6 +91,14 @@ class UsersFile(EntriesFile[Account]):
             raise ChangeRefused(
                 f"There is a user {name} in {self.path} already: --replace changes the password."
             )
+
+
+def users_file(
+    settings: Settings, report: Callable[[BrokenFile], None] = lambda broken: None
+) -> UsersFile:
+    """The file of users that the settings name."""
+    in_settings = settings.users_are_in_config
+    return UsersFile(settings.users_file, report, in_settings=in_settings)
 
 
 def hash_password(password: str, cost: int | None = None) -> bytes:

@@ -27,7 +27,7 @@ from runners.os_support.json_file import BrokenFile
 from runners.os_support.log_lines import ServiceLog
 from runners.security.accounts import Accounts
 from runners.security.tokens import TokensFile
-from runners.security.users import UsersFile, hash_password
+from runners.security.users import UsersFile, hash_password, users_file
 from runners.service.prerequisites import EXIT_WRONG_SETTING, CannotServe
 from runners.service.storage import Storage
 from runners.settings.settings import Settings
@@ -57,7 +57,7 @@ def _accounts(settings: Settings, storage: Storage, lines: ServiceLog) -> Accoun
     if settings.users is not None and not settings.users_file.exists():
         sentence = f"--users {settings.users}: there is no such file (`commissaire user add`)"
         raise CannotServe(sentence, EXIT_WRONG_SETTING)
-    users = UsersFile(settings.users_file, _report(lines, "users_file.broken"))
+    users = users_file(settings, _report(lines, "users_file.broken"))
     tokens = TokensFile(settings.tokens_file, _report(lines, "tokens_file.broken"))
     return Accounts(
         storage.log_reads,

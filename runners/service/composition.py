@@ -156,10 +156,10 @@ def _keep_what_was_opened(
 ) -> None:
     """Start whoever sees to the data directory, and to accounts that are not taken over yet."""
     if lock is not None:
-        supervisor.run("data-lock", keep_data_directory(lock, lines))
+        supervisor.run("data-lock", partial(keep_data_directory, lock, lines))
         observer.checks["data-lock"] = readiness.data_lock(lock, observer.checks["data-lock"])
     if first_start is not None:
-        supervisor.run("accounts", first_start.run())
+        supervisor.run("accounts", first_start.run)
 
 
 def _observer(
@@ -186,10 +186,10 @@ def _follow_the_log(
     lines: ServiceLog,
 ) -> EventWindow:
     """Start whoever goes along with the log in every process; gives what event streams read."""
-    supervisor.run("log", storage.log_watch.run())
+    supervisor.run("log", storage.log_watch.run)
     observer.watch_log(storage.log_watch)
     rebuilding = Rebuilding(settings, storage.engine, storage.live_tables, lines.write)
-    supervisor.run("rebuilding", rebuilding.run())
+    supervisor.run("rebuilding", rebuilding.run)
     window = EventWindow(storage.head.position)
     supervisor.add("events", window, storage.follow(storage.log_reads))
     storage.log_watch.forget.append(
@@ -225,7 +225,7 @@ def _speak_to_others(
     """Start whoever speaks to container managers, to inventories, and to webhooks."""
     registrar = make.node_registrar(managers, vault)
     supervisor.add("registrar", registrar)
-    supervisor.run("node-reports", make.node_reports(managers).run())
+    supervisor.run("node-reports", make.node_reports(managers).run)
     inventories = make.source_pollers(configured)
     supervisor.add("sources", inventories)
     sender = make.webhook_sender(webhooks)
@@ -241,12 +241,14 @@ def _speak_to_others(
 def _keep_house(storage: Storage, supervisor: Supervisor, ownership: Ownership) -> None:
     """Start whoever works on the database alone."""
     checkpointer = Checkpointer(storage.engine, storage.writer, now, ownership=ownership)
-    supervisor.run("checkpointer", checkpointer.run())
-    daily = daily_checkpoint.run(storage.notary, storage.writer, now, ownership)
-    supervisor.run("notary", daily)
+    supervisor.run("checkpointer", checkpointer.run)
+    supervisor.run(
+        "notary", partial(daily_checkpoint.run, storage.notary, storage.writer, now, ownership)
+    )
     half_removed = partial(storage.answers.fresh, clusters.half_removed)
-    removals = cluster_removals.run(storage.writer, half_removed, now, ownership)
-    supervisor.run("removals", removals)
+    supervisor.run(
+        "removals", partial(cluster_removals.run, storage.writer, half_removed, now, ownership)
+    )
 
 
 def _keep_tree(
@@ -258,10 +260,10 @@ def _keep_tree(
 ) -> None:
     """Start whoever gives an existing log its tree; two that do are in nobody's way."""
     tree = TreeBuilder(storage.engine, storage.writer, now, lines.write, ownership)
-    supervisor.run("tree", tree.run())
+    supervisor.run("tree", tree.run)
     observer.checks["tree"] = readiness.tree(tree, storage.mark, observer.checks["tree"])
     if storage.mark is not None:
-        supervisor.run("mark", storage.mark.run())
+        supervisor.run("mark", storage.mark.run)
     if storage.misfit is not None:
         observer.checks["log"] = readiness.accepted(storage.misfit, observer.checks["log"])
 
@@ -278,7 +280,7 @@ def _options(
         clients=Clients(settings.trusted_proxy),
         fleet_lock_from=settings.fleet_lock_from,
         limits=RequestLimits(settings.body_bytes_max, settings.body_timeout_s),
-        gates=gates.names,
+        gates=gates.filters,
         ask_gates=gates.ask,
         sources=settings.sources.keys(),
         window=window,
@@ -324,7 +326,7 @@ async def _ownership_of(
     observer.probe.tables += TABLES
     storage.log_watch.forget.append(lambda loss: leases.begin_anew())
     await leases.start()
-    supervisor.run("leases", leases.run())
+    supervisor.run("leases", leases.run)
     supervisor.when_stopped = leases.resign
     observer.checks["leases"] = readiness.leases(leases, observer.checks["leases"])
     return leases

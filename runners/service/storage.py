@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from domain.log.clock import LogClock
 from domain.log.continuity import Continuity, Loss
@@ -21,12 +22,18 @@ from projections.rebuilding.on_demand import Verifying
 from runners.database.log_watch import LogWatch, known_log
 from runners.database.opening import gated, open_engine, scrub, start_writer
 from runners.os_support.log_lines import ServiceLog
-from runners.proof.mark import Mark, Misfit
+from runners.proof.mark import Mark
+from runners.proof.misfit import Misfit
 from runners.proof.notary import Notary
 from runners.security.vault import TABLE as VAULT
 from runners.security.vault import Vault, WrongMasterKey
 from runners.service.fleet_reader import FleetReader
-from runners.service.marked_log import mark_of, must_be_accepted, say_that_it_went_back
+from runners.service.marked_log import (
+    mark_of,
+    must_be_accepted,
+    say_that_it_went_back,
+    sign_up_to,
+)
 from runners.service.prerequisites import EXIT_WRONG_SETTING, CannotServe
 from runners.settings.settings import Settings
 
@@ -87,9 +94,10 @@ def open_storage(
     notary = Notary(vault)
     live_tables, found = _open_database(engine, vault, notary, continuity)
     mark = mark_of(settings, engine, notary)
-    misfit = must_be_accepted(settings, engine, mark, lines)
+    misfit = must_be_accepted(settings, engine, mark, notary, continuity.known, lines)
     clock = _clock(settings, found, lines)
-    log_watch = LogWatch(continuity, settings.known_log_file, lines.write)
+    sign = partial(sign_up_to, engine, notary)
+    log_watch = LogWatch(continuity, settings.known_log_file, lines.write, sign)
     log_reads = reads(engine, settings.command_timeout_s)
     stack.callback(log_reads.close)
     answers = gated(log_reads, live_tables, lines)
@@ -102,8 +110,9 @@ def open_storage(
     stack.push_async_callback(asyncio.to_thread, writer.stop)
     if mark is not None:
         writer.on_tree = mark.note
-    if mark is not None and misfit is not None:
+    if misfit is not None:
         say_that_it_went_back(writer, misfit)
+    if misfit is not None and mark is not None:
         mark.begin_anew()
     fleet = FleetReader(answers, vault)
     storage = Storage(

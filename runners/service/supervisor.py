@@ -5,11 +5,21 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Protocol
 
+from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
+from domain.refusal import Refusal
 from runners.observability.observer import Observer
 
 STOP_TIMEOUT_S = 10.0
 """How long looks that are under way may take to come to an end when the service stops."""
+
+
+PASSING = (OSError, MemoryError, PersistenceError, Refusal)
+"""What says nothing of whoever runs: too many files are open, the disk is full, the database away.
+Any other error is a defect, and ends the process."""
+AGAIN_AFTER_S = 5.0
+
+Running = Callable[[], Coroutine[None, None, None]]
 
 
 class Manager(Protocol):
@@ -53,15 +63,25 @@ class Supervisor:
         running = self._run(name, manager, follower)
         self._observer.watch_runner(name, self._start(name, running), follower)
 
-    def run(self, name: str, running: Coroutine[None, None, None]) -> None:
-        """Start what needs no log."""
-        self._observer.watch_runner(name, self._start(name, running))
+    def run(self, name: str, running: Running) -> None:
+        """Start what needs no log; again after a pause where its surroundings have failed it."""
+        self._observer.watch_runner(name, self._start(name, self._outlive(name, running)))
 
     async def shut_down(self, timeout_s: float) -> None:
         """Let what is under way come to an end, side by side."""
         async with asyncio.TaskGroup() as group:
             for manager in self._managers:
                 group.create_task(manager.stop(min(timeout_s, STOP_TIMEOUT_S)))
+
+    async def _outlive(self, name: str, running: Running) -> None:
+        while True:
+            try:
+                return await running()
+            except PASSING as error:
+                self._log(
+                    "runner.held_up", level="warning", runner=name, reason=str(error) or repr(error)
+                )
+            await asyncio.sleep(AGAIN_AFTER_S)
 
     async def _run(self, name: str, manager: Manager, follower: Follower) -> None:
         await manager.run(follower)

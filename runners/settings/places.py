@@ -11,6 +11,9 @@ class Given(Protocol):
     """The settings that say where."""
 
     @property
+    def config(self) -> Path | None: ...
+
+    @property
     def data(self) -> Path: ...
 
     @property
@@ -65,6 +68,11 @@ class Places:
     def users_file(self: Given) -> Path:
         """Where users may be: the file that is named, or one of an older version."""
         return self.users or self.data / "users.json"
+
+    @property
+    def users_are_in_config(self: Given) -> bool:
+        """Whether they stand in the settings file itself, as in one of 2017."""
+        return self.users is not None and self.users == self.config
 
     @property
     def tokens_file(self: Given) -> Path:

@@ -1,14 +1,15 @@
-"""Reads the settings from flags, variables, and the TOML file."""
+"""Reads the settings from flags, variables, and the file: TOML, or JSON of 2017."""
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from runners.os_support.terminal_text import escaped
+from runners.settings import old_config
 from runners.settings.kinds import PLAIN_WORDS, SHOWN_CHARACTERS_MAX, sources
 from runners.settings.settings import Settings
 
@@ -42,15 +43,24 @@ def variable(name: str) -> str:
     return VARIABLE_PREFIX + name.upper()
 
 
-def read_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags (by setting name, None is not given), variables and the TOML file.
+def tell_nobody(sentence: str) -> None:
+    """What a file has that counts for nothing is told by `serve`, once."""
 
-    Raises WrongSettings with a line for everything that is wrong.
+
+def read_settings(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    tell: Callable[[str], None] = tell_nobody,
+) -> Settings:
+    """Settings from flags (by setting name, None is not given), variables and the file.
+
+    `tell` gets a sentence for each key of a file of 2017 that has no counterpart. Raises
+    WrongSettings with a line for everything that is wrong.
     """
     given = _from_flags(flags)
     given = _from_variables(environ, but=given) | given
     if "config" in given:
-        given = _from_file(given["config"]) | given
+        given = _from_file(given["config"], tell) | given
     try:
         return Settings.model_validate({name: value for name, (value, _) in given.items()})
     except ValidationError as error:
@@ -78,7 +88,7 @@ def _from_variables(environ: Mapping[str, str], but: Mapping[str, object]) -> di
     }
 
 
-def _from_file(config: Given) -> dict[str, Given]:
+def _from_file(config: Given, tell: Callable[[str], None]) -> dict[str, Given]:
     path = Path(str(config.value))
     where = f"{_shown(str(path))} (from {config.origin})"
     try:
@@ -86,6 +96,8 @@ def _from_file(config: Given) -> dict[str, Given]:
             text = file.read(CONFIG_BYTES_MAX + 1)
         if len(text) > CONFIG_BYTES_MAX:
             raise WrongSettings(f"config {where} is longer than {CONFIG_BYTES_MAX} bytes")
+        if old_config.is_old(text):
+            return _from_old(text, path, where, tell)
         keys = tomllib.loads(text.decode())
     except (OSError, RuntimeError) as error:
         # RuntimeError: a home directory that nobody has.
@@ -94,11 +106,29 @@ def _from_file(config: Given) -> dict[str, Given]:
     except ValueError as error:
         # A TOML error names line and column; it does not quote values.
         raise WrongSettings(f"config {where} is not a TOML file: {error}") from error
-    known = {n for n, f in Settings.model_fields.items() if "file" in sources(f).allowed}
-    strangers = [f"{_shown(key)} in {where} is not a setting" for key in keys.keys() - known]
+    strangers = [f"{_shown(key)} in {where} is not a setting" for key in keys.keys() - _known()]
     if strangers:
         raise WrongSettings(*sorted(strangers))
     return {name: Given(value, f"{name} in {path}") for name, value in keys.items()}
+
+
+def _known() -> set[str]:
+    return {n for n, f in Settings.model_fields.items() if "file" in sources(f).allowed}
+
+
+def _from_old(text: bytes, path: Path, where: str, tell: Callable[[str], None]) -> dict[str, Given]:
+    """What a file of 2017 says: its users are a file of users, which is this one."""
+    try:
+        old = old_config.read_old(text, _known())
+    except ValueError as error:
+        raise WrongSettings(f"config {where} cannot be used: {error}") from None
+    for key, meant in old.strangers.items():
+        more = f": {meant}" if meant else ""
+        tell(f"{_shown(key)} in {_shown(str(path))} has no counterpart{more}")
+    found = {name: Given(value, f"{name} in {path}") for name, value in old.settings.items()}
+    if old.has_users:
+        found.setdefault("users", Given(str(path), f"the users in {path}"))
+    return found
 
 
 def _sentence(name: str, message: str, given: Given | None) -> str:

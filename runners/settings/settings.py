@@ -35,7 +35,8 @@ class Settings(Places, BaseModel):
     )
 
     config: Annotated[Path | None, Sources("FILE", ("flag", "variable"))] = Field(
-        None, description="TOML file with settings, keys as the flags with underscores."
+        None,
+        description="TOML file with settings, keys as the flags with underscores; or JSON of 2017.",
     )
     data: Annotated[Path, Sources("DIR")] = Field(
         Path("data"), description="Directory of everything that the service keeps."

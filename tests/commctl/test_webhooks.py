@@ -41,9 +41,10 @@ def test_a_webhook_is_added_tried_changed_and_removed(
     assert operator.json("webhook", "test", "chat")["delivered"] is True
     there.received[0].must_be_signed(secret)
     service.client.put("/cluster/web")
-    wait_for(lambda: operator.rows("webhook", "deliveries", "chat"))
-    (sent,) = operator.json("webhook", "deliveries", "chat")
+    wait_for(lambda: len(operator.rows("webhook", "deliveries", "chat")) == 2)
+    sent, test = operator.json("webhook", "deliveries", "chat")
     assert (sent["subject"], sent["delivered"]) == ("cluster/web", True)
+    assert (test["type"], test["delivered"], test["position"]) == ("webhook.test", True, 0)
     operator.run("webhook", "set", "chat", "--form", "text", "--summaries")
     shown = operator.json("webhook", "show", "chat")
     assert (shown["types"], shown["form"]) == (["cluster.created"], "text")

@@ -3,13 +3,17 @@
 import re
 import shutil
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.log.tree import growth
+from tests.domain.log.tree.test_kept import vandalize, without_tree
 from tests.support.service import Service, wait_for
+from tests.support.stores import Store
 
 EXIT_OTHER_LOG = 3
 LIMIT_S = 60
@@ -117,6 +121,38 @@ def test_a_tree_whose_frontier_was_changed_is_made_anew_as_the_documents_say(
         service.start()
         service.client.put("/cluster/more").raise_for_status()
         service.tool("log", "check")
+
+
+def test_a_postgresql_that_was_altered_and_its_tree_made_to_fit_is_told_and_gone_on_with_knowingly(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    service = Service(tmp_path / "service", postgres_url, "--no-runners")
+    with service, ExitStack() as opened:
+        for name in "abc":
+            service.client.put(f"/cluster/{name}", headers={"Commissaire-Note": "as it was"})
+        service.stop()
+        service.start()  # nothing was altered
+        service.client.put("/cluster/d").raise_for_status()
+        service.stop()
+        store = Store(postgres_url, opened)
+        words = "convert_to(replace(convert_from(state, 'UTF8'), 'as it was', 'as it is'), 'UTF8')"
+        vandalize(store, [f"UPDATE stored_events SET state = {words}"])  # noqa: S608 - our own
+        without_tree(store)
+        growth.grow(store.engine)
+        said = refusal(service)
+        assert "events are not those that it had" in said
+        name = said.rpartition("--accept-log ")[2]
+        service._flags = (*service._flags, "--accept-log", name)
+        service.start()
+        (event,) = service.client.get("/events?type=log.went_back").json()
+        assert int(event["id"]) > 10_000
+        (told,) = [part for part in ready(service)["parts"] if part["name"] == "log"]
+        assert (told["kind"], ready(service)["status"]) == ("log.loss_accepted", "ready")
+        service.client.put("/cluster/after").raise_for_status()
+        service.stop()
+        service.start()  # what was accepted is what is known from here on
+        (told,) = [part for part in ready(service)["parts"] if part["name"] == "log"]
+        assert "kind" not in told
 
 
 def in_its_place(service: Service, statements: str) -> None:

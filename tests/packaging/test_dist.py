@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.docs.documents import ROOT
+from tests.packaging.test_version import NUMBER
 from tests.runners.steps.booted import Booted, booted
 from tests.support.service import wait_for
 
@@ -44,6 +45,18 @@ def test_the_same_commit_gives_the_same_bytes(dist: Path, tmp_path: Path) -> Non
     first = {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in dist.iterdir()}
     assert {Path(name).suffix for name in first} == {".whl", ".gz", ".pyz", ".deb", ".json"}
     assert build(tmp_path) == first
+
+
+def test_all_that_has_a_version_has_this_one(dist: Path) -> None:
+    names = {each.name for each in dist.iterdir()}
+    assert {f"commissaire-{NUMBER}-py3-none-any.whl", f"commissaire-{NUMBER}.tar.gz"} < names
+    (package,) = dist.glob("*deb12*.deb")
+    field = ["dpkg-deb", "--field", str(package), "Version"]
+    told = subprocess.run(field, capture_output=True, text=True, check=True, timeout=BUILT_S)
+    assert told.stdout == f"{NUMBER}~deb12\n"
+    one_file = [sys.executable, str(dist / "commctl.pyz"), "--version"]
+    told = subprocess.run(one_file, capture_output=True, text=True, check=True, timeout=BUILT_S)
+    assert told.stdout == f"commctl {NUMBER}\n"
 
 
 def test_the_list_of_parts_has_every_pinned_package_with_its_hashes(dist: Path) -> None:

@@ -118,6 +118,7 @@ class WebService:
     ) -> None:
         self.second_look_s = second_look_s
         self.gates = {"alerts": ""}
+        self.gate_filters = {"alerts": 'severity="page"'}
         """What the one gate of the settings says; "" is yes."""
         self.engine = engine
         self._listeners_max = listeners_max
@@ -168,7 +169,7 @@ class WebService:
             self._authentication(),
             RequestLog(self._line),
             Options(
-                gates=self.gates,
+                gates=self.gate_filters,
                 ask_gates=self._ask,
                 fleet_lock_from=(ip_network("127.0.0.0/8"),),
                 clients=self._clients or Clients(),

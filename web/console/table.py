@@ -21,6 +21,7 @@ from web.console.frame.live import Live
 from web.console.frame.page_route import FormHandler, FormRoute, PageHandler, PageRoute
 from web.console.frame.pages import Pages
 from web.console.frame.static_files import PATH, HashedFiles
+from web.console.frame.waiting import Waiting
 from web.console.operations.operations import Operations
 from web.console.operations.outputs import Outputs
 from web.console.operations.planned import Planned
@@ -64,14 +65,15 @@ def console_routes(
     (readyz,) = (route.handler for route in routes if route.path == "/readyz")
     api, pages = Api(routes), Pages(static)
     accounts, past, maps = Accounts(api, pages), Past(api, timeline), Maps(api, overview)
+    waiting = Waiting(api, histories)
     sections = (
         _fleet(
-            Now(api, pages, histories, live, past, maps),
+            Now(api, pages, histories, live, past, maps, waiting),
             Hosts(api, pages, live, past),
-            Host(api, pages, histories, live, past),
-            Clusters(api, pages, histories, live, past),
+            Host(api, pages, histories, live, past, waiting),
+            Clusters(api, pages, histories, live, past, waiting),
         ),
-        _operations(api, pages, live),
+        _operations(api, pages, live, past, waiting),
         Section([("/map/hosts", maps.hosts), ("/map/operation/{id}", maps.operation)], []),
         _history(History(api, pages, histories, live, past), past, Diff(pages, past, timeline)),
         _access(accounts, Access(api, pages), About(readyz, pages, verifying)),
@@ -111,21 +113,22 @@ def _fleet(now: Now, hosts: Hosts, host: Host, clusters: Clusters) -> Section:
     )
 
 
-def _operations(api: Api, pages: Pages, live: Live) -> Section:
-    operations, starting = Operations(api, pages, live), Starting(api, pages)
+def _operations(api: Api, pages: Pages, live: Live, past: Past, waiting: Waiting) -> Section:
+    operations, starting = Operations(api, pages, live, waiting), Starting(api, pages)
     outputs = Outputs(api, pages)
     return Section(
         [
             ("/operations", operations.show_all),
             ("/live/operations", operations.follow_all),
             ("/operations/new", starting.show),
-            ("/planned", Planned(api, pages).show),
+            ("/planned", Planned(api, pages, past, waiting).show),
             ("/operation/{id}", operations.show),
             ("/live/operation/{id}", operations.follow),
             ("/operation/{id}/hosts/{address}/output", outputs.show),
             ("/operation/{id}/hosts/{address}/evidence.json", outputs.prove),
         ],
         [
+            ("/operations/new", starting.change),
             ("/operations/plan", starting.plan),
             ("/operations/begin", starting.begin),
             ("/operation/{id}/state", operations.steer),

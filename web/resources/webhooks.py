@@ -106,13 +106,18 @@ class Webhooks:
         return deleted()
 
     async def test(self, request: Request) -> Reply:
-        """Send a message for a trial at once, and say what came of it."""
+        """Send a message for a trial at once, and say what came of it; deliveries have it, too."""
         name = known_name(request, "webhook")
         await bodies.read(request, bodies.NoBody)
-        return Reply(json_body(_told(_found(await self._try(name), name))))
+        came = _found(await self._try(name), name)
+        await self._writer.perform(
+            request.act(),
+            lambda unit: unit.write_beside(partial(queries.keep_test, name=name, test=came)),
+        )
+        return Reply(json_body(_told(came)))
 
     async def deliveries(self, request: Request) -> Reply:
-        """The latest attempts to deliver, the newest first."""
+        """The latest attempts to deliver, tests among them, the newest first."""
         name = known_name(request, "webhook")
         found = _found(await self._reads.fresh(queries.deliveries, name), name)
         return digested(request, json_body([_told(attempt) for attempt in found]))

@@ -128,7 +128,13 @@ class Need(Record):
     """Something that a person has to decide."""
 
     what: Literal[
-        "host_key", "unknown_outcome", "stale_source", "given_up_webhook", "approval", "soak"
+        "host_key",
+        "unknown_outcome",
+        "stale_source",
+        "given_up_webhook",
+        "failing_webhook",
+        "approval",
+        "soak",
     ]
     count: Amount = Field(description="Of hosts, sources, or webhooks.")
     cure: str

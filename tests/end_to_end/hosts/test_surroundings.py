@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.end_to_end.history import first_failure
 from tests.fleet import Fleet
 from tests.fleet.addresses import Place, take
 from tests.support.service import Service, wait_for
+from tests.support.webhook_receiver import WebhookReceiver, must_be_delivered
 
 FILES_MAX = 64
 SILENT = 48
@@ -38,6 +40,13 @@ class NamelessService(Service):
 
 
 @pytest.fixture
+def there() -> Iterator[WebhookReceiver]:
+    """Somebody who is told of each host."""
+    with WebhookReceiver() as running:
+        yield running
+
+
+@pytest.fixture
 def silent(fleet: Fleet) -> Iterator[list[Place]]:
     """Places, all with one port, where somebody accepts and never says a word."""
     with ExitStack() as opened:
@@ -51,10 +60,13 @@ def silent(fleet: Fleet) -> Iterator[list[Place]]:
 
 
 def test_hosts_that_there_was_no_file_for_are_looked_at_later(
-    tmp_path: Path, fleet: Fleet, silent: list[Place]
+    tmp_path: Path, fleet: Fleet, silent: list[Place], there: WebhookReceiver
 ) -> None:
     host = fleet.add("fedora")
     with PoorService(tmp_path / "service", None, *LIMITS, *RETRIES) as service:
+        hook = {"url": there.url, "types": ["host.registered"]}
+        assert service.client.put("/webhook/told", json=hook).status_code == 201
+        began = service.client.get("/webhook/told").json()["position"]
         for place in silent:
             assert service.register(host, place.address, ssh_port=place.port).status_code == 201
         service.register(host)
@@ -63,6 +75,15 @@ def test_hosts_that_there_was_no_file_for_are_looked_at_later(
         for place in silent:
             service.wait_for_status(place.address, "failed")
             assert "the login was not done" in first_failure(service, place.address).reason
+        # Nothing that runs beside has ended of it, or stands still.
+        found = service.client.get("/events?type=host.registered&limit=1000").json()
+        positions = [int(each["id"]) for each in found]
+        assert len(positions) == SILENT + 1
+        wait_for(lambda: len({each.id for each in there.taken}) == len(positions))
+        must_be_delivered(there.taken, positions)
+        assert service.client.get("/webhook/told").json()["position"] > began
+        ready = httpx.get(f"{service.url}/readyz")
+        assert ready.status_code == 200, ready.text
 
 
 def test_a_service_without_a_name_and_a_home_reaches_its_hosts(

@@ -94,6 +94,18 @@ async def test_nobody_there_is_a_no(plain: Asked) -> None:
     await plain.server.start()
 
 
+async def test_a_machine_that_has_run_out_is_a_no_and_the_end_of_nothing(
+    plain: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def looked_up(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", looked_up)
+    gates = Gates({"it": GateOptions.model_validate({"url": "http://gate.example/"})})
+    assert await gates.ask(["it"]) == {"it": "the exchange failed (RuntimeError)"}
+    await gates.close()
+
+
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200"])
 async def test_what_is_no_http_is_a_no(plain: Asked, answer: bytes) -> None:
     plain.server.answer = answer
@@ -259,3 +271,4 @@ def test_gates_of_flags_and_of_the_file_are_all_there() -> None:
     )
     assert list(found) == ["a", "b"]
     assert found["a"].url == "http://127.0.0.1/a?b=c"
+    assert Gates(found).filters == {"a": "", "b": 'severity="page",'}

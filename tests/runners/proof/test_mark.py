@@ -13,7 +13,9 @@ import pytest
 
 from domain.commands import fleet_commands
 from domain.log.tree.checkpoint import Checkpoint, read
-from runners.proof.mark import LINE_BYTES, NOTE_BYTES, Mark, Misfit
+from domain.refusal import Refusal
+from runners.proof.mark import LINE_BYTES, NOTE_BYTES, Mark
+from runners.proof.misfit import Misfit
 from runners.proof.notary import Notary
 from runners.security.vault import Vault
 from tests.domain.log.tree.test_kept import vandalize, without_tree
@@ -261,3 +263,21 @@ def test_a_mark_is_held_against_a_log_that_has_no_key_yet(marked: Marked) -> Non
     found = marked.misfit()
     assert found is not None
     assert "signed by no key of it" in found.why
+
+
+def test_a_key_in_the_vault_that_somebody_changed_ends_nothing(marked: Marked) -> None:
+    marked.add("a")
+    marked.mark.look()
+    with sqlite3.connect(marked.store.path) as plain:
+        plain.execute("DELETE FROM vault WHERE subject = 'log/key'")
+        sealed = plain.execute("SELECT * FROM vault LIMIT 1").fetchone()
+        columns = [row[1] for row in plain.execute("PRAGMA table_info(vault)")]
+        assert sealed is not None, "the vault has a secret of another subject"
+        values = ["log/key" if c == "subject" else v for c, v in zip(columns, sealed, strict=True)]
+        marks = ", ".join("?" * len(values))
+        plain.execute(f"INSERT INTO vault VALUES ({marks})", values)  # noqa: S608 - our own
+    plain.close()
+    marked.add("b")
+    marked.mark.look()
+    with marked.store.engine.snapshot() as tx, pytest.raises(Refusal):
+        marked.notary.key(tx)

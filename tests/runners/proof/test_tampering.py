@@ -4,22 +4,26 @@ wrong is named: by `log check`, or by `log verify` with a checkpoint that was ke
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from domain.commands import fleet_commands
+from domain.commands import fleet_commands, webhook_commands
+from domain.commands.webhook_commands import WebhookRequest
 from domain.log.tree import growth
+from projections.webhooks import queries
 from runners.cli.log.check import check
 from runners.cli.main import run
 from runners.proof.notary import Notary
-from runners.security.vault import Vault
+from runners.security.vault import NoSecret, Vault
 from tests.domain.log.tree.test_kept import vandalize, without_tree
 from tests.domain.log.writing import creating, queue
 from tests.runners.cli.test_log_check import options
 from tests.runners.proof.test_notary import MASTER, act
 from tests.support.stores import WAIT_TIMEOUT_S, Store, done, postgres_store, sqlite_store, store
+from tests.support.webhook_receiver import SECRET
 
 __all__ = ["postgres_store", "sqlite_store", "store"]
 
@@ -193,7 +197,7 @@ def _must_name(said: str, position: int) -> None:
         assert position - 1 <= int(named[1]) <= position, said
 
 
-@pytest.mark.parametrize("tamper", [forged, dropped, put_in, shifted])
+@pytest.mark.parametrize("tamper", [forged, swapped, dropped, put_in, shifted])
 def test_with_a_tree_that_was_made_to_fit_it_is_found_by_what_the_log_says_of_itself(
     kept: Kept, tamper: Tamper
 ) -> None:
@@ -256,21 +260,29 @@ def kept_on_sqlite(
     return found
 
 
-def test_another_services_log_is_no_export_of_this_one(
-    kept_on_sqlite: Kept, tmp_path: Path
-) -> None:
+def test_another_services_log_is_no_export_of_this_one(kept: Kept, tmp_path: Path) -> None:
     other_file = tmp_path / "other" / "commissaire.db"
     other_file.parent.mkdir()
-    other = Store(f"sqlite:///{other_file}", kept_on_sqlite.store._opened).create()
+    other = Store(f"sqlite:///{other_file}", kept.store._opened).create()
     with other.writer() as writer:
         for future in queue(writer, [creating(f"o{number}") for number in range(LAST + 5)]):
             future.result(WAIT_TIMEOUT_S)
-    status, said = kept_on_sqlite.verdict("early", "late", store=other)
+    status, said = kept.verdict("early", "late", store=other)
     assert status == 1
     _must_name(said, 1)
 
 
 def test_destroying_secrets_and_deleting_outputs_breaks_no_proof(kept: Kept) -> None:
+    vault = Vault(b"k" * 32)
+    vault.open(kept.store.engine)
+    wanted = WebhookRequest("https://a.example/", [], [], "text", False, "", SECRET)
+    put = partial(webhook_commands.put_webhook, fresh=SECRET, count=queries.count)
+    with kept.store.writer() as writer:
+        done(writer, put, vault, "chat", wanted)
+        kept.keep("with a secret")
+        done(writer, webhook_commands.remove_webhook, vault, "chat")
+    with kept.store.engine.snapshot() as tx, pytest.raises(NoSecret):
+        vault.reveal(tx, "webhook/chat", webhook_commands.READER)
     with kept.store.engine.append(10) as appending:
         tx = appending.tx
         tx.execute("DELETE FROM vault WHERE subject LIKE 'host/%'")
@@ -278,7 +290,7 @@ def test_destroying_secrets_and_deleting_outputs_breaks_no_proof(kept: Kept) -> 
         tx.execute("DELETE FROM account_hashes")
         appending.commit()
     assert check(kept.store.engine).wrong == ""
-    assert kept.verdict("early", "late")[0] == 0
+    assert kept.verdict("early", "late", "with a secret")[0] == 0
 
 
 def test_keys_that_were_rotated_are_followed_both_ways(kept: Kept) -> None:

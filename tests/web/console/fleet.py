@@ -97,6 +97,7 @@ def plan(service: WebService) -> str:
     """What happens later, and elsewhere; gives an operation whose first wave is over, and whose
     second one somebody has to approve.
     """
+    limits = {"max_unavailable": "60%", "window": "nights"}
     window = {"zone": "Europe/Berlin", "starts": "0 22 * * 1-5", "duration_s": 21600}
     operation = {"kind": "upgrade", "cluster": "db", "window": "nights", "reboot": "if_needed"}
     schedule = {"cron": "0 2 * * 0", "zone": "Europe/Berlin", "operation": operation}
@@ -108,10 +109,25 @@ def plan(service: WebService) -> str:
         api.put("/schedule/sundays", json=schedule).raise_for_status()
         api.put("/webhook/chat", json=hook).raise_for_status()
         begun = api.post("/operations", json=rolls).raise_for_status().json()
+        api.put("/cluster/web/policy", json={"gate": "alerts"}).raise_for_status()
+        api.put("/cluster/cache/policy", json=limits).raise_for_status()
     created = service.topics().index("webhook.created")
     service.perform(partial(_deliver, begun=service.events[created].position))
     turn(service, begun["id"])
+    last = [each for each in begun["hosts"] if each["outcome"] == "waiting"][-1]["address"]
+    client = "c988d2509fdf5cdcbed39037c886b7c9"
+    service.perform(lambda unit: unit.cluster("cache").take_lock(last, client))
     return str(begun["id"])
+
+
+def hold(service: WebService, cluster: str) -> str:
+    """An operation that waits, as its gate says no."""
+    body = {"kind": "upgrade", "cluster": cluster, "gate": "alerts"}
+    with service.client() as api:
+        begun = api.post("/operations", json=body).raise_for_status().json()
+    name, said = str(begun["id"]), {"alerts": "alerts fire: DiskFull"}
+    service.perform(partial(operation_commands.advance, name=name, verdicts=said))
+    return name
 
 
 def _deliver(unit: Unit, begun: int) -> None:

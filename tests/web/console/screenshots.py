@@ -25,7 +25,7 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     """Names and addresses of what there is to see."""
     upgraded = fleet.upgrade(service, "web", min(count // 4, 120), 1 + count // 1000)
     middle = service.events[len(service.events) // 2].recorded_at
-    waits = fleet.plan(service)
+    waits, held = fleet.plan(service), fleet.hold(service, "db")
     with service.client() as api:
         first = api.get(f"/operation/{upgraded}").json()["hosts"][0]["address"]
     failed, well = fleet.address(9), fleet.address(4)
@@ -37,6 +37,7 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     yield "host", f"/host/{well}"
     yield "clusters", "/clusters"
     yield "cluster", "/cluster/web"
+    yield "cluster-locks", "/cluster/cache"
     yield "operations", "/operations"
     yield "operation", f"/operation/{upgraded}"
     yield "output", f"/operation/{upgraded}/hosts/{first}/output"
@@ -45,6 +46,7 @@ def pages(service: WebService, count: int) -> Iterator[tuple[str, str]]:
     yield "webhooks", "/webhooks"
     yield "webhook", "/webhooks/chat"
     yield "waves", f"/operation/{waits}"
+    yield "held", f"/operation/{held}"
     yield "history", "/history"
     yield "event", f"/history/{service.events[len(service.events) // 3].position}"
     yield "past-now", f"/?at={middle}"

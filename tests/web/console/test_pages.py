@@ -108,7 +108,15 @@ def test_a_failed_host_says_why_and_what_mends_it(admin: Browser) -> None:
 
 def test_pages_show_the_past_and_nothing_to_press(admin: Browser, seeded: WebService) -> None:
     moment = seeded.events[-5].recorded_at
-    for path in ("/", "/hosts", f"/host/{FAILED}", "/clusters", "/cluster/web", "/history"):
+    for path in (
+        "/",
+        "/hosts",
+        f"/host/{FAILED}",
+        "/clusters",
+        "/cluster/web",
+        "/planned",
+        "/history",
+    ):
         page = admin.see(f"{path}?at={moment}")
         assert "Nothing can be changed here" in page.text
         acts = [of["action"] for tag, of in page.tags if tag == "form" and of["method"] == "post"]

@@ -13,7 +13,7 @@ from domain.aggregates.webhook import GaveUp
 from domain.commands.webhook_commands import READER, WEBHOOKS_MAX, Kept, kept
 from domain.log.recorder import entries
 from projections.beside_the_log import webhook_deliveries
-from projections.beside_the_log.webhook_deliveries import KEPT_MAX, Attempt, Cursor
+from projections.beside_the_log.webhook_deliveries import Attempt, Cursor
 from runners.security.vault import NoSecret
 from tests.support.webhook_receiver import SECRET
 from tests.web.service import WebService
@@ -228,32 +228,6 @@ def test_what_is_removed_is_destroyed_and_can_be_made_anew(
     assert api.get(f"{HOOK}/deliveries").json() == []
 
 
-def test_the_latest_deliveries_are_kept_the_newest_first(
-    api: httpx.Client, service: WebService, body: dict[str, Any]
-) -> None:
-    api.put(HOOK, json=body)
-    begun = service.events[0].position
-
-    def deliver(tx: Any) -> None:
-        for number in range(1, KEPT_MAX + 11):
-            fault = "" if number % 2 else "It answered 500."
-            status = 204 if number % 2 else 500
-            webhook_deliveries.move(
-                tx,
-                Cursor("chat", begun, begun + number, number, number % 2, AT, fault),
-                Attempt(AT, begun + number, "host.failed", "host/10.0.0.7", status, 3, fault),
-            )
-
-    service.perform(lambda unit: unit.write_beside(deliver))
-    found = api.get(f"{HOOK}/deliveries").json()
-    assert len(found) == KEPT_MAX
-    assert [each["position"] - begun for each in found] == [*range(KEPT_MAX + 10, 10, -1)]
-    assert (found[0]["delivered"], found[0]["status"]) == (False, 500)
-    assert (found[1]["delivered"], found[1]["reason"]) == (True, None)
-    for each in found:
-        DeliveryRecord.model_validate(each)
-
-
 def test_there_are_so_many_at_most(api: httpx.Client, body: dict[str, Any]) -> None:
     for number in range(WEBHOOKS_MAX):
         assert api.put(f"/webhook/n{number}", json=body).status_code == 201
@@ -297,3 +271,4 @@ def test_a_trial_says_what_came_of_it(
     assert record.reason == "It cannot be reached."
     assert api.post("/webhook/none/test").status_code == 404
     assert service.topics() == ["webhook.created"]
+    assert api.get(f"{HOOK}/deliveries").json() == [answer.json()]

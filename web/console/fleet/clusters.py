@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from domain.log.reading.search import Filter
 from web.console.frame.api import Api
-from web.console.frame.commands import commands
-from web.console.frame.figures import line
+from web.console.frame.commands import commands, release
 from web.console.frame.live import Fragment, Live
 from web.console.frame.pages import Pages, past
+from web.console.frame.waiting import Waiting
 from web.console.frame.words import word
 from web.console.past.slider import Past
 from web.events.histories import Histories
@@ -20,6 +20,7 @@ from web.http.requests import Request
 HISTORY_MAX = 20
 OPERATIONS_MAX = 10
 CLUSTERS_MAX = 200
+LOCKS_MAX = 100
 
 # Any: a record, as JSON has it.
 Record = dict[str, Any]
@@ -29,13 +30,20 @@ class Clusters:
     """The pages of clusters."""
 
     def __init__(
-        self, api: Api, pages: Pages, histories: Histories, live: Live, past: Past
+        self,
+        api: Api,
+        pages: Pages,
+        histories: Histories,
+        live: Live,
+        past: Past,
+        waiting: Waiting,
     ) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
         self._live = live
         self._past = past
+        self._waiting = waiting
 
     async def show_all(self, request: Request) -> Response:
         """Every cluster with its members and the newest operation."""
@@ -96,7 +104,21 @@ class Clusters:
             "cluster": await self._api.get(request, "/cluster/{name}", at, name=name),
             "facets": [(n, _linked(n, facets[n], name, at)) for n in ("status", "kind", "os")],
             "operations": [] if at else await self._operations(request, name, OPERATIONS_MAX),
+            **await self._budget(request, name, at),
             "history": await self._histories.newest_of(f"cluster/{name}", HISTORY_MAX, until),
+        }
+
+    async def _budget(self, request: Request, name: str, at: dict[str, str]) -> Record:
+        """How many may be away, and who is by themselves."""
+        path = f"/cluster/{quote(name, safe='')}/policy"
+        example, body = ("policy", "set", name, "-U", "10%"), {"max_unavailable": "10%"}
+        locks = await self._api.get(request, "/cluster/{name}/locks", at, name=name)
+        held = [lock | {"cluster": name} for lock in locks[:LOCKS_MAX]]
+        return {
+            "policy": await self._api.get(request, "/cluster/{name}/policy", at, name=name),
+            "change_policy": commands(request, example, path, "PUT", body),
+            "locks": [lock | {"release": release(request, lock)} for lock in held],
+            "more_locks": len(locks) - len(held),
         }
 
     async def _listed(self, request: Request, name: str, at: dict[str, str]) -> Record:
@@ -106,7 +128,8 @@ class Clusters:
 
     async def _operations(self, request: Request, name: str, limit: int) -> list[Record]:
         query = {"cluster": name, "limit": str(limit)}
-        return [line(record) for record in await self._api.get(request, "/operations", query)]
+        found = await self._api.get(request, "/operations", query)
+        return await self._waiting.lines(request, found)
 
 
 def _linked(

@@ -12,10 +12,10 @@ from projections.fleet.cures import CURES
 from web.console.fleet.hosts import relabelled
 from web.console.frame.api import Api
 from web.console.frame.commands import commands
-from web.console.frame.figures import line
 from web.console.frame.live import Fragment, Live
 from web.console.frame.page_route import Form, one
 from web.console.frame.pages import Pages, past, see_other
+from web.console.frame.waiting import Waiting
 from web.console.past.slider import Past
 from web.events.histories import Histories
 from web.http.requests import Request
@@ -36,13 +36,20 @@ class Host:
     """The page of a host, and its forms."""
 
     def __init__(
-        self, api: Api, pages: Pages, histories: Histories, live: Live, past: Past
+        self,
+        api: Api,
+        pages: Pages,
+        histories: Histories,
+        live: Live,
+        past: Past,
+        waiting: Waiting,
     ) -> None:
         self._api = api
         self._pages = pages
         self._histories = histories
         self._live = live
         self._past = past
+        self._waiting = waiting
 
     async def show(self, request: Request) -> Response:
         """Reason and cure, facts, host key, labels, operations, history."""
@@ -126,7 +133,8 @@ class Host:
         query = {"cluster": host["cluster"], "limit": str(OPERATIONS_MAX)}
         found = await self._api.get(request, "/operations", query)
         parts = await self._histories.outcomes(host["address"], [each["id"] for each in found])
-        return [line(each) | {"part": parts.get(each["id"], "")} for each in found]
+        lines = await self._waiting.lines(request, found)
+        return [each | {"part": parts.get(each["id"], "")} for each in lines]
 
 
 def _commands(request: Request, address: str) -> Record:

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from domain.log.reading.search import Filter
 from projections.fleet.overview import Matrix
 from web.console.fleet.maps import Maps
-from web.console.frame import figures
 from web.console.frame.api import Api
 from web.console.frame.commands import Commands, commands
 from web.console.frame.live import Fragment, Live
 from web.console.frame.pages import Pages, past
+from web.console.frame.waiting import Waiting, waits_for_approval, why_not
 from web.console.frame.words import word
 from web.console.past.slider import Past
 from web.events.histories import Histories
@@ -21,6 +21,7 @@ from web.http.requests import Request
 
 CHANGES_MAX = 20
 CLUSTERS_MAX = 24
+OPERATIONS_MAX = 1_000
 MATRIX_FROM = 200
 """From so many hosts on clusters are a table of counts."""
 STATUSES = ("failed", "active", "disassociated", "bootstrapping", "investigating")
@@ -67,6 +68,7 @@ class Now:
         live: Live,
         past: Past,
         maps: Maps,
+        waiting: Waiting,
     ) -> None:
         self._api = api
         self._pages = pages
@@ -74,15 +76,19 @@ class Now:
         self._live = live
         self._past = past
         self._maps = maps
+        self._waiting = waiting
 
     async def show(self, request: Request) -> Response:
         """What needs a person, what runs, the clusters, and what changed last."""
+        seen = await self._seen(request)
+        approvals = [op for op in seen["operations"] if waits_for_approval(op)]
         return self._pages.show(
             request,
             "now.html",
-            view="" if past(request) else "/live/now",
+            view="" if past(request) else f"/live/now?{urlencode({'state': _state(seen)})}",
+            yours=[op for op in approvals if not why_not(request.identity, op)],
             commands=commands(request, ("status",), "/fleet"),
-            **await self._seen(request) | await self._past.shown(request),
+            **seen | await self._past.shown(request),
         )
 
     async def follow(self, request: Request) -> Response:
@@ -91,24 +97,34 @@ class Now:
 
     async def _rendered(self, request: Request) -> Fragment:
         seen = await self._seen(request)
-        return Fragment(self._pages.fragment(request, "live/now.html", **seen))
+        return Fragment(self._pages.fragment(request, "live/now.html", **seen), _state(seen))
 
     async def _seen(self, request: Request) -> Record:
         at = past(request)
         fleet = await self._api.get(request, "/fleet", at)
         until = moment(at["at"], "at") if at else None
         is_large = fleet["hosts"]["total"] >= MATRIX_FROM
+        operations = await self._operations(request, fleet["operations"])
         return {
             "at": until or "",
             "total": fleet["hosts"]["total"],
             "statuses": fleet["hosts"]["status"],
-            "needs": _needs(request, fleet),
-            "operations": [figures.line(record) for record in fleet["operations"]],
+            "needs": _needs(request, fleet, {op["id"]: op for op in operations}),
+            "operations": operations,
             "clusters": [] if is_large else await self._clusters(request, fleet, at),
             "matrix": _matrix(await self._maps.matrix(request), at) if is_large else None,
             "cluster_count": len([name for name in fleet["hosts"]["cluster"] if name]),
             "changes": await self._histories.newest(CHANGES_MAX, until),
         }
+
+    async def _operations(self, request: Request, running: list[Record]) -> list[Record]:
+        """What runs; of what waits for an approval also its waves, which say of whom."""
+        if any(waits_for_approval(op) for op in running):
+            query = {"status": "in_process", "limit": str(OPERATIONS_MAX)}
+            listed = await self._api.get(request, "/operations", query)
+            whole = {record["id"]: record for record in listed}
+            running = [whole.get(op["id"], op) for op in running]
+        return await self._waiting.lines(request, running)
 
     async def _clusters(self, request: Request, fleet: Record, at: Record) -> list[Record]:
         if at:
@@ -150,31 +166,48 @@ def _counted(name: str, count: int) -> Record:
     return {"name": name, "status": "", "hosts": {"total": count, "unavailable": 0}}
 
 
-def _needs(request: Request, fleet: Record) -> list[Need]:
+def _state(seen: Record) -> str:
+    """What says which waves can be approved."""
+    waits = [op for op in seen["operations"] if waits_for_approval(op)]
+    return " ".join(f"{op['id']}-{op.get('wave')}" for op in waits)
+
+
+def _needs(request: Request, fleet: Record, operations: Record) -> list[Need]:
     """Host keys and unknown outcomes, which only a person can decide on, come first."""
-    needs = [_need(request, each) for each in fleet["needs_a_person"]]
+    needs = [_need(request, each, operations) for each in fleet["needs_a_person"]]
     return needs + [
         _failed(request, each) for each in fleet["failed"] if each["kind"] != "host_key"
     ]
 
 
-def _need(request: Request, record: Record) -> Need:
-    if record["what"] in ("stale_source", "given_up_webhook"):
+def _need(request: Request, record: Record, operations: Record) -> Need:
+    if record["what"] in ("stale_source", "given_up_webhook", "failing_webhook"):
         kind = "source" if record["what"] == "stale_source" else "webhook"
         path = f"events?subject={kind}/{quote(record[kind], safe='')}"
         told = commands(request, ("api", "GET", path), f"/{path}")
         title = f"{word(record['what'])}: {record[kind]}"
         return _told(record, title, f"/history?{path.partition('?')[2]}", told)
     if record["what"] in ("approval", "soak"):
-        name = record["operation"]
-        words = ("op", "approve" if record["what"] == "approval" else "show", name)
-        told = commands(request, words, f"/operation/{name}")
-        return _told(record, record["reason"], f"/operation/{name}", told)
+        return _stopped(request, record, operations.get(record["operation"]))
     if record["what"] != "unknown_outcome":
         return _failed(request, record)
     name = record["operation"]
     told = commands(request, ("op", "retry", name), f"/operation/{name}/retry", "PUT", {})
     return _told(record, word("unknown_outcome"), f"/operation/{name}", told)
+
+
+def _stopped(request: Request, record: Record, operation: Record | None) -> Need:
+    """An operation between two waves, and who lets it go on."""
+    name, cure = record["operation"], record["cure"]
+    path = f"/operation/{name}"
+    told = commands(request, ("op", "show", name), path)
+    if operation is not None:
+        begun = f"It is the {operation['kind']} of {operation['cluster']} by {operation['actor']}."
+        cure = f"{begun} {operation['wait'].who or cure}"
+        if record["what"] == "approval" and operation.get("wave"):
+            body = {"wave": operation["wave"] + 1}
+            told = commands(request, ("op", "approve", name), f"{path}/approval", "PUT", body)
+    return _told(record | {"cure": cure}, record["reason"], path, told)
 
 
 def _failed(request: Request, record: Record) -> Need:

@@ -53,6 +53,7 @@ class Pages:
             "size": words.size,
             "value": words.value,
             "exact": words.exact,
+            "span": words.span,
             "short": words.short,
             "path": partial(quote, safe=""),
         }

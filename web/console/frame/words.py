@@ -46,6 +46,7 @@ SENTENCES = {
     "unknown_outcome": "outcome unknown",
     "stale_source": "source stale",
     "given_up_webhook": "webhook given up",
+    "failing_webhook": "webhook failing",
     "given_up": "given up",
     "authentication": "log-in refused",
     "facts": "facts not understood",
@@ -105,6 +106,17 @@ def ago(moment: str, now: str) -> str:
             count = int(abs(seconds) // span)
             return f"{count} {unit} ago" if seconds > 0 else f"in {count} {unit}"
     return "now"
+
+
+def span(seconds: float) -> str:
+    """A span of time in its units, without those of which there is none: 1 h 30 min."""
+    told, left = [], seconds
+    for each, unit in SPANS:
+        count = left if each == 1 else left // each
+        left -= count * each
+        if count:
+            told.append(f"{count:g} {unit}")
+    return " ".join(told) or "0 s"
 
 
 def exact(moment: str) -> str:

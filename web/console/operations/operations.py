@@ -12,10 +12,10 @@ from domain.log.reading.search import Filter
 from web.console.frame import figures
 from web.console.frame.api import Api
 from web.console.frame.commands import Commands, commands
-from web.console.frame.figures import line
 from web.console.frame.live import Fragment, Live
 from web.console.frame.page_route import Form, one
 from web.console.frame.pages import Pages, see_other
+from web.console.frame.waiting import Waiting, waits_for_approval, why_not
 from web.console.past import charts
 from web.http.requests import Request
 
@@ -60,10 +60,11 @@ class Steer(NamedTuple):
 class Operations:
     """The pages of operations, and the forms that steer them."""
 
-    def __init__(self, api: Api, pages: Pages, live: Live) -> None:
+    def __init__(self, api: Api, pages: Pages, live: Live, waiting: Waiting) -> None:
         self._api = api
         self._pages = pages
         self._live = live
+        self._waiting = waiting
 
     async def show_all(self, request: Request) -> Response:
         """Operations, newest first, or those that the query asks for."""
@@ -95,7 +96,7 @@ class Operations:
         place = {"after": after} if after else {}
         records, following = await self._api.page(request, "/operations", wanted | place)
         return {
-            "operations": [line(record) for record in records],
+            "operations": await self._waiting.lines(request, records),
             "filters": list(wanted.items()),
             "after": following,
         }
@@ -110,24 +111,30 @@ class Operations:
             view="" if found["finished_at"] else f"/live{path}?state={_state(found)}",
             steers=_steers(request, found),
             approves=_approves(request, found),
+            why_not=why_not(request.identity, found) if waits_for_approval(found) else "",
             may_act=request.identity.may_act_in(found["cluster"], "operator"),
             may_retry=found["status"] in RETRIED,
             retry=commands(request, ("op", "retry", name), f"{path}/retry", "PUT", {}),
             commands=commands(request, ("op", "watch", name), path),
-            **_seen(found, request.app.state.now()),
+            **await self._seen(request, found),
         )
 
     async def follow(self, request: Request) -> Response:
         """The same, whenever it changes."""
         found = await self._found(request)
-        which = Filter((f"operation/{found['id']}",))
+        # Of its cluster come locks, which may hold it up.
+        which = Filter((f"operation/{found['id']}", f"cluster/{found['cluster']}"))
         return self._live.stream(request, which, self._rendered)
 
     async def _rendered(self, request: Request) -> Fragment:
         found = await self._found(request)
-        seen = _seen(found, request.app.state.now())
+        seen = await self._seen(request, found)
         html = self._pages.fragment(request, "live/operation.html", is_news=True, **seen)
         return Fragment(html, _state(found))
+
+    async def _seen(self, request: Request, found: Record) -> Record:
+        (op,) = await self._waiting.lines(request, [found])
+        return _seen(op, request.app.state.now())
 
     async def _found(self, request: Request) -> Record:
         name = str(request.path_params["id"])
@@ -163,17 +170,13 @@ def _wanted(request: Request) -> dict[str, str]:
 
 def _state(found: Record) -> str:
     """What says what can be pressed."""
-    if _waits_for_approval(found):
+    if waits_for_approval(found):
         return f"approval-{found['wave']}"
     return f"{found['status']}-cancelling" if found["cancelling"] else str(found["status"])
 
 
-def _waits_for_approval(found: Record) -> bool:
-    return bool(found["waits_for"]) and found["waits_for"]["what"] == "approval"
-
-
 def _approves(request: Request, found: Record) -> Commands | None:
-    if not _waits_for_approval(found):
+    if not waits_for_approval(found):
         return None
     path, body = f"/operation/{found['id']}/approval", {"wave": found["wave"] + 1}
     return commands(request, ("op", "approve", found["id"]), path, "PUT", body)
@@ -186,7 +189,7 @@ def _seen(found: Record, now: str) -> Record:
     rows = sorted(hosts, key=lambda host: URGENCY.index(host["outcome"]))
     shown = rows if len(rows) <= QUIET_FROM else _telling(rows)
     return {
-        "op": line(found),
+        "op": found,
         "map": _map(found),
         "strip": figures.strip(taken if len(taken) <= CELLS_MAX else [], found["counts"]),
         "chart": charts.of_operation(found, now),

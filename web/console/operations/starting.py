@@ -1,7 +1,7 @@
 """`/operations/new`: form, plan, note, and the page of what was begun.
 
 The plan has a digest: what is begun is what was shown, or nothing. From 50 hosts on the name of
-the cluster has to be typed.
+the cluster has to be typed. A script goes from form to form, and never into an address.
 """
 
 from typing import Any
@@ -18,14 +18,18 @@ from web.http.requests import Request
 
 TYPED_FROM = 50
 """So many hosts are not begun by mistake."""
-NAMED_MAX = 200
+NAMED_MAX, GATES_MAX = 200, 20
 KINDS = ("upgrade", "restart", "deploy")
+FOR_ADMINISTRATORS = (*KINDS, "run")
 REBOOTS = ("if_needed", "never", "always")
 TEXTS = ("version", "reboot", "starts_at", "window", "gate")
 AMOUNTS = ("max_parallel", "max_failures", "max_unavailable")
 SECONDS = ("healthy_for_s", "step_timeout_s")
 WAVES = ("waves", "soak_s", "approval")
-FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS, *WAVES)
+POLICY = ("override_policy", "note")
+FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS, *WAVES, *POLICY)
+SCRIPT_FILE = "script.sh"
+"""What the commands beside a plan call the file with the script."""
 FLAGS = {
     "max_parallel": "-P",
     "max_failures": "-F",
@@ -52,36 +56,52 @@ class Starting:
     async def show(self, request: Request) -> Response:
         """The form."""
         given = request.query_params
+        return await self._form(request, {name: given.get(name, "") for name in FIELDS})
+
+    async def change(self, request: Request, form: Form) -> Response:
+        """The form again, with all that was filled in, a script as well."""
+        given = {name: one(form, name) for name in FIELDS}
+        return await self._form(request, given, _script(form))
+
+    async def _form(self, request: Request, given: dict[str, str], script: str = "") -> Response:
+        who = request.identity
+        administers = who.may_act_as("admin") or who.may_act_somewhere("admin")
         return self._pages.show(
             request,
             "start.html",
             clusters=await self._api.get(request, "/clusters"),
-            kinds=KINDS,
+            kinds=FOR_ADMINISTRATORS if administers else KINDS,
             reboots=REBOOTS,
             windows=[each["name"] for each in await self._api.get(request, "/windows")],
-            given={name: given.get(name, "") for name in FIELDS},
-            may_act=request.identity.may_act_as("operator") or bool(request.identity.clusters),
+            gates=[each["name"] for each in await self._api.get(request, "/gates")][:GATES_MAX],
+            given=given,
+            script=script,
+            administers=administers,
+            may_act=who.may_act_as("operator") or bool(who.clusters),
         )
 
     async def plan(self, request: Request, form: Form) -> Response:
         """What would be done: hosts, skipped ones with reasons, limits in numbers."""
         body = body_of(form)
-        plan = await self._api.change(request, "POST", "/operations", body | {"dry_run": True})
+        plan = await self._planned(request, body, one(form, "note"))
         return self._pages.show(
             request,
             "plan.html",
             plan=plan,
+            policy=await self._api.get(request, "/cluster/{name}/policy", name=body["cluster"]),
+            script=body.get("script", ""),
+            note=one(form, "note"),
             named=plan["hosts"][:NAMED_MAX],
             skipped=plan["skipped"][:NAMED_MAX],
             fields=[(name, one(form, name)) for name in FIELDS if one(form, name)],
             must_type=len(plan["hosts"]) >= TYPED_FROM,
-            commands=_commands(request, body),
+            commands=_commands(request, dict(body), one(form, "note")),
         )
 
     async def begin(self, request: Request, form: Form) -> Response:
         """Begin just what the plan shows."""
         body = body_of(form)
-        await self._must_mean_it(request, body, one(form, "typed"))
+        await self._must_mean_it(request, body, one(form, "typed"), one(form, "note"))
         begun = await self._api.change(
             request,
             "POST",
@@ -91,11 +111,16 @@ class Starting:
         )
         return see_other(f"/operation/{quote(begun['id'], safe='')}")
 
-    async def _must_mean_it(self, request: Request, body: Body, typed: str) -> None:
+    async def _planned(self, request: Request, body: Body, note: str) -> Body:
+        asked = body | {"dry_run": True}
+        plan: Body = await self._api.change(request, "POST", "/operations", asked, note)
+        return plan
+
+    async def _must_mean_it(self, request: Request, body: Body, typed: str, note: str) -> None:
         """Refuse many hosts where the name of the cluster was not typed."""
         if typed == body["cluster"]:
             return
-        plan = await self._api.change(request, "POST", "/operations", body | {"dry_run": True})
+        plan = await self._planned(request, body, note)
         if len(plan["hosts"]) >= TYPED_FROM:
             raise invalid(
                 f"This is about {len(plan['hosts'])} hosts: type the name of the cluster.", "typed"
@@ -110,6 +135,10 @@ def body_of(form: Form) -> Body:
         body.pop("version", None)
     if body["kind"] == "restart":
         body.pop("reboot", None)
+    if body["kind"] == "run":
+        body["script"] = _script(form)
+    if one(form, "override_policy"):
+        body["override_policy"] = True
     for name in AMOUNTS:
         if text := one(form, name):
             body[name] = int(text) if text.isascii() and text.isdigit() else text
@@ -121,6 +150,11 @@ def body_of(form: Form) -> Body:
     if hosts := one(form, "hosts"):
         body["hosts"] = _hosts(hosts)
     return body
+
+
+def _script(form: Form) -> str:
+    """As it was typed; browsers end lines of forms as Windows does, and no shell reads those."""
+    return form.get("script", [""])[0].replace("\r\n", "\n")
 
 
 def _waves(form: Form) -> list[Body]:
@@ -163,10 +197,12 @@ def _hosts(text: str) -> Any:
     return filters
 
 
-def _commands(request: Request, body: Body) -> Commands:
+def _commands(request: Request, body: Body, note: str) -> Commands:
     parts = [body["kind"], body["cluster"]]
     if "version" in body:
         parts.append(body["version"])
+    if "script" in body:
+        parts.append(SCRIPT_FILE)
     parts += _hosts_typed(body.get("hosts", []))
     for name, flag in FLAGS.items():
         if name in body:
@@ -175,7 +211,10 @@ def _commands(request: Request, body: Body) -> Commands:
     if "reboot" in body:
         parts += ["--reboot", body["reboot"].replace("_", "-")]
     parts += _waves_typed(body.get("waves", []))
-    return commands(request, parts, "/operations", "POST", body)
+    if "override_policy" in body:
+        parts.append("--override-policy")
+    file = SCRIPT_FILE if body.pop("script", "") else ""
+    return commands(request, parts, "/operations", "POST", body, note=note, script=file)
 
 
 def _hosts_typed(hosts: Any) -> list[str]:

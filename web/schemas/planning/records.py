@@ -1,4 +1,4 @@
-"""Records of windows and schedules as GET and PUT answer them."""
+"""Records of windows, gates and schedules as GET and PUT answer them."""
 
 from typing import Annotated, Any, Literal
 
@@ -36,6 +36,18 @@ class WindowRecord(Record):
         until=None,
         next="2026-11-30T21:00:00.000000",
     )
+
+
+class GateRecord(Record):
+    """A check of the settings that operations, policies and schedules may name."""
+
+    name: str
+    asks: Literal["url", "prometheus"] = Field(
+        description="A URL that answers 2xx, or a Prometheus none of whose alerts fire."
+    )
+    filter: str | None = Field(description="Which alerts; `null` of a URL.")
+
+    model_config = example(name="alerts", asks="prometheus", filter='severity="page"')
 
 
 class FiringRecord(Record):

@@ -16,6 +16,7 @@ PAGES = (
     f"/host/{fleet.address(9)}",
     "/clusters",
     "/cluster/web",
+    "/cluster/cache",
     "/operations",
     "/operations/new",
     "/me",
@@ -48,22 +49,26 @@ def browser(seeded: WebService) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def planned(seeded: WebService) -> Iterator[str]:
-    """What happens later is on the pages: gives an operation that somebody has to approve."""
-    name = fleet.plan(seeded)
-    yield name
+def planned(seeded: WebService) -> Iterator[list[str]]:
+    """What happens later is on the pages: gives an operation that somebody has to approve, and one
+    that a gate holds up.
+    """
+    names = [fleet.plan(seeded), fleet.hold(seeded, "web")]
+    yield names
     with seeded.client() as api:
-        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+        for name in names:
+            state = f"/operation/{name}/state"
+            api.put(state, json={"state": "cancelled"}).raise_for_status()
 
 
 @needs_scripts
 @pytest.mark.parametrize(("scheme", "width"), SCREENS)
 def test_every_page_is_for_everybody_and_breaks_no_rule(
-    browser: Any, seeded: WebService, planned: str, scheme: str, width: int
+    browser: Any, seeded: WebService, planned: list[str], scheme: str, width: int
 ) -> None:
     sat = seat(browser, seeded, color_scheme=scheme, viewport={"width": width, "height": 900})
     found: dict[str, list[str]] = {}
-    for path in (*PAGES, f"/operation/{planned}"):
+    for path in (*PAGES, *(f"/operation/{name}" for name in planned)):
         sat.page.goto(seeded.url + path)
         if told := violations(sat.page):
             found[path] = told

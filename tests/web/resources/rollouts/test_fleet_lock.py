@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.commands import budget
 from tests.web.resources.operations.test_operation_starts import post
 from tests.web.resources.operations.test_operations import ADDRESSES, advance, cluster_of
 from tests.web.resources.rollouts.zincati import Zincati
@@ -159,6 +160,14 @@ def test_a_policy_is_read_changed_by_administrators_and_told_of_the_past(
     assert fleet_api.get("/cluster/web/policy").json() == changed.json()
     was = fleet_api.get("/cluster/web/policy", params={"at": before}).json()
     assert was["max_unavailable"] is None
+    service.perform(lambda unit: budget.take_lock(unit, "web", ADDRESSES[0], IDS[0]))
+    then = {"at": service.events[-1].recorded_at}
+    (lock,) = fleet_api.get("/cluster/web/locks").json()
+    assert fleet_api.delete(f"/cluster/web/locks/{ADDRESSES[0]}").status_code == 200
+    assert fleet_api.put("/cluster/web/policy", json={}).status_code == 201
+    assert fleet_api.get("/cluster/web/policy", params=then).json() == changed.json()
+    assert fleet_api.get("/cluster/web/locks", params=then).json() == [lock]
+    assert fleet_api.get("/fleet", params=then).json()["locks"] == [{"cluster": "web", **lock}]
     for body in ({"max_unavailable": 0}, {"max_unavailable": "0%"}, {"max": 1}):
         assert fleet_api.put("/cluster/web/policy", json=body).status_code == 400
     assert fleet_api.get("/cluster/none/policy").status_code == 404

@@ -1,0 +1,1 @@
+"""The way over from a service of 2017."""
