@@ -76,6 +76,9 @@ class Event:
         register_topic(cls.TOPIC, cls)
         TOPICS[cls.TOPIC] = cls
 
+    def must_be_understood(self) -> None:
+        """Raise where this version can read the event, but not act by it: a newer one wrote it."""
+
     def stamp(self, originator_id: str, version: int, act: Act) -> None:
         """Say of which aggregate this is, and by whose act: once, when it is emitted.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from domain.aggregates.rolling_policy import Kind
+from domain.aggregates.rolling_policy import Kind, Options
 from domain.event import Event
 from domain.rollouts.moves import Status, WaitsFor
 
@@ -45,6 +45,10 @@ class Started(OperationEvent):
     targets: Targets = None
     waves: list[int] | None = None
     script: str = ""
+
+    def must_be_understood(self) -> None:
+        """Raise where it has options that this version does not know."""
+        Options(**self.options)
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,12 @@ def to_event(stored: StoredEvent) -> Event:
 
 
 def whole_event(stored: StoredEvent) -> Event:
-    """As `to_event`, and raises `MissingField` for one that could be read, but not used."""
+    """As `to_event`, and raises for one that could be read, but not used."""
     event = to_event(stored)
     for name in _fields(stored.topic):
         if not hasattr(event, name):
             raise MissingField(name)
+    event.must_be_understood()
     return event
 
 

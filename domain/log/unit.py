@@ -68,12 +68,14 @@ def load(tx: Transaction, kind: type[A], name: str) -> A:
 
 def _event(stored: StoredEvent) -> Event:
     try:
-        return to_event(stored)
+        event = to_event(stored)
+        event.must_be_understood()
     except Exception as defect:
         raise unavailable(
             f"This version cannot read event {stored.originator_version} of"
             f" {stored.originator_id}, {stored.topic}: start one that knows it."
         ) from defect
+    return event
 
 
 class Unit:

@@ -27,6 +27,7 @@ from domain.aggregates.log_history import (
     WentBack,
 )
 from domain.aggregates.network import AnyNetworkEvent, NetworkEvent
+from domain.aggregates.operation import Operation
 from domain.aggregates.operation_events import AnyOperationEvent, OperationEvent
 from domain.aggregates.planning.schedule_events import AnyScheduleEvent, ScheduleEvent
 from domain.aggregates.planning.window import AnyWindowEvent, WindowEvent
@@ -34,8 +35,14 @@ from domain.aggregates.source import AnySourceEvent, SourceEvent
 from domain.aggregates.webhook import AnyWebhookEvent, WebhookEvent
 from domain.event import TOPICS, Event
 from domain.log.engine import StoredEvent
-from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored
+from domain.log.mapper import MAPPER, UnknownTopic, to_event, to_stored, whole_event
+from domain.log.recorder import LogRecorder
+from domain.log.unit import load
+from domain.refusal import Refusal
 from tests.domain.log.corpus import STORED, state, versioned
+from tests.support.stores import Store, sqlite_store
+
+__all__ = ["sqlite_store"]
 
 KINDS = (
     HostEvent,
@@ -155,6 +162,23 @@ def test_a_newer_version_of_an_event_is_not_taken_for_one_of_today() -> None:
     state = b'{"size_mm":70,"class_version":4}'
     with pytest.raises(UnknownTopic, match=r"'test.grown' up to version 3, not 4"):
         to_event(StoredEvent("test/a", 1, "test.grown", state))
+
+
+def test_an_operation_with_an_option_of_tomorrow_is_not_driven_as_if_it_had_none(
+    sqlite_store: Store,
+) -> None:
+    options = b'"options":{"max_parallel":1,"moon":"full"}'
+    state = b'{"kind":"restart","cluster":"web","version":"",%b,"hosts":[],"skipped":[]' % options
+    state += b',"predecessor":"","at":"","actor":"","correlation":""}'
+    stored = StoredEvent("operation/x", 1, "operation.started", state)
+    with pytest.raises(TypeError, match="moon"):
+        whole_event(stored)
+    LogRecorder(sqlite_store.engine).insert_events([stored])
+    with (
+        sqlite_store.engine.snapshot() as tx,
+        pytest.raises(Refusal, match=r"cannot read event 1 of operation/x, operation\.started"),
+    ):
+        load(tx, Operation, "x")
 
 
 @dataclass(frozen=True)
