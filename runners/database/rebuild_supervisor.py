@@ -66,6 +66,8 @@ class Rebuilding:
         try:
             said = await self._listen(process, names)
             await process.wait()
+        except ValueError:  # asyncio's word for it
+            said = {"failed": f"It said a line of more than {LINE_BYTES_MAX} bytes."}
         finally:
             if process.returncode is None:
                 process.kill()

@@ -16,6 +16,7 @@ from domain.names import some
 from runners.gates.gate_options import GateOptions, WrongGate
 from runners.os_support.bounded_body import PLAIN, UnusableAnswer, body_of
 from runners.os_support.shared_answer import SharedAnswer
+from runners.os_support.shortage import shortage_of
 
 ANSWER_S = 5.0
 """A gate that has not answered by then says no."""
@@ -65,8 +66,9 @@ class Gate:
             return f"it did not answer within {ANSWER_S:g} seconds"
         except UnusableAnswer as unusable:
             return f"its answer {unusable}".rstrip(".")
-        except httpx.ConnectError:
-            return "it cannot be reached"
+        except httpx.ConnectError as error:
+            lacking = shortage_of(error)
+            return f"this machine has run out: {lacking}" if lacking else "it cannot be reached"
         except Exception as error:  # noqa: BLE001 - what fails here says no, and ends nothing else
             return f"the exchange failed ({type(error).__name__})"
         return ""

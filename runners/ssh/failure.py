@@ -1,20 +1,18 @@
 """Failures of SSH, in sentences that an operator can act on."""
 
-import errno
 import re
 import socket
 from dataclasses import dataclass
 
 import asyncssh
 
+from runners.os_support.shortage import OURS
 from runners.os_support.terminal_text import printable
 from runners.ssh.bounded_connection import Flood
 
 TEXT_CHARACTERS_MAX = 200  # of what a host said, in a sentence of ours
 REFUSED_KEY = "refused_key"
 """Where a connection of asyncssh keeps the host key that ended it."""
-OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)
-"""Errors of this machine, not of the host: files, memory, threads."""
 
 
 @dataclass(frozen=True)

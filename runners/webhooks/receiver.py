@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import httpx
 
+from runners.os_support.shortage import shortage_of
 from runners.webhooks.host_names import HostNames, NoAddress
 
 LIMIT_S = 20.0
@@ -107,6 +108,8 @@ class HttpReceiver:
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     reason = str(error) or "there is nobody"
                     last = NotDelivered(f"It cannot be reached: {reason}.")
+                    if lacking := shortage_of(error):
+                        raise NotDelivered(f"This machine has run out: {lacking}.") from None
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     # Not its text, which may quote the URL.
                     kind = type(error).__name__

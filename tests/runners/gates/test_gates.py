@@ -13,6 +13,7 @@ from runners.gates import gates
 from runners.gates.gate_options import GateOptions, WrongGate, configured
 from runners.gates.gates import ANSWER_BYTES_MAX, Gates
 from tests.runners.sources.test_http_source import Inventory
+from tests.runners.surroundings import no_files_left
 from tests.support.certificates import Authority
 from tests.support.prometheus import prometheus
 
@@ -92,6 +93,13 @@ async def test_nobody_there_is_a_no(plain: Asked) -> None:
     await plain.server.stop()
     assert await plain.says() == "it cannot be reached"
     await plain.server.start()
+
+
+async def test_a_machine_that_has_run_out_of_files_is_said(plain: Asked) -> None:
+    with no_files_left():
+        said = await plain.says()
+    assert said == "this machine has run out: Too many open files"
+    assert await plain.says() != said
 
 
 async def test_a_machine_that_has_run_out_is_a_no_and_the_end_of_nothing(

@@ -90,10 +90,10 @@ class Play:
         """The clock of the sender."""
         return shifted(datetime.now(UTC).strftime(TIME_FORMAT), self.later_s)
 
-    async def do(self, command: Any) -> Any:
-        """Carry out a command."""
+    async def do(self, command: Any, at: str = "") -> Any:
+        """Carry out a command, now or as of a time."""
         assert self._writer is not None
-        return await self._writer.perform(Act("alice", "request-1", self.now()), command)
+        return await self._writer.perform(Act("alice", "request-1", at or self.now()), command)
 
     async def put(self, there: WebhookReceiver | str, name: str = "hook", **more: Any) -> None:
         """As PUT does."""

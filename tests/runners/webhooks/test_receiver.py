@@ -11,6 +11,7 @@ import pytest
 
 from runners.webhooks import host_names, receiver
 from runners.webhooks.receiver import Answer, HttpReceiver
+from tests.runners.surroundings import no_files_left
 from tests.support.certificates import Authority
 from tests.support.webhook_receiver import Does, WebhookReceiver
 
@@ -48,6 +49,15 @@ async def test_what_is_refused_or_cut_is_not_delivered(
     there.always = does
     assert (await send(there.url)).fault == fault
     assert len(there.received) == 1
+
+
+async def test_a_machine_that_has_run_out_of_files_blames_no_receiver(
+    there: WebhookReceiver,
+) -> None:
+    with no_files_left():
+        answer = await send(there.url)
+    assert answer.fault == "This machine has run out: Too many open files."
+    assert (await send(there.url)).fault == ""
 
 
 @pytest.mark.parametrize(
