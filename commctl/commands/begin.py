@@ -96,8 +96,7 @@ def upgrade(
     """Upgrade the packages, or the OSTree, of a cluster's hosts, a few at a time."""
     body = body_of("upgrade", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
-    body |= kept_to(window, gate)
-    body |= {"override_policy": True} if override_policy else {}
+    body |= kept_to(window, gate, override_policy)
     return begin(session(ctx), body | reboot_of(reboot), hosts, plan, yes, detach, timeout)
 
 
@@ -129,8 +128,7 @@ def deploy(
     body = body_of("deploy", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= {"version": version} | reboot_of(reboot)
     body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
-    body |= kept_to(window, gate)
-    body |= {"override_policy": True} if override_policy else {}
+    body |= kept_to(window, gate, override_policy)
     return begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 
@@ -159,8 +157,7 @@ def restart(
     """Restart a cluster's hosts, a few at a time."""
     body = body_of("restart", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= rollout_of(session(ctx), waves, soak, approve, approve_second, starts_at)
-    body |= kept_to(window, gate)
-    body |= {"override_policy": True} if override_policy else {}
+    body |= kept_to(window, gate, override_policy)
     return begin(session(ctx), body, hosts, plan, yes, detach, timeout)
 
 

@@ -66,6 +66,5 @@ def run(
     body = body_of("run", cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= {"script": script_of(script)} | reboot_of(reboot)
     body |= rollout_of(use, waves, soak, approve, approve_second, starts_at)
-    body |= kept_to(window, gate)
-    body |= {"override_policy": True} if override_policy else {}
+    body |= kept_to(window, gate, override_policy)
     return begin(use, body, hosts, plan, yes, detach, timeout)

@@ -17,10 +17,11 @@ GateOption = Annotated[
 ]
 
 
-def kept_to(window: str | None, gate: str | None) -> Record:
+def kept_to(window: str | None, gate: str | None, override_policy: bool = False) -> Record:
     """What was typed, as the API takes it. Raises WrongUse."""
     told = {"window": window, "gate": gate}
     for key, name in told.items():
         if name == "":  # a script's variable that is empty, say
             raise WrongUse(f"--{key} says nothing: leave it out to do without.")
-    return {key: name for key, name in told.items() if name is not None}
+    kept: Record = {key: name for key, name in told.items() if name is not None}
+    return kept | ({"override_policy": True} if override_policy else {})

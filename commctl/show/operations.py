@@ -59,12 +59,30 @@ def operation_shown(operation: Operation) -> dict[str, Any]:
 
 
 def waits(operation: Operation) -> str:
-    """What it waits for, and until when."""
+    """What it waits for, until when, and who may let it go on."""
     wait = operation.get("waits_for")
-    if wait is None:
+    return "" if wait is None else until(wait["reason"], wait["until"]) + _who(operation)
+
+
+def until(reason: str, time: str | None) -> str:
+    """Why something waits, and until when, where that is known."""
+    return f"{reason} (until {exact(time)})" if time else reason
+
+
+def _who(operation: Operation) -> str:
+    """Who may approve the next wave, where that is what it waits for."""
+    wave, wait = operation.get("wave"), operation.get("waits_for")
+    if not wave or not wait or wait["what"] != "approval":
         return ""
-    until = f" (until {exact(wait['until'])})" if wait["until"] else ""
-    return f"{wait['reason']}{until}"
+    asked = operation.get("waves", [])[wave - 1]["approval"]
+    but = f", but not {_starter(operation['actor'])}" if asked == "second" else ""
+    return f" An operator of {operation['cluster']} may{but}: commctl op approve {operation['id']}"
+
+
+def _starter(actor: str) -> str:
+    if actor.startswith("token:"):
+        return f"the owner of the token {actor.removeprefix('token:')}"
+    return "who defined its schedule" if actor == "runner:schedules" else f"{actor}, who began it"
 
 
 def _wave(operation: Operation, number: int) -> str:

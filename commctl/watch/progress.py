@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from commctl.records import Event, Operation, OperationHost
+from commctl.show.operations import until
 from commctl.show.times import read
 
 OVER = ("finished", "partial", "failed", "cancelled")
@@ -48,8 +49,8 @@ class Progress:
         self.cancelling = operation["cancelling"]
         self.reason = operation["reason"]
         waits = operation.get("waits_for")
-        self.waits = waits["reason"] if waits else ""
-        """What it waits for as a whole."""
+        self.waits = until(waits["reason"], waits["until"]) if waits else ""
+        """What it waits for as a whole, and until when."""
         self.hosts = {host["address"]: _of_record(host) for host in hosts}
         self.counts = Counter(host.outcome for host in self.hosts.values())
         self.ended: deque[str] = deque(maxlen=ENDED_SHOWN)
@@ -92,7 +93,7 @@ class Progress:
             case "paused" | "resumed":
                 self.status = "paused" if kind == "paused" else "in_process"
             case "waits":
-                self.waits = reason
+                self.waits = until(reason, data.get("until"))
                 return Line(event["time"], "", "", "waits" if reason else "goes on", reason)
             case "wave_started" | "wave_approved":
                 said = f"wave {data.get('wave')} {'began' if 'started' in kind else 'approved'}"

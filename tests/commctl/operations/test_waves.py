@@ -1,11 +1,14 @@
 """`commctl … --waves`, `--starts-at` and `op approve`."""
 
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
 from commctl.exits import WrongUse
 from commctl.rollouts.waves import start_of, waves_of
+from commctl.show.operations import waits
+from commctl.watch.progress import Progress
 from tests.commctl.operator import Operator
 from tests.end_to_end.operations.rolled import Rolled
 from tests.fleet import Fleet
@@ -42,6 +45,35 @@ def test_a_rollout_in_waves_is_approved_and_watched(
     assert "finished" in done.stderr
     refused = operator.run("op", "approve", rolled.cluster, status=1).stderr
     assert "no wave of it begins any more" in refused
+
+
+@pytest.mark.parametrize(
+    ("approval", "actor", "who"),
+    [
+        (True, "ada", "An operator of web may: commctl op approve 01a2"),
+        ("second", "ada", "An operator of web may, but not ada, who began it: commctl op"),
+        ("second", "token:ci", "but not the owner of the token ci: "),
+        ("second", "runner:schedules", "but not who defined its schedule: "),
+    ],
+)
+def test_who_may_approve_is_told(approval: object, actor: str, who: str) -> None:
+    waits_for = {"what": "approval", "until": None, "reason": "Wave 1 is over."}
+    record = {"id": "01a2", "cluster": "web", "actor": actor, "wave": 1, "waits_for": waits_for}
+    told = waits(cast("Any", record | {"waves": [{"approval": approval}]}))
+    assert told.startswith("Wave 1 is over. ")
+    assert who in told
+
+
+def test_a_watch_says_until_when_it_waits() -> None:
+    wait = {"what": "window", "until": "2026-01-02T21:00:00.000000", "reason": "It is closed."}
+    operation = {"status": "in_process", "cancelling": False, "reason": "", "waits_for": wait}
+    progress = Progress(cast("Any", operation), [])
+    told = "It is closed. (until 2026-01-02T21:00:00.000000Z)"
+    assert progress.waits == told
+    event = {"type": "operation.waits", "time": "2026-01-02T12:00:00Z", "data": wait}
+    progress.waits = ""
+    progress.apply(cast("Any", event))
+    assert progress.waits == told
 
 
 def test_waves_are_numbers_percentages_and_labels_with_one_rule() -> None:

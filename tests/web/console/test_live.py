@@ -72,6 +72,18 @@ def test_an_operation_changes_by_itself_and_says_when_other_things_can_be_presse
         api.put(f"/operation/{name}/state", json={"state": "cancelled"})
 
 
+def test_now_says_when_a_wave_can_be_approved(admin: Browser, seeded: WebService) -> None:
+    body = {"kind": "restart", "cluster": "db", "waves": [{"hosts": 1, "approval": True}]}
+    with seeded.client() as api, admin.client.stream("GET", "/live/now?state=") as answer:
+        frames = Frames(answer)
+        frames.until("view", "Last changes")
+        name = api.post("/operations", json=body).raise_for_status().json()["id"]
+        fleet.turn(seeded, name)
+        assert frames.until("state", f"{name}-1")
+        assert f"/operation/{name}/approval" in {of.get("action") for _, of in admin.see("/").tags}
+        api.put(f"/operation/{name}/state", json={"state": "cancelled"}).raise_for_status()
+
+
 def test_a_live_page_ends_with_the_session(admin: Browser) -> None:
     with admin.client.stream("GET", "/live/now") as answer:
         frames = Frames(answer)
