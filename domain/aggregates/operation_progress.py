@@ -166,7 +166,8 @@ class OperationProgress(Aggregate[AnyOperationEvent]):
         # A window that closes interrupts the wait for members: else short ones made it endless.
         until = self.told.until
         if event.what == "window" and self.told.what == "members" and until is not None:
-            self.members_left_s = max(0.0, seconds_between(event.at, until))
+            left_s = max(0.0, seconds_between(event.at, until))
+            self.members_left_s = min(self.members_left_s, left_s)  # the clock may be set back
 
     def apply_to_waves(self, event: WaveEvent) -> None:
         """Fold one event into the state."""

@@ -213,10 +213,13 @@ def _unless_unavailable(operation: Progress, address: str, already: set[str], at
 
 def _waits_for_members_until(operation: Progress, at: str) -> str:
     """It has waited since its last event, unless it waited for something else since."""
-    told = operation.told
+    told, latest = operation.told, shifted(at, operation.members_left_s)
     if told.what == "members" and told.until is not None:
-        return told.until
-    return shifted(operation.changed_at if told.what == "" else at, operation.members_left_s)
+        until = told.until
+    else:
+        until = shifted(operation.changed_at if told.what == "" else at, operation.members_left_s)
+    # Later than if it began now: the clock was set back, and nobody knows how long it has been.
+    return min(until, latest)
 
 
 def _at_its_end(operation: Progress) -> Over:

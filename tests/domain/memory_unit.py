@@ -112,15 +112,15 @@ class MemoryUnit:
         try:
             command()
         except Refusal as refusal:
-            # As the real unit does: what was emitted before the refusal never happened.
-            touched = {event.originator_id for event in self.pending}
-            self.pending = []
-            self._reload(touched)
+            self.roll_back()
             return refusal
         raise AssertionError("it was not refused")
 
-    def _reload(self, ids: set[str]) -> None:
-        for aggregate_id in ids:
+    def roll_back(self) -> None:
+        """As the real unit does: what was emitted before a refusal never happened."""
+        touched = {event.originator_id for event in self.pending}
+        self.pending = []
+        for aggregate_id in touched:
             kind, _, name = aggregate_id.partition("/")
             events = [event for event in self.history if event.originator_id == aggregate_id]
             kept = self._kept(kind)

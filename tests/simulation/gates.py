@@ -1,22 +1,23 @@
-"""A gate that says yes and no as it likes, and takes its time for it."""
+"""Gates that say yes and no as they like, and take their time for it."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection
 
 GATE = "alerts"
+POLICY_GATE = "pressure"
 
 
 class PlayedGates:
-    """What was asked is kept: when the answer came, and whether it was yes."""
+    """What was asked is kept: in which second the answer came, of which gate, and whether yes."""
 
     def __init__(
-        self, chance: random.Random, now: Callable[[], str], crash: Callable[[], Awaitable[None]]
+        self, chance: random.Random, time: Callable[[], float], crash: Callable[[], Awaitable[None]]
     ) -> None:
         self._chance = chance
-        self._now = now
+        self._time = time
         self._crash = crash
-        self.answers: list[tuple[str, bool]] = []
+        self.answers: list[tuple[float, str, bool]] = []
 
     @property
     def name(self) -> str:
@@ -27,6 +28,9 @@ class PlayedGates:
         """Yes, or an alert."""
         await asyncio.sleep(self._chance.uniform(0.0, 5.0))
         await self._crash()
-        says_yes = self._chance.random() < 0.7
-        self.answers.append((self._now(), says_yes))
-        return dict.fromkeys(names, "" if says_yes else "alerts fire: Down")
+        verdicts = {}
+        for name in names:
+            says_yes = self._chance.random() < 0.7
+            self.answers.append((self._time(), name, says_yes))
+            verdicts[name] = "" if says_yes else "alerts fire: Down"
+        return verdicts

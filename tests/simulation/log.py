@@ -12,6 +12,7 @@ from domain.log.transaction import SQLiteTransaction, Transaction
 from domain.refusal import Refusal
 from projections.beside_the_log import outputs
 from projections.container_managers import NodeChangeRow
+from projections.planning.schedules import Timing
 from tests.domain.memory_unit import MemoryUnit
 
 COMMIT_S = 0.002
@@ -38,10 +39,20 @@ class PlayedUnit(MemoryUnit):
 class PlayedLog:
     """What is appended stays. `crash` may never return."""
 
-    def __init__(self, unit: PlayedUnit, crash: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        unit: PlayedUnit,
+        crash: Callable[[], Awaitable[None]],
+        time: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.unit = unit
         self.crash = crash
+        self._time = time
         self.entries: list[Recorded] = []
+        self.seconds: list[float] = []
+        """When each of them was stored, by a clock that nobody sets."""
+        self.before = len(unit.history)
+        """So much happened before the story."""
         self.on_commit: Callable[[int, Sequence[Recorded]], None] = lambda previous, recorded: None
         self._tx = unit.tx
         for statement in outputs.schema("sqlite"):
@@ -62,16 +73,12 @@ class PlayedLog:
         try:
             result = command(unit)
         except Refusal:
-            unit.refused(lambda: self._refuse_again(unit))
+            unit.roll_back()
             raise
         for write in unit.writes:
             write(self._tx)
         self._append([event for _, event in unit.did()])
         return result
-
-    @staticmethod
-    def _refuse_again(unit: PlayedUnit) -> None:
-        raise Refusal("conflict", "It was refused.")
 
     def _append(self, events: Sequence[Event]) -> None:
         if events:
@@ -81,6 +88,7 @@ class PlayedLog:
                 for number, event in enumerate(events)
             ]
             self.entries += recorded
+            self.seconds += [self._time()] * len(recorded)
             self.on_commit(previous, recorded)
 
     async def after(self, position: int) -> list[Recorded]:
@@ -111,6 +119,15 @@ class PlayedLog:
     async def leaving(self) -> list[str]:
         """Nobody leaves."""
         return []
+
+    async def schedules(self) -> list[str]:
+        """The names of all schedules."""
+        return [each.name for each in self.unit.schedules.values() if each.exists]
+
+    async def timing(self, name: str) -> Timing | None:
+        """When one fires."""
+        found = self.unit.schedules[name]
+        return Timing(found.cron, found.zone, found.handled) if found.exists else None
 
     async def operation(self, name: str) -> Operation:
         """One operation."""

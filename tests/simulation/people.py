@@ -12,6 +12,11 @@ from domain.commands.operation_commands import Wish
 from domain.refusal import Refusal
 from tests.simulation.stage import NAME, Stage
 
+ANSWER_S = 20.0
+"""A service that dies answers nobody."""
+BACK_S_MAX = 1800.0
+"""What is to begin at a time begins then, however long its clock was set back."""
+PATIENCE = 1000
 WISHES: list[Wish] = ["paused", "paused", "in_process", "cancelled"]
 
 
@@ -31,6 +36,7 @@ class People:
             self._approvers(),
             self._lockers(),
             self._planner(),
+            self._clockmaker(),
         ]
 
     async def _operator(self) -> None:
@@ -53,10 +59,19 @@ class People:
                     give = partial(budget.give_lock, name="web", address=address, client="it")
                     self._do("alice", give)
             address = self._fate.choice(list(self._stage.world.machines))
-            with suppress(Refusal):
-                take = partial(budget.take_lock, name="web", address=address, client="it")
-                self._do(f"fleetlock:{address}", take)
+            with suppress(Refusal, TimeoutError):
+                await self._take_lock(address)
                 self._holders[address] = self._stage.loop.time() + self._fate.uniform(10.0, 400.0)
+
+    async def _take_lock(self, address: str) -> None:
+        """As `web.resources.rollouts.fleet_lock` does it."""
+        take = partial(budget.take_lock, name="web", address=address, client="it")
+        try:
+            self._do(f"fleetlock:{address}", take)
+        except budget.Unasked as unasked:
+            async with asyncio.timeout(ANSWER_S):
+                verdicts = await self._stage.gates.ask((unasked.gate,))
+            self._do(f"fleetlock:{address}", partial(take, verdicts=verdicts))
 
     async def _approvers(self) -> None:
         """Look now and then, approve what waits for that, and give up what nobody mends."""
@@ -71,10 +86,27 @@ class People:
                 self._steer("cancelled")
 
     async def _planner(self) -> None:
-        """Moves the window now and then."""
-        while self._stage.operation.request.options.window:
-            await asyncio.sleep(self._stage.nights.uniform(10.0, 300.0))
-            self._stage.define_window()
+        """Moves windows, changes the policy and the schedule, now and then."""
+        while True:
+            await asyncio.sleep(self._stage.plans.nights.uniform(10.0, 300.0))
+            for change in self._stage.plans.changes():
+                self._do("alice", change)
+
+    async def _clockmaker(self) -> None:
+        """Sets the clock of all machines, and perhaps sets it right again."""
+        settings, stage = self._stage.settings, self._stage
+        by_s = -settings.by_s if settings.is_first_back else settings.by_s
+        if stage.operation.request.options.starts_at:
+            by_s = max(by_s, -BACK_S_MAX)
+        left = settings.times if settings.is_set else 0
+        while left:
+            await asyncio.sleep(settings.chance.uniform(1.0, settings.pause_s_max))
+            patience = PATIENCE
+            while settings.while_it_waits and patience and not stage.operation.told.until:
+                await asyncio.sleep(1.0)
+                patience -= 1
+            stage.wall.set(-stage.wall.ahead_s if stage.wall.ahead_s else by_s)
+            left -= 1
 
     def _approve(self, actor: str) -> None:
         wave = self._stage.operation.wave + 1

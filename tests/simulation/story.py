@@ -12,6 +12,7 @@ from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
 from runners.os_support.log_lines import Level
+from runners.planning.scheduler import Scheduler
 from tests.domain.memory_unit import MemorySecrets
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.people import People
@@ -42,12 +43,11 @@ class Story(Stage):
     async def _live(self) -> None:
         """One life of the service: until it dies, or everything is done."""
         self.dies = asyncio.Event()
-        follower = Follower(len(self.log.entries), self.log.after)
-        news = Follower(len(self.log.entries), self.log.after)
+        followers = [Follower(len(self.log.entries), self.log.after) for _ in range(3)]
 
         def on_commit(previous: int, recorded: Sequence[Recorded]) -> None:
-            follower.push(previous, recorded)
-            news.push(previous, recorded)
+            for follower in followers:
+                follower.push(previous, recorded)
 
         self.log.on_commit = on_commit
         steps = HostDriver(
@@ -55,7 +55,7 @@ class Story(Stage):
             self.log,
             self.world,
             ClusterNodes(self.manager),
-            now=self.loop.now,
+            now=self.wall.now,
             on_defect=lambda _, error: self.defects.append(error),
         )
         rolling = OperationDriver(
@@ -64,7 +64,7 @@ class Story(Stage):
             steps,
             parallel=self.parallel,
             kept_s=1e6,
-            now=self.loop.now,
+            now=self.wall.now,
             gates=self.gates,
         )
         registrar = NodeRegistrar(
@@ -72,12 +72,15 @@ class Story(Stage):
             MemorySecrets(),
             self.log,
             self.manager,
-            now=self.loop.now,
+            now=self.wall.now,
             chance=self.chance,
             log=_nobody_reads,
             on_defect=lambda _, error: self.defects.append(error),
         )
-        running = asyncio.create_task(self._both(rolling.run(follower), registrar.run(news)))
+        schedules = Scheduler(self.log, self.log, now=self.wall.now, new_id=self.plans.new_id)
+        managers = (rolling, registrar, schedules)
+        runs = [each.run(news) for each, news in zip(managers, followers, strict=True)]
+        running = asyncio.create_task(self._all(*runs))
         dying = asyncio.create_task(self.dies.wait())
         ending = asyncio.create_task(self._until_over())
         tasks = (running, dying, ending)
@@ -96,7 +99,7 @@ class Story(Stage):
             await asyncio.sleep(self.chance.uniform(0.1, 60.0))  # until somebody starts it again
 
     @staticmethod
-    async def _both(*runners: Coroutine[None, None, None]) -> None:
+    async def _all(*runners: Coroutine[None, None, None]) -> None:
         async with asyncio.TaskGroup() as group:
             for runner in runners:
                 group.create_task(runner)

@@ -65,7 +65,7 @@ def target(
     try:
         said = json.loads(secret_in(file))
         url, token, certificate = str(said["url"]), str(said["token"]), said.get("certificate")
-    except (ChangeRefused, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ChangeRefused, ValueError, KeyError, TypeError, AttributeError):
         raise ChangeRefused(
             f"{file}: no service runs there that may be read: start it, or name one with --to."
         ) from None

@@ -42,16 +42,20 @@ def cluster_of(*addresses: str) -> MemoryUnit:
 
 
 def settle_members(
-    unit: MemoryUnit, addresses: Sequence[str], os: str = "fedora", manager: str = ""
+    unit: MemoryUnit,
+    addresses: Sequence[str],
+    os: str = "fedora",
+    manager: str = "",
+    cluster: str = "web",
 ) -> None:
     """Make a cluster with these members, all active, or waiting for their container manager."""
-    fleet_commands.create_cluster(unit, "web", "default", manager)
+    fleet_commands.create_cluster(unit, cluster, "default", manager)
     for address in addresses:
-        fleet_commands.register_host(unit, SECRETS, address, request("web"))
+        fleet_commands.register_host(unit, SECRETS, address, request(cluster))
         host = unit.host(address)
         host.gather_facts(replace(FACTS, os=os))
         host.finish_bootstrap()
-        fleet_commands.activate_where_nobody_else_must(unit, unit.cluster("web"), host)
+        fleet_commands.activate_where_nobody_else_must(unit, unit.cluster(cluster), host)
     unit.did()
 
 

@@ -220,6 +220,19 @@ def test_the_time_for_members_to_come_back_begins_when_they_are_waited_for() -> 
     assert run.operation.state == "failed"
 
 
+def test_a_clock_that_is_set_back_makes_the_time_for_members_begin_anew() -> None:
+    run = Rollout(CANARY, max_unavailable=1)
+    run.end(1)
+    run.fail(3)
+    run.pass_time(SOAK_S).advance()
+    run.pass_time(-86_400.0).advance()
+    assert run.operation.told.until == shifted(run.at, 600.0)
+    run.pass_time(599.0).advance()
+    assert not run.operation.is_over
+    run.pass_time(1.0).advance()
+    assert run.operation.state == "failed"
+
+
 def test_hosts_of_a_label_come_first_and_a_label_that_nobody_has_is_refused() -> None:
     unit = cluster_of(*HOSTS)
     unit.host(HOSTS[3]).change_labels({"role": "canary"})

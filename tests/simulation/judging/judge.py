@@ -1,6 +1,5 @@
 """What must be so in every story, whatever befell the fleet."""
 
-from datetime import datetime
 from typing import Any
 
 from domain.aggregates.host_events import Failed, Recovered
@@ -15,8 +14,13 @@ from domain.aggregates.operation_events import (
 )
 from domain.commands.operation_commands import STAYS_CORDONED
 from runners.operations.host_step import HEALTH_LOOK_S
-from tests.simulation.clock import BEGIN
-from tests.simulation.judging.judge_of_waves import budgets_are_kept, waves_are_kept
+from tests.simulation.judging.judge_of_schedules import schedules_are_kept
+from tests.simulation.judging.judge_of_waves import (
+    budgets_are_kept,
+    failed_before,
+    waits_are_no_longer_than_asked_for,
+    waves_are_kept,
+)
 from tests.simulation.judging.judge_of_windows import gates_are_asked, windows_are_kept
 from tests.simulation.nodes import FOR_EVER
 from tests.simulation.stage import NAME, Told
@@ -33,8 +37,10 @@ def judge(told: Told) -> None:
         _everybody_is_accounted_for(told)
         waves_are_kept(told)
         budgets_are_kept(told)
+        waits_are_no_longer_than_asked_for(told)
         windows_are_kept(told)
         gates_are_asked(told)
+        schedules_are_kept(told)
         _nothing_ran_twice(told)
         _outcomes_are_true(told)
         _who_is_done_was_healthy(told)
@@ -45,19 +51,15 @@ def judge(told: Told) -> None:
 
 def _starts_keep_to_the_limits(told: Told) -> None:
     replayed = Operation(NAME)
-    unavailable = {
-        address
-        for address, host in told.log.unit.hosts.items()
-        if any(isinstance(e, Failed) for e in _before_the_story(told, address))
-    }
+    unavailable = failed_before(told)
     started: set[str] = set()
     for _, _, event in told.log.entries:
         kind, _, name = event.originator_id.partition("/")
-        if kind == "host" and isinstance(event, Failed):
+        if kind == "host" and isinstance(event, Failed) and name in told.machines:
             unavailable.add(name)
         if kind == "host" and isinstance(event, Recovered):
             unavailable.discard(name)
-        if kind != "operation":
+        if (kind, name) != ("operation", NAME):
             continue
         if isinstance(event, HostStarted):
             limits, busy = replayed.limits, replayed.with_outcome("in_process")
@@ -74,15 +76,6 @@ def _starts_keep_to_the_limits(told: Told) -> None:
         stream: Any = event
         replayed.follow([stream])
     assert replayed.is_over, "every operation ends"
-
-
-def _before_the_story(told: Told, address: str) -> list[Any]:
-    told_positions = {id(entry.event) for entry in told.log.entries}
-    return [
-        event
-        for event in told.log.unit.history
-        if event.originator_id == f"host/{address}" and id(event) not in told_positions
-    ]
 
 
 def _everybody_is_accounted_for(told: Told) -> None:
@@ -102,9 +95,7 @@ def _nothing_ran_twice(told: Told) -> None:
 
 def _outcomes_are_true(told: Told) -> None:
     operation = told.operation
-    sent = {
-        (e.event.address, e.event.step) for e in told.log.entries if isinstance(e.event, StepSent)
-    }
+    sent = {(e.address, e.step) for _, e in told.of_operation if isinstance(e, StepSent)}
     kind = operation.request.kind
     first = "reboot" if kind == "restart" else kind
     for address, host in operation.hosts.items():
@@ -128,7 +119,7 @@ def _outcomes_are_true(told: Told) -> None:
             assert ran == 0, f"{address} ran what was never said to be sent"
         if host.outcome == "failed" and kind != "restart":
             assert not machine.running(told.seconds), f"{address} failed, and still runs"
-    done = [e.event for e in told.log.entries if isinstance(e.event, HostDone)]
+    done = [event for _, event in told.of_operation if isinstance(event, HostDone)]
     assert len({event.address for event in done}) == len(done)
 
 
@@ -136,20 +127,20 @@ def _who_is_done_was_healthy(told: Told) -> None:
     """From its last step on until it was called done, and nobody came after it before."""
     healthy_for_s = told.operation.request.options.healthy_for_s
     begun = {
-        e.event.address: datetime.fromisoformat(e.event.at)
-        for e in told.log.entries
-        if isinstance(e.event, StepDone) and e.event.next == "health"
+        event.address: at
+        for at, event in told.of_operation
+        if isinstance(event, StepDone) and event.next == "health"
     }
-    for entry in told.log.entries:
-        event = entry.event
+    for at, event in told.of_operation:
         if not isinstance(event, HostDone) or not healthy_for_s:
             continue
         assert event.address in begun, f"{event.address} was not looked at in the end"
-        at = datetime.fromisoformat(event.at)
-        assert (at - begun[event.address]).total_seconds() >= healthy_for_s, "it was not waited for"
-        until = (at - BEGIN).total_seconds()
+        # Both may have been said by somebody who stood still before it was stored.
+        assert at - begun[event.address] >= healthy_for_s - told.pause_s_max, (
+            "it was not waited for"
+        )
         for down_at, up_at in told.machines[event.address].away:
-            gap = min(up_at, until) - max(down_at, until - healthy_for_s)
+            gap = min(up_at, at) - max(down_at, at - healthy_for_s)
             assert gap <= UNSEEN_S, f"{event.address} was away while it was called healthy"
 
 
@@ -157,9 +148,9 @@ def _nodes_are_drained_and_given_back(told: Told) -> None:
     """No step begins beside pods, and only who may be broken stays cordoned, and says so."""
     operation = told.operation
     reasons = {
-        e.event.address: e.event.reason
-        for e in told.log.entries
-        if isinstance(e.event, HostFailed | HostUnknown)
+        event.address: event.reason
+        for _, event in told.of_operation
+        if isinstance(event, HostFailed | HostUnknown)
     }
     for address, node in told.nodes.items():
         assert told.machines[address].hurt == 0, f"{address} was worked on beside its pods"

@@ -14,6 +14,7 @@ from domain.log.engine import OperationalError
 from domain.log.follower import Follower
 from domain.refusal import unavailable
 from projections.container_managers import NodeChangeRow
+from projections.planning.schedules import Timing
 from runners.container_managers.node_registrar import NodeRegistrar
 from runners.hosts.outcomes import HostKeyChanged
 from runners.leases.leases import Leases
@@ -21,6 +22,7 @@ from runners.leases.ownership import NoLongerOurs, permitted
 from runners.operations.host_driver import HostDriver
 from runners.operations.node_step import ClusterNodes
 from runners.operations.operation_driver import OperationDriver
+from runners.planning.scheduler import Scheduler
 from runners.steps.detached_step import StepReport
 from runners.steps.system_commands import Commands
 from tests.domain.memory_unit import MemorySecrets
@@ -41,6 +43,7 @@ class SharedLog:
         self._log = process.stage.log
         self.follower = Follower(len(self._log.entries), self.after)
         self.news = Follower(len(self._log.entries), self.after)
+        self.plans = Follower(len(self._log.entries), self.after)
 
     async def perform(self, act: Act, command: Callable[[Any], Any]) -> Any:
         """Decide and store; the answer may get lost."""
@@ -72,6 +75,7 @@ class SharedLog:
     def _push(self, previous: int, recorded: Sequence[Recorded]) -> None:
         self.follower.push(previous, recorded)
         self.news.push(previous, recorded)
+        self.plans.push(previous, recorded)
 
     async def pending_node_changes(self) -> list[tuple[str, str]]:
         """What container managers are still to be told."""
@@ -90,6 +94,16 @@ class SharedLog:
     async def leaving(self) -> list[str]:
         """Nobody leaves."""
         return []
+
+    async def schedules(self) -> list[str]:
+        """The names of all schedules."""
+        await self._process.way()
+        return await self._log.schedules()
+
+    async def timing(self, name: str) -> Timing | None:
+        """When one fires."""
+        await self._process.way()
+        return await self._log.timing(name)
 
     async def after(self, position: int) -> list[Recorded]:
         """Further entries."""
@@ -208,13 +222,12 @@ class Process:
         self.loop: ProcessLoop = stage.conductor.begin(self._live())
 
     async def _live(self) -> None:
-        clock = self.stage.conductor.clock
         steps = HostDriver(
             self.log,
             self.log,
             self._connector,
             ClusterNodes(self.stage.manager),
-            now=clock.now,
+            now=self.stage.wall.now,
             on_defect=lambda _, error: self.stage.defects.append(error),
             ownership=self.leases,
         )
@@ -224,7 +237,7 @@ class Process:
             steps,
             parallel=self.stage.parallel,
             kept_s=1e6,
-            now=clock.now,
+            now=self.stage.wall.now,
             gates=self.stage.gates,
             ownership=self.leases,
         )
@@ -233,10 +246,17 @@ class Process:
             MemorySecrets(),
             self.log,
             self.stage.manager,
-            now=clock.now,
+            now=self.stage.wall.now,
             chance=self.stage.chance,
             log=lambda *_, **__: None,
             on_defect=lambda _, error: self.stage.defects.append(error),
+            ownership=self.leases,
+        )
+        schedules = Scheduler(
+            self.log,
+            self.log,
+            now=self.stage.wall.now,
+            new_id=self.stage.plans.new_id,
             ownership=self.leases,
         )
         await self.leases.start()
@@ -244,6 +264,7 @@ class Process:
             group.create_task(self.leases.run())
             group.create_task(rolling.run(self.log.follower))
             group.create_task(registrar.run(self.log.news))
+            group.create_task(schedules.run(self.log.plans))
 
     @asynccontextmanager
     async def _connector(self, host: Host) -> AsyncIterator[HeldContact]:

@@ -16,6 +16,8 @@ FAULT_S = 3 * LEASE_S
 class SharedStage(Stage):
     """A stage for several processes."""
 
+    pause_s_max = FAULT_S
+
     elsewhere: ProcessLoop
     """Where that goes on which no process can take back; begun with the story."""
 

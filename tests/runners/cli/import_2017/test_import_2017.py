@@ -18,6 +18,7 @@ from tests.runners.cli.import_2017.old_service import (
     page_of_nonsense,
     say,
 )
+from tests.support.certificates import Authority
 from tests.support.service import Service
 from tests.web.service import new_key
 
@@ -125,6 +126,7 @@ def test_what_was_changed_on_either_side_is_told_and_nothing_is_overwritten(
         new.client.put("/containermanager/prod", json={"options": {"server_url": LINK}})
         old.add_host("127.9.8.9", new_key(), source="cloudforms")
         old.add_host("127.9.8.10", b"no key at all")
+        old.add_network("odd", "flannel_server", address="\ud800:8080")
 
         done = Told(capsys, *arguments)
         assert done.status == 1
@@ -135,6 +137,7 @@ def test_what_was_changed_on_either_side_is_told_and_nothing_is_overwritten(
         assert "There is no source" in done.of("host/127.9.8.9")[0][1]
         assert done.of("host/127.9.8.9")[1][:3] == ["", "there", "missing"]
         assert done.of("host/127.9.8.10")[0][0] == "refused"
+        assert done.of("network/odd")[0][0] == "refused"
         assert new.client.get("/network/blue").json()["type"] == "flannel_etcd"
 
         # Another key, another user, and a member that left.
@@ -151,6 +154,46 @@ def test_what_was_changed_on_either_side_is_told_and_nothing_is_overwritten(
         assert again.of(f"host/{HOSTS[1]}")[0][0] == "refused"
         assert again.of(f"host/{HOSTS[1]}")[1][:3] == ["cluster", "web", ""]
         assert no_secret_in(done.out + done.error + again.out + again.error + new.read_log(), old)
+
+
+def test_a_service_with_tls_is_spoken_to_here_by_its_certificate_and_elsewhere_by_a_ca(
+    old: OldService,
+    password: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runners.cli.import_2017.remote.PAUSE_S", 0.01)
+    authority = Authority(tmp_path)
+    with Service(tmp_path / "new", None, *authority.server().flags) as new:
+        assert Told(capsys, old.url, *password, "--data", str(new.data)).status == 0
+
+        token = tmp_path / "token"
+        token.touch(0o600)
+        here = ["--data", str(new.data)]
+        assert run(["token", "create", "over", "--role", "admin", *here]) == 0
+        token.write_text(capsys.readouterr().out)
+        there = ["--to", new.url, "--token-file", str(token)]
+        assert "certificate verify failed" in Told(capsys, old.url, *password, *there).error
+        there += ["--to-ca", str(authority.file), "--yes"]
+        done = Told(capsys, old.url, *password, *there)
+        assert done.status == 0, done.out + done.error
+
+        # Whose token is revoked is told so, and not a refusal for each thing.
+        assert run(["token", "revoke", "over", *here]) == 0
+        assert "does not let us in" in Told(capsys, old.url, *password, *there).error
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "no JSON"])
+def test_without_a_new_service_here_it_says_how_to_name_one(
+    text: str, password: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text:
+        (tmp_path / "local.json").touch(0o600)
+        (tmp_path / "local.json").write_text(text)
+    told = Told(capsys, "http://127.0.0.1:9", *password, "--data", str(tmp_path))
+    assert told.status == 1
+    assert "start it, or name one with --to" in told.error
 
 
 @pytest.fixture
@@ -185,9 +228,11 @@ def test_who_is_not_let_in_is_told_so(
         (leads_elsewhere, "leads elsewhere"),
         (lambda handler: say(handler, 200, {"a": "s3cret-of-the-page"}), "is no list of"),
         (lambda handler: say(handler, 200, ["s3cret-of-the-page", 7]), "is no list of"),
+        (lambda handler: say(handler, 200, ["\ud800"]), "is no list of"),
+        (lambda handler: say(handler, 200, ["s3cret-of-the-page" * 99]), "is no list of"),
         (lambda handler: say(handler, 500, {"detail": "s3cret-of-the-page"}), "with HTTP 500"),
     ],
-    ids=["nonsense", "half", "elsewhere", "object", "numbers", "error"],
+    ids=["nonsense", "half", "elsewhere", "object", "numbers", "no text", "long", "error"],
 )
 def test_without_its_lists_nothing_is_done(
     fault: object,
