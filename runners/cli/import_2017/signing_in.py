@@ -34,9 +34,8 @@ def source(
     url: str, user: str | None, password: tuple[Path | None, str | None], ca: Path | None
 ) -> Target:
     """The old service; its password is in the file, else it is the text, else it is asked for."""
-    root = root_of(url)
     trust = trusted(ca)
-    return Target(root, Login(user, _password(user, *password)), trust)
+    return Target(url, Login(user, _password(user, *password)), trust)
 
 
 def can_be_overheard(url: str) -> bool:
