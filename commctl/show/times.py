@@ -68,7 +68,7 @@ def exact(text: str | None) -> str:
 
 
 def short(text: str | None, now: datetime) -> str:
-    """For people: the clock of today, else how long ago, else the day."""
+    """For people: the clock of today, else how long ago, else the day; of what comes also when."""
     if not text:
         return ""
     then = read(text).astimezone(now.tzinfo)
@@ -77,7 +77,7 @@ def short(text: str | None, now: datetime) -> str:
     days = (now.date() - then.date()).days
     if 0 < days <= AGO_DAYS_MAX:
         return f"{days}d ago"
-    return f"{then:%Y-%m-%d}"
+    return f"{then:%Y-%m-%d %H:%M}" if then > now else f"{then:%Y-%m-%d}"
 
 
 def full(text: str | None, zone: tzinfo | None) -> str:

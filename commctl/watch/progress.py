@@ -51,6 +51,9 @@ class Progress:
         waits = operation.get("waits_for")
         self.waits = until(waits["reason"], waits["until"]) if waits else ""
         """What it waits for as a whole, and until when."""
+        self.wave = operation.get("wave") or 0
+        self.waves = len(operation.get("waves") or ())
+        """In which of how many waves it is; 0 where it has none."""
         self.hosts = {host["address"]: _of_record(host) for host in hosts}
         self.counts = Counter(host.outcome for host in self.hosts.values())
         self.ended: deque[str] = deque(maxlen=ENDED_SHOWN)
@@ -96,6 +99,7 @@ class Progress:
                 self.waits = until(reason, data.get("until"))
                 return Line(event["time"], "", "", "waits" if reason else "goes on", reason)
             case "wave_started" | "wave_approved":
+                self.wave = int(data["wave"]) if "started" in kind else self.wave
                 said = f"wave {data.get('wave')} {'began' if 'started' in kind else 'approved'}"
                 return Line(event["time"], "", "", said, reason)
             case "cancel_requested":

@@ -96,6 +96,7 @@ class Screen:
         most = limit(progress.operation["options"]["max_failures"], progress.total)
         told = [
             f"{progress.done}/{progress.total}",
+            *((f"wave {progress.wave} of {progress.waves}",) if progress.waves else ()),
             self._count("done", counts["done"]),
             f"running {counts['in_process']}",
             self._count("failed", counts["failed"] + counts["unknown"], f" of {most} allowed"),

@@ -39,6 +39,7 @@ VARIES = (
     (r"SHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
     (r"whsec_\S+", "SECRET"),
     (r"(position|took_ms) +\d+", r"\1 N"),
+    (r"(✗) +\d+(?= )", r"\1 N"),
     (r"(kernel|cpus|memory|space) +\S+( [KMGT]iB)?", r"\1 N"),
     (r"local:\w+", "local:USER"),
     (r"127\.0\.0\.1:\d+|localhost:8000", "SERVER"),

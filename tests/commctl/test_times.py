@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commctl.show.times import full, moment
+from commctl.show.times import full, moment, short
 from tests.commctl.in_process import Here
 from tests.support.service import Service
 
@@ -132,3 +132,16 @@ def test_words_are_in_the_zone_as_it_was_then(monkeypatch: pytest.MonkeyPatch) -
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        ("2026-11-26T23:04:00", "23:04"),
+        ("2026-11-25T23:04:00", "1d ago"),
+        ("2026-01-02T23:04:00", "2026-01-02"),
+        ("2026-11-27T23:04:00", "2026-11-27 23:04"),
+    ],
+)
+def test_a_list_says_of_what_comes_also_at_what_time_of_its_day(time: str, told: str) -> None:
+    assert short(time, NOW) == told

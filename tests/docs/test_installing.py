@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runners.service.prerequisites import EXIT_OTHER_LOG, EXIT_WRONG_SETTING
 from tests.docs.documents import OPERATING, ROOT, section, shell
 from tests.support.service import Service
 
@@ -46,6 +47,12 @@ def test_the_package_is_built_of_what_is_pinned_and_nothing_else_is_downloaded(
     assert backend
     pinned = (ROOT / "requirements.txt").read_text()
     assert re.search(rf"^{backend[1]}==\S+ \\\n +--hash=", pinned, re.MULTILINE)
+
+
+def test_the_unit_is_not_started_again_where_a_start_cannot_help() -> None:
+    unit = (ROOT / "docs/examples/commissaire.service").read_text()
+    statuses = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+    assert statuses == [f"{EXIT_WRONG_SETTING} {EXIT_OTHER_LOG}"]
 
 
 def test_every_command_of_the_document_says_where_the_data_is() -> None:

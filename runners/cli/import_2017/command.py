@@ -64,14 +64,14 @@ def import_2017(
     something could not be read, the exit status is 1.
     """
     from runners.cli.import_2017 import signing_in
+    from runners.cli.import_2017.remote import root_of
 
-    there, here = (
-        signing_in.source(url, user, (password_file, os.environ.get(PASSWORD)), ca),
-        signing_in.target(to, token_file, to_ca, (data, config)),
-    )
-    for service in (there, here):
-        if signing_in.can_be_overheard(service.url):
-            print(f"Secrets go unencrypted between here and {service.url}.", file=sys.stderr)
+    place, here = root_of(url), signing_in.target(to, token_file, to_ca, (data, config))
+    for one in (place, here.url):
+        if signing_in.can_be_overheard(one):
+            print(f"Secrets go unencrypted between here and {one}.", file=sys.stderr)
+    # A password is asked for once all else is right.
+    there = signing_in.source(place, user, (password_file, os.environ.get(PASSWORD)), ca)
     return asyncio.run(_between(there, here, timeout, yes=yes))
 
 

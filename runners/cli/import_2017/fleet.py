@@ -16,6 +16,7 @@ from runners.os_support.json_file import ChangeRefused
 OK = 200
 MISSING = 404
 NO_LIST = (404, 405)
+NAME_CHARACTERS_MAX = 255
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,9 @@ def _unusable(answer: Answer, what: str) -> str:
 
 
 def _text(each: object) -> str:
-    return each if isinstance(each, str) else ""
+    """A name that can be asked for; "" for what is none."""
+    is_one = isinstance(each, str) and each.isprintable() and len(each) <= NAME_CHARACTERS_MAX
+    return str(each) if is_one else ""
 
 
 def _address_of(each: object) -> str:

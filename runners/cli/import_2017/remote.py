@@ -102,9 +102,11 @@ class Remote:
         raise AssertionError("the last try returns or raises")
 
     async def _sent(self, verb: str, path: str, body: Mapping[str, object] | None) -> Answer:
+        # What a stranger sent may be no text that UTF-8 has: in ASCII all of it can be sent on.
+        content = None if body is None else json.dumps(body).encode()
         async with (
             asyncio.timeout(self._timeout_s),
-            self._http.stream(verb, path, json=body) as answer,
+            self._http.stream(verb, path, content=content) as answer,
         ):
             text = await body_of(answer, ANSWER_BYTES_MAX)
         if answer.is_redirect:

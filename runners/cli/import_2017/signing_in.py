@@ -34,9 +34,8 @@ def source(
     url: str, user: str | None, password: tuple[Path | None, str | None], ca: Path | None
 ) -> Target:
     """The old service; its password is in the file, else it is the text, else it is asked for."""
-    root = root_of(url)
     trust = trusted(ca)
-    return Target(root, Login(user, _password(user, *password)), trust)
+    return Target(url, Login(user, _password(user, *password)), trust)
 
 
 def can_be_overheard(url: str) -> bool:
@@ -65,7 +64,7 @@ def target(
     try:
         said = json.loads(secret_in(file))
         url, token, certificate = str(said["url"]), str(said["token"]), said.get("certificate")
-    except (ChangeRefused, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ChangeRefused, ValueError, KeyError, TypeError, AttributeError):
         raise ChangeRefused(
             f"{file}: no service runs there that may be read: start it, or name one with --to."
         ) from None

@@ -8,7 +8,9 @@ import pytest
 from commctl.exits import WrongUse
 from commctl.rollouts.waves import start_of, waves_of
 from commctl.show.operations import waits
+from commctl.show.output import Output
 from commctl.watch.progress import Progress
+from commctl.watch.screen import Screen
 from tests.commctl.operator import Operator
 from tests.end_to_end.operations.rolled import Rolled
 from tests.fleet import Fleet
@@ -74,6 +76,21 @@ def test_a_watch_says_until_when_it_waits() -> None:
     progress.waits = ""
     progress.apply(cast("Any", event))
     assert progress.waits == told
+
+
+def test_a_watch_says_in_which_wave_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    operation = {
+        "status": "in_process", "cancelling": False, "reason": "", "wave": 1, "waves": [{}, {}],
+        "started_at": "2026-01-02T12:00:00.000000", "options": {"max_failures": 0},
+    }  # fmt: skip
+    host = {"address": "10.0.0.7", "outcome": "waiting", "step": None, "reason": ""}
+    progress = Progress(
+        cast("Any", operation), [cast("Any", host | {"started_at": None, "finished_at": None})]
+    )
+    event = {"type": "operation.wave_started", "time": "2026-01-02T12:00:00Z", "data": {"wave": 2}}
+    progress.apply(cast("Any", event))
+    Screen(Output("table", no_color=True), progress).draw()
+    assert "0/1  wave 2 of 2" in capsys.readouterr().out
 
 
 def test_waves_are_numbers_percentages_and_labels_with_one_rule() -> None:
