@@ -60,6 +60,7 @@ class LogWatch:
         self._file = file
         self._sign = sign
         self._kept: tuple[Place, Server | None] = (continuity.known, continuity.server)
+        self._is_signed = False
         self._found_loss = False
         self._log = log
         self._asked: Future[Any] | None = None
@@ -128,12 +129,18 @@ class LogWatch:
     def keep(self) -> None:
         """Write down what is known, where that has changed."""
         known = (self.continuity.known, self.continuity.server)
-        if self.continuity.has_moved or known[1] in (None, NO_SERVER) or known == self._kept:
+        if self.continuity.has_moved or known[1] in (None, NO_SERVER):
             return
-        with suppress(OSError):  # the next process knows less, and this one says so elsewhere
-            kept = self.continuity.kept(HEADS_KEPT, CHANGES_KEPT)
-            _write(self._file, kept, self._sign(kept.heads[-1]))
-            self._kept = known
+        has_come_on = known != self._kept
+        if not has_come_on and self._is_signed:
+            return
+        kept = self.continuity.kept(HEADS_KEPT, CHANGES_KEPT)
+        # Nobody can sign while the tree is being made: at a later look, though nothing happens.
+        signed = self._sign(kept.heads[-1])
+        if has_come_on or signed:
+            with suppress(OSError):  # the next process knows less, and this one says so elsewhere
+                _write(self._file, kept, signed)
+                self._kept, self._is_signed = known, bool(signed)
 
     def _read(self, tx: Transaction, position: int) -> Sequence[Recorded]:
         self.continuity.follow(tx)

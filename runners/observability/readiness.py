@@ -57,6 +57,7 @@ ACTIONS = {
     "runner.stopped": "Start a version of Commissaire that knows this event; nothing is lost.",
     "runner.ended": "Restart the service, and report what its log says: this is a defect.",
     "runner.behind": "See that the database answers; restart the service if it stays so.",
+    "runner.held_up": "Mend what the reason names; it begins again by itself.",
     "clock.behind": "Set the clock; if it is right, the log's times begin anew by themselves.",
     "clock.ahead": "Set the clock; if it is right, the next start finds newer entries.",
     "leases.lost": "See that the database answers; the service goes on by itself.",

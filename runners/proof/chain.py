@@ -43,7 +43,7 @@ def claim_of_file(found: Read, keys: set[PublicKey], where: str) -> Claim:
         if found.note.is_signed_by(key):
             return Claim(found.checkpoint.size, found.checkpoint.root, (key,), where)
     names = ", ".join(sorted({str(key) for key in keys}))
-    raise WrongNote(f"none of the trusted keys signed it ({names})")
+    raise WrongNote(f"{where}: none of the trusted keys signed it ({names}).")
 
 
 def trusted(given: set[PublicKey], claims: list[Claim]) -> set[PublicKey]:

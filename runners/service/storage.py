@@ -112,6 +112,7 @@ def open_storage(
         writer.on_tree = mark.note
     if misfit is not None:
         say_that_it_went_back(writer, misfit)
+        log_watch.keep()  # a crash from here on asks nobody to accept it again
     if misfit is not None and mark is not None:
         mark.begin_anew()
     fleet = FleetReader(answers, vault)

@@ -8,6 +8,7 @@ from typing import Protocol
 from domain.log.engine import PersistenceError
 from domain.log.follower import Follower
 from domain.refusal import Refusal
+from runners.observability.held_up import HeldUp
 from runners.observability.observer import Observer
 
 STOP_TIMEOUT_S = 10.0
@@ -65,7 +66,9 @@ class Supervisor:
 
     def run(self, name: str, running: Running) -> None:
         """Start what needs no log; again after a pause where its surroundings have failed it."""
-        self._observer.watch_runner(name, self._start(name, self._outlive(name, running)))
+        held_up = HeldUp(name)
+        self._observer.watch_runner(name, self._start(name, self._outlive(name, running, held_up)))
+        self._observer.checks[name] = held_up.check(self._observer.checks[name])
 
     async def shut_down(self, timeout_s: float) -> None:
         """Let what is under way come to an end, side by side."""
@@ -73,14 +76,14 @@ class Supervisor:
             for manager in self._managers:
                 group.create_task(manager.stop(min(timeout_s, STOP_TIMEOUT_S)))
 
-    async def _outlive(self, name: str, running: Running) -> None:
+    async def _outlive(self, name: str, running: Running, held_up: HeldUp) -> None:
         while True:
             try:
                 return await running()
             except PASSING as error:
-                self._log(
-                    "runner.held_up", level="warning", runner=name, reason=str(error) or repr(error)
-                )
+                reason = str(error) or repr(error)
+                if held_up.note(reason):
+                    self._log("runner.held_up", level="warning", runner=name, reason=reason)
             await asyncio.sleep(AGAIN_AFTER_S)
 
     async def _run(self, name: str, manager: Manager, follower: Follower) -> None:

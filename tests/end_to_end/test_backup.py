@@ -23,6 +23,7 @@ BEFORE = 40
 """Changes of each writer that were answered before the backup begins."""
 LIMIT_S = 60
 MONDAY = "/var/backups/commissaire/monday"
+BACKUPS = "/var/backups/commissaire"
 UNREACHABLE, CLOSED_PORT = "127.0.0.9", 9
 """Of this machine; nobody listens on the port of `discard`."""
 
@@ -80,7 +81,12 @@ def documented(heading: str, number: int, places: Mapping[str, Path], **environm
     for theirs, ours in places.items():
         script = script.replace(theirs, str(ours))
     # There is no such user here.
-    script = script.replace("chown -R commissaire:", ": chown")
+    for words, instead in (
+        ("chown -R commissaire:", ": chown"),
+        (" -o commissaire -g commissaire", ""),
+        ("runuser -u commissaire -- ", ""),
+    ):
+        script = script.replace(words, instead)
     path = f"{Path(sys.executable).parent}:{find_binaries()}:/usr/bin:/bin"
     subprocess.run(
         ["/bin/sh", "-euc", script], check=True, timeout=LIMIT_S, env={"PATH": path, **environment}
@@ -128,7 +134,11 @@ def test_a_backup_under_load_has_all_that_was_answered_before_it_began(tmp_path:
     target = tmp_path / "backups" / "monday"
     apart = {"/root/commissaire-master.key": tmp_path / "apart"}
     with Service(tmp_path / "here", named=False) as service:
-        here = apart | {"/var/lib/commissaire-service": service.data} | {MONDAY: target}
+        here = (
+            apart
+            | {"/var/lib/commissaire-service": service.data}
+            | {MONDAY: target, BACKUPS: target.parent}
+        )
         key, token = register_unreachable(service), make_token(service)
         load = Load(service)
         with load.running():

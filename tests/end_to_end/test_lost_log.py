@@ -1,5 +1,6 @@
 """A database file that lost what was answered is not gone on with unless somebody says so."""
 
+import json
 import re
 import shutil
 import sqlite3
@@ -148,11 +149,31 @@ def test_a_postgresql_that_was_altered_and_its_tree_made_to_fit_is_told_and_gone
         assert int(event["id"]) > 10_000
         (told,) = [part for part in ready(service)["parts"] if part["name"] == "log"]
         assert (told["kind"], ready(service)["status"]) == ("log.loss_accepted", "ready")
+        service.kill()
+        service.start()  # nobody is asked again
+        assert len(service.client.get("/events?type=log.went_back").json()) == 1
         service.client.put("/cluster/after").raise_for_status()
         service.stop()
         service.start()  # what was accepted is what is known from here on
         (told,) = [part for part in ready(service)["parts"] if part["name"] == "log"]
         assert "kind" not in told
+
+
+def test_a_quiet_log_on_postgresql_is_signed_as_soon_as_it_has_its_tree(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    service = Service(tmp_path / "service", postgres_url, "--no-runners")
+    file = service.data / "log.json"
+    with service, ExitStack() as opened:
+        service.client.put("/cluster/a").raise_for_status()
+        service.stop()
+        known = json.loads(file.read_text())
+        assert known.pop("signed")
+        file.write_text(json.dumps(known))  # as the version before has it
+        without_tree(Store(postgres_url, opened))
+        service.start()
+        wait_for(lambda: json.loads(file.read_text()).get("signed"), LIMIT_S)
+        assert json.loads(file.read_text())["position"] == known["position"]
 
 
 def in_its_place(service: Service, statements: str) -> None:

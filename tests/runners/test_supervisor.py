@@ -10,6 +10,8 @@ import pytest
 from domain.log.engine import OperationalError
 from domain.log.follower import Follower
 from domain.refusal import unavailable
+from runners.observability import held_up
+from runners.observability.held_up import HeldUp
 from runners.observability.observer import Observer
 from runners.service import supervisor
 from runners.service.supervisor import Supervisor
@@ -63,9 +65,20 @@ async def test_what_its_surroundings_do_to_a_runner_is_said_and_it_runs_again(
             await well.wait()
         (task,) = watched.supervisor.tasks
         assert not task.done()
+        fault = await watched.observer.checks["mark"]()
+        assert fault == ("runner.held_up", "The runner mark was held up: Try again.", True)
+        monkeypatch.setattr(held_up, "HELD_UP_FOR_S", 0.0)
         assert await watched.observer.checks["mark"]() is None
     told = [(event, each["runner"], each["reason"]) for event, each in watched.lines]
     assert told == [("runner.held_up", "mark", str(each) or repr(each)) for each in SURROUNDINGS]
+
+
+def test_the_same_reason_is_said_again_after_a_while_or_when_it_comes_anew() -> None:
+    times = [1000.0, 1005.0, 1060.0, 1110.0, *range(1115, 1600, 5), 1600.0, 1605.0, 1700.0, 1705.0]
+    each = HeldUp("mark", iter(times).__next__)
+    said = [time for time in times[:-1] if each.note("The disk is full")]
+    assert said == [1000.0, 1600.0, 1700.0]
+    assert each.note("Too many open files")
 
 
 async def test_a_defect_ends_it_and_what_is_done_is_done() -> None:

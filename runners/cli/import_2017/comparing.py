@@ -73,7 +73,9 @@ def _host(address: str, old: Fleet, new: Fleet, differing: Mapping[str, list[str
     if not host.key:
         return Planned(subject, "leave out", old.unread.get(subject, "it has no credentials"))
     if address not in new.hosts:
-        told = [f"as {host.user or 'root'}", *([f"into {cluster}"] if cluster else [])]
+        told = [f"as {host.user or 'root'}"]
+        told += [f"into {cluster}"] if cluster else []
+        told += [f"of source {host.source}"] if host.source else []
         return Planned(subject, "add", ", ".join(told))
     keys = differing.get(subject, [])
     if keys == ["cluster"] and new.cluster_of(address) is None:

@@ -7,9 +7,10 @@ for the first row that shows it by itself.
 
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -24,6 +25,7 @@ from runners.proof.chain import Claim
 CHUNK_BYTES = 1024 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024
 """A row is far shorter: the state of an event has at most some megabytes."""
+ROW_BEGINS = b"["
 KEPT_LEAVES = 4096
 """What the log says of itself is of a moment before; more than a transaction of it has events."""
 MARKS = tuple(f'"{topic}"'.encode() for topic in chain.TOPICS)
@@ -53,7 +55,7 @@ class Lines:
     def chunks(self) -> Iterator[tuple[list[bytes], bool]]:
         """Some at a time, and whether the log may say something of its tree in them.
 
-        Raises `Wrong` where the last line has no end.
+        Raises `Wrong` where a file begins with no row, or its last line has no end.
         """
         for path in self._files:
             with path.open("rb") as file:
@@ -65,8 +67,12 @@ class Lines:
         return islice(lines, count)
 
 
-def _chunks(file: IO[bytes], path: Path) -> Iterator[tuple[list[bytes], bool]]:
+def _chunks(file: BufferedReader, path: Path) -> Iterator[tuple[list[bytes], bool]]:
     rest = b""
+    if file.peek(1)[:1] not in (b"", ROW_BEGINS):
+        raise Wrong(
+            f"{path} does not begin with a row, as commissaire log export --rows writes it."
+        )
     while read := file.read(CHUNK_BYTES):
         content = rest + read
         lines = content.split(b"\n")

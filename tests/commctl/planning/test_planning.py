@@ -27,6 +27,27 @@ def test_a_window_is_defined_listed_changed_and_removed(
 
 
 @pytest.mark.dear_on("sqlite")
+def test_a_policy_names_a_window_and_a_gate_and_what_is_not_named_stays(
+    operator: Operator, service: Service
+) -> None:
+    operator.run("cluster", "create", "kiosk")
+    operator.run("window", "set", "kiosk-nights", *NEVER)
+    made = operator.json("policy", "set", "kiosk", "-U", "25%", "--window", "kiosk-nights")
+    assert (made["max_unavailable"], made["window"]) == ("25%", "kiosk-nights")
+    changed = operator.json("policy", "set", "kiosk", "-U", "2")
+    assert (changed["max_unavailable"], changed["window"]) == (2, "kiosk-nights")
+    unknown = operator.run("policy", "set", "kiosk", "--gate", "nobody", status=1)
+    assert "nobody" in unknown.stderr
+    in_use = operator.run("window", "rm", "kiosk-nights", "-y", status=1)
+    assert "cluster kiosk" in in_use.stdout
+    freed = operator.json("policy", "set", "kiosk", "--window", "none")
+    assert (freed["max_unavailable"], freed["window"]) == (2, None)
+    assert operator.json("policy", "show", "kiosk") == freed
+    assert operator.run("policy", "set", "kiosk", status=2).stderr, "nothing is to be changed"
+    assert operator.run("policy", "set", "kiosk", "--gate", "", status=2).stderr
+
+
+@pytest.mark.dear_on("sqlite")
 def test_a_schedule_is_defined_with_all_that_an_operation_takes(
     operator: Operator, service: Service
 ) -> None:

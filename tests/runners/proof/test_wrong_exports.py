@@ -4,6 +4,7 @@ import pytest
 
 from runners.cli.log import verification
 from runners.cli.main import run
+from tests.runners.cli.test_log_check import options
 from tests.runners.proof.test_tampering import CHANGED, FIRST, Kept, kept
 from tests.support.stores import postgres_store, sqlite_store, store
 
@@ -26,6 +27,15 @@ def test_what_is_missing_in_the_middle_is_named_also_by_one_newer_checkpoint(
     rows.write_bytes(b"".join(lines))
     run(["log", "verify", str(rows), f"--checkpoint={kept.directory / 'early'}", "--key", kept.key])
     assert f"what follows position {FIRST - 1} is missing" in kept.capsys.readouterr().out
+
+
+def test_what_is_no_export_of_rows_is_told_as_that(kept: Kept) -> None:
+    plain = kept.directory / "plain"
+    assert run(["log", "export", *options(kept.store)]) == 0
+    plain.write_text(kept.capsys.readouterr().out)
+    late = f"--checkpoint={kept.directory / 'late'}"
+    assert run(["log", "verify", str(plain), late, "--key", kept.key]) == 1
+    assert f"{plain} does not begin with a row" in kept.capsys.readouterr().out
 
 
 def test_a_line_without_an_end_is_no_row(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

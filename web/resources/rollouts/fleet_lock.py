@@ -18,8 +18,8 @@ from domain.refusal import Refusal, not_found
 from projections.fleet import queries
 from projections.fleet.matching import HostFilter
 from web.http.clients import Network
-from web.http.problems import Problem
-from web.http.replies import Reply, json_body
+from web.http.problems import KINDS, Problem
+from web.http.replies import Header, Reply, json_body
 from web.http.requests import Request
 from web.schemas import bodies
 from web.schemas.bodies import host_address
@@ -104,6 +104,12 @@ class FleetLock:
         return not origin.doubt and any(address in network for network in self._networks)
 
 
+def told(request: Request, problem: Problem) -> Reply:
+    """What is refused before a handler is asked, in the words of the protocol."""
+    kind = KINDS[problem.kind]
+    return _error(kind.status, problem.kind, problem.detail, (*kind.headers, *problem.headers))
+
+
 def _member(unit: Unit, request: Request, cluster: str, client: str) -> str:
     """The address of the member that asks. Refuses strangers."""
     unit.cluster(cluster).must_exist()
@@ -124,5 +130,5 @@ def _member(unit: Unit, request: Request, cluster: str, client: str) -> str:
     )
 
 
-def _error(status: int, kind: str, value: str) -> Reply:
-    return Reply(json_body({"kind": kind, "value": value}), status, (JSON, NO_STORE))
+def _error(status: int, kind: str, value: str, headers: Sequence[Header] = ()) -> Reply:
+    return Reply(json_body({"kind": kind, "value": value}), status, (JSON, NO_STORE, *headers))

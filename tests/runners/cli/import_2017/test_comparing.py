@@ -29,7 +29,10 @@ def test_nothing_differs_where_the_words_differ_but_say_the_same() -> None:
 
 
 def test_an_empty_service_is_given_everything_members_first_in_order_of_joining() -> None:
-    rows = planned(fleet(), Fleet())
+    old = fleet()
+    old.hosts["10.0.0.3"] = Host("cmdb", "a key")
+    rows = planned(old, Fleet())
+    assert rows[-1] == ("host/10.0.0.3", "add", "as root, of source cmdb")
     assert {row.would for row in rows} == {"add"}
     assert in_order(fleet()) == ["10.0.0.2", "10.0.0.1", "10.0.0.3"]
     assert not any(SECRET in repr(row) for row in rows)

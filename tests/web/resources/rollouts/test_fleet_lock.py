@@ -14,6 +14,7 @@ from tests.web.resources.operations.test_operations import ADDRESSES, advance, c
 from tests.web.resources.rollouts.zincati import Zincati
 from tests.web.service import WebService, serving
 from web.http.clients import Clients
+from web.http.requests import Limits
 
 IDS = [f"{number:032x}" for number in range(1, len(ADDRESSES) + 1)]
 
@@ -144,6 +145,17 @@ def test_what_is_none_of_the_protocol_is_400_in_its_words(
         assert answer.status_code == 400
         assert answer.json()["kind"] == "invalid"
         assert "fleet-lock-protocol" in answer.json()["value"] or "group" in answer.json()["value"]
+
+
+def test_another_verb_and_a_body_too_large_are_refused_in_its_words_too(front: WebService) -> None:
+    for path in ("pre-reboot", "steady-state"):
+        url = f"{front.url}/v1/{path}"
+        verb = httpx.get(url)
+        assert (verb.status_code, verb.headers["allow"]) == (405, "POST")
+        assert (verb.json().keys(), verb.json()["kind"]) == ({"kind", "value"}, "verb")
+        large = httpx.post(url, content=b"x" * (Limits().body_bytes_max + 1))
+        assert large.status_code == 413
+        assert (large.json().keys(), large.json()["kind"]) == ({"kind", "value"}, "body_size")
 
 
 def test_a_policy_is_read_changed_by_administrators_and_told_of_the_past(
