@@ -27,16 +27,16 @@ class Screen:
 
     def draw(self) -> None:
         """Draw it as it is now; nothing is written where nothing has changed."""
-        lines = self._lines()
-        if lines != self._drawn:
-            self._write(self._erased() + "".join(f"{line}\r\n" for line in lines))
-            self._drawn = lines
+        if (lines := self._lines()) != self._drawn:
+            self._draw([], lines)
 
     def say(self, lines: list[str]) -> None:
-        """Lines that stay, above what is drawn."""
-        self._write(self._erased() + "".join(f"{cleaned(line)}\r\n" for line in lines))
-        self._drawn = []
-        self.draw()
+        """Lines that stay, above what is drawn: in one writing."""
+        self._draw([cleaned(line) for line in lines], self._lines())
+
+    def _draw(self, kept: list[str], lines: list[str]) -> None:
+        self._write(self._erased() + "".join(f"{line}\r\n" for line in (*kept, *lines)))
+        self._drawn = lines
 
     def erase(self) -> None:
         """Take it away: the end is told by lines that stay."""

@@ -78,3 +78,17 @@ def test_what_is_folded_fits_and_nothing_of_it_is_lost(text: str, columns: int) 
 
 def test_a_word_that_is_too_long_begins_a_line() -> None:
     assert folded("it is " + "x" * 12, 10) == ["it is", "x" * 10, "xx"]
+
+
+def test_what_is_said_and_what_is_drawn_below_it_come_as_one_writing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    written: list[str] = []
+    monkeypatch.setattr("sys.stdout.write", written.append)
+    screen = Screen(Output("table", no_color=True), progress(2, 0))
+    screen.draw()
+    screen.say(["10.0.0.7 says:", "  Upgrading:"])
+    _, said = written
+    assert said.index("\x1b[J") < said.index("  Upgrading:") < said.index("q leave")

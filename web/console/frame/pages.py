@@ -55,6 +55,7 @@ class Pages:
             "exact": words.exact,
             "span": words.span,
             "short": words.short,
+            "text_content": words.text_content,
             "path": partial(quote, safe=""),
         }
         env.globals |= {"static": static.address, "version": version("commissaire")}

@@ -4,6 +4,8 @@ The plan has a digest: what is begun is what was shown, or nothing. From 50 host
 the cluster has to be typed. A script goes from form to form, and never into an address.
 """
 
+from base64 import b64decode, b64encode
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -14,6 +16,7 @@ from web.console.frame.api import Api
 from web.console.frame.commands import Commands, commands
 from web.console.frame.page_route import Form, one
 from web.console.frame.pages import Pages, see_other
+from web.console.frame.words import text_content
 from web.http.requests import Request
 
 TYPED_FROM = 50
@@ -28,6 +31,9 @@ SECONDS = ("healthy_for_s", "step_timeout_s")
 WAVES = ("waves", "soak_s", "approval")
 POLICY = ("override_policy", "note")
 FIELDS = ("kind", "cluster", "hosts", *TEXTS, *AMOUNTS, *SECONDS, *WAVES, *POLICY)
+SHOWN_BYTES_MAX = 128 * 1024
+"""A script that takes more of a page, which markup can do, is shown by its beginning."""
+SHOWN_CHARACTERS = 32 * 1024
 SCRIPT_FILE = "script.sh"
 """What the commands beside a plan call the file with the script."""
 FLAGS = {
@@ -84,12 +90,16 @@ class Starting:
         """What would be done: hosts, skipped ones with reasons, limits in numbers."""
         body = body_of(form)
         plan = await self._planned(request, body, one(form, "note"))
+        script = body.get("script", "")
+        is_cut = len(text_content(script).encode()) > SHOWN_BYTES_MAX
         return self._pages.show(
             request,
             "plan.html",
             plan=plan,
             policy=await self._api.get(request, "/cluster/{name}/policy", name=body["cluster"]),
-            script=body.get("script", ""),
+            script=script[:SHOWN_CHARACTERS] if is_cut else script,
+            script_cut_of=sha256(script.encode()).hexdigest() if is_cut else "",
+            script_base64=b64encode(script.encode()).decode(),
             note=one(form, "note"),
             named=plan["hosts"][:NAMED_MAX],
             skipped=plan["skipped"][:NAMED_MAX],
@@ -153,7 +163,15 @@ def body_of(form: Form) -> Body:
 
 
 def _script(form: Form) -> str:
-    """As it was typed; browsers end lines of forms as Windows does, and no shell reads those."""
+    """As it was typed; browsers end lines of forms as Windows does, and no shell reads those.
+
+    A plan sends it back in base64, whose size on the page is known.
+    """
+    if coded := one(form, "script_base64"):
+        try:
+            return b64decode(coded, validate=True).decode()
+        except ValueError:
+            raise invalid("script_base64 is no text in base64.", "script_base64") from None
     return form.get("script", [""])[0].replace("\r\n", "\n")
 
 

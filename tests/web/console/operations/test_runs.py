@@ -1,5 +1,6 @@
 """Scripts and overridden policies on pages: who is offered them, the plan, and what is begun."""
 
+import hashlib
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from tests.web.console import fleet
 from tests.web.console.browser import Browser, Page, browsing
 from tests.web.service import WebService, serving
 
+PAGE_BYTES_MAX = 300_000
 SCRIPT = "set -eu\n  printf '%s\\n' \"</textarea><b>$HOME\"\n"
 TYPED = SCRIPT.replace("\n", "\r\n")
 """As browsers send it."""
@@ -50,13 +52,46 @@ def test_a_script_goes_from_the_form_to_the_log_as_it_was_typed(
     assert "Plan: run of cache" in plan.text
     assert "commctl run cache script.sh -P 2" in plan.text
     assert not [link for link in plan.links if "script" in link], "an address is kept by proxies"
-    again = admin.post("/operations/new", plan.fields("/operations/new"))
+    assert ("button", {"formaction": "/operations/new", "formnovalidate": ""}) in plan.tags
+    again = admin.post("/operations/new", plan.fields("/operations/begin"))
     assert SCRIPT in "".join(Page(again.text).texts)
     begun = admin.post("/operations/begin", plan.fields("/operations/begin"))
     assert begun.status_code == 303, begun.text
     cancel(admin, begun.headers["location"])
     started = next(e.event for e in reversed(small.events) if e.event.TOPIC == "operation.started")
     assert started.script == SCRIPT  # type: ignore[attr-defined]  # of that event
+
+
+@pytest.mark.parametrize("script", [*"\"'&<>", "&#", "é"])
+def test_no_script_makes_a_large_page(admin: Browser, small: WebService, script: str) -> None:
+    script *= 64 * 1024 // len(script.encode())
+    form = admin.see("/operations/new").fields("/operations/plan")
+    asked = {**form, "kind": "run", "cluster": "cache", "script": script, "max_failures": "1"}
+    answer = admin.post("/operations/plan", asked)
+    assert answer.status_code == 200, answer.text
+    plan = Page(answer.text)
+    shown = max(plan.texts, key=len)
+    if shown != script:
+        assert script.startswith(shown), "it is cut, not changed"
+        assert hashlib.sha256(script.encode()).hexdigest() in plan.text
+    again = admin.post("/operations/new", plan.fields("/operations/begin"))
+    assert script in "".join(Page(again.text).texts)
+    begun = admin.post("/operations/begin", plan.fields("/operations/begin"))
+    assert begun.status_code == 303, begun.text
+    (at,) = (each for each in small.events if getattr(each.event, "script", None) == script)
+    paths = (begun.headers["location"], f"/history/{at.position}", "/history", "/")
+    pages = [answer, again, *map(admin.client.get, paths)]
+    cancel(admin, begun.headers["location"])
+    assert max(len(page.content) for page in pages) < PAGE_BYTES_MAX
+
+
+def test_a_script_that_was_changed_on_its_way_is_refused(admin: Browser) -> None:
+    form = admin.see("/operations/new").fields("/operations/plan")
+    for coded in ("%", "/w=="):
+        asked = {**form, "kind": "run", "cluster": "cache", "script_base64": coded}
+        answer = admin.post("/operations/plan", asked)
+        assert answer.status_code == 400
+        assert "script_base64" in answer.text
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the line is made for jq")
