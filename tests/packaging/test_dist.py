@@ -117,33 +117,33 @@ async def test_the_package_for_debian_is_installed_upgraded_removed_and_purged(
     scratch: Path, unused_tcp_port: int
 ) -> None:
     with booted(scratch) as machine:
-        await _said(machine, "rm -f /usr/sbin/policy-rc.d")  # of an image for containers
-        await _said(machine, "apt-get install -y --no-install-recommends /var/lib/first.deb")
+        await said(machine, "rm -f /usr/sbin/policy-rc.d")  # of an image for containers
+        await said(machine, "apt-get install -y --no-install-recommends /var/lib/first.deb")
         settings = "/etc/commissaire/commissaire.toml"
-        await _said(machine, f"sed -i 's/^port = .*/port = {unused_tcp_port}/' {settings}")
-        await _said(machine, "systemctl start commissaire")
+        await said(machine, f"sed -i 's/^port = .*/port = {unused_tcp_port}/' {settings}")
+        await said(machine, "systemctl start commissaire")
         up = f"for n in $(seq 240); do test -e {DATA}/local.json && exit; sleep .25; done; exit 1"
-        await _said(machine, up)
-        await _said(machine, "commctl cluster create web && commctl host list")
-        assert "It opens the vault" in await _said(
+        await said(machine, up)
+        await said(machine, "commctl cluster create web && commctl host list")
+        assert "It opens the vault" in await said(
             machine, f"commissaire doctor --config {settings}"
         )
-        assert await _said(machine, f"stat -c '%U %a' {DATA}") == "commissaire 700\n"
-        await _said(machine, f"man -w commctl && rm {DATA}/local.json")
+        assert await said(machine, f"stat -c '%U %a' {DATA}") == "commissaire 700\n"
+        await said(machine, f"man -w commctl && rm {DATA}/local.json")
 
-        await _said(machine, "apt-get install -y --no-install-recommends /var/lib/second.deb")
-        await _said(machine, up)
-        assert "web" in await _said(machine, "commctl cluster list")
-        assert str(unused_tcp_port) in await _said(machine, f"cat {settings}")
+        await said(machine, "apt-get install -y --no-install-recommends /var/lib/second.deb")
+        await said(machine, up)
+        assert "web" in await said(machine, "commctl cluster list")
+        assert str(unused_tcp_port) in await said(machine, f"cat {settings}")
 
-        await _said(machine, "apt-get remove -y commissaire")
-        await _said(machine, f"test -e {DATA}/commissaire.db && ! test -e /usr/lib/commissaire")
-        assert "inactive" in await _said(machine, "systemctl is-active commissaire || true")
-        await _said(machine, "apt-get purge -y commissaire")
-        await _said(machine, f"! test -e {DATA} && ! test -e /etc/commissaire")
+        await said(machine, "apt-get remove -y commissaire")
+        await said(machine, f"test -e {DATA}/commissaire.db && ! test -e /usr/lib/commissaire")
+        assert "inactive" in await said(machine, "systemctl is-active commissaire || true")
+        await said(machine, "apt-get purge -y commissaire")
+        await said(machine, f"! test -e {DATA} && ! test -e /etc/commissaire")
 
 
-async def _said(machine: Booted, script: str) -> str:
+async def said(machine: Booted, script: str) -> str:
     """What a command says that has to succeed."""
     output = await machine.run(script)
     assert output.exit_status == 0, (script, output.stdout, output.stderr)

@@ -30,10 +30,14 @@ class CannotBoot(Exception):
 
 
 class Booted:
-    """A machine that runs scripts as root, as a session of `runners.ssh.client` does."""
+    """A machine that runs scripts as root, as a session of `runners.ssh.client` does.
 
-    def __init__(self, scratch: Path) -> None:
+    Its file system starts as that of `system`: this machine's, or what mmdebstrap has made.
+    """
+
+    def __init__(self, scratch: Path, system: Path) -> None:
         self._scratch = scratch
+        self._system = system
         self._kept = scratch.parent / "var-lib"
         self._group = _control_group() / f"commissaire-test-{os.getpid()}-{next(NUMBERS)}"
         self._child: subprocess.Popen[bytes] | None = None
@@ -47,7 +51,8 @@ class Booted:
         self._group.mkdir()
         join = f'echo $$ >{self._group}/cgroup.procs && exec "$@"'
         apart = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child=KILL"]
-        boot = ["/bin/sh", str(HERE / "booted.sh"), str(self._scratch), str(self._kept)]
+        places = map(str, (self._scratch, self._kept, self._system))
+        boot = ["/bin/sh", str(HERE / "booted.sh"), *places]
         with (self._scratch.parent / "systemd.log").open("wb") as log:
             self._child = subprocess.Popen(
                 ["/bin/sh", "-c", join, "sh", "setpriv", "--pdeathsig", "KILL", "unshare", *apart,
@@ -126,9 +131,9 @@ class Booted:
 
 
 @contextmanager
-def booted(directory: Path) -> Iterator[Booted]:
+def booted(directory: Path, system: Path = Path("/")) -> Iterator[Booted]:
     """One for a `with` block; the test is skipped where it cannot be."""
-    machine = Booted(directory / "scratch")
+    machine = Booted(directory / "scratch", system)
     try:
         machine.__enter__()
     except CannotBoot as why:
