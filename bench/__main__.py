@@ -14,21 +14,18 @@ from bench.figure import Figure, Scale
 from bench.ground import Ground
 from bench.measures import (
     authenticating,
-    bootstrapping,
     commanding,
     console,
     growing,
-    investigating,
     keeping,
     looking_back,
     proving,
     reading,
     rebuilding,
     streaming,
-    upgrading,
-    watching,
     writing,
 )
+from bench.measures.hosts import bootstrapping, investigating, upgrading, watching
 from bench.table import table
 
 MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {

@@ -25,7 +25,7 @@ TIMEOUT_S = 600.0
 POLL_S = 0.1
 CLIENTS = 10
 NETWORK = Wanted("overlay", "flannel_etcd", {"endpoints": "http://10.0.0.1:2379"})
-PLAYBOOK = Path(__file__).parents[1] / "anchors/bootstrap.yml"
+PLAYBOOK = Path(__file__).parents[2] / "anchors/bootstrap.yml"
 SETTINGS = "/etc/sysconfig/flanneld"
 UNITS = "/usr/lib/systemd/system"
 
