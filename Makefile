@@ -55,7 +55,7 @@ commctl.pyz: ## Build the operators' command line as one file, for Python 3.11 t
 	@.ci/venv
 	@.ci/pyz $(ARGS)
 
-dist: install ## Build wheel, sdist, commctl.pyz and packages for Debian into ./dist, with lists of their parts
+dist: install ## Build wheel, sdist, commctl.pyz, packages for Debian and an image into ./dist, with lists of their parts
 	-@.ci/console
 	@.ci/dist
 

@@ -10,6 +10,7 @@ from commctl.records import Plan, Record
 from commctl.session import Session
 from commctl.show.times import API_FORMAT, CLOCK, SPAN, moment, read, seconds
 
+FORMS = "such as +2h, 23:00 or 2026-11-26T02:00"
 WavesOption = Annotated[
     str | None,
     typer.Option(
@@ -66,9 +67,12 @@ def start_of(text: str, now: datetime, zone: tzinfo | None) -> str:
     if text.startswith("+") and SPAN.fullmatch(text[1:]):
         then = now + timedelta(seconds=seconds(text[1:]))
         return then.astimezone(UTC).strftime(API_FORMAT)
-    found = moment(text, now, zone)
+    found = moment(text, now, zone, FORMS)
     if CLOCK.fullmatch(text.strip()) and read(found) <= now:
         return moment(text, now + timedelta(days=1), zone)
+    # Most likely a slip, and it would begin at once.
+    if read(found) <= now:
+        raise WrongUse(f"--starts-at: {text!r} is over. Without it, it begins at once.")
     return found
 
 

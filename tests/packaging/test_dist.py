@@ -43,7 +43,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_commit_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
     first = {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in dist.iterdir()}
-    assert {Path(name).suffix for name in first} == {".whl", ".gz", ".pyz", ".deb", ".json"}
+    assert {Path(name).suffix for name in first} == {".whl", ".gz", ".pyz", ".deb", ".json", ".tar"}
     assert build(tmp_path) == first
 
 
@@ -60,7 +60,7 @@ def test_all_that_has_a_version_has_this_one(dist: Path) -> None:
 
 
 def test_the_list_of_parts_has_every_pinned_package_with_its_hashes(dist: Path) -> None:
-    (listed,) = dist.glob("*.cdx.json")
+    (listed,) = dist.glob(f"*-{NUMBER}.cdx.json")
     parts = json.loads(listed.read_text())["components"]
     pinned = (ROOT / "requirements.txt").read_text().count("==")
     assert len(parts) == pinned

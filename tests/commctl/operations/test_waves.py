@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -110,3 +111,16 @@ def test_a_time_to_begin_is_the_next_one() -> None:
     assert start_of("13:00", NOW, UTC) == "2026-01-02T13:00:00.000000"
     assert start_of("11:00", NOW, UTC) == "2026-01-03T11:00:00.000000"
     assert start_of("2026-02-01T02:00", NOW, UTC) == "2026-02-01T02:00:00.000000"
+    berlin = ZoneInfo("Europe/Berlin")
+    assert start_of("2026-02-01T02:00:00Z", NOW, berlin) == "2026-02-01T02:00:00.000000"
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T02:00", "2026-01-02T12:00", "yesterday", "-2h"])
+def test_a_time_that_is_over_begins_nothing(text: str) -> None:
+    with pytest.raises(WrongUse, match="is over"):
+        start_of(text, NOW, UTC)
+
+
+def test_of_what_is_no_time_to_begin_the_forms_of_one_are_told() -> None:
+    with pytest.raises(WrongUse, match=r"such as \+2h, 23:00 or"):
+        start_of("25:00", NOW, UTC)

@@ -72,6 +72,12 @@ def test_a_schedule_is_defined_with_all_that_an_operation_takes(
     }
     assert len(made["next"]) == 5
     assert "shop-sundays" in operator.run("schedule", "list", "-o", "name").stdout
+    script = operator.home / "clean.sh"
+    script.write_text("rm -rf /var/tmp/old\n")
+    runs = ("schedule", "set", "shop-clean", "0 3 * * 0", "run", "shop", "--script", str(script))
+    assert operator.json(*runs)["operation"]["script"] == "rm -rf /var/tmp/old\n"
+    assert "script of 20 bytes" in operator.run("schedule", "show", "shop-clean").stdout
+    operator.run("schedule", "rm", "shop-clean", "-y")
     wrong = ("schedule", "set", "x", "0 2 * * 0", "upgrade", "shop")
     operator.run(*wrong, "--hosts", "web[1-3]", status=2)
     assert "There is no gate" in operator.run(*wrong, "--gate", "unheard-of", status=1).stderr
