@@ -62,6 +62,17 @@ def _hosts(word: str) -> int | str | Record:
     return word if word != number else int(word)
 
 
+def wave_told(wave: Record) -> str:
+    """`10% (soaks 600 s, a second person approves)`."""
+    hosts, rules = wave["hosts"], []
+    if wave.get("soak_s"):
+        rules.append(f"soaks {wave['soak_s']:g} s")
+    if approval := wave.get("approval"):
+        rules.append("a second person approves" if approval == "second" else "somebody approves")
+    told = str(hosts["label"] if isinstance(hosts, dict) else hosts)
+    return f"{told} ({', '.join(rules)})" if rules else told
+
+
 def start_of(text: str, now: datetime, zone: tzinfo | None) -> str:
     """A time to come, as the API takes it: `23:00` is the next one. Raises WrongUse."""
     if text.startswith("+") and SPAN.fullmatch(text[1:]):

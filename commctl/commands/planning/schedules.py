@@ -24,7 +24,7 @@ from commctl.paths import in_path
 from commctl.records import Record
 from commctl.rollouts.keeping import GateOption, WindowOption, kept_to
 from commctl.rollouts.script import script_of
-from commctl.rollouts.waves import Approve, ApproveSecond, Soak, WavesOption, waves_of
+from commctl.rollouts.waves import Approve, ApproveSecond, Soak, WavesOption, wave_told, waves_of
 from commctl.selectors import selection
 from commctl.session import Session, session
 from commctl.show.table import Column, words
@@ -59,6 +59,8 @@ def _show(use: Session, found: Record, name: str) -> None:
     operation = {key: words(value) for key, value in found["operation"].items()}
     if script := operation.get("script"):
         operation["script"] = f"of {len(script.encode())} bytes"
+    if waves := found["operation"].get("waves"):
+        operation["waves"] = ", then ".join(map(wave_told, waves))
     last = found["last"] or {}
     shown = found | {
         "operation": ", ".join(f"{key} {value}" for key, value in operation.items()),

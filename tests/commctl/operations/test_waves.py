@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from commctl.exits import WrongUse
-from commctl.rollouts.waves import start_of, waves_of
+from commctl.rollouts.waves import start_of, wave_told, waves_of
 from commctl.show.operations import waits
 from commctl.show.output import Output
 from commctl.watch.progress import Progress
@@ -104,6 +104,12 @@ def test_waves_are_numbers_percentages_and_labels_with_one_rule() -> None:
     for text, soak in ((None, "10m"), ("", None), ("1,,2", None), ("ten", None)):
         with pytest.raises(WrongUse):
             waves_of(text, soak, False, False)
+
+
+def test_waves_of_a_schedule_are_told_in_words() -> None:
+    assert wave_told({"hosts": {"label": "role=db"}}) == "role=db"
+    assert wave_told({"hosts": 1, "approval": "second"}) == "1 (a second person approves)"
+    assert wave_told({"hosts": "5%", "soak_s": 0.5, "approval": False}) == "5% (soaks 0.5 s)"
 
 
 def test_a_time_to_begin_is_the_next_one() -> None:

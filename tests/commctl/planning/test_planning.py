@@ -71,6 +71,10 @@ def test_a_schedule_is_defined_with_all_that_an_operation_takes(
         "window": "shop-nights",
     }
     assert len(made["next"]) == 5
+    told = "waves 1 (soaks 600 s, somebody approves), then 10% (soaks 600 s, somebody approves)"
+    shown = operator.run("schedule", "show", "shop-sundays").stdout
+    assert told in shown
+    assert "hosts label=role=db" in shown
     assert "shop-sundays" in operator.run("schedule", "list", "-o", "name").stdout
     script = operator.home / "clean.sh"
     script.write_text("rm -rf /var/tmp/old\n")
