@@ -38,6 +38,7 @@ COMMANDS = {
     "op": ("operation:commands", "Operations: list, show, watch, pause, cancel, retry …"),
     "window": ("planning.windows:commands", "When operations may start hosts."),
     "schedule": ("planning.schedules:commands", "Operations that begin by themselves."),
+    "gate": ("planning.gates:commands", "What is asked before each host is started."),
     "policy": ("budget:policies", "How many members of a cluster may be away at once."),
     "lock": ("budget:locks", "Hosts that restart by themselves."),
     "history": ("history:history", "Who did what, when."),

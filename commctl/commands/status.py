@@ -9,7 +9,7 @@ from commctl.exits import DONE, Refused, WrongUse
 from commctl.records import Fleet
 from commctl.session import Session, session
 from commctl.show.hosts import cluster_shown, host_shown
-from commctl.show.operations import operation_shown
+from commctl.show.operations import operation_shown, until
 from commctl.show.refusals import cure_typed
 from commctl.show.table import SHORT_ID, SIGNS
 from commctl.show.text import cleaned, folded
@@ -158,7 +158,7 @@ class Page:
             more = "" if operation["status"] == "in_process" else f" ({operation['status']})"
             verb = "resume" if operation["status"] == "paused" else "watch"
             if wait := operation.get("waits_for"):
-                told += f"; {wait['reason']}"
+                told += f"; {until(wait['reason'], wait['until'])}"
             self._say(f"{what}{more}: {told}; by {operation['actor']}, {since} ago",
                       f"commctl op {verb} {operation['id'][:SHORT_ID]}")  # fmt: skip
 

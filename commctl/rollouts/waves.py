@@ -10,6 +10,7 @@ from commctl.records import Plan, Record
 from commctl.session import Session
 from commctl.show.times import API_FORMAT, CLOCK, SPAN, moment, read, seconds
 
+FORMS = "such as +2h, 23:00 or 2026-11-26T02:00"
 WavesOption = Annotated[
     str | None,
     typer.Option(
@@ -61,14 +62,28 @@ def _hosts(word: str) -> int | str | Record:
     return word if word != number else int(word)
 
 
+def wave_told(wave: Record) -> str:
+    """`10% (soaks 600 s, a second person approves)`."""
+    hosts, rules = wave["hosts"], []
+    if wave.get("soak_s"):
+        rules.append(f"soaks {wave['soak_s']:g} s")
+    if approval := wave.get("approval"):
+        rules.append("a second person approves" if approval == "second" else "somebody approves")
+    told = str(hosts["label"] if isinstance(hosts, dict) else hosts)
+    return f"{told} ({', '.join(rules)})" if rules else told
+
+
 def start_of(text: str, now: datetime, zone: tzinfo | None) -> str:
     """A time to come, as the API takes it: `23:00` is the next one. Raises WrongUse."""
     if text.startswith("+") and SPAN.fullmatch(text[1:]):
         then = now + timedelta(seconds=seconds(text[1:]))
         return then.astimezone(UTC).strftime(API_FORMAT)
-    found = moment(text, now, zone)
+    found = moment(text, now, zone, FORMS)
     if CLOCK.fullmatch(text.strip()) and read(found) <= now:
         return moment(text, now + timedelta(days=1), zone)
+    # Most likely a slip, and it would begin at once.
+    if read(found) <= now:
+        raise WrongUse(f"--starts-at: {text!r} is over. Without it, it begins at once.")
     return found
 
 

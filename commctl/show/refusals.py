@@ -21,7 +21,7 @@ def as_typed(sentence: str) -> str:
     """The sentence, for who is at a command line."""
     found = NO_SUCH.fullmatch(sentence)
     if found is None:
-        return sentence
+        return sentence.replace("Say why in Commissaire-Note:", "Say why with --note:")
     kind, name = found.groups()
     noun = NOUNS.get(kind, kind)
     verb = CREATED_BY.get(kind, "create")

@@ -65,7 +65,8 @@ def words(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ",".join(f"{key}={said}" for key, said in value.items())
+            told = {k: words(said) if isinstance(said, list) else said for k, said in value.items()}
+            return ",".join(f"{key}={said}" for key, said in told.items())
         case list() | tuple():
             return ",".join(map(str, value))
         case _:

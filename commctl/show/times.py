@@ -19,12 +19,12 @@ def is_moment(text: str) -> bool:
     return text.startswith("@") or _moment(text.strip(), datetime.now(UTC), UTC) is not None
 
 
-def moment(text: str, now: datetime, zone: tzinfo | None = UTC) -> str:
+def moment(text: str, now: datetime, zone: tzinfo | None = UTC, forms: str = FORMS) -> str:
     """A time in words, as the API takes it. The words are in `zone`: None is that of the system,
-    which has had another offset at another time of the year."""
+    which has had another offset at another time of the year. `forms` are told of what is none."""
     found = _moment(text.strip(), now, zone)
     if found is None:
-        raise WrongUse(f"{text!r} is no time: {FORMS}.")
+        raise WrongUse(f"{text!r} is no time: {forms}.")
     return found.astimezone(UTC).strftime(API_FORMAT)
 
 

@@ -1,5 +1,6 @@
 """`commctl schedule …`: operations that begin by themselves, again and again."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,8 @@ from commctl.exits import DONE, REFUSED, WrongUse
 from commctl.paths import in_path
 from commctl.records import Record
 from commctl.rollouts.keeping import GateOption, WindowOption, kept_to
-from commctl.rollouts.waves import Approve, ApproveSecond, Soak, WavesOption, waves_of
+from commctl.rollouts.script import script_of
+from commctl.rollouts.waves import Approve, ApproveSecond, Soak, WavesOption, wave_told, waves_of
 from commctl.selectors import selection
 from commctl.session import Session, session
 from commctl.show.table import Column, words
@@ -47,13 +49,18 @@ COLUMNS = (
     Column("by", "defined_by", drop=4),
 )
 commands = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-Kind = Annotated[str, typer.Argument(metavar="upgrade|restart|deploy")]
+Kind = Annotated[str, typer.Argument(metavar="upgrade|restart|deploy|run")]
 Version = Annotated[str | None, typer.Option("--version", metavar="VERSION", help="Of a deploy.")]
+Script = Annotated[Path | None, typer.Option("--script", metavar="FILE", help="Of a run.")]
 
 
 def _show(use: Session, found: Record, name: str) -> None:
     """One schedule: people are told when it fires next, programs the next five times."""
     operation = {key: words(value) for key, value in found["operation"].items()}
+    if script := operation.get("script"):
+        operation["script"] = f"of {len(script.encode())} bytes"
+    if waves := found["operation"].get("waves"):
+        operation["waves"] = ", then ".join(map(wave_told, waves))
     last = found["last"] or {}
     shown = found | {
         "operation": ", ".join(f"{key} {value}" for key, value in operation.items()),
@@ -94,6 +101,7 @@ def set_schedule(
     zone: Zone = "UTC",
     hosts: Which = None,
     version: Version = None,
+    script: Script = None,
     parallel: Parallel = None,
     failures: Failures = None,
     unavailable: Unavailable = None,
@@ -112,6 +120,7 @@ def set_schedule(
     body = body_of(kind, cluster, parallel, failures, unavailable, healthy, step_timeout)
     body |= reboot_of(reboot) | kept_to(window, gate)
     body |= {} if version is None else {"version": version}
+    body |= {} if script is None else {"script": script_of(script)}
     found = waves_of(waves, soak, approve, approve_second)
     body |= {"waves": found} if found else {}
     if hosts:

@@ -98,7 +98,7 @@ def export_log(
     bounds = bounded(since, until)
     which = chosen(bounds.times)
     with existing_database(config, data, database) as engine:
-        target = StandardOutput(cursor) if to is None else Shipped(to, cursor or to)
+        target = StandardOutput(cursor) if to is None else Shipped(to, cursor or to, rows=rows)
         with target:
             came = target.resume()
             export = Export(which, bounds.last, follow=follow, rows=rows)

@@ -22,6 +22,9 @@ TAIL_BYTES = 64 * 1024
 """Looked at first, from the end of a file, for its last whole line."""
 
 OTHER_LINES = "{} has other lines than those of an export."
+OTHER_FORM = (
+    "{} is of an export in the other form: with --rows and without, each has its own files."
+)
 
 
 class Target(Protocol):
@@ -97,8 +100,9 @@ class StandardOutput(AbstractContextManager["StandardOutput"]):
 class Shipped(AbstractContextManager["Shipped"]):
     """A file that is appended to, and opened anew when it was renamed or removed."""
 
-    def __init__(self, path: Path, cursor: Path) -> None:
+    def __init__(self, path: Path, cursor: Path, *, rows: bool = False) -> None:
         self._path = path
+        self._rows = rows
         if path.exists() and not path.is_file():
             raise DatabaseRefused(f"{path} is no file that lines can be appended to.")
         self._cursor = Cursor(cursor)
@@ -116,6 +120,8 @@ class Shipped(AbstractContextManager["Shipped"]):
                     written.append(whole_lines(file, other))
         if mark is None and written[0].last is None and os.fstat(self._file).st_size:
             raise DatabaseRefused(OTHER_LINES.format(self._path))
+        if any(each.last is not None and each.are_rows != self._rows for each in written):
+            raise DatabaseRefused(OTHER_FORM.format(self._path))
         os.ftruncate(self._file, written[0].size)
         known = [mark.position] if mark else []
         return max((*known, *(each.last for each in written if each.last)), default=None)
@@ -159,6 +165,7 @@ class Written(NamedTuple):
 
     size: int
     last: int | None
+    are_rows: bool = False
 
 
 def whole_lines(file: IO[bytes], path: Path) -> Written:
@@ -175,7 +182,8 @@ def whole_lines(file: IO[bytes], path: Path) -> Written:
         return Written(0, None)
     try:
         said = json.loads(whole.rpartition(b"\n")[2])
-        position = said[0] if isinstance(said, list) else said["id"]
-        return Written(size - len(rest), int(position))
+        are_rows = isinstance(said, list)
+        position = said[0] if are_rows else said["id"]
+        return Written(size - len(rest), int(position), are_rows)
     except (ValueError, LookupError, TypeError):
         raise DatabaseRefused(OTHER_LINES.format(path)) from None

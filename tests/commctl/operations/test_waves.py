@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from commctl.exits import WrongUse
-from commctl.rollouts.waves import start_of, waves_of
+from commctl.rollouts.waves import start_of, wave_told, waves_of
 from commctl.show.operations import waits
 from commctl.show.output import Output
 from commctl.watch.progress import Progress
@@ -105,8 +106,27 @@ def test_waves_are_numbers_percentages_and_labels_with_one_rule() -> None:
             waves_of(text, soak, False, False)
 
 
+def test_waves_of_a_schedule_are_told_in_words() -> None:
+    assert wave_told({"hosts": {"label": "role=db"}}) == "role=db"
+    assert wave_told({"hosts": 1, "approval": "second"}) == "1 (a second person approves)"
+    assert wave_told({"hosts": "5%", "soak_s": 0.5, "approval": False}) == "5% (soaks 0.5 s)"
+
+
 def test_a_time_to_begin_is_the_next_one() -> None:
     assert start_of("+2h", NOW, UTC) == "2026-01-02T14:00:00.000000"
     assert start_of("13:00", NOW, UTC) == "2026-01-02T13:00:00.000000"
     assert start_of("11:00", NOW, UTC) == "2026-01-03T11:00:00.000000"
     assert start_of("2026-02-01T02:00", NOW, UTC) == "2026-02-01T02:00:00.000000"
+    berlin = ZoneInfo("Europe/Berlin")
+    assert start_of("2026-02-01T02:00:00Z", NOW, berlin) == "2026-02-01T02:00:00.000000"
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T02:00", "2026-01-02T12:00", "yesterday", "-2h"])
+def test_a_time_that_is_over_begins_nothing(text: str) -> None:
+    with pytest.raises(WrongUse, match="is over"):
+        start_of(text, NOW, UTC)
+
+
+def test_of_what_is_no_time_to_begin_the_forms_of_one_are_told() -> None:
+    with pytest.raises(WrongUse, match=r"such as \+2h, 23:00 or"):
+        start_of("25:00", NOW, UTC)

@@ -71,7 +71,17 @@ def test_a_schedule_is_defined_with_all_that_an_operation_takes(
         "window": "shop-nights",
     }
     assert len(made["next"]) == 5
+    told = "waves 1 (soaks 600 s, somebody approves), then 10% (soaks 600 s, somebody approves)"
+    shown = operator.run("schedule", "show", "shop-sundays").stdout
+    assert told in shown
+    assert "hosts label=role=db" in shown
     assert "shop-sundays" in operator.run("schedule", "list", "-o", "name").stdout
+    script = operator.home / "clean.sh"
+    script.write_text("rm -rf /var/tmp/old\n")
+    runs = ("schedule", "set", "shop-clean", "0 3 * * 0", "run", "shop", "--script", str(script))
+    assert operator.json(*runs)["operation"]["script"] == "rm -rf /var/tmp/old\n"
+    assert "script of 20 bytes" in operator.run("schedule", "show", "shop-clean").stdout
+    operator.run("schedule", "rm", "shop-clean", "-y")
     wrong = ("schedule", "set", "x", "0 2 * * 0", "upgrade", "shop")
     operator.run(*wrong, "--hosts", "web[1-3]", status=2)
     assert "There is no gate" in operator.run(*wrong, "--gate", "unheard-of", status=1).stderr

@@ -100,6 +100,26 @@ def test_a_file_of_something_else_is_left_alone(
     assert (tmp_path / "log").read_text() == text
 
 
+@pytest.mark.parametrize("first", [[], ["--rows"]])
+def test_events_and_rows_come_into_no_file_together(
+    sqlite_store: Store, tmp_path: Path, first: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, other = shipped(sqlite_store, tmp_path), [] if first else ["--rows"]
+    file = tmp_path / "log"
+    with sqlite_store.writer() as writer:
+        add(writer, 2, "a")
+        assert run([*command, *first]) == 0
+        add(writer, 1, "b")
+    before = file.read_bytes()
+    assert run([*command, *other]) == 1
+    assert "is of an export in the other form" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    file.rename(tmp_path / "log.1")
+    assert run([*command, *other]) == 1  # its cursor is of the same export
+    assert run([*command, *first]) == 0
+    assert len(file.read_bytes().splitlines()) == 1
+
+
 def test_what_cannot_go_on_is_refused(
     sqlite_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,7 +177,7 @@ def test_the_last_whole_line_is_found_however_long_it_is(tmp_path: Path) -> None
     long = json.dumps({"id": "7", "data": "x" * 300_000}).encode()
     file.write_bytes(b'{"id": "6"}\n' + long + b"\n" + long[:-1])
     with file.open("rb") as opened:
-        assert whole_lines(opened, file) == (len(long) + 13, 7)
+        assert whole_lines(opened, file) == (len(long) + 13, 7, False)
 
 
 def test_what_is_not_wanted_yet_is_written_by_a_later_run(store: Store, tmp_path: Path) -> None:

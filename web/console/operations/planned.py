@@ -35,6 +35,7 @@ class Planned:
         fleet = await self._api.get(request, "/fleet", at)
         waits = [] if at else await self._waits(request)
         gates = [] if at else await self._api.get(request, "/gates")
+        gates = [*gates, *([] if at else _without_settings(gates, policies, schedules, waits))]
         return self._pages.show(
             request,
             "planned.html",
@@ -66,6 +67,17 @@ class Planned:
         return await self._waiting.lines(request, held)
 
 
+def _without_settings(
+    gates: list[Record], policies: list[Record], schedules: list[Record], waits: list[Record]
+) -> list[Record]:
+    """Gates that are named, and are none of the process that answers: they say no."""
+    named = {policy["gate"] for policy in policies}
+    named |= {each["operation"].get("gate") for each in schedules}
+    named |= {op["options"].get("gate") for op in waits}
+    missing = named - {None} - {gate["name"] for gate in gates}
+    return [{"name": name, "asks": None, "filter": None} for name in sorted(missing)]
+
+
 def _asked_by(
     gate: str, policies: list[Record], schedules: list[Record], waits: list[Record]
 ) -> Record:
@@ -81,7 +93,7 @@ def _commands(request: Request) -> Record:
     return {
         "schedules": commands(request, ("schedule", "list"), "/schedules"),
         "windows": commands(request, ("window", "list"), "/windows"),
-        "gates": commands(request, ("api", "GET", "gates"), "/gates"),
+        "gates": commands(request, ("gate", "list"), "/gates"),
         "policies": commands(request, ("policy", "show", "CLUSTER"), "/cluster/CLUSTER/policy"),
         "locks": commands(request, ("lock", "list"), "/fleet"),
     }

@@ -105,7 +105,7 @@ class Starting:
             skipped=plan["skipped"][:NAMED_MAX],
             fields=[(name, one(form, name)) for name in FIELDS if one(form, name)],
             must_type=len(plan["hosts"]) >= TYPED_FROM,
-            commands=_commands(request, dict(body), one(form, "note")),
+            commands=_commands(request, dict(body), one(form, "note"), plan["options"]),
         )
 
     async def begin(self, request: Request, form: Form) -> Response:
@@ -215,7 +215,7 @@ def _hosts(text: str) -> Any:
     return filters
 
 
-def _commands(request: Request, body: Body, note: str) -> Commands:
+def _commands(request: Request, body: Body, note: str, options: Body) -> Commands:
     parts = [body["kind"], body["cluster"]]
     if "version" in body:
         parts.append(body["version"])
@@ -225,6 +225,8 @@ def _commands(request: Request, body: Body, note: str) -> Commands:
     for name, flag in FLAGS.items():
         if name in body:
             value = body[name]
+            if name == "starts_at":  # a shell is in another zone than this page
+                value = f"{options[name].removesuffix('.000000')}Z"
             parts += [flag, f"{value:g}s" if name in SECONDS else str(value)]
     if "reboot" in body:
         parts += ["--reboot", body["reboot"].replace("_", "-")]

@@ -57,6 +57,7 @@ def planned(browser: Browser, **fields: str) -> tuple[Page, dict[str, str]]:
         ({"kind": "upgrade", "reboot": "if_needed"}, "--reboot if-needed"),
         ({"healthy_for_s": "60", "step_timeout_s": "3600"}, "--healthy 60s --step-timeout 3600s"),
         ({"window": "nights", "gate": "alerts"}, "--window nights --gate alerts"),
+        ({"starts_at": "2099-12-24T02:00"}, "--starts-at 2099-12-24T02:00:00Z"),
     ],
 )
 def test_the_command_beside_a_plan_means_the_same_hosts_and_the_same_care(

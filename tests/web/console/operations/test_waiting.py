@@ -92,9 +92,19 @@ def test_a_gate_is_named_with_what_it_said_and_what_it_holds_up(
     planned = admin.see("/planned")
     assert f"/operation/{name}" in planned.links
     assert 'no alert fires with severity="page"' in planned.text
-    assert "commctl api GET gates" in planned.text
+    assert "commctl gate list" in planned.text
     cancel(small, name)
     assert told not in admin.see("/planned").text
+
+
+def test_a_gate_that_went_from_the_settings_is_told_where_it_still_holds(
+    admin: Browser, small: WebService
+) -> None:
+    small.perform(lambda unit: budget.change_policy(unit, "web", None, gate="gone"))
+    page = admin.see("/planned").text
+    assert "gone nobody: it is not in the settings of the process that answers" in page
+    small.perform(lambda unit: budget.change_policy(unit, "web", None))
+    assert "gone nobody" not in admin.see("/planned").text
 
 
 def test_a_window_says_when_it_opens(admin: Browser, small: WebService) -> None:
