@@ -9,6 +9,7 @@ the log after the last checkpoint (`projections/past/checkpoints.py`) before tha
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -92,6 +93,8 @@ class Scratch:
         self._connection = sqlite3.connect(
             ":memory:", isolation_level=None, check_same_thread=False
         )
+        # Those of a thread go with it, and nobody is told when that is.
+        weakref.finalize(self, self._connection.close).atexit = False
         self.tx = SQLiteTransaction(self._connection)
         self._create()
 

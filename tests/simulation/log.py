@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -23,7 +24,9 @@ class PlayedUnit(MemoryUnit):
 
     def __init__(self) -> None:
         super().__init__()
-        self._tx = SQLiteTransaction(sqlite3.connect(":memory:"))
+        beside = sqlite3.connect(":memory:")
+        weakref.finalize(self, beside.close).atexit = False
+        self._tx = SQLiteTransaction(beside)
         self.writes: list[Callable[[Transaction], None]] = []
 
     @property
