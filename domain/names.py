@@ -67,10 +67,11 @@ def _ip_address(text: str) -> str | None:
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:
             return None  # a zone is a name of one machine's interface, not of a host
-        if address.is_link_local:
-            return None  # it is one on each link, and without its zone it can never be reached
+        # Asked first: to Python 3.13 and later a mapped one is link-local as its IPv4 address is.
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped
+        elif address.is_link_local:
+            return None  # it is one on each link, and without its zone it can never be reached
     if address.is_unspecified or address.is_multicast:
         return None  # "any" and "many" are no host
     return str(address)

@@ -16,6 +16,7 @@ from domain.refusal import Refusal
         ("192.168.1.7", "192.168.1.7"),
         ("::FFFF:192.168.1.7", "192.168.1.7"),
         ("::ffff:c0a8:0107", "192.168.1.7"),
+        ("::ffff:169.254.1.2", "169.254.1.2"),
         ("2001:DB8:0:0::1", "2001:db8::1"),
         ("Web-1.Example.COM", "web-1.example.com"),
         ("localhost", "localhost"),
