@@ -331,14 +331,8 @@ def test_a_checkpoint_that_nobody_trusted_signed_is_no_proof(kept: Kept, tmp_pat
 def test_an_export_that_is_cut_off_is_told(kept: Kept) -> None:
     kept.verdict()
     rows = kept.directory / "rows"
-    words = [
-        "log",
-        "verify",
-        str(rows),
-        f"--checkpoint={kept.directory / 'early'}",
-        "--key",
-        kept.key,
-    ]
+    early = f"--checkpoint={kept.directory / 'early'}"
+    words = ["log", "verify", str(rows), early, "--key", kept.key]
     whole = rows.read_bytes()
     rows.write_bytes(whole[:-5])
     assert run(words) == 1
