@@ -24,7 +24,8 @@ class PlayedUnit(MemoryUnit):
 
     def __init__(self) -> None:
         super().__init__()
-        beside = sqlite3.connect(":memory:")
+        # Whichever thread collects the garbage closes it.
+        beside = sqlite3.connect(":memory:", check_same_thread=False)
         weakref.finalize(self, beside.close).atexit = False
         self._tx = SQLiteTransaction(beside)
         self.writes: list[Callable[[Transaction], None]] = []
