@@ -31,15 +31,17 @@ class Hands:
         self._request: threading.Thread | None = None
         self._answers: queue.SimpleQueue[tuple[str, list[str]]] = queue.SimpleQueue()
         self.message = ""
+        self._told_last: list[str] = []
+        """What was answered since the last key: the screen may not have shown it."""
 
     def do(self, key: str) -> bool:
         """Do what a key stands for; false to leave."""
         if not key:
             return True
-        asked, self._asked, self.message = self._asked, False, ""
+        if key == "q":
+            return False
+        asked, self._asked, self.message, self._told_last = self._asked, False, "", []
         match key:
-            case "q":
-                return False
             case "p":
                 self._steer("paused")
             case "r":
@@ -63,15 +65,17 @@ class Hands:
         if self._asked:  # the question stays; what is said stays above it
             lines = [*messages, *lines]
         else:
+            self._told_last += messages
             self.message = " ".join(messages)
         if lines:
             self._screen.say(lines)
 
     def finish(self, wait_s: float = LEAVING_S) -> list[str]:
-        """What is left to tell: a request that is under way may still be answered."""
+        """What was answered last, which the screen takes away with it; a request that is under way
+        may still be answered."""
         if self._request is not None:
             self._request.join(wait_s)
-        return self._told()[0]
+        return [*self._told_last, *self._told()[0]]
 
     def _told(self) -> tuple[list[str], list[str]]:
         """The sentences and the lines of all answers that came."""

@@ -27,6 +27,8 @@ ANSWER_LIMIT_S = 1.0
 ANSWER_BYTES_MAX = 64 * 1024
 """How much of the body of an answer is read, and for how long; then the connection is cut."""
 
+OUR_SHORTAGE = "This machine has run out: {}."
+
 WAIT_STATUSES = (429, 503)
 """Of these `Retry-After` counts."""
 SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -78,8 +80,9 @@ class HttpReceiver:
         except TimeoutError:
             fault = f"It did not answer within {LIMIT_S:g} seconds."
         except Exception as defect:  # noqa: BLE001 - whatever a URL or a receiver brings about
-            # Not its text, which may quote the URL.
-            fault = f"The exchange failed: {type(defect).__name__}."
+            lacking = shortage_of(defect)  # else not its text, which may quote the URL
+            kind = type(defect).__name__
+            fault = OUR_SHORTAGE.format(lacking) if lacking else f"The exchange failed: {kind}."
         if said.status:
             fault = _fault_of(said.status)
         took_ms = int((monotonic() - begun) * 1000)
@@ -109,7 +112,7 @@ class HttpReceiver:
                     reason = str(error) or "there is nobody"
                     last = NotDelivered(f"It cannot be reached: {reason}.")
                     if lacking := shortage_of(error):
-                        raise NotDelivered(f"This machine has run out: {lacking}.") from None
+                        raise NotDelivered(OUR_SHORTAGE.format(lacking)) from None
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     # Not its text, which may quote the URL.
                     kind = type(error).__name__

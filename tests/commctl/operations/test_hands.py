@@ -49,3 +49,21 @@ def test_a_refusal_is_told_while_a_question_is_asked_and_when_leaving(
         assert hands.do("y")
         assert not hands.do("q")
         assert hands.finish(LIMIT_S) == ["That is not allowed."]
+
+
+def test_what_the_screen_has_told_is_told_again_when_leaving_and_not_after_another_key() -> None:
+    answers: Mapping[str, Answer | Callable[[], Answer]] = {"PUT operation/it/state": FORBIDDEN}
+    with Played(answers) as played, Api(Server(played.url)) as api:
+        shown = progress(1, 0)
+        hands = Hands(api, "it", shown, Screen(Output("table", no_color=True), shown))
+
+        def told() -> bool:
+            hands.tell()
+            return bool(hands.message)
+
+        assert hands.do("p")
+        wait_for(told, LIMIT_S)
+        assert not hands.do("q")
+        assert hands.finish(0) == [hands.message] == ["That is not allowed."]
+        assert hands.do("x")
+        assert hands.finish(0) == []
