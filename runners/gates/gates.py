@@ -66,11 +66,8 @@ class Gate:
             return f"it did not answer within {ANSWER_S:g} seconds"
         except UnusableAnswer as unusable:
             return f"its answer {unusable}".rstrip(".")
-        except httpx.ConnectError as error:
-            lacking = shortage_of(error)
-            return f"this machine has run out: {lacking}" if lacking else "it cannot be reached"
         except Exception as error:  # noqa: BLE001 - what fails here says no, and ends nothing else
-            return f"the exchange failed ({type(error).__name__})"
+            return _fault_of(error)
         return ""
 
     async def _must_be_open(self) -> None:
@@ -85,6 +82,14 @@ class Gate:
                 raise Veto(f"it answered {answer.status_code}")
             if self._options.prometheus:
                 _no_alert_may_fire(await body_of(answer, ANSWER_BYTES_MAX))
+
+
+def _fault_of(error: Exception) -> str:
+    if lacking := shortage_of(error):
+        return f"this machine has run out: {lacking}"
+    if isinstance(error, httpx.ConnectError):
+        return "it cannot be reached"
+    return f"the exchange failed ({type(error).__name__})"
 
 
 def _no_alert_may_fire(body: bytes) -> None:
