@@ -27,6 +27,8 @@ BAD = ("failed", "unknown")
 UNDONE = ("waiting", "failed", "unknown", "skipped")
 """Outcomes of hosts that a retry takes up."""
 NAMED_MAX = 20
+AWAY = ("failed", "investigating", "bootstrapping")
+"""Of members that are away, and hold a slot of the budget."""
 PLANNED_HOSTS_MAX = 10_000
 """A plan of a retry of more is not asked for: it names each in one request."""
 TOO_LARGE = 413
@@ -99,10 +101,27 @@ def show_operation(ctx: typer.Context, operation: Which = None) -> int:
     if not use.out.for_people:
         use.out.record(operation_shown(found), {**found, "hosts": list(hosts)}, found["id"])
         return DONE
-    use.out.record(operation_shown(found), found, found["id"])
+    use.out.record(operation_shown(found) | _away(use, found), found, found["id"])
     use.out.line("")
     use.out.rows(OPERATION_HOSTS, hosts, "host")
     return DONE
+
+
+def _away(use: Session, operation: Operation) -> dict[str, str]:
+    """Who holds a slot of the budget, where that is what an operation waits for."""
+    wait = operation["waits_for"]
+    if wait is None or wait["what"] != "members":
+        return {}
+    cluster = operation["cluster"]
+    told = [
+        f"{lock['address']} holds a lock as {lock['id']}"
+        for lock in use.api.get(f"cluster/{in_path(cluster)}/locks")
+    ]
+    for status in AWAY:
+        hosts = use.api.hosts(NAMED_MAX, cluster=cluster, status=status)
+        told += [f"{host['address']} is {status}" for host in hosts]
+    more = " and more" if len(told) > NAMED_MAX else ""
+    return {"away": ", ".join(told[:NAMED_MAX]) + more}
 
 
 @commands.command("watch")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commctl.operator import Operator
 from tests.end_to_end.conftest import QUICK
 from tests.end_to_end.operations.rolled import Rolled, outcomes
 from tests.fleet import Fleet
@@ -36,6 +37,8 @@ def test_a_lock_outlives_kill_9_and_an_operation_waits_for_its_slot(
         rolled.begin_by_post("upgrade", max_parallel=2)
         record = rolled.waiting_for("members", for_ever=True)
         assert outcomes(record) == ["waiting", "waiting"]
+        shown = Operator(tmp_path / "home", service).run("op", "show", "-o", "table").stdout
+        assert f"{hosts[0].address} holds a lock as id-0" in shown
         assert first.steady_state()
         assert rolled.over()["status"] == "finished"
         assert second.pre_reboot()
