@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.names import host_address
 from domain.refusal import Refusal
+from runners.cli.import_2017.how_far import HowFar
 from runners.cli.import_2017.remote import NOT_LET_IN, Answer, Remote
 from runners.os_support.json_file import ChangeRefused
 
@@ -88,10 +89,12 @@ class _Reader:
                 fleet.clusters[name] = await self._cluster(name, body, addresses)
         if not self._lists:
             raise ChangeRefused(f"{self._remote.url} has no API v0 of Commissaire.")
-        wanted = None if only is None else {*only}
+        if only is not None:
+            wanted = {*only}
+            addresses = [address for address in addresses if address in wanted]
+        how_far = HowFar(f"hosts of {self._remote.url} read", len(addresses))
         for address in addresses:
-            if wanted is not None and address not in wanted:
-                continue
+            how_far.one_more()
             if (body := await self._record("host", address)) is not None:
                 await self._take_host(address, body, keys=keys)
         return fleet
