@@ -37,6 +37,12 @@ class Ground:
         service.module = module
         return service
 
+    def ours_watched(self, host_count: int, interval_s: int) -> Ours:
+        """A service of so many hosts, each of which is looked at once in an interval."""
+        directory = self.new_directory("ours")
+        shutil.copytree(self._seed(0, host_count), directory / "data")
+        return Ours(directory, None, "--check-interval", str(interval_s), named=False)
+
     def ours_labelled(self, host_count: int) -> Ours:
         """The same, on a log of so many hosts, which have labels."""
         directory = self.new_directory("ours")

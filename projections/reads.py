@@ -134,6 +134,9 @@ class SQLiteReads:
         self._engine = engine
         self._commits = -1
         self._seen = -1
+        self._moment = Moment(self)
+        self.is_held = False
+        """Whether nothing is asked, since it was asked a moment ago."""
         self._hot: dict[Any, Any] = {}
         self._bytes = 0
         self._under_way: dict[Any, asyncio.Task[Any]] = {}
@@ -156,6 +159,11 @@ class SQLiteReads:
         """Another number after every commit of anybody; only on the event loop's thread."""
         self._forget_if_changed()
         return self._seen
+
+    def moment(self) -> "Moment":
+        """`seen`, asked anew now, whatever was asked in this turn, and once for all in the block:
+        for answers that are given while requests are still read from sockets."""
+        return self._moment
 
     async def scan(self, query: "Query[T]", *args: Any) -> T:
         """Run a query in a thread, or give what it found when nothing has changed since."""
@@ -208,10 +216,12 @@ class SQLiteReads:
                 raise
 
     def _forget_if_changed(self) -> None:
-        commits = self._engine.commits
-        if commits == self._commits and not self._turn.is_new():
-            return
-        self._commits = commits
+        if not self.is_held and (self._engine.commits != self._commits or self._turn.is_new()):
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask whether anybody committed, and forget what was remembered if so."""
+        self._commits = self._engine.commits
         version = self._data_version()
         if version != self._seen:
             self._seen = version
@@ -224,6 +234,24 @@ class SQLiteReads:
         if len(self._hot) < HOT_ROWS_MAX and self._bytes + size <= HOT_BYTES_MAX:
             self._hot[key] = found
             self._bytes += size
+
+
+class Moment:
+    """A block without an `await`, in which the database is asked once whether anybody committed.
+
+    Gives the number of its state, as `SQLiteReads.seen`. Raises what reading does.
+    """
+
+    def __init__(self, reads: SQLiteReads) -> None:
+        self._reads = reads
+
+    def __enter__(self) -> int:
+        self._reads.ask()
+        self._reads.is_held = True
+        return self._reads.seen()
+
+    def __exit__(self, *_: object) -> None:
+        self._reads.is_held = False
 
 
 # Any: what queries find.

@@ -23,10 +23,11 @@ from web.events.proofs import Proofs, Sign, nobody_signs
 from web.events.timeline import Timeline
 from web.exception_handlers import exception_handlers
 from web.http.clients import Clients, Network
-from web.http.request_counts import RequestCounts
 from web.http.requests import Limits
-from web.middleware import RequestMiddleware, ServiceLogWrite
+from web.known_answers import KnownAnswers
+from web.middleware import RequestMiddleware
 from web.openapi.pages import SelfDescription
+from web.request_log import RequestLog
 from web.resources.accounts.account_book import AccountBook
 from web.resources.accounts.sessions import Sessions
 from web.resources.accounts.tokens import Tokens
@@ -89,15 +90,6 @@ class HostKeys:
 
 
 @dataclass(frozen=True)
-class RequestLog:
-    """Where a line for each request goes, if `log_requests`, and where requests are counted."""
-
-    write: ServiceLogWrite
-    log_requests: bool = True
-    counts: RequestCounts = field(default_factory=RequestCounts)
-
-
-@dataclass(frozen=True)
 class Options:
     """What may be different from service to service."""
 
@@ -134,8 +126,9 @@ def application(
     options: Options,
     accounts: AccountBook,
     observation: Observation | None = None,
+    known: KnownAnswers | None = None,
 ) -> Starlette:
-    """The whole HTTP API, and the console on it.
+    """The whole HTTP API, and the console on it; `known` keeps answers, where that is wanted.
 
     It keeps nothing of its own: the collaborators are the caller's.
     """
@@ -155,11 +148,10 @@ def application(
     )
     around = Middleware(
         RequestMiddleware,
-        log=log.write,
-        log_requests=log.log_requests,
+        log=log,
         clients=options.clients,
-        request_counts=log.counts,
         position=lambda: options.window.head,
+        known=known,
     )
     app = Starlette(
         routes=routes if options.elsewhere else [*routes, *pages],

@@ -9,25 +9,26 @@ import traceback
 from collections.abc import Callable
 from pathlib import PurePath
 from time import perf_counter
-from typing import Literal, Protocol
 from urllib.parse import quote, unquote
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.authentication.tokens import without_tokens
 from web.http.clients import Clients
 from web.http.problems import Problem
-from web.http.request_counts import UNKNOWN_PATH, RequestCounts
+from web.http.request_counts import UNKNOWN_PATH
 from web.http.requests import (
     ID_KEY,
     NOBODY,
     ORIGIN_KEY,
     POSITION_KEY,
     READING,
+    REQUEST_KEY,
     ROUTE_KEY,
     RequestIds,
 )
+from web.known_answers import KnownAnswers
+from web.request_log import RequestLog, path_shown
 
 CLIENT_CLOSED_STATUS = 499
 """What the log says of a request whose client left before it had sent everything."""
@@ -37,16 +38,6 @@ POSITIONED = (200, 206, 304, 404)
 """Answers that say of which position of the log they are: also that nothing is there."""
 
 
-class ServiceLogWrite(Protocol):
-    """Where log lines go."""
-
-    def __call__(
-        self, event: str, /, level: Literal["info", "error"] = "info", **fields: object
-    ) -> None:
-        """Write a line: what happened, and the fields that tell more."""
-        ...
-
-
 class RequestMiddleware:
     """Names a request and its client, counts it, logs it, and answers for what nobody caught."""
 
@@ -54,18 +45,16 @@ class RequestMiddleware:
         self,
         app: ASGIApp,
         *,
-        log: ServiceLogWrite,
-        log_requests: bool,
+        log: RequestLog,
         clients: Clients,
-        request_counts: RequestCounts,
         position: Callable[[], int],
+        known: KnownAnswers | None,
     ) -> None:
         self._app = app
         self._log = log
-        self._log_requests = log_requests
         self._clients = clients
-        self._request_counts = request_counts
         self._position = position
+        self._known = known
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +71,8 @@ class RequestMiddleware:
         is_read = scope["method"] in READING
         if is_read:
             scope[POSITION_KEY] = self._position()  # before anything is read: nothing is missed
+        known = self._known if REQUEST_KEY in scope else None
+        state = known.state() if known is not None else None
         status = 0
 
         async def send_named(message: Message) -> None:
@@ -97,6 +88,8 @@ class RequestMiddleware:
         try:
             try:
                 await self._app(scope, receive, send_named)
+                if known is not None and state is not None:
+                    known.keep(scope, state)
             except ClientDisconnect:
                 pass  # nobody is there to be told
             except (Exception, asyncio.CancelledError) as error:
@@ -107,9 +100,16 @@ class RequestMiddleware:
             seconds = perf_counter() - started
             status = status or CLIENT_CLOSED_STATUS
             route = scope.get(ROUTE_KEY, UNKNOWN_PATH)
-            self._request_counts.add(route, scope["method"], status, seconds)
-            if self._log_requests:
-                self._log_request(scope, status, seconds)
+            self._log.tell(
+                route,
+                scope["method"],
+                path_shown(scope["raw_path"]),
+                status,
+                seconds,
+                scope.get("user", NOBODY).user,
+                request_id,
+                origin.address,
+            )
 
     def _last_resort(self, request_id: str, error: BaseException) -> Problem:
         if isinstance(error, asyncio.CancelledError):
@@ -121,23 +121,11 @@ class RequestMiddleware:
             return Problem("unavailable", "The service has no memory left for this request.")
         return Problem("defect", f"It is in the service's log as request {request_id}.")
 
-    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
-        self._log(
-            "request",
-            method=scope["method"],
-            path=without_tokens(scope["raw_path"]).decode("ascii", "replace"),
-            status=status,
-            ms=round(seconds * 1000, 2),
-            user=scope.get("user", NOBODY).user,
-            request_id=scope[ID_KEY],
-            client=scope[ORIGIN_KEY].address,
-        )
-
     def _log_defect(self, request_id: str, defect: BaseException) -> None:
         # Where it happened, not the values that it happened with: one may be a secret.
         frames = traceback.extract_tb(defect.__traceback__)[-FRAMES_MAX:]
         places = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames]
-        self._log(
+        self._log.write(
             "request.failed",
             level="error",
             request_id=request_id,

@@ -44,7 +44,7 @@ def commit_row(connection: sqlite3.Connection, name: str, body: bytes) -> None:
 
 
 def application(directory: Path) -> Starlette:
-    """Four routes; whoever listens to the stream is told of each PUT."""
+    """Five routes; whoever listens to the stream is told of each PUT."""
     one, many = (directory / "host").read_bytes(), (directory / "hosts").read_bytes()
     rows = open_rows(directory / "rows.db")
 
@@ -69,6 +69,10 @@ def application(directory: Path) -> Starlette:
     async def hosts(request: Request) -> Response:
         return Response(many, media_type=JSON)
 
+    async def unchanged(request: Request) -> Response:
+        known = request.headers["if-none-match"]
+        return Response(status_code=304, headers={"etag": known})
+
     async def put(request: Request) -> Response:
         # On the loop: with one client, a thread would only make it slower.
         commit_row(rows, request.path_params["name"], await request.body())
@@ -82,6 +86,7 @@ def application(directory: Path) -> Starlette:
         routes=[
             Route("/host/{address}", host),
             Route("/hosts", hosts),
+            Route("/unchanged", unchanged),
             Route("/stream", stream),
             Route("/row/{name}", put, methods=["PUT"]),
         ]

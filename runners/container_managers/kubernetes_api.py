@@ -20,6 +20,7 @@ from domain.options import api_root
 from runners.container_managers.failure import ManagerFailed, failed_answer, failed_exchange
 from runners.os_support.bounded_body import PLAIN, UnusableAnswer, body_of
 from runners.os_support.shared_read import SharedRead
+from runners.os_support.trust import trust_in
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 20.0
@@ -182,7 +183,7 @@ class KubernetesApi:
             stamp = tuple(_stamp(path) for path in access.files)
             if self._trusted is not None and self._trusted[0] == stamp:
                 return self._trusted
-            trust = ssl.create_default_context(cafile=access.ca_path)
+            trust = trust_in(access.ca_path)
             if access.certificate_path is not None:
                 # Without one, OpenSSL would ask the terminal for the passphrase.
                 trust.load_cert_chain(

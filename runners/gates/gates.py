@@ -5,7 +5,6 @@ redirect. Reasons name what is so and no times, so that the same veto is the sam
 """
 
 import asyncio
-import ssl
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from runners.gates.gate_options import GateOptions, WrongGate
 from runners.os_support.bounded_body import PLAIN, UnusableAnswer, body_of
 from runners.os_support.shared_answer import SharedAnswer
 from runners.os_support.shortage import shortage_of
+from runners.os_support.trust import trust_in
 
 ANSWER_S = 5.0
 """A gate that has not answered by then says no."""
@@ -37,7 +37,7 @@ class Gate:
         self._options = options
         self.filter = options.filter
         try:
-            trust = ssl.create_default_context(cafile=options.ca_file)
+            trust = trust_in(options.ca_file)
         except (OSError, RuntimeError) as error:
             why = getattr(error, "strerror", None) or error
             raise WrongGate(f"gates.{name}: ca: {options.ca}: {why}") from None

@@ -4,7 +4,7 @@ import ipaddress
 
 from starlette.types import ASGIApp
 
-from runners.http_server.connection_pool import Fault, Limits
+from runners.http_server.connection_pool import Fault, KnownAnswers, Limits
 from runners.http_server.server import Server
 from runners.http_server.tls import Certificate, Tls, TlsFiles, WrongTls, is_expired
 from runners.os_support.log_lines import ServiceLog
@@ -16,7 +16,12 @@ class ConfiguredServer:
     """A server that was started, and the TLS that it speaks, if any."""
 
     def __init__(
-        self, settings: Settings, app: ASGIApp, tls: Tls | None, lines: ServiceLog
+        self,
+        settings: Settings,
+        app: ASGIApp,
+        tls: Tls | None,
+        lines: ServiceLog,
+        known: KnownAnswers | None = None,
     ) -> None:
         self._lines = lines
         self._host = settings.host
@@ -28,6 +33,7 @@ class ConfiguredServer:
             _limits(settings),
             on_fault=self._tell_fault,
             tls=tls,
+            known=known,
         )
 
     @property

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from uvicorn.server import ServerState
 
+from web.http.replies import SentAnswer
+
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
 
@@ -51,6 +53,14 @@ UNANNOUNCED = Fault(
 NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
 
 
+class KnownAnswers(Protocol):
+    """Whoever knows answers to requests that are not parsed yet."""
+
+    def answer(self, request: bytes, client: tuple[str, int] | None) -> SentAnswer | None:
+        """The whole answer to these bytes; None where it is not known."""
+        ...
+
+
 class Evictable(Protocol):
     """A connection on which nobody waits for an answer."""
 
@@ -67,6 +77,7 @@ class ConnectionPool:
     limits: Limits
     on_fault: Callable[[Fault, str, str], None]
     """Told of each fault, with the client's address and the request id that it was answered."""
+    known: KnownAnswers | None = None
     unfinished: "dict[Evictable, None]" = field(default_factory=dict)
     """Those that have said nothing yet, or no whole head, or still send what was refused; in the
     order in which they began to."""

@@ -17,7 +17,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from runners.http_server.connection import Connection
-from runners.http_server.connection_pool import ConnectionPool, Fault, Limits
+from runners.http_server.connection_pool import ConnectionPool, Fault, KnownAnswers, Limits
+from runners.http_server.quick_connection import QuickConnection
 from runners.http_server.tls import Tls
 from runners.http_server.tls_handshake import Handshake
 
@@ -56,6 +57,7 @@ class Server:
         *,
         on_fault: Callable[[Fault, str, str], None] = _unsaid,
         tls: Tls | None = None,
+        known: KnownAnswers | None = None,
     ) -> None:
         self._app = app
         self._tls = tls
@@ -70,7 +72,7 @@ class Server:
             self.faults[fault.kind] += 1
             on_fault(fault, client, request_id)
 
-        self._pool = ConnectionPool(ServerState(), self._limits, count)
+        self._pool = ConnectionPool(ServerState(), self._limits, count, known)
         self._listener: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
 
@@ -165,10 +167,11 @@ class Server:
     ) -> Callable[[], asyncio.BaseProtocol]:
         """What makes the protocol of a new connection: HTTP at once, or TLS first."""
         pool, tls = self._pool, self._tls
+        kind = Connection if pool.known is None else QuickConnection
         if tls is None:
-            return lambda: Connection(config, pool, loop)
+            return lambda: kind(config, pool, loop)
         return lambda: Handshake(
-            pool, tls.context, loop, lambda agreed: Connection(config, pool, loop, agreed)
+            pool, tls.context, loop, lambda agreed: kind(config, pool, loop, agreed)
         )
 
     def _set_date(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -37,6 +37,7 @@ from runners.security.session_uses import SessionUses
 from runners.security.vault import Vault
 from runners.service.accounts import FirstStart, open_accounts
 from runners.service.factories import Factories, make_ssh, oldest_report
+from runners.service.known_answers import known_answers
 from runners.service.prerequisites import (
     CannotServe,
     authentication_of,
@@ -56,13 +57,14 @@ from runners.sources.plugins import ConfiguredSource
 from runners.webhooks.reading import WebhookReader
 from runners.webhooks.receiver import HttpReceiver
 from runners.webhooks.trial import WebhookTrial
-from web.app import HostKeys, Options, RequestLog, Stores, application
+from web.app import HostKeys, Options, Stores, application
 from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.request_counts import RequestCounts
 from web.http.requests import Limits as RequestLimits
+from web.request_log import RequestLog
 from web.resources.accounts.account_book import AccountBook
 from web.resources.health import Observation
 from web.resources.operations import second_looks
@@ -117,16 +119,19 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         local, basic = LocalLogin(settings, lines), BasicAuthentication(accounts, queue)
         uses = SessionUses(storage.log_reads, storage.writer)
         authentication = authentication_of(settings, accounts, basic, uses, lines, local)
+        request_log = RequestLog(lines.write, settings.log_requests, counts)
+        known = known_answers(settings, storage, authentication, request_log, window)
         app = application(
             _stores(storage),
             HostKeys(vault, lambda raw: read_private_key(raw).fingerprint, SshLoginTrial(ssh)),
             authentication,
-            RequestLog(lines.write, settings.log_requests, counts),
+            request_log,
             _options(settings, storage, window, webhooks, gates),
             AccountBook(accounts, AccountRegister(), storage.writer, queue, basic, now),
             Observation(authentication, observer.parts, observer.figures, settings.observers),
+            known,
         )
-        serving = await listen(settings, app, tls, lines)
+        serving = await listen(settings, app, tls, lines, known)
         stack.callback(local.withdraw)
         local.announce(serving.address)
         observer.collectors += [

@@ -10,6 +10,7 @@ from runners.bootstrapping.step_files import Lists, WrongSteps, read_lists
 from runners.gates.gate_options import WrongGate, configured
 from runners.gates.gates import Gates
 from runners.http_server.configured_server import ConfiguredServer, tls_of
+from runners.http_server.connection_pool import KnownAnswers
 from runners.http_server.server import CannotListen
 from runners.http_server.tls import Tls, WrongTls
 from runners.os_support.directory_lock import CHECK_EVERY_S, DataDirectoryTaken, DataLock
@@ -150,10 +151,14 @@ def tls_files(settings: Settings) -> Tls | None:
 
 
 async def listen(
-    settings: Settings, app: ASGIApp, tls: Tls | None, lines: ServiceLog
+    settings: Settings,
+    app: ASGIApp,
+    tls: Tls | None,
+    lines: ServiceLog,
+    known: KnownAnswers | None,
 ) -> ConfiguredServer:
     """Take connections, from now on."""
-    configured = ConfiguredServer(settings, app, tls, lines)
+    configured = ConfiguredServer(settings, app, tls, lines, known)
     try:
         await configured.start()
     except CannotListen as error:

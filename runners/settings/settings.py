@@ -185,6 +185,11 @@ class Settings(Places, BaseModel):
     keep_alive_s: Seconds = Field(
         15.0, description="How long a connection may stay open without a request."
     )
+    known_answers_bytes: Annotated[int, Field(ge=0, le=1024 * MEBIBYTE), Sources("BYTES")] = Field(
+        16 * MEBIBYTE,
+        description="With SQLite: how much is kept of what was answered since the last change, for"
+        " requests that come again; 0: nothing.",
+    )
     connections_max: Count = Field(
         16_384,
         description="Connections that may be open at once. Beyond, those without a whole request"

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from runners.os_support.bounded_body import PLAIN, UnusableAnswer, body_of
 from runners.os_support.shared_read import SharedRead
+from runners.os_support.trust import trust_in
 from runners.sources.field_mapping import SAME_NAMES, MappedFields
 from runners.sources.source import NoAnswer, WrongOptions, checked
 
@@ -110,7 +111,7 @@ class HttpSource:
             except NoAnswer as wrong:
                 raise WrongOptions(f"headers.{name}: {wrong}") from None
         try:
-            trust = ssl.create_default_context(cafile=said.ca_file)
+            trust = trust_in(said.ca_file)
         except OSError as error:
             raise WrongOptions(f"ca_file: {said.ca_file}: {error.strerror or error}") from None
         return cls(said, variables, trust)

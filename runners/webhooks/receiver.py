@@ -17,6 +17,7 @@ from typing import NamedTuple
 import httpx
 
 from runners.os_support.shortage import shortage_of
+from runners.os_support.trust import trust_in
 from runners.webhooks.host_names import HostNames, NoAddress
 
 LIMIT_S = 20.0
@@ -135,7 +136,7 @@ class HttpReceiver:
             changed = found.st_mtime_ns
         known = self._trusted.get(ca_path)
         if known is None or known[0] != changed:
-            known = changed, ssl.create_default_context(cafile=ca_path or None)
+            known = changed, trust_in(ca_path or None)
             self._trusted[ca_path] = known
         return known[1]
 

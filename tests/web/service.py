@@ -32,7 +32,7 @@ from projections.accounts.register import AccountRegister
 from projections.all import PROJECTIONS, beside_the_log
 from projections.beside_the_log.webhook_deliveries import Attempt
 from projections.past.past_reads import PastReads
-from projections.reads import reads
+from projections.reads import SQLiteReads, reads
 from projections.rebuilding.live_tables import LiveTables
 from projections.rebuilding.on_demand import Verifying
 from runners.http_server.connection_pool import Fault
@@ -45,7 +45,7 @@ from runners.security.session_uses import SessionUses
 from runners.security.users import UsersFile
 from runners.security.vault import Vault
 from tests.support.warm_start import CHEAP_BCRYPT
-from web.app import LISTENERS_MAX, HostKeys, Options, RequestLog, Stores, application
+from web.app import LISTENERS_MAX, HostKeys, Options, Stores, application
 from web.authentication.authentication import Account, Authentication
 from web.authentication.basic import BasicAuthentication
 from web.authentication.password_queue import PasswordQueue
@@ -54,6 +54,8 @@ from web.authentication.tokens import TokenAuthentication
 from web.events.live_window import EventWindow
 from web.http.clients import Clients
 from web.http.requests import Limits
+from web.known_answers import KnownAnswers
+from web.request_log import RequestLog
 from web.resources.accounts.account_book import AccountBook
 from web.resources.credentials import Trust, TryLogin, nobody_can_try
 from web.resources.webhooks import TryWebhook, nobody_can_send
@@ -61,6 +63,7 @@ from web.routing.route import Route
 
 TIMEOUT_S = 60.0
 FAILURES_PER_MINUTE = 5
+KNOWN_BYTES_MAX = 1024 * 1024
 
 T = TypeVar("T")
 
@@ -163,11 +166,14 @@ class WebService:
     async def _start(self, limits: Limits | None, server_limits: ServerLimits | None) -> None:
         self._queue = PasswordQueue(FAILURES_PER_MINUTE)
         self._telling = asyncio.create_task(self.live.run(self._follower))
+        authentication, log = self._authentication(), RequestLog(self._line)
+        self.counts = log.counts
+        self.known = known = self._known_answers(authentication, log)
         self.app = application(
             Stores(self.writer, self._reads, self._reads, self._past, self._verifying),
             HostKeys(self.vault, self._parse, self._try),
-            self._authentication(),
-            RequestLog(self._line),
+            authentication,
+            log,
             Options(
                 gates=self.gate_filters,
                 ask_gates=self._ask,
@@ -184,6 +190,7 @@ class WebService:
             AccountBook(
                 self.accounts, AccountRegister(), self.writer, self._queue, self._basic, now
             ),
+            known=known,
         )
         self.table = [route for route in self.app.routes if isinstance(route, Route)]
         self.server = Server(
@@ -192,8 +199,24 @@ class WebService:
             0,
             server_limits,
             on_fault=lambda fault, *_: self.faults.append(fault),
+            known=known,
         )
         await self.server.start()
+
+    def _known_answers(
+        self, authentication: Authentication, log: RequestLog
+    ) -> KnownAnswers | None:
+        if not isinstance(self._reads, SQLiteReads):
+            return None
+        return KnownAnswers(
+            self._reads.moment,
+            lambda: None,
+            authentication,
+            self._clients or Clients(),
+            log,
+            lambda: self.live.head,
+            KNOWN_BYTES_MAX,
+        )
 
     def _authentication(self) -> Authentication:
         file = cast(UsersFile, FileOfUsers(self.users))

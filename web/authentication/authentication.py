@@ -5,9 +5,9 @@ answers 401, 403, 429 or 503 for what it raises.
 """
 
 import math
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from domain.refusal import Refusal
 from domain.roles import Role, Standing, includes
@@ -148,6 +148,20 @@ class RenewingAuthenticator(Authenticator, Protocol):
         """
 
 
+Again = Callable[[], Identity | None]
+"""Who sends the same credentials again, where that is known without any work; it holds a digest of
+the credentials, never themselves."""
+
+
+@runtime_checkable
+class Recognizing(Protocol):
+    """An authenticator that recognizes whoever sends the very same request again."""
+
+    def again(self, scope: Scope) -> Again:
+        """What asks who sends it again; for a request that was let in."""
+        ...
+
+
 class Directory(Protocol):
     """Where the accounts are that kinds of credentials go by."""
 
@@ -192,6 +206,15 @@ class Authentication:
                 scope[ADMITTED_BY_KEY] = authenticator
                 return identity
         return None
+
+    def again(self, scope: Scope) -> Again | None:
+        """What asks who sends this request again, for one that was let in; None where its kind of
+        credentials has to see the request for that."""
+        admitted_by = scope[ADMITTED_BY_KEY]
+        if not isinstance(admitted_by, Recognizing):
+            return None
+        again, directory = admitted_by.again(scope), self._directory
+        return lambda: again() if directory.is_current() else None
 
     async def renew(self, scope: Scope) -> Identity | None:
         """Who it is by now that was let in by this request; None where they would not be again.

@@ -24,6 +24,7 @@ from web.authentication.authentication import (
     PASSWORD_BYTES_MAX,
     REALM,
     Account,
+    Again,
     Forbidden,
     Identity,
     Scope,
@@ -68,11 +69,28 @@ class BasicAuthentication:
         header = authorization(scope)
         if header is None:
             return None
-        known = self._verified.find(self._digest(header))
-        if known is None or known.account != self._users.users.get(known.user):
+        known = self._current(self._digest(header))
+        if known is None:
             return None
         scope[ACCOUNT_KEY] = known.user, known.account
         return known.identity
+
+    def again(self, scope: Scope) -> Again:
+        """What asks who sends this name and password again."""
+        digest = self._digest(authorization(scope) or b"")
+
+        def again() -> Identity | None:
+            known = self._current(digest)
+            return None if known is None else known.identity
+
+        return again
+
+    def _current(self, digest: bytes) -> "_Remembered | None":
+        """A verified pair, where the account is still the one that it was compared with."""
+        known = self._verified.find(digest)
+        if known is None or known.account != self._users.users.get(known.user):
+            return None
+        return known
 
     async def renew(self, scope: Scope) -> Identity | None:
         """None where the user was removed, or has another password."""

@@ -8,10 +8,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from web.authentication.authentication import REALM, Forbidden, Identity, Scope, authorization
+from web.authentication.authentication import (
+    REALM,
+    Again,
+    Forbidden,
+    Identity,
+    Scope,
+    authorization,
+)
 
 PREFIX = "cmsr_"
 """What every token begins with, so that scanners find one that was published by mistake."""
@@ -62,7 +70,14 @@ class TokenAuthentication:
     def remembered(self, scope: Scope) -> Identity | None:
         """Who is asking: a stat() of the file and a hash, microseconds."""
         token = _token(scope)
-        found = None if token is None else self._tokens.find(digest(token))
+        return None if token is None else self._bearer(digest(token))
+
+    def again(self, scope: Scope) -> Again:
+        """What asks who sends this token again."""
+        return partial(self._bearer, digest(_token(scope) or b""))
+
+    def _bearer(self, digest: bytes) -> Identity | None:
+        found = self._tokens.find(digest)
         return found.identity if found and self._clock() < found.expires_at else None
 
     async def identify(self, scope: Scope) -> Identity | None:

@@ -1,8 +1,9 @@
 """Answers: bytes that are ready, headers that are constant, and validators (ETag)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import orjson
 from starlette.requests import Request
@@ -28,6 +29,24 @@ EMPTY_LIST = b"[]"
 DIGEST_BYTES = 8
 
 ENTITY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
+
+
+class SentAnswer(NamedTuple):
+    """A whole answer, its headers as they are sent."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+def as_sent(response: Response) -> SentAnswer:
+    """What is sent of an answer that is ready."""
+    return SentAnswer(response.status_code, joined(response.raw_headers), bytes(response.body))
+
+
+def joined(headers: Iterable[Header]) -> bytes:
+    """Headers as they are sent."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class Reply(Response):

@@ -40,9 +40,12 @@ ROUTE_KEY = "commissaire.route"
 POSITION_KEY = "commissaire.position"
 TAKES_KEY = "commissaire.takes"
 SHOW_KEY = "commissaire.show"
+REQUEST_KEY = "commissaire.request"
+ANSWER_KEY = "commissaire.answer"
 """Where the ASGI scope has the name of a request, its `Client`, the path of its route, the
 position of the log that the answer is as of, the role that the route takes, and what shows a
-problem as a page (`show(request, problem)`), where a page was asked for."""
+problem as a page (`show(request, problem)`), where a page was asked for; the bytes of a request
+that its answer may be kept for, and the answer (`web/known_answers.py`)."""
 
 T = TypeVar("T")
 
@@ -209,4 +212,8 @@ class RequestIds:
         for name, value in scope["headers"]:
             if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
                 return str(value, "ascii")
+        return self.next()
+
+    def next(self) -> str:
+        """A name that comes only once."""
         return f"{self._prefix}-{next(self._count):x}"

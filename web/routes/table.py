@@ -52,6 +52,10 @@ CLASH = "conflict"
 STORED = (GONE, "storage_full")
 
 LISTS_HOSTS = reads(list[ListedHost], GONE, query=QUERY)
+NAMES = reads(Names, query=AT)
+SHOWS_CLUSTER = reads(ClusterRecord, GONE, query=AT)
+LISTS_MEMBERS = reads(Members, GONE, query=AT)
+SHOWS_MEMBER = reads(OneMember, GONE, query=AT)
 REGISTERS = makes(HostRecord, HostBody)
 REGISTERS_ITSELF = makes(HostRecord, OwnHostBody)
 APPROVES = makes(HostKeyRecord, HostKeyBody, GONE)
@@ -83,9 +87,9 @@ def service_routes(observation: Observation, described: SelfDescription) -> list
 def host_routes(hosts: Hosts, credentials: Credentials) -> list[Route]:
     """Hosts, how they are logged in to, and the keys that they prove themselves with."""
     return [
-        Route("GET", f"{V0}/hosts", "viewer", hosts.index, LISTS_HOSTS),
+        Route("GET", f"{V0}/hosts", "viewer", hosts.index, LISTS_HOSTS, of_state=True),
         Route("PUT", f"{V0}/host", "operator", hosts.register_itself, REGISTERS_ITSELF, "body"),
-        Route("GET", HOST, "viewer", hosts.show, reads(HostRecord, GONE, query=AT)),
+        Route("GET", HOST, "viewer", hosts.show, reads(HostRecord, GONE, query=AT), of_state=True),
         Route("PUT", HOST, "operator", hosts.register, REGISTERS, "body"),
         Route("DELETE", HOST, "operator", hosts.remove, removes(GONE, CLASH), "host"),
         Route("GET", f"{HOST}/status", "viewer", hosts.show_status, reads(HostStatusRecord, GONE)),
@@ -102,9 +106,9 @@ def host_routes(hosts: Hosts, credentials: Credentials) -> list[Route]:
 def cluster_routes(clusters: Clusters) -> list[Route]:
     """Clusters and their members."""
     return [
-        Route("GET", f"{V0}/clusters", "viewer", clusters.index, reads(Names, query=AT)),
-        Route("GET", f"{V0}/cluster", "viewer", clusters.index, reads(Names, query=AT)),
-        Route("GET", CLUSTER, "viewer", clusters.show, reads(ClusterRecord, GONE, query=AT)),
+        Route("GET", f"{V0}/clusters", "viewer", clusters.index, NAMES, of_state=True),
+        Route("GET", f"{V0}/cluster", "viewer", clusters.index, NAMES, of_state=True),
+        Route("GET", CLUSTER, "viewer", clusters.show, SHOWS_CLUSTER, of_state=True),
         Route(
             "PUT",
             CLUSTER,
@@ -114,9 +118,9 @@ def cluster_routes(clusters: Clusters) -> list[Route]:
             "cluster",
         ),
         Route("DELETE", CLUSTER, "operator", clusters.remove, removes(GONE, CLASH), "cluster"),
-        Route("GET", MEMBERS, "viewer", clusters.members, reads(Members, GONE, query=AT)),
+        Route("GET", MEMBERS, "viewer", clusters.members, LISTS_MEMBERS, of_state=True),
         Route("PUT", MEMBERS, "operator", clusters.replace_members, REPLACES, "cluster"),
-        Route("GET", MEMBER, "viewer", clusters.show_member, reads(OneMember, GONE, query=AT)),
+        Route("GET", MEMBER, "viewer", clusters.show_member, SHOWS_MEMBER, of_state=True),
         Route("PUT", MEMBER, "operator", clusters.add_member, JOINS, "cluster"),
         Route(
             "DELETE", MEMBER, "operator", clusters.remove_member, removes(GONE, CLASH), "cluster"

@@ -19,7 +19,17 @@ from web.authentication.authentication import Authentication, Identity
 from web.authentication.sessions import refuse_forged
 from web.http.problems import KINDS, Problem
 from web.http.query_string import refuse_unknown
-from web.http.requests import NOBODY, READING, ROUTE_KEY, TAKES_KEY, Request, not_allowed
+from web.http.replies import as_sent
+from web.http.requests import (
+    ANSWER_KEY,
+    NOBODY,
+    READING,
+    REQUEST_KEY,
+    ROUTE_KEY,
+    TAKES_KEY,
+    Request,
+    not_allowed,
+)
 from web.routing.description import Description
 from web.routing.where import ActsOn, where
 from web.schemas.bodies import NothingElse, parse
@@ -38,6 +48,9 @@ class Route(StarletteRoute):
     cluster that it acts on, or everywhere. Where the body names the cluster, the handler asks
     `Request.must_be_allowed_in`.
 
+    `of_state`: the answer follows from the request's bytes, its sender and the state of the
+    database alone, so that it may be kept (`web/known_answers.py`).
+
     The first sentence of the handler's docstring says what it does, also to clients.
     """
 
@@ -49,6 +62,8 @@ class Route(StarletteRoute):
         handler: Handler,
         description: Description,
         acts_on: ActsOn = "",
+        *,
+        of_state: bool = False,
     ) -> None:
         super().__init__(path, handler, methods=[verb])
         self.verb = verb
@@ -57,6 +72,7 @@ class Route(StarletteRoute):
         self.handler = handler
         self.description = description
         self.acts_on = acts_on
+        self.of_state = of_state
         self._fixed_part = path.partition("{")[0]
         self._refuse_mistakes()
 
@@ -112,6 +128,8 @@ class Route(StarletteRoute):
             if body and self.verb == "DELETE":
                 parse(body, NothingElse)  # `dry_run`, say, would be a wish that is not heard
         response = await self.handler(request)
+        if self.of_state and REQUEST_KEY in scope and not scope["query_string"]:
+            scope[ANSWER_KEY] = as_sent(response)
         await response(scope, receive, send)
 
     async def admit(self, scope: Scope, user: Identity) -> None:

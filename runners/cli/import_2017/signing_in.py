@@ -14,6 +14,7 @@ import typer
 
 from runners.cli.import_2017.remote import Login, root_of
 from runners.os_support.json_file import ChangeRefused
+from runners.os_support.trust import trust_in
 from runners.security.local_login import FILE
 from runners.settings.reading import settings_of
 
@@ -107,7 +108,7 @@ def secret_in(file: Path) -> str:
 def trusted(ca: Path | None) -> ssl.SSLContext:
     """Whose certificates are believed. Verification is never off."""
     try:
-        return ssl.create_default_context(cafile=ca and str(ca))
+        return trust_in(ca)
     except (OSError, ssl.SSLError):
         raise ChangeRefused(f"{ca}: no certificates to trust.") from None
 
