@@ -59,9 +59,9 @@ class Checked:
     def signal_sessions(self, number: signal.Signals) -> None:
         for child in self.sessions():
             pids = Path(f"/proc/{child}/task/{child}/children").read_text().split()
-            for pid in [*pids, child]:
+            for pid in [*map(int, pids), child]:
                 with suppress(ProcessLookupError):
-                    os.kill(int(pid), number)
+                    os.kill(pid, number)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ async def test_none_is_kept_where_the_setting_is_0() -> None:
 
 async def test_hosts_that_come_round_find_theirs_also_where_there_are_more_than_places() -> None:
     kept = KeptConnections(10)
-    addresses = [f"10.0.0.{number}" for number in range(20)]
+    addresses, found = [f"10.0.0.{number}" for number in range(20)], 0
     for _ in range(3):
         found = 0
         for address in addresses:
