@@ -14,6 +14,7 @@ from runners.security.private_keys import PrivateKey
 from runners.security.vault import NoSecret, WrongMasterKey
 from runners.ssh.client import Session, Ssh, Target
 from runners.ssh.failure import HostKey, HostKeyMismatch, SshFailure
+from runners.ssh.kept_connections import Visit
 
 KINDS: dict[str, FailureKind] = {
     "authentication": "authentication",
@@ -43,9 +44,12 @@ class HostSessions:
         return self._ownership.left_s(address)
 
     @asynccontextmanager
-    async def open(self, host: Host, trust: Trust) -> AsyncIterator[Session]:
+    async def open(
+        self, host: Host, trust: Trust, visit: Visit | None = None
+    ) -> AsyncIterator[Session]:
         """A session with the host, whose key `trust` is asked about at the first contact.
 
+        With a `visit`, its connection may be kept after a block that ends well.
         Raises `HostKeyChanged`, what `trust` raises, and, also within the context, `HostUnusable`
         and `LocalFailure`.
         """
@@ -56,12 +60,13 @@ class HostSessions:
 
         permit = partial(permitted, self._ownership, host.name)
         try:
-            async with self._ssh.connect(target, vouch, permit) as session:
+            async with self._ssh.connect(target, vouch, permit, visit) as session:
                 yield session
         except HostKeyMismatch as mismatch:
             raise HostKeyChanged(mismatch.offered.fingerprint, mismatch.sentence) from mismatch
         except SshFailure as failure:
             if failure.kind == "ours":
+                self._ssh.kept.forget_all()  # each is an open file
                 raise LocalFailure(failure.sentence) from failure
             kind = KINDS.get(failure.kind, "unreachable")
             raise HostUnusable(

@@ -1,5 +1,8 @@
 """Checks every host that is set up in regular intervals, so that its status stays true.
 
+Its connection to a host is kept for the next check, while nothing speaks against that
+(`runners/ssh/kept_connections.py`).
+
 A check that finds nothing new leaves a heartbeat (`last_check`) and no event. Changed facts are an
 event; so is the failure of a host that did not answer several checks in a row, which the
 investigator then probes until the host answers again. A host that an operation works on is not
@@ -29,6 +32,7 @@ from runners.hosts.outcomes import (
 from runners.leases.ownership import SINGLE_PROCESS, Ownership, ShardSet
 from runners.scheduling.process_manager import Due, LocalFailure, ProcessManager
 from runners.scheduling.work_queue import Priority, Requeue
+from runners.ssh.kept_connections import KeptConnections
 
 ACTOR = "runner:watcher"
 SOONEST = 0.9
@@ -36,6 +40,19 @@ SOONEST = 0.9
 
 PRIORITY = Priority.REQUESTED
 """All checks are alike, and may have all slots."""
+
+
+ENDS_CONNECTION = (
+    events.Registered,
+    events.Removed,
+    events.CredentialsRotated,
+    events.KeyApproved,
+    events.KeyForgotten,
+    events.KeyRefused,
+    events.Failed,
+    events.CheckRequested,  # whoever asks wants to know whether a log-in works
+)
+"""The connection to a host that such an event is about is closed, and not used again."""
 
 
 class Hosts(Protocol):
@@ -78,6 +95,7 @@ class Watcher(ProcessManager):
         on_defect: Callable[[str, Exception], None],
         clock: Callable[[], float] = time.monotonic,
         ownership: Ownership = SINGLE_PROCESS,
+        kept: KeptConnections | None = None,
     ) -> None:
         super().__init__(parallel, ownership=ownership)
         self._outcomes = outcomes
@@ -90,6 +108,7 @@ class Watcher(ProcessManager):
         self._chance = chance
         self._on_defect = on_defect
         self._clock = clock
+        self._kept = KeptConnections(0) if kept is None else kept
         self._misses: dict[str, Misses] = {}
 
     @property
@@ -99,9 +118,12 @@ class Watcher(ProcessManager):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Heartbeats are written meanwhile."""
-        async with self._heartbeats.running(), super().running():
-            yield
+        """Heartbeats are written meanwhile, and connections kept."""
+        try:
+            async with self._heartbeats.running(), super().running():
+                yield
+        finally:
+            self._kept.forget_all()
 
     async def unfinished(self, shards: ShardSet) -> Iterable[Due]:
         """All hosts that are set up, spread over one interval."""
@@ -112,13 +134,16 @@ class Watcher(ProcessManager):
         ]
 
     def drop(self, keys: Container[str]) -> None:
-        """Forget the missed checks as well."""
+        """Forget the missed checks as well, and close the connections that are kept."""
         super().drop(keys)
+        self._kept.forget_those(keys)
         self._misses = {address: m for address, m in self._misses.items() if address not in keys}
 
     def notice(self, recorded: Recorded) -> None:
         """Hosts are checked once they are set up, until they fail or are removed."""
         address = recorded.event.originator_id.partition("/")[2]
+        if isinstance(recorded.event, ENDS_CONNECTION):
+            self._kept.forget(address)
         if not self._ownership.holds(address):
             return
         match recorded.event:
@@ -139,8 +164,11 @@ class Watcher(ProcessManager):
         begun = self._clock()
         host = await self._hosts.load(key)
         if host.status not in READY:
+            self._kept.forget(key)
             return None
-        if not await self._hosts.occupied(key):
+        if await self._hosts.occupied(key):
+            self._kept.forget(key)  # it may be booted, or taken away, before its next check
+        else:
             await self._check(host)
         taken = self._clock() - begun
         return Requeue(max(0.0, self._pause_s() - taken), PRIORITY)

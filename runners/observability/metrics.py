@@ -194,6 +194,21 @@ def ssh(connections: Ssh) -> Collector:
         yield CounterMetricFamily(
             "commissaire_ssh_sessions", "Log-ins on hosts that succeeded.", connections.sessions
         )
+        kept = connections.kept
+        yield GaugeMetricFamily(
+            "commissaire_ssh_kept", "Connections that are open between two checks.", len(kept)
+        )
+        checks = CounterMetricFamily(
+            "commissaire_ssh_kept_used",
+            "Checks that met a kept connection, by what came of it (broken: they logged in).",
+            labels=("outcome",),
+        )
+        checks.add_metric(("answered",), kept.reused)
+        checks.add_metric(("broken",), kept.broken)
+        yield checks
+        yield CounterMetricFamily(
+            "commissaire_ssh_kept_opened", "Log-ins whose connection was kept.", kept.opened
+        )
         failures = CounterMetricFamily(
             "commissaire_ssh_failures",
             "Connections to hosts that failed, by what went wrong.",

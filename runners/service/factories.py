@@ -23,7 +23,7 @@ from runners.hosts.failed_looks import FailedLooks
 from runners.hosts.heartbeats import Heartbeats
 from runners.hosts.investigator import SLOW_PER_SLOT, Investigator
 from runners.hosts.outcomes import HostOutcomes
-from runners.hosts.probe import SshProbe
+from runners.hosts.probe import KeptProbe, SshProbe
 from runners.hosts.ssh_session import HostSessions
 from runners.hosts.watcher import Watcher
 from runners.leases.ownership import Ownership
@@ -62,6 +62,7 @@ def make_ssh(settings: Settings) -> Ssh:
             login_s=settings.ssh_connect_timeout_s,
             command_s=settings.ssh_command_timeout_s,
         ),
+        kept=settings.ssh_kept,
     )
 
 
@@ -103,10 +104,11 @@ class Factories:
 
     def watcher(self) -> Watcher:
         """Whoever checks the hosts that are set up."""
+        sessions = self._sessions(watcher.ACTOR)
         return Watcher(
             HostOutcomes(self.writer, watcher.ACTOR, now, self.ownership),
             self.fleet,
-            SshProbe(self._sessions(watcher.ACTOR)),
+            KeptProbe(sessions, self.ssh.kept, self.settings.ssh_connect_timeout_s),
             Heartbeats(self.writer, partial(heartbeats.beat, now=now), watcher.ACTOR, now),
             interval_s=self.settings.check_interval,
             parallel=self.settings.check_parallel,
@@ -115,6 +117,7 @@ class Factories:
             chance=random.SystemRandom(),
             on_defect=self._on_defect("check.failed"),
             ownership=self.ownership,
+            kept=self.ssh.kept,
         )
 
     def update_scanner(self) -> UpdateScanner:

@@ -136,6 +136,13 @@ class Settings(Places, BaseModel):
     check_failures: Count = Field(
         3, le=100, description="Checks in a row without an answer before a host counts as failed."
     )
+    ssh_kept: Annotated[int, Sources("COUNT")] = Field(
+        1000,
+        ge=0,
+        le=100_000,
+        description="Connections to hosts that stay open between checks, an hour at most; 0: each"
+        " check logs in anew.",
+    )
     check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
 
     node_report_interval_s: Seconds = Field(

@@ -9,7 +9,7 @@ version, and tests/runners/ssh notice where the private ones change.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import asyncssh
@@ -56,10 +56,15 @@ class Wire(asyncssh.SSHClientConnection):
         """Why we hung up, where the host sent too much."""
         self.is_half_in = False
         """Whether the host took our key, and wants another method besides (RFC 4252, 5.1)."""
+        self.is_at_rest = False
+        """Whether the last command, and what it left behind, has come to its end."""
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called as soon as the connection has ended."""
         super().__init__(*args, **options)
 
     def begin_command(self) -> None:
         """Set the budget of messages for one command."""
+        self.is_at_rest = False
         self._bytes_left = None
         self._messages_max = self._messages_left = COMMAND_MESSAGES_MAX
         self._seen.clear()

@@ -18,6 +18,7 @@ from runners.ssh.bounded_connection import Wire
 from runners.ssh.command import Output, StdinScript, command_line, run_command
 from runners.ssh.connect import Lookups, connected_socket
 from runners.ssh.failure import HostKey, HostKeyMismatch, SshFailure
+from runners.ssh.kept_connections import KeptConnections, Visit
 from runners.ssh.login import HOST_KEY_ALGORITHMS, Target, Trust, log_in
 
 __all__ = ["HostKey", "HostKeyMismatch", "Limits", "Output", "Session", "Ssh", "SshFailure"]
@@ -74,7 +75,7 @@ class Session:
         permit: Permit,
         stdin_readers: set[str],
     ) -> None:
-        self.target = target
+        self._address = target.address
         self.host_key = host_key
         """The key that the host proved to have."""
         self._limits = limits
@@ -86,6 +87,21 @@ class Session:
     def command_s(self) -> float:
         """How long a script may take."""
         return self._limits.command_s
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the connection is open, and nothing of a command is left on it."""
+        return self._wire.is_at_rest and not self._wire.is_closed()
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        self._wire.is_at_rest = False
+        if not self._wire.is_closed():
+            self._wire.close()
+
+    def when_lost(self, tell: Callable[[], None]) -> None:
+        """Call this as soon as the connection has ended."""
+        self._wire.when_lost = tell
 
     async def run(
         self,
@@ -102,18 +118,18 @@ class Session:
         run = partial(
             run_command,
             self._wire,
-            self.target.address,
+            self._address,
             timeout_s=self._limits.command_s if timeout_s is None else timeout_s,
             output_bytes=self._limits.output_bytes if output_bytes is None else output_bytes,
         )
-        if self.target.address not in self._stdin_readers:
+        if self._address not in self._stdin_readers:
             self._permit()
             sent = StdinScript(script)
             output = await run(sent.line, stdin=sent.stdin)
             if not sent.was_lost(output):
                 return output
             if len(self._stdin_readers) < ADDRESSES_KEPT:
-                self._stdin_readers.add(self.target.address)
+                self._stdin_readers.add(self._address)
         self._permit()
         return await run(command_line(script))
 
@@ -127,9 +143,12 @@ class Ssh:
         per_host_interval_s: float = HOST_INTERVAL_S,
         limits: Limits = Limits(),
         *,
+        kept: int = 0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self.kept = KeptConnections(kept)
+        """What stays open of those that `connect` may keep."""
         self._places = asyncio.Semaphore(parallel)
         self._interval_s = per_host_interval_s
         self._limits = limits
@@ -150,9 +169,14 @@ class Ssh:
 
     @asynccontextmanager
     async def connect(
-        self, target: Target, trust: Trust | None = None, permit: Permit = lambda: None
+        self,
+        target: Target,
+        trust: Trust | None = None,
+        permit: Permit = lambda: None,
+        visit: Visit | None = None,
     ) -> AsyncIterator[Session]:
-        """A session on the target, closed at the end of the block.
+        """A session on the target, closed at the end of the block, unless it is kept: that takes a
+        `visit`, and a block that ends well.
 
         Where no key is pinned, `trust` is awaited with the host's key before ours is offered.
         Raises SshFailure; HostKeyMismatch where the host shows another key than the pinned one,
@@ -162,12 +186,15 @@ class Ssh:
         try:
             permit()
             wire, host_key = await self._log_in(target, trust)
-            self.sessions, self.open = self.sessions + 1, self.open + 1
+            self.sessions, self.open, is_kept = self.sessions + 1, self.open + 1, False
+            session = Session(target, host_key, self._limits, wire, permit, self._stdin_readers)
             try:
-                yield Session(target, host_key, self._limits, wire, permit, self._stdin_readers)
+                yield session
+                is_kept = visit is not None and self.kept.keep(visit, session)
             finally:
                 self.open -= 1
-                await _close(wire)
+                if not is_kept:
+                    await _close(wire)
         except SshFailure as failure:
             self.failures[failure.kind] += 1
             raise

@@ -126,6 +126,7 @@ async def run_command(
     if running.exit_status is None and not running.signal:
         await _hang_up(wire)
         raise _broken_off(wire, address)
+    wire.is_at_rest = running.is_closed
     stdout, stderr = bytes(running.stdout), bytes(running.stderr)
     return Output(running.exit_status, running.signal, stdout, stderr)
 
@@ -184,6 +185,7 @@ class _Running(asyncssh.SSHClientSession[bytes]):
         self.over: asyncio.Future[None] = self._loop.create_future()
         self.began = False
         self.exceeded = False
+        self.is_closed = False
         self.exit_status: int | None = None
         self.signal = ""
         self.stdout = bytearray()
@@ -213,6 +215,7 @@ class _Running(asyncssh.SSHClientSession[bytes]):
         self._late = self._loop.call_later(LATE_OUTPUT_S, self._finish)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_closed = True
         self._finish()
 
     def _finish(self) -> None:

@@ -12,6 +12,10 @@ from runners.ssh.failure import no_connection, slow_lookup
 LOOKUPS_MAX = 32
 """Look-ups at once. One that is not waited for any more counts until the resolver gives up."""
 
+KEEPALIVES = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
+"""The kernel's: so a connection that nobody uses is not forgotten by what translates addresses on
+the way, and one that leads nowhere any more ends within two minutes."""
+
 Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
@@ -105,6 +109,9 @@ async def _connected(place: Place) -> socket.socket:
     family, where = place
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVES.items():
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, where)
     except BaseException:

@@ -189,6 +189,10 @@ class _Visitor(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._wire = conn
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(self._wire, Wire):
+            self._wire.when_lost()
+
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
     ) -> bool:
