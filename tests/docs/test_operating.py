@@ -118,6 +118,8 @@ def test_the_alert_of_lost_log_lines_fires_when_the_reader_stalled_between_two_s
 def test_every_file_of_the_data_directory_is_told_of(service: Service) -> None:
     told = [cell.strip("`") for row in rows(section(OPERATING, "## What is where"))
             for cell in row[0].split(", ")]  # fmt: skip
+    # It is written beside the service, once the log has its tree.
+    wait_for((service.data / "log.mark").exists, LIMIT_S)
     there = {path.name for path in service.data.iterdir()}
     assert there <= set(told)
     # With files of an older version, while read models are made anew, and with PostgreSQL.

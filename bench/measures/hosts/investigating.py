@@ -29,15 +29,23 @@ def cpu(ground: Ground, scale: Scale) -> list[Figure]:
     with Fleet(ground.new_directory("fleet")) as fleet, ground.ours() as ours:
         hosts = fleet.add_many(["fedora"] * scale.fleet_hosts)
         asyncssh = side_by_side(
-            "CPU per host investigated (bare: asyncssh)",
+            "CPU per host investigated (bare: asyncssh prepared)",
             lambda: _ours_ms(ours, hosts),
-            lambda: _bare_ms(hosts),
+            lambda: _bare_ms(hosts, "prepared"),
             scale.fleet_rounds,
             "ms",
             "at most",
             LIMIT,
         )
-        figures = [asyncssh]
+        defaults = side_by_side(
+            "CPU per host investigated (bare: asyncssh's defaults)",
+            lambda: _ours_ms(ours, hosts),
+            lambda: _bare_ms(hosts),
+            scale.fleet_rounds,
+            "ms",
+            "for comparison",
+        )
+        figures = [asyncssh, defaults]
         directory = ground.new_directory("ansible")
         if ansible.installed() and ansible.give_python(hosts):
             figures.append(
@@ -71,11 +79,11 @@ def _ours_ms(ours: Ours, hosts: list[Host]) -> float:
     return taken * MS_PER_S / len(hosts)
 
 
-def _bare_ms(hosts: list[Host]) -> float:
+def _bare_ms(hosts: list[Host], *how: str) -> float:
     """CPU of a process that does nothing else, without its start, per host."""
     targets = [[host.address, host.port, host.user, host.private_key.decode()] for host in hosts]
     done = subprocess.run(
-        pinned(SERVER_CPU, [sys.executable, "-m", "bench.anchors.bare_ssh"]),
+        pinned(SERVER_CPU, [sys.executable, "-m", "bench.anchors.bare_ssh", *how]),
         input=json.dumps(targets),
         stdout=subprocess.PIPE,
         text=True,

@@ -1,5 +1,6 @@
 """`commissaire doctor`: looks at everything that an installation stands on, and says what to do."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,7 +11,7 @@ import typer
 from runners.cli.options import ConfigFile, DatabaseUrl, DataDirectory
 from runners.cli.output import show_json, show_table
 from runners.database.existing import DatabaseRefused, existing_database
-from runners.settings.reading import settings_of
+from runners.settings.reading import WrongSettings, read_settings
 from runners.settings.settings import Settings
 
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
@@ -30,13 +31,13 @@ def doctor(
 ) -> int:
     """Look at everything that the service stands on, also while it runs, and say what to do.
 
-    Versions, data directory (owners, modes), master key, database, log, read models, accounts,
-    room, clock, the address without TLS, container managers and sources. Settings are read from
-    the variables and the file that `serve` has: run it with those of the service, as its user.
+    Versions, settings, data directory (owners, modes), master key, database, log, read models,
+    accounts, room, clock, the address without TLS, container managers and sources. Settings are
+    read from the variables and the file that `serve` has: run it with those of the service, as
+    its user.
     The exit status is 1 where something is wrong; a warning leaves it 0.
     """
-    settings = settings_of(config=config, data=data, database=database)
-    findings = list(_looked_at(settings, (config, data, database), quick=quick))
+    findings = list(_looked_at((config, data, database), quick=quick))
     if as_json:
         show_json([asdict(each) for each in findings])
     else:
@@ -50,12 +51,31 @@ def doctor(
 
 
 def _looked_at(
+    asked: tuple[str | None, str | None, str | None], *, quick: bool
+) -> "Iterator[Finding]":
+    from runners.cli.doctor import machine
+    from runners.cli.doctor.finding import warning, wrong
+
+    yield from machine.versions()
+    flags = dict(zip(("config", "data", "database"), asked, strict=True))
+    strangers: list[str] = []
+    try:
+        settings = read_settings(flags, os.environ, strangers.append)
+    except WrongSettings as error:
+        for sentence in error.sentences:
+            yield wrong("settings", f"{sentence}.", "Mend it: the service does not start with it.")
+        return  # which directory and database are meant is not known
+    for sentence in strangers:
+        yield warning("settings", f"{sentence}.", "Take it out, or say it as a setting of ours.")
+    yield from _of_the_settings(settings, asked, quick=quick)
+
+
+def _of_the_settings(
     settings: Settings, asked: tuple[str | None, str | None, str | None], *, quick: bool
 ) -> "Iterator[Finding]":
     from runners.cli.doctor import machine, reach
     from runners.cli.doctor.finding import seen, wrong
 
-    yield from machine.versions()
     yield from seen("data directory", machine.directory(settings))
     yield from seen("master key", machine.master_key_is_apart(settings))
     yield from machine.clock()

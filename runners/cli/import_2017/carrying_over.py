@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from runners.cli.import_2017.comparing import in_order
 from runners.cli.import_2017.fleet import Cluster, Fleet, Resource
-from runners.cli.import_2017.how_far import HowFar
 from runners.cli.import_2017.remote import Remote
 from runners.os_support.json_file import ChangeRefused
 
@@ -29,12 +28,10 @@ class Became(NamedTuple):
 async def carry_over(old: Fleet, new: Fleet, to: Remote, tell: Callable[[Became], None]) -> None:
     """Do it, in an order in which each thing finds what it names. Raises ChangeRefused."""
     told: set[str] = set()
-    how_far = HowFar("hosts carried over", len(old.hosts))
     for path, body, is_there in _resources(old, new):
         told.add("/".join(path))
         tell(await _put(to, path, body, is_there=is_there))
     for address in in_order(old):
-        how_far.one_more()
         subject = f"host/{address}"
         told.add(subject)
         if old.hosts[address].key:

@@ -16,6 +16,7 @@ from runners.cli.output import show_table
 if TYPE_CHECKING:  # what is only imported when it is needed: `--help` is to be quick
     from runners.cli.import_2017.carrying_over import Became
     from runners.cli.import_2017.fleet import Fleet
+    from runners.cli.import_2017.progress import Progress
     from runners.cli.import_2017.remote import Remote
     from runners.cli.import_2017.signing_in import Target
 
@@ -89,31 +90,41 @@ async def _between(there: "Target", here: "Target", timeout_s: float, *, yes: bo
 async def _import(old: "Remote", new: "Remote", *, yes: bool) -> int:
     from runners.cli.import_2017.comparing import planned
     from runners.cli.import_2017.fleet import read_fleet
+    from runners.cli.import_2017.progress import Progress
 
+    progress = Progress()
     # All of it is read before anything is changed.
-    there = await read_fleet(old, keys=True)
-    here = await read_fleet(new, keys=False, only=there.hosts)
+    there = await read_fleet(old, progress, keys=True)
+    here = await read_fleet(new, progress, keys=False, only=there.hosts)
     if not yes:
         rows = planned(there, here)
         show_table(("what", "would", "why"), rows)
         print(f"{_counted(row.would for row in rows)}. Nothing was changed: --yes does it.")
         return DIFFERS if there.unread else 0
-    return await _carry_over(there, here, new)
+
+    return await _carry_over(there, here, new, progress)
 
 
-async def _carry_over(there: "Fleet", here: "Fleet", new: "Remote") -> int:
+async def _carry_over(there: "Fleet", here: "Fleet", new: "Remote", progress: "Progress") -> int:
     from runners.cli.import_2017.carrying_over import carry_over
-    from runners.cli.import_2017.comparing import differences
+    from runners.cli.import_2017.comparing import differences, planned
     from runners.cli.import_2017.fleet import read_fleet
+
+    wanted = len(planned(there, here))
+
+    def became(each: "Became") -> None:
+        done.append(each)
+        progress.tell(len(done), wanted, f"carried over to {new.url}")
 
     done: list[Became] = []
     try:
-        await carry_over(there, here, new, done.append)
+        await carry_over(there, here, new, became)
     finally:
         # Also where the new service stopped answering in the midst of it.
         show_table(("what", "became", "why"), done)
         print(f"{_counted(each.became for each in done)}.")
-    differing = list(differences(there, await read_fleet(new, keys=False, only=there.hosts)))
+    now = await read_fleet(new, progress, keys=False, only=there.hosts)
+    differing = list(differences(there, now))
     refused = [each for each in done if each.became in ("refused", "left out")]
     if not differing and not refused:
         print("Nothing differs.")

@@ -4,13 +4,13 @@ The same questions are asked of the old service and of the new one; what they an
 since the old one may be anything. Where one answer cannot be used, that thing alone is `unread`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from domain.names import host_address
 from domain.refusal import Refusal
-from runners.cli.import_2017.how_far import HowFar
+from runners.cli.import_2017.progress import Progress
 from runners.cli.import_2017.remote import NOT_LET_IN, Answer, Remote
 from runners.os_support.json_file import ChangeRefused
 
@@ -62,17 +62,20 @@ class Fleet:
         return next(having, None)
 
 
-async def read_fleet(remote: Remote, *, keys: bool, only: Iterable[str] | None = None) -> Fleet:
+async def read_fleet(
+    remote: Remote, progress: Progress, *, keys: bool, only: Iterable[str] | None = None
+) -> Fleet:
     """All that it has; with `keys` how its hosts are logged in to, with `only` no other hosts.
 
     Raises ChangeRefused where it does not answer, lets nobody in, or is none.
     """
-    return await _Reader(remote).fleet(keys=keys, only=only)
+    return await _Reader(remote, progress).fleet(keys=keys, only=only)
 
 
 class _Reader:
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, progress: Progress) -> None:
         self._remote = remote
+        self._progress = progress
         self._fleet = Fleet()
         self._lists = 0
 
@@ -81,23 +84,25 @@ class _Reader:
         addresses = await self._listed("hosts", [("hosts",)], _address_of)
         for kind, found in (("network", fleet.networks), ("containermanager", fleet.managers)):
             # The old reference writes the list of container managers with a slash at its end.
-            for name in await self._listed(f"{kind}s", [(f"{kind}s",), (f"{kind}s", "")], _text):
+            names = await self._listed(f"{kind}s", [(f"{kind}s",), (f"{kind}s", "")], _text)
+            for name in self._through(names, f"{kind}s read"):
                 if (body := await self._record(kind, name)) is not None:
                     self._take_resource(f"{kind}/{name}", name, body, found)
-        for name in await self._listed("clusters", [("clusters",), ("clusters", "")], _text):
+        names = await self._listed("clusters", [("clusters",), ("clusters", "")], _text)
+        for name in self._through(names, "clusters read"):
             if (body := await self._record("cluster", name)) is not None:
                 fleet.clusters[name] = await self._cluster(name, body, addresses)
         if not self._lists:
             raise ChangeRefused(f"{self._remote.url} has no API v0 of Commissaire.")
-        if only is not None:
-            wanted = {*only}
-            addresses = [address for address in addresses if address in wanted]
-        how_far = HowFar(f"hosts of {self._remote.url} read", len(addresses))
-        for address in addresses:
-            how_far.one_more()
+        wanted = {*addresses} if only is None else {*only}
+        names = [address for address in addresses if address in wanted]
+        for address in self._through(names, "hosts read"):
             if (body := await self._record("host", address)) is not None:
                 await self._take_host(address, body, keys=keys)
         return fleet
+
+    def _through(self, names: list[str], what: str) -> Iterator[str]:
+        return self._progress.through(names, f"{what} from {self._remote.url}")
 
     async def _listed(self, what: str, paths: list[tuple[str, ...]], one: Any) -> list[str]:
         """The names of a list; none where it knows no such list."""
@@ -147,9 +152,10 @@ class _Reader:
             members = answer.body
         elif answer.status in NO_LIST:
             # Each is asked for: whether a host is a member is what the old reference documents.
-            asked = [(each, await self._remote.get("cluster", name, "hosts", each))
-                     for each in addresses]  # fmt: skip
-            members = [each for each, said in asked if said.status == OK]
+            members = []
+            for each in self._through(addresses, f"hosts asked for in {name}"):
+                said = await self._remote.get("cluster", name, "hosts", each)
+                members += [each] if said.status == OK else []
         else:
             self._fleet.unread[f"cluster/{name}"] = _unusable(answer, "the list of its members")
             members = []
