@@ -9,7 +9,8 @@ import asyncio
 import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -43,10 +44,45 @@ def commit_row(connection: sqlite3.Connection, name: str, body: bytes) -> None:
     connection.execute("INSERT INTO rows VALUES (?, ?)", (name, body))
 
 
+class GroupedRows:
+    """Rows that are committed by one thread, all that wait in one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: list[tuple[str, bytes, asyncio.Future[None]]] = []
+        self._some = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    async def keep(self, name: str, body: bytes) -> None:
+        """Keep a row; it is durable afterwards."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((name, body, done))
+        self._some.set()
+        await done
+
+    def _run(self) -> None:
+        rows = open_rows(self._path)
+        while self._some.wait():
+            self._some.clear()
+            group, self._waiting = self._waiting, []
+            if not group:
+                continue
+            rows.execute("BEGIN IMMEDIATE")
+            rows.executemany("INSERT INTO rows VALUES (?, ?)", [each[:2] for each in group])
+            rows.execute("COMMIT")
+            group[0][2].get_loop().call_soon_threadsafe(_all_done, [each[2] for each in group])
+
+
+def _all_done(group: Sequence["asyncio.Future[None]"]) -> None:
+    for each in group:
+        if not each.done():
+            each.set_result(None)
+
+
 def application(directory: Path) -> Starlette:
-    """Five routes; whoever listens to the stream is told of each PUT."""
+    """Six routes; whoever listens to the stream is told of each PUT."""
     one, many = (directory / "host").read_bytes(), (directory / "hosts").read_bytes()
-    rows = open_rows(directory / "rows.db")
+    rows, grouped = open_rows(directory / "rows.db"), GroupedRows(directory / "grouped.db")
 
     listeners: set[asyncio.Queue[bytes]] = set()
 
@@ -73,6 +109,10 @@ def application(directory: Path) -> Starlette:
         known = request.headers["if-none-match"]
         return Response(status_code=304, headers={"etag": known})
 
+    async def put_in_group(request: Request) -> Response:
+        await grouped.keep(request.path_params["name"], await request.body())
+        return Response(one, 201, media_type=JSON)
+
     async def put(request: Request) -> Response:
         # On the loop: with one client, a thread would only make it slower.
         commit_row(rows, request.path_params["name"], await request.body())
@@ -89,6 +129,7 @@ def application(directory: Path) -> Starlette:
             Route("/unchanged", unchanged),
             Route("/stream", stream),
             Route("/row/{name}", put, methods=["PUT"]),
+            Route("/grouped/{name}", put_in_group, methods=["PUT"]),
         ]
     )
 

@@ -137,11 +137,11 @@ class Settings(Places, BaseModel):
         3, le=100, description="Checks in a row without an answer before a host counts as failed."
     )
     ssh_kept: Annotated[int, Sources("COUNT")] = Field(
-        1000,
+        0,
         ge=0,
         le=100_000,
-        description="Connections to hosts that stay open between checks, an hour at most; 0: each"
-        " check logs in anew.",
+        description="Connections to hosts that stay open between checks, an hour at most; with 0"
+        " each check logs in.",
     )
     check_parallel: Count = Field(128, le=4096, description="Hosts that are checked at once.")
 

@@ -12,7 +12,7 @@ from tests.fleet import Fleet, Host
 from tests.fleet.keys import new_key
 from tests.support.service import Service, wait_for
 
-WATCHFUL = ("--check-interval", "0.3", "--check-failures", "1")
+WATCHFUL = ("--check-interval", "0.3", "--check-failures", "1", "--ssh-kept", "10")
 LIMIT_S = 60
 CHECKS = 5
 
