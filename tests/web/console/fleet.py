@@ -109,11 +109,11 @@ def plan(service: WebService) -> str:
         api.put("/schedule/sundays", json=schedule).raise_for_status()
         api.put("/webhook/chat", json=hook).raise_for_status()
         begun = api.post("/operations", json=rolls).raise_for_status().json()
+        turn(service, begun["id"])  # before its cluster waits for the night
         api.put("/cluster/web/policy", json={"gate": "alerts"}).raise_for_status()
         api.put("/cluster/cache/policy", json=limits).raise_for_status()
     created = service.topics().index("webhook.created")
     service.perform(partial(_deliver, begun=service.events[created].position))
-    turn(service, begun["id"])
     last = [each for each in begun["hosts"] if each["outcome"] == "waiting"][-1]["address"]
     client = "c988d2509fdf5cdcbed39037c886b7c9"
     service.perform(lambda unit: unit.cluster("cache").take_lock(last, client))
