@@ -187,8 +187,8 @@ class Settings(Places, BaseModel):
     )
     known_answers_bytes: Annotated[int, Field(ge=0, le=1024 * MEBIBYTE), Sources("BYTES")] = Field(
         16 * MEBIBYTE,
-        description="With SQLite: how much is kept of what was answered since the last change, to be"
-        " answered again; 0: nothing.",
+        description="With SQLite: how much is kept of what was answered since the last change, to"
+        " be answered again; 0: nothing.",
     )
     connections_max: Count = Field(
         16_384,
