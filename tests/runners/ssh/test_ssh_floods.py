@@ -115,7 +115,7 @@ async def test_asyncssh_is_still_what_the_wire_takes_it_for() -> None:
     assert theirs._banner_lines == 0
     assert theirs.get_hash_prefix() == b"".join(text(b"") for _ in range(4))
     own = {"_tcp", "_unread", "_bytes_left", "_messages_max", "_messages_left", "_seen"}
-    own |= {"flood", "is_half_in"}
+    own |= {"flood", "is_half_in", "is_at_rest", "when_lost"}
     assert vars(ours).keys() - vars(theirs).keys() == own
     for wire in (theirs, ours):
         wire.abort()
