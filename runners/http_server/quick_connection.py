@@ -37,9 +37,12 @@ class QuickConnection(Connection):
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        """The head is there: if it is nothing but a question, its answer may be kept."""
+        """The head is there: if it is nothing but a question, its answer may be kept.
+
+        Not where the connection ends after it (HTTP/1.0): who asks may wait for that.
+        """
         super().on_headers_complete()
-        if self._request is not None and can_be_known(self.headers):
+        if self._request is not None and self.cycle.keep_alive and can_be_known(self.headers):
             # The application begins with the next turn of the event loop.
             self.scope[REQUEST_KEY] = self._request  # type: ignore[literal-required] # ours
 

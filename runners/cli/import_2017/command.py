@@ -101,7 +101,6 @@ async def _import(old: "Remote", new: "Remote", *, yes: bool) -> int:
         show_table(("what", "would", "why"), rows)
         print(f"{_counted(row.would for row in rows)}. Nothing was changed: --yes does it.")
         return DIFFERS if there.unread else 0
-
     return await _carry_over(there, here, new, progress)
 
 

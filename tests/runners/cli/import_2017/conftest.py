@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from runners.cli.import_2017 import progress
 from tests.runners.cli.import_2017.old_service import PASSWORD, USER, OldService
 from tests.runners.cli.import_2017.told import HOSTS, LINK, TOKEN
 from tests.web.service import new_key
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of progress is among what is told, however busy this machine is."""
+    monkeypatch.setattr(progress, "EVERY_S", 3600.0)
 
 
 @pytest.fixture

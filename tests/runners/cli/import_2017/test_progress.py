@@ -8,8 +8,9 @@ from tests.runners.cli.import_2017.told import HOSTS, Told, no_secret_in
 
 
 def test_a_line_comes_every_five_seconds_and_none_for_what_is_quick(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", 5.0)
     now = iter([0.0, *(each / 2 for each in range(1, 31))])
     names = [f"10.0.0.{each}" for each in range(30)]
     assert list(progress.Progress(lambda: next(now)).through(names, "hosts read")) == names
