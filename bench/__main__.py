@@ -31,6 +31,7 @@ from bench.table import table
 MEASURES: dict[str, Callable[[Ground, Scale], list[Figure]]] = {
     "host": reading.host,
     "host-busy": reading.busy_host,
+    "host-never-again": reading.never_again,
     "hosts": reading.hosts,
     "put": writing.one_client,
     "puts": writing.many_clients,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from secrets import token_bytes
 from time import perf_counter
+from typing import Any, Protocol
 
 from starlette.types import Scope
 
@@ -22,12 +23,21 @@ from domain.log.engine import PersistenceError
 from web.authentication.authentication import Again, Authentication, Identity
 from web.http.clients import FORWARDED_FOR, Clients
 from web.http.replies import Header, SentAnswer
-from web.http.requests import ANSWER_KEY, REQUEST_KEY, ROUTE_KEY, RequestIds
+from web.http.requests import (
+    ANSWER_KEY,
+    REQUEST_KEY,
+    RESTS_KEY,
+    ROUTE_KEY,
+    RequestIds,
+    RestsOn,
+)
 from web.request_log import RequestLog, path_shown
 
 DIGEST_BYTES = 16
 ENTRY_BYTES = 1024
 """Counted for each answer beside its body."""
+ASKED_MAX = 16_384
+"""Of so many requests it is remembered that they came: 2 MB."""
 
 # What a request may have besides, to be known again: everything else may mean that there is a
 # body, that the connection ends, or that the next one will not be the same.
@@ -50,12 +60,27 @@ HEAD_END = b"%bx-request-id: %b\r\ncommissaire-position: %d\r\n\r\n"
 KEEP_ALIVE: Header = (b"connection", b"keep-alive")
 
 
-@dataclass(frozen=True, slots=True)
+class StateReads(Protocol):
+    """Reads of a database that says whether it changed: `projections.reads.SQLiteReads`."""
+
+    def moment(self) -> AbstractContextManager[int]:
+        """A block in which the state of the database is asked once. Raises `PersistenceError`."""
+        ...
+
+    # Any: what a query takes and finds.
+    def point_now(self, query: Callable[..., Any], *args: Any) -> Any:
+        """Run a query that finds a few rows by their keys. Raises `PersistenceError`."""
+        ...
+
+
+@dataclass(slots=True)
 class Known:
     """An answer, the state and the sender that it was for, and what the log says of it."""
 
     answer: SentAnswer
     state: int
+    rests_on: RestsOn | None
+    """What to ask after a commit: where it finds the same, the answer is the same."""
     identity: Identity
     again: Again
     route: str
@@ -70,15 +95,14 @@ def can_be_known(headers: Iterable[Header]) -> bool:
 
 
 class KnownAnswers:
-    """The answers that were given since the last commit; least recently used ones go first.
+    """The answers to what was asked several times; least recently used ones go first.
 
-    `moment` asks for the state of the database, and `must_go_on` whether read models are good;
-    both raise `PersistenceError`.
+    `must_go_on` raises `PersistenceError` where the read models are not to be read.
     """
 
     def __init__(
         self,
-        moment: Callable[[], AbstractContextManager[int]],
+        reads: StateReads,
         must_go_on: Callable[[], None],
         authentication: Authentication,
         clients: Clients,
@@ -86,7 +110,7 @@ class KnownAnswers:
         position: Callable[[], int],
         bytes_max: int,
     ) -> None:
-        self._moment = moment
+        self._reads = reads
         self._must_go_on = must_go_on
         self._authentication = authentication
         self._clients = clients
@@ -95,13 +119,24 @@ class KnownAnswers:
         self._ids = RequestIds()
         self._key = token_bytes(DIGEST_BYTES)
         self._bytes_max = bytes_max
-        self._state: int | None = None
+        self._asked: set[bytes] = set()
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._bytes = 0
 
+    def comes_again(self, request: bytes) -> bool:
+        """Whether this request came before: the answer to one that comes once is not kept, since
+        that takes as long as a part of answering."""
+        key = self._digest(request)
+        if key in self._asked:
+            return True
+        if len(self._asked) >= ASKED_MAX:
+            self._asked.clear()
+        self._asked.add(key)
+        return False
+
     def state(self) -> int | None:
         """The state of the database; None where it does not say."""
-        with suppress(PersistenceError), self._moment() as state:
+        with suppress(PersistenceError), self._reads.moment() as state:
             return state
         return None
 
@@ -114,14 +149,12 @@ class KnownAnswers:
         size = len(answer.body) + ENTRY_BYTES
         if again is None or size > self._bytes_max:
             return
-        if state != self._state:  # what is kept is of another one
-            self._known.clear()
-            self._state, self._bytes = state, 0
         key = self._digest(scope[REQUEST_KEY])
         self._forget(key)
         self._known[key] = Known(
             answer,
             state,
+            scope.get(RESTS_KEY),
             scope["user"],
             again,
             scope[ROUTE_KEY],
@@ -162,10 +195,19 @@ class KnownAnswers:
         """Whether the same request would be answered the same now."""
         try:
             self._must_go_on()
-            with self._moment() as state:
-                return state == known.state and known.again() == known.identity
+            with self._reads.moment() as state:
+                if state != known.state and not self._finds_the_same(known.rests_on):
+                    return False
+                known.state = state
+                return known.again() == known.identity
         except PersistenceError:
             return False
+
+    def _finds_the_same(self, rests_on: RestsOn | None) -> bool:
+        if rests_on is None:
+            return False
+        query, args, found = rests_on
+        return bool(self._reads.point_now(query, *args) == found)
 
     def _digest(self, request: bytes) -> bytes:
         """Requests have passwords in them, and those are not kept."""

@@ -21,6 +21,7 @@ ADDRESSES = 1000
 HOST_FLOOR = 1.2
 BUSY_FLOOR = 0.9
 UNCHANGED_FLOOR = 1.0
+NEVER_AGAIN_FLOOR = 0.9
 LIST_FLOOR = 0.5
 WATCHED = 1000
 WATCHED_EVERY_S = 60
@@ -60,6 +61,24 @@ def busy_host(ground: Ground, scale: Scale) -> list[Figure]:
                 "at least",
                 BUSY_FLOOR,
             )
+
+
+def never_again(ground: Ground, scale: Scale) -> list[Figure]:
+    """GETs whose bytes never come again, against the same service that keeps no answers."""
+    path = f"/api/v0/host/{address(0)}"
+    with ground.ours(0) as ours, ground.ours(0, "--known-answers-bytes", "0") as bare:
+        loads = [
+            Load(each.url, CONNECTIONS, scale.seconds, each.headers, "never_again.lua", (path,))
+            for each in (ours, bare)
+        ]
+        return under_load(
+            "GET a host, never twice in the same bytes (bare: no answers kept)",
+            lambda: sample(ours.pid, loads[0]),
+            lambda: sample(bare.pid, loads[1]),
+            scale.rounds,
+            "at least",
+            NEVER_AGAIN_FLOOR,
+        )
 
 
 @contextmanager

@@ -101,27 +101,29 @@ def show_operation(ctx: typer.Context, operation: Which = None) -> int:
     if not use.out.for_people:
         use.out.record(operation_shown(found), {**found, "hosts": list(hosts)}, found["id"])
         return DONE
-    use.out.record(operation_shown(found) | _away(use, found), found, found["id"])
+    use.out.record(operation_shown(found, _away(use, found)), found, found["id"])
     use.out.line("")
     use.out.rows(OPERATION_HOSTS, hosts, "host")
     return DONE
 
 
-def _away(use: Session, operation: Operation) -> dict[str, str]:
-    """Who holds a slot of the budget, where that is what an operation waits for."""
+def _away(use: Session, operation: Operation) -> str:
+    """Who holds a slot of the budget and why, where that is what an operation waits for."""
     wait = operation["waits_for"]
     if wait is None or wait["what"] != "members":
-        return {}
+        return ""
     cluster = operation["cluster"]
-    told = [
-        f"{lock['address']} holds a lock as {lock['id']}"
-        for lock in use.api.get(f"cluster/{in_path(cluster)}/locks")
-    ]
+    locks = use.api.get(f"cluster/{in_path(cluster)}/locks")
+    away = {"lock": [f"{lock['address']} as {lock['id']}" for lock in locks]}
     for status in AWAY:
-        hosts = use.api.hosts(NAMED_MAX, cluster=cluster, status=status)
-        told += [f"{host['address']} is {status}" for host in hosts]
-    more = " and more" if len(told) > NAMED_MAX else ""
-    return {"away": ", ".join(told[:NAMED_MAX]) + more}
+        hosts = use.api.hosts(NAMED_MAX + 1, cluster=cluster, status=status)
+        away[status] = [host["address"] for host in hosts]
+    return "; ".join(f"{why}: {_some(names)}" for why, names in away.items() if names)
+
+
+def _some(names: list[str]) -> str:
+    more = " and more" if len(names) > NAMED_MAX else ""
+    return ", ".join(names[:NAMED_MAX]) + more
 
 
 @commands.command("watch")

@@ -34,8 +34,8 @@ def told(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
 
 
-def operation_shown(operation: Operation) -> dict[str, Any]:
-    """An operation, in the words of people."""
+def operation_shown(operation: Operation, away: str = "") -> dict[str, Any]:
+    """An operation, in the words of people; `away` holds it up."""
     options = {k: v for k, v in operation["options"].items() if v not in (None, "", 0, False, [])}
     options.pop("waves", None)
     return {
@@ -45,6 +45,7 @@ def operation_shown(operation: Operation) -> dict[str, Any]:
         "status": "cancelling" if operation["cancelling"] else operation["status"],
         "reason": operation["reason"],
         "waits": waits(operation),
+        "away": away,
         "waves": ", ".join(
             _wave(operation, number) for number in range(len(operation.get("waves", [])))
         ),

@@ -56,6 +56,10 @@ NO_HOST = Fault("syntax", "A request has one Host header (RFC 9112, 3.2).")
 class KnownAnswers(Protocol):
     """Whoever knows answers to requests that are not parsed yet."""
 
+    def comes_again(self, request: bytes) -> bool:
+        """Whether these bytes came before, so that their answer is worth keeping."""
+        ...
+
     def answer(self, request: bytes, client: tuple[str, int] | None) -> SentAnswer | None:
         """The whole answer to these bytes; None where it is not known."""
         ...

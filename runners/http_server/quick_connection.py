@@ -42,9 +42,12 @@ class QuickConnection(Connection):
         Not where the connection ends after it (HTTP/1.0): who asks may wait for that.
         """
         super().on_headers_complete()
-        if self._request is not None and self.cycle.keep_alive and can_be_known(self.headers):
+        request, known = self._request, self._pool.known
+        if request is None or known is None or not self.cycle.keep_alive:
+            return
+        if can_be_known(self.headers) and known.comes_again(request):
             # The application begins with the next turn of the event loop.
-            self.scope[REQUEST_KEY] = self._request  # type: ignore[literal-required] # ours
+            self.scope[REQUEST_KEY] = request  # type: ignore[literal-required] # ours
 
     def _is_at_rest(self) -> bool:
         """Whether a request that comes now can be answered at once.

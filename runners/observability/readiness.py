@@ -129,7 +129,7 @@ def _refusal(error: PersistenceError) -> Fault:
         return Fault("database.refuses", f"The database refuses what it is asked: {error}.")
     if isinstance(error, TakesNoWrites):
         return Fault("database.read_only", f"The database takes no writes: {error}.")
-    return Fault("database.away", f"The database does not answer: {error}.")
+    return Fault("database.away", f"The database does not answer: {str(error).rstrip('.')}.")
 
 
 def _halted(live_tables: LiveTables) -> Fault | None:

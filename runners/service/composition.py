@@ -119,7 +119,7 @@ async def service(settings: Settings, lines: ServiceLog) -> AsyncIterator[Servic
         local, basic = LocalLogin(settings, lines), BasicAuthentication(accounts, queue)
         uses = SessionUses(storage.log_reads, storage.writer)
         authentication = authentication_of(settings, accounts, basic, uses, lines, local)
-        request_log = RequestLog(lines.write, settings.log_requests, counts)
+        request_log = RequestLog(lines.gather, settings.log_requests, counts)
         known = known_answers(settings, storage, authentication, request_log, window)
         app = application(
             _stores(storage),

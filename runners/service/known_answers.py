@@ -22,7 +22,7 @@ def known_answers(
     if not (kept and isinstance(reads, SQLiteReads)) or settings.runners_only:
         return None
     return KnownAnswers(
-        reads.moment,
+        reads,
         storage.live_tables.must_go_on,
         authentication,
         Clients(settings.trusted_proxy),

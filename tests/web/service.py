@@ -209,7 +209,7 @@ class WebService:
         if not isinstance(self._reads, SQLiteReads):
             return None
         return KnownAnswers(
-            self._reads.moment,
+            self._reads,
             lambda: None,
             authentication,
             self._clients or Clients(),

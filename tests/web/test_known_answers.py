@@ -6,11 +6,14 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import bcrypt
 import httpx
 import pytest
 
+from domain.log.recorder import now
+from projections.beside_the_log import heartbeats
 from tests.runners.http_server.raw_requests import get, say, statuses, strict
 from tests.support.warm_start import CHEAP_BCRYPT
 from tests.web.service import WebService, raw_answers
@@ -47,6 +50,12 @@ class Asking:
             more = self._more()
             received, missing = received + more, missing - len(more)
         return CHANGING.sub(b"", received)
+
+    def known(self, request: bytes) -> bytes:
+        """What is answered from memory: the first answer is not kept, and the second is."""
+        first, second, third = (self.ask(request) for _ in range(3))
+        assert first == second == third
+        return third
 
     def _more(self) -> bytes:
         more = self._connection.recv(65536)
@@ -88,10 +97,15 @@ def as_user(user: str, path: bytes = b"/api/v0/clusters", password: str = "") ->
     return b"GET %b HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %b\r\n\r\n" % (path, pair)
 
 
-def change(client: httpx.Client, chance: random.Random, key: str) -> None:
+def change(front: WebService, client: httpx.Client, chance: random.Random, key: str) -> None:
     """Any change of what is asked for."""
     name, address = chance.choice("ab"), f"10.9.0.{chance.randrange(3)}"
-    match chance.randrange(6):
+    match chance.randrange(7):
+        case 6:  # a check, which is no event
+            beats = {address: now()}
+            front.perform(
+                lambda unit: unit.write_beside(partial(heartbeats.beat, seen=beats, now=now))
+            )
         case 0:
             client.put(f"/cluster/{name}")
         case 1:
@@ -115,7 +129,7 @@ def test_an_answer_from_memory_is_the_one_that_is_made_anew(
     with asking(front) as one, asking(front) as other:
         for _ in range(STEPS):
             if chance.random() < 0.3:
-                change(client, chance, key)
+                change(front, client, chance, key)
             host = b"/host/10.9.0.%d" % chance.randrange(3)
             path = b"/api/v0" + chance.choice((*PATHS, host, b"/cluster/a/hosts" + host[5:]))
             condition = b"If-None-Match: %b\r\n" % chance.choice(tags)
@@ -133,8 +147,7 @@ def test_an_answer_from_memory_is_named_counted_and_logged(
     client.put("/cluster/logged")
     request = get(b"/api/v0/cluster/logged")
     with asking(front) as connection:
-        connection.ask(request)
-        connection.ask(request)  # from memory, which is counted before it is answered
+        connection.known(request)  # which is counted before it is answered
         given.clear()
         kind = RequestKind("/api/v0/cluster/{name}", "GET", 200)
         before = front.counts.requests[kind].count
@@ -171,7 +184,7 @@ def test_what_was_committed_by_anybody_is_seen(
             client.put(f"/cluster/seen{number}").raise_for_status()
             assert b"seen%d" % number in connection.ask(request)
             assert b"seen%d" % number in connection.ask(request)
-    assert len(given) >= 20
+    assert len(given) >= 19, "the first one of all came for the first time"
 
 
 @pytest.mark.parametrize("becomes", ["gone", "other password", "other role"])
@@ -182,7 +195,7 @@ def test_whoever_is_not_who_they_were_is_asked_anew(
     hashed = bcrypt.hashpw(user.encode(), bcrypt.gensalt(CHEAP_BCRYPT))
     front.users.users[user] = Account(hashed, "viewer")
     with asking(front) as connection:
-        assert connection.ask(as_user(user)) == connection.ask(as_user(user))
+        connection.known(as_user(user))
         assert len(given) == 1
         match becomes:
             case "gone":
@@ -204,7 +217,7 @@ def test_a_token_that_was_revoked_is_refused(
     head = b"GET /api/v0/clusters HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
     request = head + made.json()["token"].encode() + b"\r\n\r\n"
     with asking(front) as connection:
-        assert connection.ask(request) == connection.ask(request)
+        connection.known(request)
         assert len(given) == 1
         client.delete("/token/short").raise_for_status()
         assert statuses(connection.ask(request)) == [403]
@@ -239,8 +252,7 @@ def test_requests_that_come_at_once_or_with_a_body_are_parsed(
     last = get(b"/api/v0/clusters", b"Connection: close\r\n")
     one = get(b"/api/v0/clusters")
     with asking(front) as connection:
-        connection.ask(one)
-        connection.ask(one)
+        connection.known(one)
     given.clear()
     assert statuses(say(front, one * 3 + last)) == [200] * 4
     assert statuses(say(front, one[:-2], b"\r\n" + one[:40], one[40:] + last)) == [200] * 3
@@ -254,8 +266,9 @@ def test_a_connection_is_closed_when_nothing_is_asked_any_more(
 ) -> None:
     given = watched(strict, monkeypatch)
     with strict.connect() as connection:
-        connection.sendall(get())
-        connection.recv(65536)
+        for _ in range(2):
+            connection.sendall(get())
+            connection.recv(65536)
         connection.sendall(get())
         assert raw_answers(connection).endswith(b"]")
     assert len(given) == 1
@@ -269,8 +282,7 @@ def test_the_timer_of_the_last_parsed_request_closes_nothing(
             connection.timeout_keep_alive_handler()
 
     with asking(front) as connection:
-        connection.ask(get())
-        connection.ask(get())
+        connection.known(get())
         assert given
         given.clear()
         front.run(fire())

@@ -193,6 +193,7 @@ class Authentication:
     ) -> None:
         self._authenticators = authenticators
         self._directory = directory or AlwaysCurrent()
+        self._again = {each: each.again for each in authenticators if isinstance(each, Recognizing)}
         self._challenges = tuple(dict.fromkeys(a.challenge for a in authenticators if a.challenge))
 
     def remembered(self, scope: Scope) -> Identity | None:
@@ -210,10 +211,10 @@ class Authentication:
     def again(self, scope: Scope) -> Again | None:
         """What asks who sends this request again, for one that was let in; None where its kind of
         credentials has to see the request for that."""
-        admitted_by = scope[ADMITTED_BY_KEY]
-        if not isinstance(admitted_by, Recognizing):
+        recognize = self._again.get(scope[ADMITTED_BY_KEY])
+        if recognize is None:
             return None
-        again, directory = admitted_by.again(scope), self._directory
+        again, directory = recognize(scope), self._directory
         return lambda: again() if directory.is_current() else None
 
     async def renew(self, scope: Scope) -> Identity | None:

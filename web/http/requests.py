@@ -42,10 +42,11 @@ TAKES_KEY = "commissaire.takes"
 SHOW_KEY = "commissaire.show"
 REQUEST_KEY = "commissaire.request"
 ANSWER_KEY = "commissaire.answer"
+RESTS_KEY = "commissaire.rests"
 """Where the ASGI scope has the name of a request, its `Client`, the path of its route, the
 position of the log that the answer is as of, the role that the route takes, and what shows a
 problem as a page (`show(request, problem)`), where a page was asked for; the bytes of a request
-that its answer may be kept for, and the answer (`web/known_answers.py`)."""
+that its answer may be kept for, the answer, and what it rests on (`web/known_answers.py`)."""
 
 T = TypeVar("T")
 
@@ -55,6 +56,14 @@ class Limits(NamedTuple):
 
     body_bytes_max: int = MEBIBYTE
     body_timeout_s: float = 30.0
+
+
+class RestsOn(NamedTuple):
+    """The one question of the database whose answer a whole reply follows from."""
+
+    query: Callable[..., Any]
+    args: tuple[Any, ...]
+    found: Any
 
 
 class RequestState(State):
@@ -90,6 +99,13 @@ class Request(StarletteRequest):
     def _shared(self) -> RequestState:
         state: RequestState = self.scope["app"].state
         return state
+
+    # Any: what a query takes and finds.
+    def rests_on(self, query: Callable[..., Any], *args: Any, found: Any) -> None:
+        """Say that the reply follows from what this query found, and from nothing else that may
+        change: then it stands after any commit that leaves this as it is."""
+        if REQUEST_KEY in self.scope:
+            self.scope[RESTS_KEY] = RestsOn(query, args, found)
 
     def must_be_allowed_in(self, cluster: str | None) -> None:
         """Refuse whoever has not the role that the route takes in this cluster; none is outside.

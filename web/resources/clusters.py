@@ -31,7 +31,9 @@ class Clusters:
             return answered(
                 request, Answer(*await told(request, self._past.fleet(at, clusters.names)))
             )
-        return digested(request, await self._reads.point(clusters.names))
+        names = await self._reads.point(clusters.names)
+        request.rests_on(clusters.names, found=names)
+        return digested(request, names)
 
     async def show(self, request: Request) -> Reply:
         """One cluster's record."""
@@ -40,6 +42,7 @@ class Clusters:
             answer, tag = await told(request, self._past.cluster(at, clusters.cluster, name))
             return answered(request, Answer(_found_at(answer, name, at).body, tag))
         answer = await self._reads.point(clusters.cluster, name)
+        request.rests_on(clusters.cluster, name, found=answer)
         await must_not_be_lost(self._reads, answer, f"cluster/{name}")
         return answered(request, _found(answer, name))
 

@@ -76,8 +76,11 @@ class Hosts:
         if which.cluster and not await self._reads.point(clusters.is_there, which.cluster):
             raise not_found(f"There is no cluster {which.cluster}.")
         # Most who ask again have it already, and reading the list takes long.
-        reply = unchanged(request, await self._reads.point(hosts.list_tag))
-        return reply or answered(request, await self._reads.scan(_listed, which))
+        tag = await self._reads.point(hosts.list_tag)
+        if reply := unchanged(request, tag):
+            request.rests_on(hosts.list_tag, found=tag)  # the whole list does not: it has times
+            return reply
+        return answered(request, await self._reads.scan(_listed, which))
 
     async def _index_at(self, request: Request, at: str, which: Filter) -> Reply:
         reply = unchanged(request, await told(request, self._past.tag(at)))
@@ -97,6 +100,7 @@ class Hosts:
                 raise not_found(f"There was no host {address} at {at}.")
             return answered(request, Answer(answer.body, tag))
         answer = await self._reads.point(hosts.host, address)
+        request.rests_on(hosts.host, address, found=answer)
         await must_not_be_lost(self._reads, answer, f"host/{address}")
         return answered(request, found(answer, address))
 

@@ -1,5 +1,6 @@
 """Log lines: whole, readable, and never in the way of the service."""
 
+import asyncio
 import json
 import logging
 import os
@@ -181,6 +182,41 @@ def test_a_reader_that_is_gone_is_no_error(pipe: Pipe) -> None:
     os.close(pipe.into)
     lines.write("event")
     assert lines.dropped == 2
+
+
+async def test_lines_of_one_turn_are_written_at_once_and_before_whatever_comes_then(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, writes = ServiceLog(pipe.into), []
+    write = os.write
+
+    def counted(descriptor: int, text: bytes) -> int:
+        writes.append(text)
+        return write(descriptor, text)
+
+    monkeypatch.setattr(os, "write", counted)
+    for number in range(100):
+        lines.gather("event", number=number, pad="x" * 300)
+    assert writes == []
+    await asyncio.sleep(0)
+    assert b"".join(writes).count(b"\n") == 100
+    assert max(map(len, writes)) <= LINE_BYTES_MAX, "a pipe takes each whole"
+    assert len(writes) < 20
+    lines.gather("event", number=100)
+    lines.write("event", number=101)
+    lines.gather("event", number=102)
+    lines.close()
+    told = [json.loads(line)["number"] for line in b"".join(writes).splitlines()]
+    assert told == list(range(103))
+
+
+async def test_gathered_lines_that_nobody_reads_are_each_counted(pipe: Pipe) -> None:
+    lines = ServiceLog(pipe.into)
+    os.close(pipe.out)
+    for _ in range(50):
+        lines.gather("event")
+    await asyncio.sleep(0)
+    assert lines.dropped == 50
 
 
 @pytest.fixture

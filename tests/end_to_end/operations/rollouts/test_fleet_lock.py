@@ -38,7 +38,7 @@ def test_a_lock_outlives_kill_9_and_an_operation_waits_for_its_slot(
         record = rolled.waiting_for("members", for_ever=True)
         assert outcomes(record) == ["waiting", "waiting"]
         shown = Operator(tmp_path / "home", service).run("op", "show", "-o", "table").stdout
-        assert f"{hosts[0].address} holds a lock as id-0" in shown
+        assert f"lock: {hosts[0].address} as id-0" in shown
         assert first.steady_state()
         assert rolled.over()["status"] == "finished"
         assert second.pre_reboot()
